@@ -1,0 +1,81 @@
+/** What an Agenda is, as submitted, stored and walked. Pure data: every room may import it. */
+
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: Json;
+}
+
+/** Limits of one Operation in seconds; an absent one falls back to the registry entry of its type. */
+export interface OperationTimeout {
+  /** From asked for to started by the launcher. */
+  readonly scheduledSeconds?: number;
+  /** Longest silence: no log output and no progress report. */
+  readonly quietSeconds?: number;
+  /** From started to ended. */
+  readonly runSeconds?: number;
+}
+
+/** One step of an Agenda; one Operation is done by one handler run. */
+export interface Operation {
+  /** Unique in its Agenda ignoring case; at most 128 characters; used in references (`@<name.out::/path>`). */
+  readonly name: string;
+  /** Looked up in the pool's registry, or a resident type. */
+  readonly type: string;
+  readonly id?: string;
+  readonly payload?: Json;
+  readonly params?: JsonObject;
+  /** Names of Operations that must succeed first. POP's comma list `params.dependsOn` counts too. */
+  readonly dependsOn?: readonly string[];
+  /** Its part of the Agenda's percentage; default 1. */
+  readonly weight?: number;
+  readonly timeout?: OperationTimeout;
+}
+
+/** A workflow as its customer submits it. */
+export interface Agenda {
+  readonly customerId: string;
+  readonly title?: string;
+  readonly linkId?: string;
+  readonly progressId?: string;
+  readonly params?: JsonObject;
+  readonly operations: readonly Operation[];
+  /** Most Operations of this Agenda in flight at once; default and most: `mostInFlight`. */
+  readonly parallelism?: number;
+}
+
+export type ProcessingState = 'WAITING' | 'EXECUTING' | 'COMPLETE';
+
+/** How an Operation or an Agenda ended; it is the `processingStateMessage` of a COMPLETE one. */
+export type OperationOutcome = 'succeeded' | 'failed' | 'cancelled' | 'abandoned';
+export type AgendaOutcome = 'succeeded' | 'failed' | 'cancelled';
+
+/** Something worth telling about a failure. Times are epoch milliseconds. */
+export interface DiagnosticEvent {
+  readonly message: string;
+  readonly statusCode?: number;
+  /** Stable machine word, such as `exitCode`, `runLimit`, `invalidReference`. */
+  readonly code?: string;
+  readonly time?: number;
+  readonly stackTrace?: string;
+  readonly payload?: Json;
+}
+
+/** One thing wrong with what was submitted; `pointer` is a JSON pointer into the request body. */
+export interface Fault {
+  readonly pointer: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Most Operations one Agenda may have. */
+export const maximumOperations = 500;
+/** Most Operations of one Agenda in flight at once. */
+export const mostInFlight = 200;
+/** Most characters of an Operation's name. */
+export const maximumNameLength = 128;
+/** Most bytes of one payload (as submitted and as resolved) and of one result: 1 MiB less 16 KiB. */
+export const maximumPayloadBytes = 1024 * 1024 - 16 * 1024;
+/** Deepest nesting in which references are looked for. */
+export const maximumReferenceDepth = 32;
+/** Most bytes of ids, `linkId` and `cid`. */
+export const maximumIdBytes = 200;

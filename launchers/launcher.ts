@@ -1,0 +1,102 @@
+/** What a launcher is: it starts a handler run in its place, follows it to its end, and stops it. */
+import type { DiagnosticEvent, Json, JsonObject } from '../agenda/types.ts';
+import type { HandlerSettings } from './registry.ts';
+
+/** Everything a handler run needs. `key` names the launch: a start with the same key adopts what is there. */
+export interface HandlerRun {
+  /** Made from agenda, attempt, operation, operation attempt and launch; safe as a file name and as a Pod name. */
+  readonly key: string;
+  readonly agendaId: string;
+  readonly attempt: number;
+  readonly operation: string;
+  readonly operationAttempt: number;
+  readonly launch: number;
+  readonly type: string;
+  readonly cid: string;
+  readonly customerId: string;
+  /** The submitter's id of the Operation, or its name. */
+  readonly operationId: string;
+  /** Id of the OperationProgress. */
+  readonly progressId: string;
+  /** Resolved payload, JSON text. */
+  readonly payload: string;
+  /** The OperationProgress of an earlier run, JSON text, for resuming. */
+  readonly lastProgress?: string;
+  readonly traceparent?: string;
+  /** The registry entry of its type, limits of the Operation already laid over it. */
+  readonly settings: HandlerSettings;
+}
+
+/** What a handler says about itself while it runs. */
+export interface HandlerProgress {
+  readonly message?: string;
+  /** 0..100 */
+  readonly percentComplete?: number;
+  readonly diagnosticEvents?: readonly DiagnosticEvent[];
+  /** Resume data, handed to the next attempt. */
+  readonly params?: JsonObject;
+}
+
+/** How a launch ended. Times are epoch milliseconds. */
+export type Ending = (
+  | { readonly kind: 'succeeded'; readonly result?: Json }
+  | { readonly kind: 'failed'; readonly diagnosticEvents: readonly DiagnosticEvent[]; readonly result?: Json }
+  | { readonly kind: 'timedOut'; readonly limit: 'scheduled' | 'quiet' | 'run'; readonly diagnosticEvents: readonly DiagnosticEvent[] }
+  /** Gone without an end of its own (host rebooted, node lost): the launch is repeated, the Operation not charged. */
+  | { readonly kind: 'lost'; readonly message: string }
+  | { readonly kind: 'cancelled'; readonly message: string }
+) & { readonly startedTime?: number; readonly endedTime?: number; readonly log?: HandlerLog; readonly progress?: HandlerProgress };
+
+/** The handler's output: the part that was kept, and how much there was. */
+export interface HandlerLog {
+  readonly output: string;
+  readonly totalBytes: number;
+}
+
+export interface FollowEvents {
+  progress(progress: HandlerProgress): void;
+  started(startedTime: number): void;
+}
+
+export interface RunHandle {
+  readonly key: string;
+  /** True when the run was there already. */
+  readonly adopted: boolean;
+}
+
+export interface Launcher {
+  /** Such as `local:<host>:<directory>`: two workers with the same place can adopt each other's runs. */
+  readonly place: string;
+  /** Creates the run or adopts the one with this key; returns once it is certain that it exists.
+   * @throws LaunchError when it can never be started (bad command): the Operation fails; any other error is infrastructure and retried. */
+  start(run: HandlerRun): Promise<RunHandle>;
+  /** Until the end, or until `signal` aborts: then it rejects with the signal's reason and leaves the run alone. */
+  follow(run: HandlerRun, events: FollowEvents, signal: AbortSignal): Promise<Ending>;
+  /** Asks it to end, waits `graceSeconds`, forces it; resolves when it is really gone. Unknown key: resolves at once. */
+  stop(key: string, graceSeconds: number): Promise<void>;
+  /** Drops what is kept of an ended run; called once its end is acknowledged. */
+  forget(key: string): Promise<void>;
+  /** Runs that are here, of whatever worker. */
+  list(): Promise<readonly KnownRun[]>;
+}
+
+/** What a launcher remembers of a run, enough to ask whether it is still wanted. */
+export interface KnownRun {
+  readonly key: string;
+  readonly agendaId: string;
+  readonly attempt: number;
+  readonly operation: string;
+  readonly operationAttempt: number;
+  readonly launch: number;
+  readonly alive: boolean;
+}
+
+/** A run that can never start; `code` is stable. */
+export class LaunchError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'LaunchError';
+    this.code = code;
+  }
+}
