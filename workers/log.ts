@@ -1,0 +1,35 @@
+/** Structured logs: one JSON object per line on stdout, the same form in every process. */
+import { makeTelemetryFilterString, Runtime, type Logger as TemporalLogger } from '@temporalio/worker';
+import { type Logger, pino } from 'pino';
+
+export type Log = Logger;
+
+/** A log of one process; `part` is its name: api, control, pool. */
+export function createLog(part: string, level = process.env['LOG_LEVEL'] ?? 'info'): Log {
+  return pino({ level, base: { part, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'message' });
+}
+
+/**
+ * Sets up Temporal's runtime with this log, and without its signal handlers: shutting down is the process's own decision.
+ * Once per process, before the first Worker or connection.
+ */
+export function installTemporalRuntime(log: Log): void {
+  Runtime.install({
+    logger: temporalLogger(log),
+    shutdownSignals: [],
+    telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } },
+  });
+}
+
+function temporalLogger(log: Log): TemporalLogger {
+  const write = { TRACE: 'trace', DEBUG: 'debug', INFO: 'debug', WARN: 'warn', ERROR: 'error' } as const;
+  const at = (level: keyof typeof write, message: string, meta?: object) => log[write[level]]({ temporal: meta }, message);
+  return {
+    log: (level, message, meta) => at(level, message, meta),
+    trace: (message, meta) => at('TRACE', message, meta),
+    debug: (message, meta) => at('DEBUG', message, meta),
+    info: (message, meta) => at('INFO', message, meta),
+    warn: (message, meta) => at('WARN', message, meta),
+    error: (message, meta) => at('ERROR', message, meta),
+  };
+}
