@@ -1,0 +1,172 @@
+/**
+ * One running attempt of an Agenda in the record: claimed by a workflow run, settled Operation by Operation, finished once.
+ *
+ *   running_agenda row --claimAttempt--> holds run_id --finishAgenda--> row gone, AgendaProgress COMPLETE
+ *
+ * Each function is conditional on agenda, attempt and run, and idempotent: a workflow may ask again after any crash.
+ */
+import type { AgendaOutcome, DiagnosticEvent, OperationOutcome, OperationTimeout } from '../agenda/types.ts';
+import type { Database, Statements } from './connect.ts';
+
+interface AttemptKey {
+  readonly agendaId: string;
+  readonly attempt: number;
+}
+
+export type Claim =
+  | { readonly kind: 'claimed'; readonly resourcePoolId: string; readonly cancelled: boolean }
+  /** Another run holds it; whether that run is still open is Temporal's to say. */
+  | { readonly kind: 'heldBy'; readonly runId: string }
+  | { readonly kind: 'over' };
+
+/** Claims the attempt for a workflow run, in place of `insteadOf` when that run is known to be closed. */
+export async function claimAttempt(database: Database, key: AttemptKey & { runId: string; insteadOf?: string }): Promise<Claim> {
+  const sql = database.$client;
+  const [row] = await sql<{ resource_pool_id: string; cancelled: boolean }[]>`
+    update running_agenda r set run_id = ${key.runId}, seen_time = clock_timestamp(), started_time = coalesce(started_time, clock_timestamp())
+    from agenda a
+    where r.agenda_id = ${key.agendaId} and r.attempt = ${key.attempt} and a.id = r.agenda_id
+      and (r.run_id is null or r.run_id = ${key.runId} or r.run_id = ${key.insteadOf ?? null})
+    returning r.resource_pool_id, a.cancel_requested_time is not null as cancelled`;
+  if (row !== undefined) return { kind: 'claimed', resourcePoolId: row.resource_pool_id, cancelled: row.cancelled };
+  const [held] = await sql<{ run_id: string }[]>`
+    select run_id from running_agenda where agenda_id = ${key.agendaId} and attempt = ${key.attempt} and run_id is not null`;
+  return held === undefined ? { kind: 'over' } : { kind: 'heldBy', runId: held.run_id };
+}
+
+export interface PlannedOperation {
+  readonly name: string;
+  readonly type: string;
+  readonly dependencies: readonly number[];
+  readonly timeout: OperationTimeout | null;
+  readonly state: string;
+  readonly message: string;
+}
+
+/** What a walker needs to know of an Agenda, Operations in declaration order. */
+export async function readPlan(
+  database: Database,
+  agendaId: string,
+): Promise<{ customerId: string; parallelism: number | null; operations: PlannedOperation[] }> {
+  const sql = database.$client;
+  const [[agenda], operations] = await Promise.all([
+    sql<{ customer_id: string; parallelism: number | null }[]>`select customer_id, parallelism from agenda where id = ${agendaId}`,
+    sql<PlannedOperation[]>`
+      select o.name, o.type, o.dependencies, o.timeout, p.processing_state as state, p.processing_state_message as message
+      from operation o join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index
+      where o.agenda_id = ${agendaId} order by o.index`,
+  ]);
+  if (agenda === undefined) throw new Error(`Agenda ${agendaId} is not in the record`);
+  return { customerId: agenda.customer_id, parallelism: agenda.parallelism, operations: [...operations] };
+}
+
+export interface OperationToSettle {
+  readonly index: number;
+  /** The ending it is given when the record has none. */
+  readonly without?: OperationOutcome;
+  /** Why, for its diagnostics. */
+  readonly fault?: string;
+}
+
+export interface SettledOperation {
+  readonly index: number;
+  readonly outcome: OperationOutcome | 'waiting' | 'executing';
+}
+
+/**
+ * How Operations ended, from the record. Where it has no ending, `without` becomes it, and the launch number is raised so that
+ * a report that comes late is refused. Undefined when the attempt is no longer the running one.
+ */
+export async function settleOperations(
+  database: Database,
+  key: AttemptKey,
+  operations: readonly OperationToSettle[],
+): Promise<SettledOperation[] | undefined> {
+  const given = operations.filter((operation) => operation.without !== undefined);
+  const settled = await database.$client.begin(async (sql) => {
+    const [held] = await sql`select 1 from running_agenda where agenda_id = ${key.agendaId} and attempt = ${key.attempt} for update`;
+    if (held === undefined) return [];
+    const values = given.map((operation) => ({
+      index: operation.index,
+      without: operation.without,
+      events: operation.fault === undefined ? null : [{ message: operation.fault, code: operation.without, time: Date.now() } satisfies DiagnosticEvent],
+    }));
+    const [, rows] = await Promise.all([
+      given.length === 0
+        ? undefined
+        : sql`
+        update operation_progress p set processing_state = 'COMPLETE', processing_state_message = s.without, launch = p.launch + 1,
+          diagnostic_events = coalesce(s.events, p.diagnostic_events), completed_time = clock_timestamp(), updated_time = clock_timestamp()
+        from json_to_recordset(${JSON.stringify(values)}::json) as s(index int, without text, events json)
+        where p.agenda_id = ${key.agendaId} and p.index = s.index and p.processing_state <> 'COMPLETE'`,
+      sql<{ index: number; state: string; message: OperationOutcome }[]>`
+        select index, processing_state as state, processing_state_message as message from operation_progress
+        where agenda_id = ${key.agendaId} and index = any(${operations.map((operation) => operation.index)}::int[]) order by index`,
+    ]);
+    return rows.map((row): SettledOperation => ({
+      index: row.index,
+      outcome: row.state === 'COMPLETE' ? row.message : row.state === 'EXECUTING' ? 'executing' : 'waiting',
+    }));
+  });
+  return settled.length === 0 ? undefined : settled;
+}
+
+export interface AgendaEnd {
+  readonly outcome: AgendaOutcome;
+  readonly message?: string;
+}
+
+/** Who is told after an end: Insights with waiting Agendas that the freed place may serve. */
+export interface FinishAnswer {
+  readonly outcome: AgendaOutcome | 'over';
+  readonly wakeInsights: readonly string[];
+  /** For the log line of the end. */
+  readonly line?: { readonly cid: string; readonly customerId: string; readonly insightId: string; readonly seconds: number };
+}
+
+/**
+ * Ends the attempt: state, attempts, the place given back, audit, in one transaction. With `runId` only for the run that
+ * claimed it (or before any claim); without, for the sweep, whatever run held it.
+ */
+export async function finishAgenda(database: Database, key: AttemptKey & { runId?: string }, end: AgendaEnd): Promise<FinishAnswer> {
+  return database.$client.begin(async (sql) => {
+    const [held] = await sql<{ resource_pool_id: string; insight_id: string }[]>`
+      select resource_pool_id, insight_id from running_agenda
+      where agenda_id = ${key.agendaId} and attempt = ${key.attempt} ${key.runId === undefined ? sql`` : sql`and (run_id is null or run_id = ${key.runId})`}
+      for update`;
+    if (held === undefined) return { outcome: 'over', wakeInsights: [] } satisfies FinishAnswer;
+    const [, , line, wake] = await Promise.all([
+      sql`
+        update operation_progress set processing_state = 'COMPLETE', processing_state_message = 'abandoned', launch = launch + 1,
+          completed_time = clock_timestamp(), updated_time = clock_timestamp()
+        where agenda_id = ${key.agendaId} and processing_state = 'EXECUTING'`,
+      sql`delete from running_agenda where agenda_id = ${key.agendaId}`,
+      endProgress(sql, key.agendaId, end, 'system'),
+      sql<{ id: string }[]>`
+        select id from insight i where i.resource_pool_id = ${held.resource_pool_id}
+          and exists (select 1 from ready_agenda w where w.insight_id = i.id)`,
+    ]);
+    const wakeInsights = wake.map((row) => row.id);
+    return { outcome: end.outcome, wakeInsights, ...(line === undefined ? {} : { line: { ...line, insightId: held.insight_id } }) };
+  }) as Promise<FinishAnswer>;
+}
+
+/** The AgendaProgress of an end, and its audit entry; shared by every way in which an Agenda ends. */
+export async function endProgress(sql: Statements, agendaId: string, end: AgendaEnd, actor: string) {
+  const events = end.message === undefined ? [] : [{ message: end.message, code: end.outcome, time: Date.now() }];
+  const [row] = await sql<{ cid: string; customerId: string; seconds: number }[]>`
+    with ended as (
+      update agenda_progress set processing_state = 'COMPLETE', processing_state_message = ${end.outcome},
+        percent_complete = case when ${end.outcome} = 'succeeded' then 100 else percent_complete end,
+        attempts_completed = attempts_completed + 1, completed_time = clock_timestamp(), updated_time = clock_timestamp(),
+        diagnostic_events = case when ${events.length} = 0 then diagnostic_events
+          else (coalesce(diagnostic_events::jsonb, '[]') || ${JSON.stringify(events)}::jsonb)::json end
+      where agenda_id = ${agendaId} and processing_state <> 'COMPLETE'
+      returning agenda_id, cid, customer_id, extract(epoch from clock_timestamp() - added_time)::float8 as seconds),
+    audited as (
+      insert into audit_entry (customer_id, actor, action, object_id, cid, after)
+      select customer_id, ${actor}, 'agenda.end', agenda_id, cid, ${JSON.stringify({ outcome: end.outcome, ...(end.message === undefined ? {} : { message: end.message }) })}::json
+      from ended)
+    select cid, customer_id as "customerId", seconds from ended`;
+  return row;
+}

@@ -1,0 +1,28 @@
+/** Cancel is a row first: what waits ends at once, what runs is marked so that nothing more of it starts. */
+import { endProgress } from './agenda-run.ts';
+import type { Database } from './connect.ts';
+
+export interface CancelAnswer {
+  /** `ended`: it waited and is over. `requested`: it runs and its workflow is to be told. `over`: it had ended before. */
+  readonly state: 'ended' | 'requested' | 'over';
+  readonly wakeInsights: readonly string[];
+}
+
+/** Asks for the end of an Agenda. Repeating it is harmless. */
+export async function cancelAgenda(database: Database, { agendaId, actor, cid }: { agendaId: string; actor: string; cid: string }): Promise<CancelAnswer> {
+  return database.$client.begin(async (sql) => {
+    // The waiting row first: an admission under way holds it, and has committed when this returns.
+    const [waiting] = await sql`delete from ready_agenda where agenda_id = ${agendaId} returning agenda_id`;
+    const [running] = await sql`select 1 from running_agenda where agenda_id = ${agendaId} for update`;
+    const [marked] = await sql<{ customer_id: string }[]>`
+      update agenda a set cancel_requested_time = coalesce(cancel_requested_time, clock_timestamp())
+      from agenda_progress p where a.id = ${agendaId} and p.agenda_id = a.id and p.processing_state <> 'COMPLETE'
+      returning a.customer_id`;
+    if (marked === undefined) return { state: 'over', wakeInsights: [] };
+    await sql`
+      insert into audit_entry (customer_id, actor, action, object_id, cid) values (${marked.customer_id}, ${actor}, 'agenda.cancel', ${agendaId}, ${cid})`;
+    if (running !== undefined) return { state: 'requested', wakeInsights: [] };
+    await endProgress(sql, agendaId, { outcome: 'cancelled', message: waiting === undefined ? 'cancelled before it was made ready' : 'cancelled while waiting' }, actor);
+    return { state: 'ended', wakeInsights: [] };
+  }) as Promise<CancelAnswer>;
+}
