@@ -1,0 +1,23 @@
+import { defineConfig } from 'vitest/config';
+import { SuiteReporter } from './scripts/suite-reporter.ts';
+
+const rooms = 'agenda,scheduling,workflows,activities,workers,api,db,launchers,handler,cli,examples,bench,scripts';
+/** Suites across rooms, each with a command of its own (`npm run test:<name>`); one file at a time, for each starts a whole system. */
+const suites = ['path', 'parity', 'faults'];
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    globalSetup: ['./db/vitest-setup.ts'],
+    reporters: ['default', new SuiteReporter()],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    projects: [
+      { extends: true, test: { name: 'rooms', include: [`{${rooms}}/**/*.test.ts`, 'test/*.test.ts', 'test/regression/**/*.test.ts'] } },
+      ...suites.map((name) => ({
+        extends: true as const,
+        test: { name, include: [`test/${name}/**/*.test.ts`], fileParallelism: false, testTimeout: 180_000, hookTimeout: 120_000 },
+      })),
+    ],
+  },
+});
