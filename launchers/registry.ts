@@ -1,0 +1,265 @@
+/**
+ * The registry: which program performs an operation type, and how it is treated.
+ * A JSON file `{ "basePodConfig": {…}, "<type>": { "podConfig": {…} } }`. Layers, later wins, a whole field at a time:
+ * the defaults below < `basePodConfig` < the type's `podConfig`. Lists and maps are replaced, never merged.
+ * A field that would do nothing in this version is refused, so that nobody believes in a setting that is not there.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import type { OperationTimeout } from '../agenda/types.ts';
+import { lineOfField, lineOfSyntaxError } from './registry-lines.ts';
+
+/** The registry entry of one operation type, all layers resolved. */
+export interface HandlerSettings {
+  /** `local`: a child process; `inProcess`: a function in the pool worker, named by `function`. */
+  readonly launch: 'local' | 'inProcess';
+  /** Program and its first arguments; empty with `inProcess`. A program with a slash is absolute, the word `node` is this Node, others are looked up in PATH. */
+  readonly command: readonly string[];
+  /** Name of the function of an `inProcess` type. */
+  readonly function?: string;
+  /** Follow `command`. */
+  readonly arguments: readonly string[];
+  readonly envVars: Readonly<Record<string, string>>;
+  /** The handler's working directory: the registry file's. */
+  readonly folder: string;
+  readonly scheduledSeconds: number;
+  /** Absent: silence is no fault. */
+  readonly quietSeconds?: number;
+  /** Absent: it may run for ever. */
+  readonly runSeconds?: number;
+  /** Between SIGTERM and SIGKILL. */
+  readonly graceSeconds: number;
+  readonly resultFrom: 'file' | 'lastLogLine';
+  /** `pop1`: the ending is what the progress report says; the exit code is ignored. */
+  readonly contract: 'pop2' | 'pop1';
+  /** With `pop1`: a handler that came to its end prints this text. */
+  readonly endOfLogIdentifier: string;
+  readonly payloadTransport: 'envVar' | 'compressedEnvVar';
+  /** Most bytes of output that are kept: the last ones. */
+  readonly logBytes: number;
+}
+
+/** A registry as read from its file. */
+export interface Registry {
+  readonly path: string;
+  readonly types: ReadonlyMap<string, HandlerSettings>;
+}
+
+/** The registry file cannot be used; the message names file, line and field. */
+export class RegistryError extends Error {
+  readonly code = 'registryInvalid';
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'RegistryError';
+  }
+}
+
+const seconds = z.number().positive().max(31_536_000);
+const milliseconds = z.number().positive().max(31_536_000_000);
+const noNul = /^[^\0]*$/;
+const text = z.string().regex(noNul, 'must not contain a NUL character');
+const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+const podConfigSchema = z.strictObject({
+  launch: z.enum(['local', 'inProcess']).optional(),
+  command: z.array(text).min(1).optional(),
+  function: z.string().min(1).optional(),
+  arguments: z.array(text).optional(),
+  envVars: z.record(z.string().regex(variableName, 'is not a name of an environment variable'), text).optional(),
+  scheduledSeconds: seconds.optional(),
+  quietSeconds: seconds.optional(),
+  runSeconds: seconds.optional(),
+  graceSeconds: z.number().min(0).max(3_600).optional(),
+  resultFrom: z.enum(['file', 'lastLogLine']).optional(),
+  contract: z.enum(['pop2', 'pop1']).optional(),
+  endOfLogIdentifier: z.string().min(1).optional(),
+  payloadTransport: z.enum(['envVar', 'compressedEnvVar']).optional(),
+  logBytes: z.number().int().min(1_024).max(16_777_216).optional(),
+  /** POP's name of `scheduledSeconds`, in milliseconds. */
+  podScheduledTimeoutMs: milliseconds.optional(),
+  /** POP's name of `quietSeconds`, in milliseconds. */
+  podStdoutTimeout: milliseconds.optional(),
+});
+const entrySchema = z.strictObject({ podConfig: podConfigSchema });
+const fileSchema = z.object({ basePodConfig: podConfigSchema }).catchall(entrySchema);
+
+type PodConfig = z.infer<typeof podConfigSchema>;
+
+const defaults = {
+  launch: 'local',
+  command: [],
+  arguments: [],
+  envVars: {},
+  scheduledSeconds: 300,
+  graceSeconds: 10,
+  resultFrom: 'file',
+  contract: 'pop2',
+  endOfLogIdentifier: 'HandlerComplete',
+  payloadTransport: 'envVar',
+  logBytes: 1024 * 1024,
+} as const;
+
+/** Reads a registry file. @throws RegistryError naming every fault with its line. */
+export function loadRegistry(path: string): Registry {
+  const absolute = resolve(path);
+  let source: string;
+  try {
+    source = readFileSync(absolute, 'utf8');
+  } catch (error) {
+    throw new RegistryError(`The registry ${absolute} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+  return parseRegistry(source, absolute);
+}
+
+/** As `loadRegistry`, of text that was read already; `path` is where relative programs start from. */
+export function parseRegistry(source: string, path: string): Registry {
+  let document: unknown;
+  try {
+    document = JSON.parse(source);
+  } catch (error) {
+    const line = lineOfSyntaxError(messageOf(error), source);
+    throw new RegistryError(`${path}${line === undefined ? '' : `:${line}`}: not JSON: ${messageOf(error)}`, { cause: error });
+  }
+  const parsed = fileSchema.safeParse(document);
+  if (!parsed.success) throw new RegistryError(faults(parsed.error, source, path).join('\n'));
+  const { basePodConfig, ...entries } = parsed.data;
+  const folder = dirname(resolve(path));
+  const types = new Map<string, HandlerSettings>();
+  const missing: string[] = [];
+  for (const [type, entry] of Object.entries(entries)) {
+    const settings = settle(inSeconds(basePodConfig), inSeconds(entry.podConfig), folder);
+    const needed = settings.launch === 'local' ? 'command' : 'function';
+    const present = settings.launch === 'local' ? settings.command.length > 0 : settings.function !== undefined;
+    if (!present)
+      missing.push(`${place(path, source, [type])} ${pointer([type, 'podConfig'])}: "launch": "${settings.launch}" needs "${needed}"`);
+    types.set(type, settings);
+  }
+  if (missing.length > 0) throw new RegistryError(missing.join('\n'));
+  return { path: resolve(path), types };
+}
+
+/** The resolved entry of a type; undefined when the type is not registered. */
+export function settingsFor(registry: Registry, type: string): HandlerSettings | undefined {
+  return registry.types.get(type);
+}
+
+/** Lays the limits that an Operation states for itself over its type's. */
+export function withLimits(settings: HandlerSettings, timeout: OperationTimeout | undefined): HandlerSettings {
+  if (timeout === undefined) return settings;
+  return {
+    ...settings,
+    ...(timeout.scheduledSeconds !== undefined && { scheduledSeconds: timeout.scheduledSeconds }),
+    ...(timeout.quietSeconds !== undefined && { quietSeconds: timeout.quietSeconds }),
+    ...(timeout.runSeconds !== undefined && { runSeconds: timeout.runSeconds }),
+  };
+}
+
+/** A registry that follows its file: an edit counts from the next look on; a broken edit is reported and the last good one stays. */
+export class LiveRegistry {
+  readonly path: string;
+  #registry: Registry;
+  #version: string;
+  #error: RegistryError | undefined;
+  readonly #report: (error: RegistryError) => void;
+
+  /** @throws RegistryError when the file is not good at the start. `report` hears of each broken edit once. */
+  constructor(path: string, report: (error: RegistryError) => void) {
+    this.path = resolve(path);
+    this.#report = report;
+    this.#version = versionOf(this.path);
+    this.#registry = loadRegistry(this.path);
+  }
+
+  /** What is wrong with the file now; undefined when the registry in use is the file's. */
+  get error(): RegistryError | undefined {
+    return this.#error;
+  }
+
+  get current(): Registry {
+    const version = versionOf(this.path);
+    if (version === this.#version) return this.#registry;
+    this.#version = version;
+    try {
+      this.#registry = loadRegistry(this.path);
+      this.#error = undefined;
+    } catch (error) {
+      if (!(error instanceof RegistryError)) throw error;
+      this.#error = error;
+      this.#report(error);
+    }
+    return this.#registry;
+  }
+
+  settingsFor(type: string): HandlerSettings | undefined {
+    return settingsFor(this.current, type);
+  }
+}
+
+/** Changes when the file does; a mounted ConfigMap is swapped by a link, so the inode counts too. */
+function versionOf(path: string): string {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? 'missing' : `${stat.mtimeNs}:${stat.size}:${stat.ino}`;
+}
+
+/** POP's names become ours within their layer, so that a type's `quietSeconds` overrides a base's `podStdoutTimeout`. */
+function inSeconds(config: PodConfig): Omit<PodConfig, 'podScheduledTimeoutMs' | 'podStdoutTimeout'> {
+  const { podScheduledTimeoutMs, podStdoutTimeout, ...rest } = config;
+  return {
+    ...(podScheduledTimeoutMs !== undefined && { scheduledSeconds: podScheduledTimeoutMs / 1_000 }),
+    ...(podStdoutTimeout !== undefined && { quietSeconds: podStdoutTimeout / 1_000 }),
+    ...rest,
+  };
+}
+
+function settle(base: PodConfig, own: PodConfig, folder: string): HandlerSettings {
+  const merged = { ...defaults, ...defined(base), ...defined(own) };
+  // A launch that is not stated follows from what is: a type with only a `function` runs in process.
+  const launch =
+    own.launch ??
+    (own.function !== undefined && own.command === undefined ? 'inProcess' : own.command !== undefined ? 'local' : merged.launch);
+  const [program, ...rest] = merged.command ?? [];
+  const { quietSeconds, runSeconds, function: name, ...fields } = merged;
+  return {
+    ...fields,
+    launch,
+    command: launch === 'inProcess' || program === undefined ? [] : [locate(program, folder), ...rest],
+    folder,
+    ...(quietSeconds !== undefined && { quietSeconds }),
+    ...(runSeconds !== undefined && { runSeconds }),
+    ...(launch === 'inProcess' && name !== undefined && { function: name }),
+  };
+}
+
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+function defined<T extends object>(value: T): Defined<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as Defined<T>;
+}
+
+/** As a shell does: a program with a slash is a path, one without is looked up in PATH when it starts. */
+function locate(program: string, folder: string): string {
+  if (program === 'node') return process.execPath;
+  return program.includes('/') ? resolve(folder, program) : program;
+}
+
+function faults(error: z.ZodError, source: string, path: string): string[] {
+  return error.issues.flatMap((issue) => {
+    const at = issue.path.map(String);
+    if (issue.code !== 'unrecognized_keys') return [`${place(path, source, at)} ${pointer(at)}: ${issue.message}`];
+    return issue.keys.map((key) => `${place(path, source, [...at, key])} ${pointer([...at, key])}: unknown field; it would do nothing`);
+  });
+}
+
+function place(path: string, source: string, at: readonly string[]): string {
+  const line = lineOfField(source, at);
+  return line === undefined ? path : `${path}:${line}`;
+}
+
+function pointer(at: readonly string[]): string {
+  return `/${at.map((part) => part.replaceAll('~', '~0').replaceAll('/', '~1')).join('/')}`;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
