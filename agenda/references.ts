@@ -1,0 +1,167 @@
+/**
+ * Reference tokens: `@<NAME>`, `@<NAME::POINTER>`, `@<NAME::POINTER?FALLBACK>`, found in string values (never in keys).
+ *
+ * - A string that is one token and nothing else takes the value with its type; a token inside text becomes text,
+ *   and an object or array there is an invalid reference.
+ * - The fallback is used when the path is absent in a known name, and is always text; a bare `?` means null.
+ *   A name that is not known is missing, whatever the fallback says.
+ * - A token runs from the last `@<` before a `>` to that `>`; the first `::` ends the name, without one the first `?` does.
+ *   Without a name (`@<>`) it is plain text. Names are compared exactly, blanks inside and case included.
+ * - What was put in is not scanned again.
+ *
+ * Strings are scanned by `indexOf`, so the time is linear in their length whatever they hold.
+ */
+import { isArray, pointerSegment, valueAt } from './json-pointer.ts';
+import { type Json, type JsonObject, maximumReferenceDepth } from './types.ts';
+
+/** What stands between `@<` and `>`. */
+export interface Token {
+  readonly name: string;
+  readonly pointer?: string;
+  /** Text to use when the path is absent; null for a bare `?`. */
+  readonly fallback?: string | null;
+}
+
+/** A token and where it stands; `path` is a JSON pointer to the string that holds it, `token` its text. */
+export interface Reference extends Token {
+  readonly token: string;
+  readonly path: string;
+}
+
+/** All tokens of a value in reading order, and where containers are nested more than `maximumReferenceDepth` deep (not looked into). */
+export interface ReferenceScan {
+  readonly references: readonly Reference[];
+  readonly tooDeep: readonly string[];
+}
+
+/** Why a token could not be replaced: its path is absent, it stands for a container inside text, or the value is nested too deep to look (then `token` is empty). */
+export interface InvalidReference {
+  readonly token: string;
+  readonly path: string;
+  readonly reason: 'pathAbsent' | 'containerInText' | 'tooDeep';
+}
+
+/** The value with its tokens replaced; `missing` holds each name that `lookup` does not know once, in reading order. */
+export interface Replacement {
+  readonly value: Json;
+  readonly missing: readonly string[];
+  readonly invalid: readonly InvalidReference[];
+}
+
+/** Finds every token in `value`. */
+export function findReferences(value: Json): readonly Reference[] {
+  return scanReferences(value).references;
+}
+
+/** As `findReferences`, and says where it did not look because of the depth. */
+export function scanReferences(value: Json): ReferenceScan {
+  const references: Reference[] = [];
+  const tooDeep: string[] = [];
+  const visit = (current: Json, path: string, depth: number): void => {
+    if (typeof current === 'string') {
+      for (const part of splitTokens(current)) if (typeof part !== 'string') references.push({ ...part, path });
+    } else if (current !== null && typeof current === 'object') {
+      if (depth >= maximumReferenceDepth) tooDeep.push(path);
+      else if (isArray(current)) current.forEach((item, index) => visit(item, path + pointerSegment(index), depth + 1));
+      else for (const key of Object.keys(current)) visit(current[key] as Json, path + pointerSegment(key), depth + 1);
+    }
+  };
+  visit(value, '', 0);
+  return { references, tooDeep };
+}
+
+/** Replaces every token by what `lookup` knows; a token that cannot be replaced stays as it is and is reported. `value` itself is not changed. */
+export function replaceReferences(value: Json, lookup: (name: string) => Json | undefined): Replacement {
+  const missing = new Set<string>();
+  const invalid: InvalidReference[] = [];
+
+  /** The value of a token, or undefined when it was reported. */
+  const resolve = (token: FoundToken, path: string): Json | undefined => {
+    const known = lookup(token.name);
+    if (known === undefined) {
+      missing.add(token.name);
+      return undefined;
+    }
+    const found = valueAt(known, token.pointer ?? '');
+    if (found !== undefined) return found;
+    if (token.fallback !== undefined) return token.fallback;
+    invalid.push({ token: token.token, path, reason: 'pathAbsent' });
+    return undefined;
+  };
+
+  const asText = (token: FoundToken, path: string): string => {
+    const found = resolve(token, path);
+    if (found === undefined) return token.token;
+    if (found === null || typeof found !== 'object') return String(found);
+    invalid.push({ token: token.token, path, reason: 'containerInText' });
+    return token.token;
+  };
+
+  const replaceString = (text: string, path: string): Json => {
+    const parts = splitTokens(text);
+    const [first] = parts;
+    if (parts.length === 1 && typeof first === 'object') {
+      const found = resolve(first, path);
+      return found === undefined ? text : found;
+    }
+    return parts.map((part) => (typeof part === 'string' ? part : asText(part, path))).join('');
+  };
+
+  const replace = (current: Json, path: string, depth: number): Json => {
+    if (typeof current === 'string') return replaceString(current, path);
+    if (current === null || typeof current !== 'object') return current;
+    if (depth >= maximumReferenceDepth) {
+      invalid.push({ token: '', path, reason: 'tooDeep' });
+      return current;
+    }
+    if (isArray(current)) return current.map((item, index) => replace(item, path + pointerSegment(index), depth + 1));
+    // `Object.fromEntries` defines its keys, so a key `__proto__` stays an ordinary key.
+    return Object.fromEntries(
+      Object.keys(current).map((key) => [key, replace(current[key] as Json, path + pointerSegment(key), depth + 1)]),
+    );
+  };
+
+  return { value: replace(value, '', 0), missing: [...missing], invalid };
+}
+
+/** A lookup for `replaceReferences` over plain data; what an object inherits (`constructor`) is not found. */
+export function lookupIn(values: JsonObject): (name: string) => Json | undefined {
+  return (name) => (Object.hasOwn(values, name) ? values[name] : undefined);
+}
+
+type FoundToken = Token & { readonly token: string };
+
+/** Cuts a string into plain text and tokens, in order; no part is empty. */
+function splitTokens(text: string): readonly (string | FoundToken)[] {
+  const parts: (string | FoundToken)[] = [];
+  let taken = 0;
+  let from = text.indexOf('@<');
+  while (from !== -1) {
+    const end = text.indexOf('>', from + 2);
+    if (end === -1) break;
+    const start = text.lastIndexOf('@<', end - 2);
+    const token = parseToken(text.slice(start, end + 1));
+    if (token !== undefined) {
+      if (start > taken) parts.push(text.slice(taken, start));
+      parts.push(token);
+      taken = end + 1;
+    }
+    from = text.indexOf('@<', end + 1);
+  }
+  if (taken < text.length) parts.push(text.slice(taken));
+  return parts;
+}
+
+function parseToken(token: string): FoundToken | undefined {
+  const inside = token.slice(2, -1);
+  const colons = inside.indexOf('::');
+  const mark = inside.indexOf('?', colons === -1 ? 0 : colons + 2);
+  const name = inside.slice(0, colons !== -1 ? colons : mark !== -1 ? mark : undefined);
+  if (name.trim() === '') return undefined;
+  return {
+    token,
+    name,
+    ...(colons === -1 ? {} : { pointer: inside.slice(colons + 2, mark === -1 ? undefined : mark) }),
+    ...(mark === -1 ? {} : { fallback: inside.slice(mark + 1) || null }),
+  };
+}

@@ -1,0 +1,130 @@
+import { ownParam } from './dependencies.ts';
+import { jsonBytes } from './json-bytes.ts';
+import { pointerSegment } from './json-pointer.ts';
+import {
+  type Fault,
+  maximumNameLength,
+  maximumPayloadBytes,
+  maximumReferenceDepth,
+  type Operation,
+  type OperationTimeout,
+} from './types.ts';
+
+/** Largest `weight`: sums of weights stay exact enough for a percentage. */
+export const maximumWeight = 1_000_000;
+/** Longest time limit of an Operation: 30 days. */
+export const maximumTimeoutSeconds = 30 * 24 * 3600;
+
+const timeoutFields: readonly (keyof OperationTimeout)[] = ['scheduledSeconds', 'quietSeconds', 'runSeconds'];
+
+/** What is wrong with one Operation by itself: name, type, numbers, payload size, forms of `dependsOn`. `tooDeep` are the pointers `scanReferences` gave for its payload. */
+export function validateOperation(operation: Operation, at: string, tooDeep: readonly string[]): Fault[] {
+  return [
+    ...nameFaults(operation.name, `${at}/name`),
+    ...typeFaults(operation.type, `${at}/type`),
+    ...payloadFaults(operation, at, tooDeep),
+    ...dependsOnFaults(operation, at),
+    ...weightFaults(operation.weight, `${at}/weight`),
+    ...timeoutFaults(operation.timeout, `${at}/timeout`),
+  ];
+}
+
+function nameFaults(name: unknown, pointer: string): Fault[] {
+  if (typeof name !== 'string' || name.trim() === '')
+    return [{ pointer, code: 'operationNameMissing', message: 'Operations must have names.' }];
+  return textFaults(name, pointer, 'operationName', 'name');
+}
+
+function typeFaults(type: unknown, pointer: string): Fault[] {
+  if (typeof type !== 'string' || type.trim() === '')
+    return [{ pointer, code: 'operationTypeMissing', message: 'Operations must have types.' }];
+  return textFaults(type, pointer, 'operationType', 'type');
+}
+
+/** Names and types reach ids, columns and environment variables, none of which hold control characters or half a character. */
+function textFaults(text: string, pointer: string, code: string, word: string): Fault[] {
+  const faults: Fault[] = [];
+  if (text.length > maximumNameLength) {
+    faults.push({
+      pointer,
+      code: `${code}TooLong`,
+      message: `An Operation's ${word} may have ${maximumNameLength} characters; this one has ${text.length}.`,
+    });
+  }
+  if (/[\p{Cc}\p{Cs}]/u.test(text)) {
+    faults.push({
+      pointer,
+      code: `${code}Malformed`,
+      message: `An Operation's ${word} may not hold control characters or lone surrogates.`,
+    });
+  }
+  return faults;
+}
+
+function payloadFaults(operation: Operation, at: string, tooDeep: readonly string[]): Fault[] {
+  if (tooDeep.length > 0) {
+    return tooDeep.map((path) => ({
+      pointer: `${at}/payload${path}`,
+      code: 'payloadTooDeep',
+      message: `The payload of operation [${operation.name}] is nested deeper than the limit of ${maximumReferenceDepth}.`,
+    }));
+  }
+  if (operation.payload === undefined) return [];
+  const bytes = jsonBytes(operation.payload);
+  if (bytes <= maximumPayloadBytes) return [];
+  const message = `The payload of operation [${operation.name}] has ${bytes} bytes; the limit is ${maximumPayloadBytes}.`;
+  return [{ pointer: `${at}/payload`, code: 'payloadTooLarge', message }];
+}
+
+function dependsOnFaults(operation: Operation, at: string): Fault[] {
+  const faults: Fault[] = [];
+  const code = 'dependsOnMalformed';
+  const list: unknown = operation.dependsOn ?? [];
+  if (!Array.isArray(list)) faults.push({ pointer: `${at}/dependsOn`, code, message: 'dependsOn must be a list of operation names.' });
+  else {
+    list.forEach((name: unknown, index) => {
+      if (typeof name === 'string' && name !== '') return;
+      faults.push({ pointer: `${at}/dependsOn${pointerSegment(index)}`, code, message: 'dependsOn must hold operation names.' });
+    });
+  }
+  const commaList = ownParam(operation.params, 'dependsOn') ?? '';
+  if (typeof commaList !== 'string') {
+    faults.push({
+      pointer: `${at}/params/dependsOn`,
+      code,
+      message: 'params.dependsOn must be text: operation names with commas between them.',
+    });
+  }
+  return faults;
+}
+
+function weightFaults(weight: unknown, pointer: string): Fault[] {
+  if (weight === undefined || weight === null) return [];
+  if (typeof weight === 'number' && weight > 0 && weight <= maximumWeight) return [];
+  return [
+    { pointer, code: 'weightInvalid', message: `weight must be a number above 0 and at most ${maximumWeight}; it is ${show(weight)}.` },
+  ];
+}
+
+function timeoutFaults(timeout: unknown, pointer: string): Fault[] {
+  if (timeout === undefined || timeout === null) return [];
+  if (typeof timeout !== 'object' || Array.isArray(timeout)) {
+    return [{ pointer, code: 'timeoutInvalid', message: `timeout must be an object with ${timeoutFields.join(', ')}.` }];
+  }
+  const faults: Fault[] = [];
+  for (const field of timeoutFields) {
+    const seconds: unknown = Object.hasOwn(timeout, field) ? (timeout as Record<string, unknown>)[field] : undefined;
+    if (seconds === undefined || seconds === null) continue;
+    if (typeof seconds === 'number' && seconds > 0 && seconds <= maximumTimeoutSeconds) continue;
+    const message = `${field} must be a number above 0 and at most ${maximumTimeoutSeconds}; it is ${show(seconds)}.`;
+    faults.push({ pointer: `${pointer}/${field}`, code: 'timeoutInvalid', message });
+  }
+  return faults;
+}
+
+/** A refused value for a message, short whatever it is. */
+export function show(value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'string') return value.length > 40 ? `"${value.slice(0, 40)}…"` : `"${value}"`;
+  return value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`;
+}
