@@ -22,6 +22,11 @@ export const programs = {
   },
 };
 
+/**
+ * Looks in the environment variable, PATH and the cache `.pop/bin`; fetches nothing.
+ * @param {keyof typeof programs} name
+ * @returns {{ path?: string, tried: string[] }} `tried` says what was looked at and why it did not serve, in order.
+ */
 export function findProgram(name) {
   const { variable } = programs[name];
   const tried = [];
