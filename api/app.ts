@@ -1,0 +1,96 @@
+/** The HTTP interface as one app: what holds for every request is here, what an object can do is in routes/. Knows no processes. */
+import { OpenAPIHono } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import type { Logger } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
+import { maximumIdBytes } from '../agenda/types.ts';
+import { BadCursorError } from '../db/list.ts';
+import type { Api, ApiEnvironment, ApiParts } from './endpoint.ts';
+import { badParameter, isDatabaseAway, ProblemError, problemBody, toProblem } from './problem.ts';
+import { addHealthRoutes } from './routes/health.ts';
+
+export interface AppOptions extends ApiParts {
+  readonly log: Logger;
+  /** Before every path but the probes; default `/v1`. */
+  readonly basePath?: string;
+}
+
+/** Adds the endpoints of one family to the app. */
+export type AddRoutes = (api: Api, parts: ApiParts) => void;
+
+const routes: readonly AddRoutes[] = [addHealthRoutes];
+
+/** The whole interface; give its `fetch` to a server, or call `request` in tests. */
+export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
+  const basePath = options.basePath ?? '/v1';
+  const root: Api = new OpenAPIHono<ApiEnvironment>();
+
+  root.use('*', async (c, next) => {
+    const begun = performance.now();
+    const given = c.req.header('x-pop-cid');
+    const acceptable = given !== undefined && given !== '' && Buffer.byteLength(given) <= maximumIdBytes;
+    const cid = acceptable ? given : uuidv7();
+    c.set('cid', cid);
+    c.set('log', options.log.child({ cid }));
+    if (given !== undefined && !acceptable) {
+      c.res = answerProblem(
+        c,
+        badParameter('X-pop-cid', `X-pop-cid must have 1 to ${maximumIdBytes} bytes, has ${Buffer.byteLength(given)}.`),
+      );
+    } else {
+      await next();
+    }
+    c.res.headers.set('X-pop-cid', cid);
+    logRequest(c, performance.now() - begun);
+  });
+  root.onError((error, c) => answerProblem(c, problemOf(error)));
+  root.notFound((c) => answerProblem(c, noSuchRoute(root, c)));
+
+  const api: Api = new OpenAPIHono<ApiEnvironment>();
+  for (const add of routes) add(api, options);
+  root.route(basePath, api);
+  // Probes know no base path.
+  const probes: Api = new OpenAPIHono<ApiEnvironment>();
+  addHealthRoutes(probes, options);
+  root.route('/', probes);
+  return root;
+}
+
+function problemOf(error: unknown): ProblemError {
+  if (error instanceof BadCursorError) return badParameter('cursor', 'cursor was not given out by this list.');
+  return toProblem(error);
+}
+
+function answerProblem(c: Context<ApiEnvironment>, problem: ProblemError): Response {
+  const cid = c.get('cid');
+  return new Response(JSON.stringify(problemBody(problem, cid, c.req.path)), {
+    status: problem.status,
+    headers: { ...problem.headers, 'Content-Type': 'application/problem+json' },
+  });
+}
+
+const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+function noSuchRoute(root: Api, c: Context<ApiEnvironment>): ProblemError {
+  const allowed = methods.filter((method) => root.router.match(method, c.req.path)[0].some(([[, route]]) => route.method === method));
+  if (allowed.length === 0) return new ProblemError('notFound', `There is no such path as ${c.req.path}.`);
+  const allow = allowed.join(', ');
+  return new ProblemError('methodNotAllowed', `${c.req.method} is not possible here; allowed: ${allow}.`, { headers: { Allow: allow } });
+}
+
+/** One line per request; a fault of ours with its stack. */
+function logRequest(c: Context<ApiEnvironment>, milliseconds: number): void {
+  const status = c.res.status;
+  const line = {
+    method: c.req.method,
+    path: c.req.path,
+    status,
+    durationMilliseconds: Math.round(milliseconds * 1000) / 1000,
+    actor: c.get('access')?.userId,
+    ...(status >= 500 && c.error !== undefined ? { err: c.error } : {}),
+  };
+  const log = c.get('log');
+  if (status >= 500 && !isDatabaseAway(c.error)) log.error(line, 'request');
+  else if (status >= 500) log.warn(line, 'request');
+  else log.info(line, 'request');
+}

@@ -1,0 +1,262 @@
+/**
+ * One endpoint: its description (from which the OpenAPI document is made) and its handler. Everything an endpoint must not
+ * forget happens here, in this order: credential, scope, query, body, handler.
+ */
+import { type OpenAPIHono, z } from '@hono/zod-openapi';
+import type { Client } from '@temporalio/client';
+import type { Context } from 'hono';
+import type { Logger } from 'pino';
+import type { Fault } from '../agenda/types.ts';
+import type { Database } from '../db/connect.ts';
+import { type Access, type Authorize, requireScope, type Scope } from './auth/authorize.ts';
+import { faultsOf } from './faults.ts';
+import { parseJson, readBody } from './json-body.ts';
+import { invalid, malformed, ProblemError } from './problem.ts';
+import { problemSchema } from './schemas.ts';
+
+export interface ApiEnvironment {
+  // biome-ignore lint/style/useNamingConvention: hono's own names
+  Variables: { cid: string; log: Logger; access?: Access };
+}
+
+/** The app that endpoints are added to; its paths are relative to the base path. */
+export type Api = OpenAPIHono<ApiEnvironment>;
+
+/** What handlers work with. */
+export interface ApiParts {
+  readonly database: Database;
+  readonly authorize: Authorize;
+  /** Tells these Insights' admission to look; called after commit, never fails, does not delay the answer. */
+  readonly wake: (insightIds: readonly string[]) => void;
+  /** A connected Temporal client, made at the first call; rejects while Temporal is away. */
+  readonly temporal?: () => Promise<Client>;
+  /** The process is going: `/readyz` answers 503. */
+  readonly draining?: () => boolean;
+}
+
+export interface Answer {
+  readonly description: string;
+  readonly schema?: z.ZodType;
+  readonly example?: unknown;
+  readonly contentType?: string;
+}
+
+// biome-ignore lint/complexity/noBannedTypes: a shape without any key
+type NoQuery = z.ZodObject<{}>;
+
+export interface Endpoint<Query extends z.ZodObject = NoQuery, Body extends z.ZodType = z.ZodUndefined> {
+  readonly method: 'get' | 'post' | 'put' | 'delete';
+  /** Such as `/customer/{id}`; at most one parameter, `id`. */
+  readonly path: string;
+  readonly tag: string;
+  readonly summary: string;
+  readonly description?: string;
+  /** `public` asks for no credential; `pool` is any credential of a ResourcePool. */
+  readonly scope: Scope | 'pool' | 'public';
+  /** Without it every query parameter is unknown. Names are matched ignoring case. */
+  readonly query?: Query;
+  readonly body?: {
+    readonly schema: Body;
+    /** What the document shows, when it differs from what parses. */
+    readonly documented?: z.ZodType;
+    readonly example: unknown;
+    /** The body may be left out; it is then parsed as `undefined`. */
+    readonly optional?: boolean;
+    /** Strings may hold NUL and half surrogate pairs: the handler deals with them. */
+    readonly anyText?: boolean;
+  };
+  readonly headers?: readonly { readonly name: string; readonly description: string; readonly example: string }[];
+  /** By status. The problems are added. */
+  readonly answers: Readonly<Record<number, Answer>>;
+  /** Statuses of problems this endpoint can answer besides the usual ones. */
+  readonly problems?: readonly number[];
+}
+
+export interface Call<Query, Body> {
+  readonly c: Context<ApiEnvironment>;
+  readonly access: Access;
+  readonly cid: string;
+  /** Carries the cid. */
+  readonly log: Logger;
+  /** The path parameter `id`, decoded; empty when the path has none. */
+  readonly id: string;
+  readonly query: Query;
+  readonly body: Body;
+  /** The body as it was sent. */
+  readonly bodyText: string;
+}
+
+const nobody: Access = { userId: 'nobody', accounts: [], superUser: false, scopes: [] };
+
+/** Adds one endpoint to the app and to its OpenAPI document. */
+export function addEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.ZodType = z.ZodUndefined>(
+  api: Api,
+  parts: ApiParts,
+  endpoint: Endpoint<Query, Body>,
+  handle: (call: Call<z.output<Query>, z.output<Body>>) => Promise<Response> | Response,
+): void {
+  api.openAPIRegistry.registerPath(described(endpoint));
+  const query: z.ZodObject = endpoint.query ?? z.object({});
+  api.on(endpoint.method.toUpperCase(), endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
+    const access = endpoint.scope === 'public' ? nobody : await parts.authorize(c.req.raw);
+    c.set('access', access);
+    if (endpoint.scope !== 'public') requireScope(access, endpoint.scope);
+    const queryValues = readQuery(c.req.url, query);
+    const bodyText = endpoint.body === undefined ? '' : await readBody(c.req.raw);
+    const body = endpoint.body === undefined ? undefined : parseBody(c, bodyText, endpoint.body);
+    return await handle({
+      c,
+      access,
+      cid: c.get('cid'),
+      log: c.get('log'),
+      id: idOf(c),
+      query: queryValues as z.output<Query>,
+      body: body as z.output<Body>,
+      bodyText,
+    });
+  });
+}
+
+function idOf(c: Context<ApiEnvironment>): string {
+  const id = c.req.param('id') ?? '';
+  // Such an id cannot exist; Postgres would refuse even the question.
+  if (id.includes('\u0000') || !id.isWellFormed()) throw new ProblemError('notFound', 'There is nothing with this id.');
+  return id;
+}
+
+/** @throws ProblemError 400 naming the parameter */
+function readQuery(url: string, schema: z.ZodObject): unknown {
+  const names = new Map(Object.keys(schema.shape).map((name) => [name.toLowerCase(), name]));
+  const values: Record<string, string> = {};
+  const faults: Fault[] = [];
+  const mark = url.indexOf('?');
+  for (const [given, value] of new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1))) {
+    const name = names.get(given.toLowerCase());
+    if (name === undefined) {
+      const known = names.size === 0 ? 'It takes none.' : `Known are ${[...names.values()].join(', ')}.`;
+      throw new ProblemError('unknownParameter', `Unknown query parameter ${JSON.stringify(given.slice(0, 200))}. ${known}`, {
+        errors: [{ pointer: '', code: 'unknownParameter', message: `Unknown query parameter ${JSON.stringify(given.slice(0, 200))}.` }],
+      });
+    }
+    if (Object.hasOwn(values, name))
+      faults.push({ pointer: '', code: 'givenTwice', message: `The query parameter ${name} is given twice.` });
+    if (value.includes('\u0000'))
+      faults.push({ pointer: '', code: 'badCharacter', message: `The query parameter ${name} holds a NUL character.` });
+    values[name] = value;
+  }
+  const parsed = schema.safeParse(values, { reportInput: true });
+  if (!parsed.success)
+    faults.push(...faultsOf(parsed.error).map((fault) => ({ ...fault, pointer: '', message: `Query parameter: ${fault.message}` })));
+  if (faults.length > 0) throw new ProblemError('badParameter', faults.map((fault) => fault.message).join(' '), { errors: faults });
+  return parsed.data;
+}
+
+function parseBody(
+  c: Context<ApiEnvironment>,
+  text: string,
+  body: { readonly schema: z.ZodType; readonly optional?: boolean; readonly anyText?: boolean },
+): unknown {
+  if (text === '') {
+    if (body.optional !== true) throw malformed('The body is empty; JSON is expected.');
+    return checked(body.schema, undefined);
+  }
+  const contentType = c.req.header('content-type') ?? '';
+  if (!/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(contentType.trim())) {
+    const given = contentType === '' ? 'there is none' : `it is ${JSON.stringify(contentType.slice(0, 200))}`;
+    throw new ProblemError('unsupportedMediaType', `The Content-Type must be application/json; ${given}.`, {
+      headers: { 'Accept-Post': 'application/json' },
+    });
+  }
+  return checked(body.schema, parseJson(text, { anyText: body.anyText === true }));
+}
+
+/** Parses what a caller sent. @throws ProblemError 422 with every fault */
+export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(value, { reportInput: true });
+  if (!parsed.success) throw invalid(faultsOf(parsed.error));
+  return parsed.data;
+}
+
+type Described = Parameters<Api['openAPIRegistry']['registerPath']>[0];
+
+const problemTitles: Readonly<Record<number, string>> = {
+  400: 'Malformed request, or a parameter that is unknown or not acceptable',
+  401: 'No valid credential',
+  403: 'Visible, but not allowed',
+  404: 'Absent or not visible',
+  409: 'Not possible in the present state',
+  412: 'Changed meanwhile (If-Match)',
+  413: 'Too large; the limit and the actual size are named',
+  415: 'Not JSON',
+  422: 'Content that is not acceptable; every fault is named',
+  429: 'Too many requests; see Retry-After',
+  503: 'Temporarily unavailable; see Retry-After',
+};
+
+function described<Query extends z.ZodObject, Body extends z.ZodType>(endpoint: Endpoint<Query, Body>): Described {
+  const hasId = endpoint.path.includes('{id}');
+  const usual = [
+    ...(endpoint.scope === 'public' ? [] : [400, 401, 403, 503]),
+    ...(hasId ? [404] : []),
+    ...(endpoint.body === undefined ? [] : [413, 415, 422]),
+    ...(endpoint.problems ?? []),
+  ];
+  const responses: Described['responses'] = {};
+  for (const [status, answer] of Object.entries(endpoint.answers)) {
+    const content =
+      answer.schema === undefined
+        ? undefined
+        : {
+            [answer.contentType ?? 'application/json']: {
+              schema: answer.schema,
+              ...(answer.example === undefined ? {} : { example: answer.example }),
+            },
+          };
+    responses[status] = { description: answer.description, ...(content === undefined ? {} : { content }) };
+  }
+  for (const status of new Set(usual)) {
+    responses[status] ??= {
+      description: problemTitles[status] ?? 'Problem',
+      content: { 'application/problem+json': { schema: problemSchema } },
+    };
+  }
+  const headers = [
+    {
+      name: 'X-pop-cid',
+      description: 'Correlation id, at most 200 bytes; made when absent; returned and written on every object and log line.',
+      example: 'nightly-2026-07-01',
+    },
+    ...(endpoint.headers ?? []),
+  ];
+  return {
+    method: endpoint.method,
+    path: endpoint.path,
+    tags: [endpoint.tag],
+    summary: endpoint.summary,
+    ...(endpoint.description === undefined ? {} : { description: endpoint.description }),
+    ...(endpoint.scope === 'public' ? {} : { security: [{ key: [] }] }),
+    request: {
+      headers: z.object(
+        Object.fromEntries(
+          headers.map((header) => [
+            header.name,
+            z.string().optional().openapi({ description: header.description, example: header.example }),
+          ]),
+        ),
+      ),
+      ...(hasId
+        ? { params: z.object({ id: z.string().openapi({ description: 'URL-encoded.', example: '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a11' }) }) }
+        : {}),
+      ...(endpoint.query === undefined ? {} : { query: endpoint.query }),
+      ...(endpoint.body === undefined
+        ? {}
+        : {
+            body: {
+              required: endpoint.body.optional !== true,
+              content: { 'application/json': { schema: endpoint.body.documented ?? endpoint.body.schema, example: endpoint.body.example } },
+            },
+          }),
+    },
+    responses,
+  };
+}

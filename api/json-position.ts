@@ -1,0 +1,106 @@
+/** Where a text stops being JSON (RFC 8259). Used only after JSON.parse refused it: its own messages do not always tell a position. */
+
+export interface JsonFault {
+  /** From 1. */
+  readonly line: number;
+  /** From 1, in UTF-16 code units. */
+  readonly column: number;
+  readonly message: string;
+}
+
+const inString = String.raw`"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*`;
+const string = new RegExp(`${inString}"`, 'y');
+const goodString = new RegExp(inString, 'y');
+const scalar = new RegExp(String.raw`${inString}"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null`, 'y');
+const space = /[ \t\n\r]*/y;
+
+/** The first fault of a text that is not JSON. */
+export function findJsonFault(text: string): JsonFault {
+  let at = 0;
+  const take = (pattern: RegExp): boolean => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text);
+    if (found === null) return false;
+    at = pattern.lastIndex;
+    return true;
+  };
+  const fault = (expected: string): JsonFault => {
+    if (text[at] === '"' && take(goodString)) {
+      // A string began well: point at what is wrong inside of it.
+      return place(
+        text,
+        at,
+        at >= text.length ? 'the text ends inside a string' : `a string must not hold ${JSON.stringify(text[at])} here`,
+      );
+    }
+    return place(
+      text,
+      at,
+      at >= text.length
+        ? `the text ends where ${expected} is expected`
+        : `${expected} is expected, not ${JSON.stringify(String.fromCodePoint(text.codePointAt(at) ?? 0))}`,
+    );
+  };
+
+  /** Closing characters of what is open. */
+  const open: ('}' | ']')[] = [];
+  let expects: 'value' | 'first' | 'key' | 'firstKey' | 'after' = 'value';
+  for (;;) {
+    take(space);
+    const character = text[at];
+    switch (expects) {
+      case 'firstKey':
+      case 'key':
+        if (expects === 'firstKey' && character === '}') {
+          at += 1;
+          open.pop();
+          expects = 'after';
+          break;
+        }
+        if (!take(string)) return fault(expects === 'firstKey' ? 'a name in double quotes or "}"' : 'a name in double quotes');
+        take(space);
+        if (text[at] !== ':') return fault('":"');
+        at += 1;
+        expects = 'value';
+        break;
+      case 'first':
+      case 'value':
+        if (character === '{' || character === '[') {
+          at += 1;
+          open.push(character === '{' ? '}' : ']');
+          expects = character === '{' ? 'firstKey' : 'first';
+        } else if (expects === 'first' && character === ']') {
+          at += 1;
+          open.pop();
+          expects = 'after';
+        } else if (take(scalar)) {
+          expects = 'after';
+        } else {
+          return fault('a value');
+        }
+        break;
+      case 'after': {
+        const close = open.at(-1);
+        if (close === undefined) return fault('the end');
+        if (character === close) {
+          at += 1;
+          open.pop();
+        } else if (character === ',') {
+          at += 1;
+          expects = close === '}' ? 'key' : 'value';
+        } else {
+          return fault(`"," or "${close}"`);
+        }
+        break;
+      }
+      default:
+        return expects satisfies never;
+    }
+  }
+}
+
+function place(text: string, at: number, message: string): JsonFault {
+  const before = text.slice(0, at);
+  const line = before.split('\n').length;
+  return { line, column: at - before.lastIndexOf('\n'), message };
+}

@@ -1,0 +1,154 @@
+/**
+ * Everything that can go wrong in the api, and how it looks outside: RFC 9457 `application/problem+json` with POP's own
+ * members (`description`, `responseCode`) beside the standard ones. Codes are stable; texts are for people.
+ */
+import type { Fault } from '../agenda/types.ts';
+
+/** The closed set: code → status and title. */
+const problems = {
+  malformedRequest: { status: 400, title: 'Malformed request' },
+  malformedJson: { status: 400, title: 'Malformed JSON' },
+  unknownParameter: { status: 400, title: 'Unknown parameter' },
+  badParameter: { status: 400, title: 'Parameter not acceptable' },
+  unauthenticated: { status: 401, title: 'Credential missing or not valid' },
+  forbidden: { status: 403, title: 'Not allowed' },
+  notFound: { status: 404, title: 'Not found' },
+  noInsight: { status: 404, title: 'No available Insight' },
+  methodNotAllowed: { status: 405, title: 'Method not allowed' },
+  alreadyExists: { status: 409, title: 'Exists already' },
+  inUse: { status: 409, title: 'Still in use' },
+  conflict: { status: 409, title: 'Not possible in the present state' },
+  idempotencyKeyRunning: { status: 409, title: 'The first request with this Idempotency-Key is still running' },
+  preconditionFailed: { status: 412, title: 'Changed meanwhile' },
+  payloadTooLarge: { status: 413, title: 'Too large' },
+  unsupportedMediaType: { status: 415, title: 'Unsupported media type' },
+  invalid: { status: 422, title: 'Not acceptable content' },
+  idempotencyKeyReused: { status: 422, title: 'Idempotency-Key was used for another request' },
+  preconditionRequired: { status: 428, title: 'If-Match required' },
+  tooManyRequests: { status: 429, title: 'Too many requests' },
+  internal: { status: 500, title: 'Internal error' },
+  unavailable: { status: 503, title: 'Temporarily unavailable' },
+} as const;
+
+export type ProblemCode = keyof typeof problems;
+
+/** Most faults listed in one answer; the rest is counted. */
+const mostFaults = 10;
+
+interface ProblemDetails {
+  readonly errors?: readonly Fault[];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cause?: unknown;
+}
+
+/** An error that the caller of the api is told about, word for word. */
+export class ProblemError extends Error {
+  readonly code: ProblemCode;
+  readonly errors: readonly Fault[];
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(code: ProblemCode, detail: string, details: ProblemDetails = {}) {
+    super(detail, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'ProblemError';
+    this.code = code;
+    this.errors = details.errors ?? [];
+    this.headers = details.headers ?? {};
+  }
+
+  get status(): number {
+    return problems[this.code].status;
+  }
+}
+
+export const malformed = (detail: string): ProblemError => new ProblemError('malformedRequest', detail);
+export const badParameter = (name: string, message: string): ProblemError =>
+  new ProblemError('badParameter', message, { errors: [{ pointer: '', code: name, message }] });
+export const unauthenticated = (detail: string): ProblemError =>
+  new ProblemError('unauthenticated', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="pop"' } });
+export const forbidden = (detail: string): ProblemError => new ProblemError('forbidden', detail);
+/** Absent and not visible look the same. */
+export const notFound = (kind: string, id: string): ProblemError =>
+  new ProblemError('notFound', `There is no ${kind} ${JSON.stringify(shown(id))}.`);
+export const alreadyExists = (kind: string, id: string): ProblemError =>
+  new ProblemError('alreadyExists', `A ${kind} with the id ${JSON.stringify(shown(id))} exists already.`);
+export const inUse = (detail: string): ProblemError => new ProblemError('inUse', detail);
+export const conflict = (detail: string): ProblemError => new ProblemError('conflict', detail);
+export const payloadTooLarge = (detail: string): ProblemError => new ProblemError('payloadTooLarge', detail);
+export const unavailable = (detail: string, cause?: unknown): ProblemError =>
+  new ProblemError('unavailable', detail, { headers: { 'Retry-After': '5' }, cause });
+
+/** 422 with every fault; `faults` must not be empty. */
+export function invalid(faults: readonly Fault[]): ProblemError {
+  const first = faults[0];
+  const detail =
+    faults.length === 1 && first
+      ? first.message
+      : `Issues detected: ${faults
+          .slice(0, mostFaults)
+          .map((fault) => fault.message)
+          .join(' ')}`;
+  return new ProblemError('invalid', faults.length > mostFaults ? `${detail} [Truncating additional issues]` : detail, { errors: faults });
+}
+
+/** 422 with one fault at one place of the body, such as `invalidField('/queueSize', 'tooSmall', '…')`. */
+export const invalidField = (pointer: string, code: string, message: string): ProblemError => invalid([{ pointer, code, message }]);
+
+/** Turns whatever was thrown into what the caller is told. */
+export function toProblem(error: unknown): ProblemError {
+  if (error instanceof ProblemError) return error;
+  if (isDatabaseAway(error)) return unavailable('The database cannot be reached at the moment; try again.', error);
+  return new ProblemError('internal', 'Something went wrong here. It was logged under the correlation id.', { cause: error });
+}
+
+/** The body of the answer. `instance` is the path of the request. */
+export function problemBody(problem: ProblemError, correlationId: string, instance: string): Record<string, unknown> {
+  const { status, title } = problems[problem.code];
+  const errors = problem.errors.slice(0, mostFaults);
+  if (problem.errors.length > mostFaults) {
+    errors.push({ pointer: '', code: 'truncated', message: `[Truncating additional issues] ${problem.errors.length} in total` });
+  }
+  return {
+    type: `urn:pop:problem:${problem.code}`,
+    title,
+    status,
+    detail: problem.message,
+    instance,
+    code: problem.code,
+    correlationId,
+    description: problem.message,
+    responseCode: status,
+    ...(errors.length > 0 ? { errors } : {}),
+  };
+}
+
+const connectionCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOENT',
+  'CONNECT_TIMEOUT',
+  'CONNECTION_CLOSED',
+  'CONNECTION_ENDED',
+  'CONNECTION_DESTROYED',
+]);
+
+/** Connection lost or refused, Postgres starting or stopping, out of connections, or a transaction that may simply be repeated. */
+export function isDatabaseAway(error: unknown): boolean {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth += 1) {
+    const code = 'code' in cause ? cause.code : undefined;
+    // ENOENT is a missing socket only when it comes from connecting.
+    if (code === 'ENOENT' && !('syscall' in cause && cause.syscall === 'connect')) continue;
+    if (typeof code === 'string' && (connectionCodes.has(code) || /^(08...|57P0[123]|53[0-9]{3}|40001|40P01)$/.test(code))) return true;
+  }
+  return false;
+}
+
+/** User text in a message, cut so that an answer stays readable. */
+export function shown(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}

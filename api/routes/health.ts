@@ -1,0 +1,66 @@
+/** Is it alive, can it serve, what is it: for probes and people, without a credential. */
+import { z } from '@hono/zod-openapi';
+import { sql } from 'drizzle-orm';
+import manifest from '../../package.json' with { type: 'json' };
+import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
+import { unavailable } from '../problem.ts';
+
+const tag = 'Health';
+const okSchema = z.object({ status: z.literal('ok') }).openapi('Ok');
+
+export function addHealthRoutes(api: Api, parts: ApiParts): void {
+  addEndpoint(
+    api,
+    parts,
+    {
+      method: 'get',
+      path: '/livez',
+      tag,
+      summary: 'The process is alive',
+      scope: 'public',
+      answers: { 200: { description: 'Alive', schema: okSchema, example: { status: 'ok' } } },
+    },
+    ({ c }) => c.json({ status: 'ok' }),
+  );
+
+  addEndpoint(
+    api,
+    parts,
+    {
+      method: 'get',
+      path: '/readyz',
+      tag,
+      summary: 'It can serve requests',
+      description:
+        'Asks Postgres. Temporal is not asked: submissions are accepted without it. Answers 503 while the process is shutting down.',
+      scope: 'public',
+      answers: { 200: { description: 'Ready', schema: okSchema, example: { status: 'ok' } } },
+      problems: [503],
+    },
+    async ({ c }) => {
+      if (parts.draining?.() === true) throw unavailable('Shutting down.');
+      await parts.database.execute(sql`select 1`);
+      return c.json({ status: 'ok' });
+    },
+  );
+
+  addEndpoint(
+    api,
+    parts,
+    {
+      method: 'get',
+      path: '/version',
+      tag,
+      summary: 'Name and version',
+      scope: 'public',
+      answers: {
+        200: {
+          description: 'Name and version',
+          schema: z.object({ name: z.string(), version: z.string(), node: z.string() }).openapi('Version'),
+          example: { name: manifest.name, version: manifest.version, node: 'v24.21.0' },
+        },
+      },
+    },
+    ({ c }) => c.json({ name: manifest.name, version: manifest.version, node: process.version }),
+  );
+}
