@@ -101,7 +101,10 @@ export interface AdmittedAgenda {
 }
 
 /** Admitted Agendas not yet marked started, whatever their batch, oldest first. */
-export async function readAdmitted(database: Database, { insightId, most }: { insightId: string; most: number }): Promise<AdmittedAgenda[]> {
+export async function readAdmitted(
+  database: Database,
+  { insightId, most }: { insightId: string; most: number },
+): Promise<AdmittedAgenda[]> {
   return database.$client<AdmittedAgenda[]>`
     select r.agenda_id as "agendaId", r.attempt, r.customer_id as "customerId", r.insight_id as "insightId",
       r.resource_pool_id as "resourcePoolId", a.cid, a.link_id as "linkId", a.title,

@@ -89,7 +89,8 @@ export async function settleOperations(
     const values = given.map((operation) => ({
       index: operation.index,
       without: operation.without,
-      events: operation.fault === undefined ? null : [{ message: operation.fault, code: operation.without, time: Date.now() } satisfies DiagnosticEvent],
+      events:
+        operation.fault === undefined ? null : [{ message: operation.fault, code: 'noEnding', time: Date.now() } satisfies DiagnosticEvent],
     }));
     const [, rows] = await Promise.all([
       given.length === 0
@@ -103,10 +104,12 @@ export async function settleOperations(
         select index, processing_state as state, processing_state_message as message from operation_progress
         where agenda_id = ${key.agendaId} and index = any(${operations.map((operation) => operation.index)}::int[]) order by index`,
     ]);
-    return rows.map((row): SettledOperation => ({
-      index: row.index,
-      outcome: row.state === 'COMPLETE' ? row.message : row.state === 'EXECUTING' ? 'executing' : 'waiting',
-    }));
+    return rows.map(
+      (row): SettledOperation => ({
+        index: row.index,
+        outcome: row.state === 'COMPLETE' ? row.message : row.state === 'EXECUTING' ? 'executing' : 'waiting',
+      }),
+    );
   });
   return settled.length === 0 ? undefined : settled;
 }
@@ -169,4 +172,11 @@ export async function endProgress(sql: Statements, agendaId: string, end: Agenda
       from ended)
     select cid, customer_id as "customerId", seconds from ended`;
   return row;
+}
+
+/** The pool in which this attempt runs; undefined when it is not the running one. */
+export async function readPool(database: Database, key: AttemptKey): Promise<string | undefined> {
+  const [row] = await database.$client<{ resource_pool_id: string }[]>`
+    select resource_pool_id from running_agenda where agenda_id = ${key.agendaId} and attempt = ${key.attempt}`;
+  return row?.resource_pool_id;
 }

@@ -9,20 +9,27 @@ export interface CancelAnswer {
 }
 
 /** Asks for the end of an Agenda. Repeating it is harmless. */
-export async function cancelAgenda(database: Database, { agendaId, actor, cid }: { agendaId: string; actor: string; cid: string }): Promise<CancelAnswer> {
+export async function cancelAgenda(
+  database: Database,
+  { agendaId, actor, cid }: { agendaId: string; actor: string; cid?: string },
+): Promise<CancelAnswer> {
   return database.$client.begin(async (sql) => {
     // The waiting row first: an admission under way holds it, and has committed when this returns.
     const [waiting] = await sql`delete from ready_agenda where agenda_id = ${agendaId} returning agenda_id`;
     const [running] = await sql`select 1 from running_agenda where agenda_id = ${agendaId} for update`;
-    const [marked] = await sql<{ customer_id: string }[]>`
-      update agenda a set cancel_requested_time = coalesce(cancel_requested_time, clock_timestamp())
-      from agenda_progress p where a.id = ${agendaId} and p.agenda_id = a.id and p.processing_state <> 'COMPLETE'
-      returning a.customer_id`;
-    if (marked === undefined) return { state: 'over', wakeInsights: [] };
-    await sql`
-      insert into audit_entry (customer_id, actor, action, object_id, cid) values (${marked.customer_id}, ${actor}, 'agenda.cancel', ${agendaId}, ${cid})`;
+    const [agenda] = await sql<{ first: boolean }[]>`
+      select a.cancel_requested_time is null as first from agenda a join agenda_progress p on p.agenda_id = a.id
+      where a.id = ${agendaId} and p.processing_state <> 'COMPLETE' for update of a`;
+    if (agenda === undefined) return { state: 'over', wakeInsights: [] };
+    if (agenda.first) {
+      await sql`
+        with marked as (update agenda set cancel_requested_time = clock_timestamp() where id = ${agendaId} returning *)
+        insert into audit_entry (customer_id, actor, action, object_id, cid)
+        select customer_id, ${actor}, 'agenda.cancel', id, coalesce(${cid ?? null}::text, cid) from marked`;
+    }
     if (running !== undefined) return { state: 'requested', wakeInsights: [] };
-    await endProgress(sql, agendaId, { outcome: 'cancelled', message: waiting === undefined ? 'cancelled before it was made ready' : 'cancelled while waiting' }, actor);
+    const message = waiting === undefined ? 'cancelled before it was made ready' : 'cancelled while waiting';
+    await endProgress(sql, agendaId, { outcome: 'cancelled', message }, actor);
     return { state: 'ended', wakeInsights: [] };
   }) as Promise<CancelAnswer>;
 }

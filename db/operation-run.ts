@@ -17,8 +17,8 @@ import type {
   StartOperationItem,
   StartVerdict,
 } from '../api/resource-pool-messages.ts';
-import type { Database, Statements } from './connect.ts';
 import { refreshAgendaProgress } from './agenda-progress.ts';
+import type { Database, Statements } from './connect.ts';
 
 interface OperationRow {
   readonly n: number;
@@ -50,9 +50,11 @@ const lockAgendas = (sql: Statements, resourcePoolId: string, agendaIds: readonl
   where agenda_id = any(${agendaIds as string[]}) and resource_pool_id = ${resourcePoolId} order by agenda_id for update`;
 
 /** The Operations asked for, as far as their Agendas run in this pool with that attempt. */
-const readOperations = (sql: Statements, resourcePoolId: string, items: readonly { agendaId: string; attempt: number; operation: string }[]) => sql<
-  OperationRow[]
->`
+const readOperations = (
+  sql: Statements,
+  resourcePoolId: string,
+  items: readonly { agendaId: string; attempt: number; operation: string }[],
+) => sql<OperationRow[]>`
   select i.n::int, p.agenda_id, p.index, o.type, o.given_id, o.payload, o.dependencies, o.timeout, p.processing_state,
     p.processing_state_message, p.percent_complete, p.params, p.diagnostic_events, p.result_payload, p.attempt_count, p.launch,
     p.place, p.id as progress_id, p.customer_id, p.cid, a.cancel_requested_time is not null as cancelled
@@ -272,7 +274,11 @@ function lastProgressOf(row: OperationRow, operation: string): string {
 }
 
 /** The payload with its references replaced, as JSON text, or why it cannot be had. */
-function resolvePayload(row: OperationRow, name: string, results: ReadonlyMap<string, Json> | undefined): { payload: string } | { fault: DiagnosticEvent } {
+function resolvePayload(
+  row: OperationRow,
+  name: string,
+  results: ReadonlyMap<string, Json> | undefined,
+): { payload: string } | { fault: DiagnosticEvent } {
   if (row.payload === null) return { payload: 'null' };
   if (!row.payload.includes('@<')) return { payload: row.payload };
   const builtIn: Record<string, Json> = { 'pop.agendaId': row.agenda_id, 'pop.operationName': name };
@@ -280,7 +286,7 @@ function resolvePayload(row: OperationRow, name: string, results: ReadonlyMap<st
     Object.hasOwn(builtIn, key) ? builtIn[key] : results?.get(key),
   );
   if (missing.length > 0 || invalid.length > 0) {
-    const named = [...missing, ...invalid].map((reference) => (typeof reference === 'string' ? reference : reference.token));
+    const named = [...missing.map((reference) => `@<${reference}>`), ...invalid.map((reference) => reference.token)];
     const message = `Operation ${name} has invalid references: ${named.slice(0, 10).join(', ')}${named.length > 10 ? `, and ${named.length - 10} more` : ''}`;
     return { fault: { code: 'invalidReference', message, time: Date.now() } };
   }
@@ -298,7 +304,11 @@ const isCurrent = (row: OperationRow, item: { operationAttempt: number; launch: 
   row.attempt_count === item.operationAttempt && row.launch === item.launch;
 
 /** Takes in what handlers say of themselves; also the sign of life of an Agenda that has nothing to say. */
-export async function reportProgress(database: Database, resourcePoolId: string, items: readonly ReportProgressItem[]): Promise<ProgressVerdict[]> {
+export async function reportProgress(
+  database: Database,
+  resourcePoolId: string,
+  items: readonly ReportProgressItem[],
+): Promise<ProgressVerdict[]> {
   const agendaIds = distinct(items.map((item) => item.agendaId));
   return database.$client.begin(async (sql) => {
     const [, rows] = await Promise.all([lockAgendas(sql, resourcePoolId, agendaIds), readOperations(sql, resourcePoolId, items)]);
@@ -338,7 +348,11 @@ export async function reportProgress(database: Database, resourcePoolId: string,
 }
 
 /** Records ends. The first report of the current launch decides; what is not acceptable as a result fails the Operation. */
-export async function finishOperations(database: Database, resourcePoolId: string, items: readonly FinishOperationItem[]): Promise<FinishVerdict[]> {
+export async function finishOperations(
+  database: Database,
+  resourcePoolId: string,
+  items: readonly FinishOperationItem[],
+): Promise<FinishVerdict[]> {
   const agendaIds = distinct(items.map((item) => item.agendaId));
   return database.$client.begin(async (sql) => {
     const [, rows] = await Promise.all([lockAgendas(sql, resourcePoolId, agendaIds), readOperations(sql, resourcePoolId, items)]);
@@ -374,7 +388,15 @@ export async function finishOperations(database: Database, resourcePoolId: strin
         ended: item.endedTime ?? null,
         noticed: item.noticedTime ?? null,
       });
-      if (item.log !== undefined) logs.push({ agendaId: row.agenda_id, index: row.index, attempt: item.attempt, launch: item.launch, ...item.log, output: storable(item.log.output) });
+      if (item.log !== undefined)
+        logs.push({
+          agendaId: row.agenda_id,
+          index: row.index,
+          attempt: item.attempt,
+          launch: item.launch,
+          ...item.log,
+          output: storable(item.log.output),
+        });
     }
     if (changes.size === 0) return verdicts;
     const touched = distinct([...changes.values()].map((change) => change.agendaId));
@@ -399,7 +421,10 @@ function resultFault(item: FinishOperationItem): { code: string; message: string
   if (item.result === undefined) return undefined;
   const bytes = Buffer.byteLength(item.result);
   if (bytes > maximumPayloadBytes) {
-    return { code: 'resultTooLarge', message: `The result of Operation ${item.operation} has ${bytes} bytes; the limit is ${maximumPayloadBytes}.` };
+    return {
+      code: 'resultTooLarge',
+      message: `The result of Operation ${item.operation} has ${bytes} bytes; the limit is ${maximumPayloadBytes}.`,
+    };
   }
   try {
     JSON.parse(item.result);

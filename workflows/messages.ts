@@ -1,5 +1,5 @@
 /** Signals, queries, names and arguments that workflows and their callers share. */
-import { defineQuery, defineSignal } from '@temporalio/common';
+import type { QueryDefinition, SignalDefinition } from '@temporalio/common';
 import type { AgendaOutcome, OperationOutcome } from '../agenda/types.ts';
 
 export const controlTaskQueue = 'control';
@@ -12,8 +12,9 @@ export const agendaWorkflowType = 'agendaWorkflow';
 export const admissionWorkflowType = 'admissionWorkflow';
 
 /** Work may be waiting: look. */
-export const wakeSignal = defineSignal('wake');
-export const progressQuery = defineQuery<AgendaWalkView>('progress');
+export const wakeSignal = { type: 'signal', name: 'wake' } as SignalDefinition;
+/** How far the walk has come. */
+export const progressQuery = { type: 'query', name: 'progress' } as QueryDefinition<AgendaWalkView>;
 
 export interface AgendaWorkflowInput {
   readonly agendaId: string;
@@ -48,7 +49,10 @@ export interface Plan {
   readonly cancelSeconds: number;
 }
 
-export type LoadPlanAnswer = { readonly verdict: 'run'; readonly plan: Plan } | { readonly verdict: 'cancelled'; readonly plan: Plan } | { readonly verdict: 'over'; readonly reason: string };
+export type LoadPlanAnswer =
+  | { readonly verdict: 'run'; readonly plan: Plan }
+  | { readonly verdict: 'cancelled'; readonly plan: Plan }
+  | { readonly verdict: 'over'; readonly reason: string };
 
 export interface OperationKey {
   readonly agendaId: string;
@@ -58,20 +62,29 @@ export interface OperationKey {
 
 /** Activities of the control worker. All are idempotent. */
 export interface ControlActivities {
-  admitBatch(input: { insightId: string; batchId: string }): Promise<{ admitted: number; waiting: boolean; againInSeconds?: number }>;
+  admitBatch(input: { insightId: string; batchId: string }): Promise<{ admitted: number; more: boolean; unstarted: number }>;
   startAdmitted(input: { insightId: string; most: number }): Promise<{ started: number; remaining: number }>;
   /** As startAdmitted until none remains, heartbeating. */
   startAllAdmitted(input: { insightId: string }): Promise<{ started: number; remaining: number }>;
   loadPlan(input: { agendaId: string; attempt: number; runId: string }): Promise<LoadPlanAnswer>;
-  /** How these Operations ended, from the record; one without an ending there is given one: `failed` with its fault, or `cancelled`/`abandoned`. */
+  /**
+   * How these Operations ended, from the record. One without an ending there is given `without`, if that is there; else the
+   * answer is `executing`, or `waiting` when it was never started. Undefined when the attempt is no longer the running one.
+   */
   settleOperations(input: {
     agendaId: string;
     attempt: number;
-    operations: readonly { index: number; without: OperationOutcome; fault?: string }[];
-  }): Promise<readonly { index: number; outcome: OperationOutcome; message?: string }[]>;
+    operations: readonly { index: number; without?: OperationOutcome; fault?: string }[];
+  }): Promise<readonly { index: number; outcome: OperationOutcome | 'waiting' | 'executing' }[] | undefined>;
   runResident(input: OperationKey): Promise<void>;
   requestCancel(input: { agendaId: string; attempt: number }): Promise<void>;
-  finishAgenda(input: { agendaId: string; attempt: number; runId: string; outcome: AgendaOutcome; message?: string }): Promise<{ outcome: AgendaOutcome | 'over' }>;
+  finishAgenda(input: {
+    agendaId: string;
+    attempt: number;
+    runId: string;
+    outcome: AgendaOutcome;
+    message?: string;
+  }): Promise<{ outcome: AgendaOutcome | 'over' }>;
 }
 
 /** Activities of a pool worker. */

@@ -1,0 +1,93 @@
+/** Starts the workflows of admitted Agendas. Any start may be repeated: the claim in `loadPlan` makes one run of them count. */
+import { Context } from '@temporalio/activity';
+import { type Client, isGrpcServiceError, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
+import { type AdmittedAgenda, countAdmitted, markStarted, readAdmitted } from '../../db/admission.ts';
+import { finishAgenda } from '../../db/agenda-run.ts';
+import { agendaWorkflowId, agendaWorkflowType, controlTaskQueue } from '../../workflows/messages.ts';
+import { searchAttributes } from '../../workflows/search-attributes.ts';
+import type { ControlParts } from './parts.ts';
+
+/** gRPC status of a request that can never succeed. */
+const invalidArgument = 3;
+/** Search attributes of one workflow may hold 40 KB together; types take at most this. */
+const mostBytesOfTypes = 1_500;
+
+type StartResult = 'started' | 'left' | 'refused';
+
+/** Starts up to `most` admitted Agendas, whatever batch admitted them; answers how many more there are to try. */
+export async function startAdmitted(parts: ControlParts, { insightId, most }: { insightId: string; most: number }) {
+  const agendas = await readAdmitted(parts.database, { insightId, most });
+  const results = await Promise.all(agendas.map(async (agenda) => ({ agenda, result: await startOne(parts, agenda) })));
+  const started = results.filter(({ result }) => result === 'started').map(({ agenda }) => agenda);
+  const left = results.filter(({ result }) => result === 'left').length;
+  await markStarted(parts.database, started);
+  const remaining = agendas.length < most ? 0 : Math.max(0, (await countAdmitted(parts.database, insightId)) - left);
+  return { started: started.length, remaining };
+}
+
+/** As `startAdmitted` until none remains to try, with a heartbeat after each portion. */
+export async function startAllAdmitted(parts: ControlParts, { insightId }: { insightId: string }) {
+  let all = 0;
+  for (;;) {
+    const { started, remaining } = await startAdmitted(parts, { insightId, most: 25 });
+    all += started;
+    Context.current().heartbeat({ started: all });
+    if (started === 0 || remaining === 0) return { started: all, remaining };
+  }
+}
+
+async function startOne({ client, database, log, wake }: ControlParts, agenda: AdmittedAgenda): Promise<StartResult> {
+  const { agendaId, attempt } = agenda;
+  try {
+    await client.workflow.start(agendaWorkflowType, {
+      workflowId: agendaWorkflowId(agendaId),
+      taskQueue: controlTaskQueue,
+      args: [{ agendaId, attempt }],
+      workflowIdConflictPolicy: 'FAIL',
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      memo: { attempt },
+      staticSummary: (agenda.title ?? `Agenda of ${agenda.customerId}`).slice(0, 200),
+      typedSearchAttributes: [
+        { key: searchAttributes.customerId, value: agenda.customerId },
+        { key: searchAttributes.insightId, value: agenda.insightId },
+        { key: searchAttributes.resourcePoolId, value: agenda.resourcePoolId },
+        { key: searchAttributes.agendaId, value: agendaId },
+        ...(agenda.linkId === null ? [] : [{ key: searchAttributes.linkId, value: agenda.linkId }]),
+        { key: searchAttributes.correlationId, value: agenda.cid },
+        { key: searchAttributes.agendaState, value: 'executing' },
+        { key: searchAttributes.operationTypes, value: withinBytes(agenda.operationTypes, mostBytesOfTypes) },
+      ],
+    });
+    return 'started';
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return (await runsThisAttempt(client, agenda)) ? 'started' : 'left';
+    if (!(isGrpcServiceError(error) && error.code === invalidArgument) && !isInvalidArgument(error)) throw error;
+    const message = `Temporal refused to start this Agenda: ${(error as Error).message}`;
+    log.error({ err: error, agendaId, cid: agenda.cid }, 'start refused');
+    const { wakeInsights } = await finishAgenda(database, { agendaId, attempt }, { outcome: 'failed', message });
+    wake(wakeInsights);
+    return 'refused';
+  }
+}
+
+/** The client wraps gRPC errors in errors of its own. */
+const isInvalidArgument = (error: unknown): boolean =>
+  error instanceof Error &&
+  !(error instanceof WorkflowFailedError) &&
+  isGrpcServiceError(error.cause) &&
+  error.cause.code === invalidArgument;
+
+/** A workflow of this id is open: is it of the attempt that was admitted? */
+async function runsThisAttempt(client: Client, { agendaId, attempt }: AdmittedAgenda): Promise<boolean> {
+  const description = await client.workflow.getHandle(agendaWorkflowId(agendaId)).describe();
+  return description.memo?.['attempt'] === attempt;
+}
+
+/** The first values that together stay within so many bytes of UTF-8. */
+function withinBytes(values: readonly string[], most: number): string[] {
+  let bytes = 0;
+  return values.filter((value) => {
+    bytes += Buffer.byteLength(value);
+    return bytes <= most;
+  });
+}

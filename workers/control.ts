@@ -1,0 +1,80 @@
+/**
+ * The control worker: runs every workflow, the control activities and the sweep. Any number of them may run.
+ * Two Workers in one process, so that no backlog of Agenda tasks stands before admission.
+ */
+import { NativeConnection, Worker } from '@temporalio/worker';
+import { controlActivities } from '../activities/control/index.ts';
+import type { ControlParts, ControlSettings } from '../activities/control/parts.ts';
+import { openDatabase } from '../db/connect.ts';
+import { admissionTaskQueue, controlTaskQueue } from '../workflows/messages.ts';
+import { positiveNumber, required } from './environment.ts';
+import { createLog, installTemporalRuntime } from './log.ts';
+import { ensureSearchAttributes } from './search-attributes.ts';
+import { untilShutdown } from './shutdown.ts';
+import { runSweeper } from './sweeper.ts';
+import { connectPatiently, lazyTemporalClient, temporalSettings } from './temporal-client.ts';
+import { wakeInsights } from './wake-insights.ts';
+import { workflowBundle } from './workflow-bundle.ts';
+
+function readSettings(): ControlSettings {
+  return {
+    heartbeatSeconds: positiveNumber('POP_HEARTBEAT_SECONDS', 60),
+    cancelSeconds: positiveNumber('POP_CANCEL_SECONDS', 120),
+    quietSeconds: positiveNumber('POP_QUIET_SECONDS', 60),
+    sweepSeconds: positiveNumber('POP_SWEEP_SECONDS', 5),
+  };
+}
+
+async function main(): Promise<void> {
+  const log = createLog('control');
+  installTemporalRuntime(log);
+  const settings = readSettings();
+  const temporal = temporalSettings();
+  const shutdown = untilShutdown(log);
+  const [codePath, connection] = await Promise.all([
+    workflowBundle((message) => log.info(message)),
+    connectPatiently(NativeConnection.connect, temporal, log, shutdown.signal),
+  ]);
+  await using database = openDatabase(required('DATABASE_URL'), { applicationName: 'pop-control', connections: 20 });
+  await using client = lazyTemporalClient(temporal);
+  await ensureSearchAttributes(client, temporal.namespace, log);
+
+  const parts: ControlParts = { database, client, log, settings, wake: (ids) => void wakeInsights({ database, client, log }, ids) };
+  const activities = { ...controlActivities(parts) };
+  const common = {
+    connection,
+    namespace: temporal.namespace,
+    workflowBundle: { codePath },
+    activities,
+    shutdownGraceTime: '5 s',
+    shutdownForceTime: '20 s',
+  } as const;
+  const workers = await Promise.all([
+    Worker.create({
+      ...common,
+      taskQueue: controlTaskQueue,
+      maxCachedWorkflows: 500,
+      maxConcurrentWorkflowTaskExecutions: 40,
+      maxConcurrentLocalActivityExecutions: 100,
+    }),
+    Worker.create({
+      ...common,
+      taskQueue: admissionTaskQueue,
+      maxCachedWorkflows: 200,
+      maxConcurrentWorkflowTaskExecutions: 20,
+      maxConcurrentLocalActivityExecutions: 50,
+    }),
+  ]);
+
+  shutdown.signal.addEventListener('abort', () => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  });
+  const sweeping = runSweeper(parts, shutdown.signal);
+  const running = Promise.all(workers.map((worker) => worker.run()));
+  log.info({ queues: [controlTaskQueue, admissionTaskQueue] }, 'control worker ready');
+  await running.finally(() => shutdown.begin('a worker ended'));
+  await sweeping;
+  await connection.close();
+}
+
+await main();

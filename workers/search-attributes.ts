@@ -1,0 +1,23 @@
+/** Registers the search attributes of our workflows where the namespace lacks them. */
+import type { Client } from '@temporalio/client';
+import { temporal } from '@temporalio/proto';
+import { searchAttributes } from '../workflows/search-attributes.ts';
+import type { Log } from './log.ts';
+
+const types = {
+  KEYWORD: temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+  KEYWORD_LIST: temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+};
+
+/** A server without the right to do so keeps its own list: starts say then which attribute is missing. */
+export async function ensureSearchAttributes(client: Client, namespace: string, log: Log): Promise<void> {
+  const { operatorService } = client.connection;
+  const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
+  const missing = Object.values(searchAttributes).filter((key) => !Object.hasOwn(customAttributes, key.name));
+  if (missing.length === 0) return;
+  log.info({ missing: missing.map((key) => key.name) }, 'adding search attributes');
+  await operatorService.addSearchAttributes({
+    namespace,
+    searchAttributes: Object.fromEntries(missing.map((key) => [key.name, types[key.type as keyof typeof types]])),
+  });
+}

@@ -1,0 +1,84 @@
+/**
+ * The admission loop of one Insight: wait for a wake, decide, start, for as long as the Insight lives.
+ *
+ *   wake ─▶ tick: admitBatch (one transaction) ─▶ again at once while the batch was full, else wait
+ *                    └▶ beside it: start what was admitted, a few at a time
+ *
+ * Being the only one is an optimisation: what must hold is in the transaction, and starts may be repeated.
+ * The run is handed on (continue-as-new) well before its history grows long; the suggestion does not count signals, so they are counted here.
+ */
+import {
+  condition,
+  continueAsNew,
+  proxyActivities,
+  proxyLocalActivities,
+  setCurrentDetails,
+  setHandler,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { type AdmissionWorkflowInput, type ControlActivities, wakeSignal } from './messages.ts';
+
+/** Least time between two ticks: wakes that come closer share one. */
+const tickMilliseconds = 100;
+const mostSignals = 5_000;
+const mostEvents = 3_000;
+/** Starts in one local activity; more go to a remote one that heartbeats. */
+const startsPerStep = 25;
+
+const steps = proxyLocalActivities<ControlActivities>({
+  startToCloseTimeout: '30 s',
+  localRetryThreshold: '5 s',
+  retry: { initialInterval: '200 ms', backoffCoefficient: 2, maximumInterval: '10 s' },
+});
+const longSteps = proxyActivities<ControlActivities>({
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '30 s',
+  retry: { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '10 s' },
+});
+
+export async function admissionWorkflow({ insightId, ticks: earlierTicks = 0 }: AdmissionWorkflowInput): Promise<void> {
+  const { runId } = workflowInfo();
+  let woken = true;
+  let unstarted = true;
+  let signals = 0;
+  let ticks = 0;
+  let admitted = 0;
+  let lastTick = 0;
+  let done = false;
+  setHandler(wakeSignal, () => {
+    woken = true;
+    signals++;
+  });
+  const enough = () => signals >= mostSignals || workflowInfo().historyLength >= mostEvents || workflowInfo().continueAsNewSuggested;
+
+  const admit = async () => {
+    while (!enough()) {
+      await condition(() => woken || enough());
+      const wait = lastTick + tickMilliseconds - Date.now();
+      if (wait > 0) await sleep(wait);
+      woken = false;
+      const answer = await steps.admitBatch({ insightId, batchId: `${runId}:${++ticks}` });
+      lastTick = Date.now();
+      admitted += answer.admitted;
+      if (answer.unstarted > 0) unstarted = true;
+      if (answer.more) woken = true;
+      setCurrentDetails(`${earlierTicks + ticks} ticks; ${admitted} Agendas admitted in this run`);
+    }
+    done = true;
+  };
+
+  const start = async () => {
+    for (;;) {
+      await condition(() => unstarted || done);
+      if (!unstarted) return;
+      unstarted = false;
+      const { remaining } = await steps.startAdmitted({ insightId, most: startsPerStep });
+      if (remaining > startsPerStep) await longSteps.startAllAdmitted({ insightId });
+      else if (remaining > 0) unstarted = true;
+    }
+  };
+
+  await Promise.all([admit(), start()]);
+  await continueAsNew<typeof admissionWorkflow>({ insightId, ticks: earlierTicks + ticks });
+}

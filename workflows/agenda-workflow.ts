@@ -1,0 +1,216 @@
+/**
+ * The walker: one run of this workflow carries one attempt of an Agenda from its first Operation to its end.
+ *
+ *   claim (loadPlan) ──over──▶ nothing is touched
+ *     │
+ *     ▼
+ *   walk: start whatever is ready, wait for ends, take each ending from the record ──▶ nothing in flight ──▶ finish
+ *     │ cancel (from the api, the sweep or the Web UI)
+ *     ▼
+ *   stop: nothing new; cancel what runs; what did not confirm is stopped by its pool, at most `cancelSeconds` ──▶ finish
+ *
+ * Everything is shielded from cancellation: giving back the place must happen also when the workflow was cancelled.
+ */
+import {
+  ActivityCancellationType,
+  CancellationScope,
+  condition,
+  isCancellation,
+  proxyActivities,
+  proxyLocalActivities,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { OperationOutcome } from '../agenda/types.ts';
+import { beginWalk, endOperation, outcomeOf, running, stopNew, takeReady, type Walk } from '../agenda/walk.ts';
+import { detailsOf } from './details.ts';
+import {
+  type AgendaWorkflowInput,
+  type ControlActivities,
+  type Plan,
+  type PoolActivities,
+  poolTaskQueue,
+  progressQuery,
+  residentTypes,
+} from './messages.ts';
+import { searchAttributes } from './search-attributes.ts';
+
+/** Control steps: idempotent and short, so local. After 5 s of failing they wait on timers instead of holding the task. */
+const control = proxyLocalActivities<ControlActivities>({
+  startToCloseTimeout: '30 s',
+  localRetryThreshold: '5 s',
+  retry: { initialInterval: '200 ms', backoffCoefficient: 2, maximumInterval: '10 s' },
+});
+
+/** An Operation whose activity has closed: normally, or with a fault. */
+interface Closed {
+  readonly index: number;
+  readonly fault?: string;
+}
+
+export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput): Promise<void> {
+  let cancelled = false;
+  CancellationScope.current().cancelRequested.catch(() => {
+    cancelled = true;
+  });
+  await CancellationScope.nonCancellable(async () => {
+    const { runId } = workflowInfo();
+    const loaded = await control.loadPlan({ agendaId, attempt, runId });
+    if (loaded.verdict === 'over') return;
+    if (loaded.verdict === 'cancelled') cancelled = true;
+    else if (cancelled) await control.requestCancel({ agendaId, attempt });
+
+    const { plan } = loaded;
+    const walk = beginWalk(plan);
+    setHandler(progressQuery, () => ({
+      operations: plan.names.map((name, index) => ({ name, state: walk.statuses[index] ?? 'waiting' })),
+    }));
+    const flight = new Flight(plan, { agendaId, attempt });
+    if (cancelled) stopNew(walk);
+
+    for (;;) {
+      for (let ready = takeReady(walk); ready.length > 0; ready = takeReady(walk)) for (const index of ready) flight.launch(index);
+      setCurrentDetails(detailsOf(plan, walk));
+      if (running(walk).length === 0) break;
+      await condition(() => flight.closed.length > 0 || cancelled);
+      if (cancelled) {
+        stopNew(walk);
+        await control.requestCancel({ agendaId, attempt });
+        if (!(await stopAll(walk, flight))) return;
+        break;
+      }
+      if (!(await settle(walk, flight))) return;
+    }
+
+    const outcome = cancelled ? 'cancelled' : outcomeOf(walk);
+    await control.finishAgenda({ agendaId, attempt, runId, outcome, ...whyFailed(plan, walk, outcome) });
+    setCurrentDetails(detailsOf(plan, walk));
+    upsertSearchAttributes([{ key: searchAttributes.agendaState, value: outcome }]);
+  });
+}
+
+/** Takes the endings of the closed Operations from the record into the walk; false when this attempt is no longer the running one. */
+async function settle(walk: Walk, flight: Flight): Promise<boolean> {
+  const closed = flight.closed.splice(0);
+  const settled = await control.settleOperations({
+    ...flight.key,
+    operations: closed.map(({ index, fault }) => ({ index, without: 'failed', fault: fault ?? 'No progress was reported.' })),
+  });
+  if (settled === undefined) return false;
+  for (const { index, outcome } of settled) endOperation(walk, index, outcome as OperationOutcome);
+  return true;
+}
+
+/** Ends everything in flight after a cancel; false when this attempt is no longer the running one. */
+async function stopAll(walk: Walk, flight: Flight): Promise<boolean> {
+  flight.cancelAll();
+  const deadline = Date.now() + flight.plan.cancelSeconds * 1000;
+  const secondsLeft = () => Math.max(1, Math.ceil((deadline - Date.now()) / 1000));
+  const inFlight = running(walk);
+  // Activities answer once their handlers are gone. One whose worker is dead closes by its heartbeat timeout, or not in time.
+  await condition(() => flight.closed.length >= inFlight.length, `${secondsLeft()} s`);
+  const read = await control.settleOperations({ ...flight.key, operations: inFlight.map((index) => ({ index })) });
+  if (read === undefined) return false;
+
+  const unconfirmed = read.filter(({ outcome }) => outcome === 'executing').map(({ index }) => index);
+  const stopped = await Promise.all(unconfirmed.map((index) => flight.stop(index, secondsLeft())));
+  const settled = await control.settleOperations({
+    ...flight.key,
+    operations: inFlight.map((index) => {
+      const which = unconfirmed.indexOf(index);
+      return which < 0 ? { index } : { index, without: stopped[which] === true ? 'cancelled' : 'abandoned' };
+    }),
+  });
+  if (settled === undefined) return false;
+  // One that was never started has nothing to stop: its row stays waiting.
+  for (const { index, outcome } of settled)
+    endOperation(walk, index, outcome === 'waiting' || outcome === 'executing' ? 'cancelled' : outcome);
+  return true;
+}
+
+/** The Operations in flight: one activity each, with a scope of its own. */
+class Flight {
+  readonly plan: Plan;
+  readonly key: AgendaWorkflowInput;
+  readonly closed: Closed[] = [];
+  readonly #scopes = new Map<number, CancellationScope>();
+  #launched = 0;
+
+  constructor(plan: Plan, key: AgendaWorkflowInput) {
+    this.plan = plan;
+    this.key = key;
+  }
+
+  launch(index: number): void {
+    const scope = new CancellationScope();
+    this.#scopes.set(index, scope);
+    const first = this.#launched++ === 0;
+    const close = (fault?: string) => {
+      this.#scopes.delete(index);
+      this.closed.push({ index, ...(fault === undefined ? {} : { fault }) });
+    };
+    scope
+      .run(() => this.#run(index, first))
+      .then(
+        () => close(),
+        (error: unknown) => close(isCancellation(error) ? 'cancelled' : faultOf(error)),
+      );
+  }
+
+  cancelAll(): void {
+    for (const scope of this.#scopes.values()) scope.cancel();
+  }
+
+  /** Has the pool stop what may still run of an Operation; false when nobody confirmed in time. */
+  async stop(index: number, seconds: number): Promise<boolean> {
+    const pool = proxyActivities<PoolActivities>({
+      taskQueue: poolTaskQueue(this.plan.resourcePoolId),
+      scheduleToCloseTimeout: `${seconds} s`,
+      startToCloseTimeout: `${seconds} s`,
+      heartbeatTimeout: `${this.plan.heartbeatSeconds} s`,
+      retry: { initialInterval: '1 s', backoffCoefficient: 1 },
+      summary: `stop ${this.#name(index)}`,
+    });
+    return pool.stopOperation({ ...this.key, operation: this.#name(index) }).then(
+      ({ stopped }) => stopped,
+      () => false,
+    );
+  }
+
+  #run(index: number, first: boolean): Promise<void> {
+    const operation = { ...this.key, operation: this.#name(index) };
+    if (residentTypes.includes(this.plan.types[index] ?? '')) return control.runResident(operation);
+    const pool = proxyActivities<PoolActivities>({
+      taskQueue: poolTaskQueue(this.plan.resourcePoolId),
+      startToCloseTimeout: `${this.plan.startToCloseSeconds[index] ?? 60} s`,
+      heartbeatTimeout: `${this.plan.heartbeatSeconds} s`,
+      cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+      // Infrastructure only: a handler that failed is a result. A worker's shutdown uses up an attempt, so there is no maximum.
+      retry: { initialInterval: '1 s', backoffCoefficient: 1 },
+      // Operations of Agendas under way go before the first ones of new Agendas: a picked Agenda keeps its resources.
+      priority: { priorityKey: first ? 4 : 3 },
+      summary: this.#name(index),
+    });
+    return pool.runOperation(operation);
+  }
+
+  #name(index: number): string {
+    return this.plan.names[index] ?? '';
+  }
+}
+
+function faultOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+}
+
+/** Names the Operations that ended an Agenda, in POP's words. */
+function whyFailed(plan: Plan, walk: Walk, outcome: string): { message?: string } {
+  if (outcome !== 'failed') return {};
+  const failed = plan.names.filter((_, index) => walk.statuses[index] === 'failed');
+  return {
+    message: `Failed to complete operation: ${failed.slice(0, 10).join(', ')}${failed.length > 10 ? `, and ${failed.length - 10} more` : ''}`,
+  };
+}

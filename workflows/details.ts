@@ -1,0 +1,28 @@
+/** What the Temporal Web UI shows of a running Agenda: a table in Markdown, within Temporal's 20,000 bytes. */
+import type { Walk } from '../agenda/walk.ts';
+import type { Plan } from './messages.ts';
+
+const mostRows = 60;
+const order = ['running', 'failed', 'cancelled', 'abandoned', 'waiting', 'succeeded'];
+
+/** Counts per state, then the Operations that matter most first. */
+export function detailsOf(plan: Plan, walk: Walk): string {
+  const rows = plan.names.map((name, index) => ({ name, type: plan.types[index] ?? '', state: walk.statuses[index] ?? 'waiting' }));
+  const counts = order
+    .map((state) => ({ state, count: rows.filter((row) => row.state === state).length }))
+    .filter(({ count }) => count > 0)
+    .map(({ state, count }) => `${count} ${state}`);
+  const shown =
+    rows.length <= mostRows ? rows : [...rows].sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state)).slice(0, mostRows);
+  const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ').slice(0, 100);
+  const lines = shown.map((row) => `| ${cell(row.name)} | ${cell(row.type)} | ${row.state} |`);
+  const rest = rows.length - shown.length;
+  return [
+    counts.join(', '),
+    '',
+    '| Operation | type | state |',
+    '|---|---|---|',
+    ...lines,
+    ...(rest > 0 ? [`\n… and ${rest} more`] : []),
+  ].join('\n');
+}

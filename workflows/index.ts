@@ -1,0 +1,3 @@
+/** What the Temporal Worker bundles: every workflow type by its name. */
+export { admissionWorkflow } from './admission-workflow.ts';
+export { agendaWorkflow } from './agenda-workflow.ts';
