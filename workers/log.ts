@@ -5,7 +5,7 @@ import { type Logger, pino } from 'pino';
 export type Log = Logger;
 
 /** A log of one process; `part` is its name: api, control, pool. */
-export function createLog(part: string, level = process.env['LOG_LEVEL'] ?? 'info'): Log {
+export function createLog(part: string, level = process.env.LOG_LEVEL ?? 'info'): Log {
   return pino({ level, base: { part, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'message' });
 }
 

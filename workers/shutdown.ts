@@ -15,7 +15,7 @@ export function untilShutdown(log: Log): Shutdown {
     controller.abort(new Error(why));
   };
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => begin(name));
-  if (process.env['POP_PARENT'] === 'watch') {
+  if (process.env.POP_PARENT === 'watch') {
     process.stdin.on('end', () => begin('the parent is gone'));
     process.stdin.on('error', () => begin('the parent is gone'));
     process.stdin.resume();

@@ -9,7 +9,7 @@ export interface TemporalSettings {
 }
 
 export function temporalSettings(environment: NodeJS.ProcessEnv = process.env): TemporalSettings {
-  return { address: environment['TEMPORAL_ADDRESS'] ?? '127.0.0.1:7233', namespace: environment['TEMPORAL_NAMESPACE'] ?? 'default' };
+  return { address: environment.TEMPORAL_ADDRESS ?? '127.0.0.1:7233', namespace: environment.TEMPORAL_NAMESPACE ?? 'default' };
 }
 
 /** A client that connects when first used and again by itself, so that a process starts without Temporal. */
