@@ -1,5 +1,5 @@
 import { pointerSegment } from './json-pointer.ts';
-import { type Reference, scanReferences } from './references.ts';
+import { findReferences, type Reference } from './references.ts';
 import type { Json, JsonObject, Operation } from './types.ts';
 
 /** Tokens that every payload may use besides the results of Operations. */
@@ -16,21 +16,18 @@ export interface OperationMentions {
   readonly references: readonly (Reference & NamedDependency)[];
   readonly others: readonly Reference[];
   readonly dependsOn: readonly NamedDependency[];
-  /** Where the payload is nested too deep to look for references. */
-  readonly tooDeep: readonly string[];
 }
 
 /** Reads references and `dependsOn` of one Operation; malformed `dependsOn` entries are left to `validateAgenda`. */
 export function mentionsOf(operation: Operation): OperationMentions {
-  const { references, tooDeep } = scanReferences(operation.payload ?? null);
   const results: (Reference & NamedDependency)[] = [];
   const others: Reference[] = [];
-  for (const reference of references) {
+  for (const reference of findReferences(operation.payload ?? null)) {
     const operationName = operationNameOf(reference.name);
     if (operationName !== undefined) results.push({ ...reference, name: operationName, pointer: `/payload${reference.path}` });
     else if (!builtInNames.includes(reference.name)) others.push(reference);
   }
-  return { references: results, others, dependsOn: dependsOnOf(operation), tooDeep };
+  return { references: results, others, dependsOn: dependsOnOf(operation) };
 }
 
 /** The Operation behind a token's name (`a` of `a.out`), or undefined when the token is not for a result. */

@@ -22,16 +22,11 @@ export interface Token {
   readonly fallback?: string | null;
 }
 
-/** A token and where it stands; `path` is a JSON pointer to the string that holds it, `token` its text. */
+/** A token and where it stands: `path` is a JSON pointer to the string that holds it, `token` its text, `whole` says that the string is this token alone. */
 export interface Reference extends Token {
   readonly token: string;
   readonly path: string;
-}
-
-/** All tokens of a value in reading order, and where containers are nested more than `maximumReferenceDepth` deep (not looked into). */
-export interface ReferenceScan {
-  readonly references: readonly Reference[];
-  readonly tooDeep: readonly string[];
+  readonly whole: boolean;
 }
 
 /** Why a token could not be replaced: its path is absent, it stands for a container inside text, or the value is nested too deep to look (then `token` is empty). */
@@ -48,26 +43,19 @@ export interface Replacement {
   readonly invalid: readonly InvalidReference[];
 }
 
-/** Finds every token in `value`. */
+/** Finds every token in `value`, in reading order. Containers nested deeper than `maximumReferenceDepth` are not looked into: `tooDeepAt` names them. */
 export function findReferences(value: Json): readonly Reference[] {
-  return scanReferences(value).references;
-}
-
-/** As `findReferences`, and says where it did not look because of the depth. */
-export function scanReferences(value: Json): ReferenceScan {
   const references: Reference[] = [];
-  const tooDeep: string[] = [];
   const visit = (current: Json, path: string, depth: number): void => {
     if (typeof current === 'string') {
-      for (const part of splitTokens(current)) if (typeof part !== 'string') references.push({ ...part, path });
-    } else if (current !== null && typeof current === 'object') {
-      if (depth >= maximumReferenceDepth) tooDeep.push(path);
-      else if (isArray(current)) current.forEach((item, index) => visit(item, path + pointerSegment(index), depth + 1));
-      else for (const key of Object.keys(current)) visit(current[key] as Json, path + pointerSegment(key), depth + 1);
+      const parts = splitTokens(current);
+      for (const part of parts) if (typeof part === 'object') references.push({ ...part, whole: parts.length === 1, path });
+    } else if (current !== null && typeof current === 'object' && depth < maximumReferenceDepth) {
+      for (const [key, item] of Object.entries(current)) visit(item, path + pointerSegment(key), depth + 1);
     }
   };
   visit(value, '', 0);
-  return { references, tooDeep };
+  return references;
 }
 
 /** Replaces every token by what `lookup` knows; a token that cannot be replaced stays as it is and is reported. `value` itself is not changed. */

@@ -4,19 +4,22 @@
  *
  * Codes: noOperations, tooManyOperations, operationMalformed, operationNameMissing, operationNameTooLong,
  * operationNameMalformed, operationNameDuplicate, operationTypeMissing, operationTypeTooLong, operationTypeMalformed,
- * payloadTooLarge, payloadTooDeep, dependsOnMalformed, weightInvalid, timeoutInvalid, unknownReference, unresolvedToken,
+ * payloadTooLarge, payloadTooDeep (either keeps its references from being looked at), paramsTooDeep, dependsOnMalformed, weightInvalid, timeoutInvalid, unknownReference, unresolvedToken,
  * unknownDependency, circularReference, parallelismInvalid, maximumAttemptsInvalid.
  */
 import { nodesOnCycles } from './cycles.ts';
 import { indexesByName, mentionsOf, type OperationMentions, ownParam, resolveDependencies } from './dependencies.ts';
 import { findReferences, type Reference } from './references.ts';
 import { type Agenda, type Fault, type Json, type JsonObject, maximumOperations, mostInFlight, type Operation } from './types.ts';
-import { show, validateOperation } from './validate-operation.ts';
+import { depthFaults, payloadFaults, show, validateOperation } from './validate-operation.ts';
 
 /** Attempts an Agenda may ask for; also where automatic retries stop. */
 export const mostAttempts = 20;
 /** Attempts of an Agenda that does not say. */
 export const defaultAttempts = 3;
+
+/** Faults that are collected; a body of 32 MiB can hold millions. */
+const mostFaults = 100_000;
 
 /** Limits that a test or an operator may set otherwise. */
 export interface AgendaLimits {
@@ -27,7 +30,12 @@ export interface AgendaLimits {
 export function validateAgenda(agenda: Agenda, limits: AgendaLimits = {}): Fault[] {
   const given: readonly unknown[] = Array.isArray(agenda.operations) ? agenda.operations : [];
   const operations = given.map((operation) => (isObject(operation) ? (operation as unknown as Operation) : undefined));
-  const faults: Fault[] = [...agendaFaults(agenda), ...countFaults(given.length, limits.maximumOperations ?? maximumOperations)];
+  const faults: Fault[] = [];
+  const report = (more: readonly Fault[]): void => {
+    for (const fault of more) if (faults.length < mostFaults) faults.push(fault);
+  };
+  report(agendaFaults(agenda));
+  report(countFaults(given.length, limits.maximumOperations ?? maximumOperations));
 
   const present = operations.map((operation) => operation ?? ({ name: '', type: '' } satisfies Operation));
   const indexes = indexesByName(present);
@@ -36,21 +44,21 @@ export function validateAgenda(agenda: Agenda, limits: AgendaLimits = {}): Fault
   operations.forEach((operation, index) => {
     const at = `/operations/${index}`;
     if (operation === undefined) {
-      faults.push({ pointer: at, code: 'operationMalformed', message: 'An Operation must be an object with a name and a type.' });
+      report([{ pointer: at, code: 'operationMalformed', message: 'An Operation must be an object with a name and a type.' }]);
       dependencies.push([]);
       return;
     }
-    const mentions = mentionsOf(operation);
-    faults.push(
-      ...validateOperation(operation, at, mentions.tooDeep),
-      ...duplicateFaults(operation.name, index, firstByFold, present),
-      ...mentionFaults(operation, at, mentions, indexes),
-    );
+    report(validateOperation(operation, at));
+    report(duplicateFaults(operation.name, index, firstByFold, present));
+    const unreadable = payloadFaults(operation, at);
+    report(unreadable);
+    const mentions = mentionsOf(unreadable.length === 0 ? operation : { ...operation, payload: null });
+    report(mentionFaults(operation, at, mentions, indexes));
     dependencies.push(resolveDependencies([...mentions.references, ...mentions.dependsOn], indexes));
   });
   for (const index of nodesOnCycles(dependencies)) {
     const message = `There is a circular reference involving the operation: ${present[index]?.name}`;
-    faults.push({ pointer: `/operations/${index}`, code: 'circularReference', message });
+    report([{ pointer: `/operations/${index}`, code: 'circularReference', message }]);
   }
   return faults;
 }
@@ -70,13 +78,16 @@ function agendaFaults(agenda: Agenda): Fault[] {
     faults.push({ pointer: '/parallelism', code: 'parallelismInvalid', message });
   }
   if (maximumAttemptsOf(agenda.params) === undefined) {
-    const message = `params.maximumAttempts must be an integer from 1 to ${mostAttempts}; it is ${show(agenda.params?.['maximumAttempts'])}.`;
+    const message = `params.maximumAttempts must be an integer from 1 to ${mostAttempts}; it is ${show(ownParam(agenda.params, 'maximumAttempts'))}.`;
     faults.push({ pointer: '/params/maximumAttempts', code: 'maximumAttemptsInvalid', message });
   }
-  for (const field of ['customerId', 'title', 'linkId', 'progressId', 'params'] as const) {
-    faults.push(...templateTokenFaults(agenda[field], `/${field}`, 'the Agenda'));
-  }
-  return faults;
+  return [
+    ...faults,
+    ...depthFaults(agenda.params ?? null, '/params', 'paramsTooDeep', 'The params of the Agenda'),
+    ...(['customerId', 'title', 'linkId', 'progressId', 'params'] as const).flatMap((field) =>
+      templateTokenFaults(agenda[field], `/${field}`, 'the Agenda'),
+    ),
+  ];
 }
 
 function countFaults(count: number, limit: number): Fault[] {
@@ -113,10 +124,12 @@ function mentionFaults(operation: Operation, at: string, mentions: OperationMent
     const message = `Operation [${operation.name}] depends on an unknown operation: ${name}`;
     faults.push({ pointer: at + pointer, code: 'unknownDependency', message });
   }
-  for (const field of ['name', 'type', 'params'] as const) {
-    faults.push(...templateTokenFaults(operation[field], `${at}/${field}`, `operation [${operation.name}]`));
-  }
-  return faults;
+  return [
+    ...faults,
+    ...(['name', 'type', 'params'] as const).flatMap((field) =>
+      templateTokenFaults(operation[field], `${at}/${field}`, `operation [${operation.name}]`),
+    ),
+  ];
 }
 
 /** Outside payloads nothing is replaced when an Agenda runs, so a template's token there was left by mistake. */

@@ -1,8 +1,10 @@
 import { ownParam } from './dependencies.ts';
+import { tooDeepAt } from './depth.ts';
 import { jsonBytes } from './json-bytes.ts';
 import { pointerSegment } from './json-pointer.ts';
 import {
   type Fault,
+  type Json,
   maximumNameLength,
   maximumPayloadBytes,
   maximumReferenceDepth,
@@ -17,12 +19,12 @@ export const maximumTimeoutSeconds = 30 * 24 * 3600;
 
 const timeoutFields: readonly (keyof OperationTimeout)[] = ['scheduledSeconds', 'quietSeconds', 'runSeconds'];
 
-/** What is wrong with one Operation by itself: name, type, numbers, payload size, forms of `dependsOn`. `tooDeep` are the pointers `scanReferences` gave for its payload. */
-export function validateOperation(operation: Operation, at: string, tooDeep: readonly string[]): Fault[] {
+/** What is wrong with one Operation by itself, its payload aside: name, type, numbers, forms of `dependsOn`. */
+export function validateOperation(operation: Operation, at: string): Fault[] {
   return [
     ...nameFaults(operation.name, `${at}/name`),
     ...typeFaults(operation.type, `${at}/type`),
-    ...payloadFaults(operation, at, tooDeep),
+    ...depthFaults(operation.params ?? null, `${at}/params`, 'paramsTooDeep', `The params of operation [${operation.name}]`),
     ...dependsOnFaults(operation, at),
     ...weightFaults(operation.weight, `${at}/weight`),
     ...timeoutFaults(operation.timeout, `${at}/timeout`),
@@ -61,19 +63,23 @@ function textFaults(text: string, pointer: string, code: string, word: string): 
   return faults;
 }
 
-function payloadFaults(operation: Operation, at: string, tooDeep: readonly string[]): Fault[] {
-  if (tooDeep.length > 0) {
-    return tooDeep.map((path) => ({
-      pointer: `${at}/payload${path}`,
-      code: 'payloadTooDeep',
-      message: `The payload of operation [${operation.name}] is nested deeper than the limit of ${maximumReferenceDepth}.`,
-    }));
-  }
+/** What keeps a payload from being looked at: its nesting or its size. */
+export function payloadFaults(operation: Operation, at: string): Fault[] {
   if (operation.payload === undefined) return [];
+  const where = `The payload of operation [${operation.name}]`;
+  const pointer = `${at}/payload`;
+  // A value that is nested too deep cannot be measured: JSON.stringify recurses.
+  const deep = depthFaults(operation.payload, pointer, 'payloadTooDeep', where);
+  if (deep.length > 0) return deep;
   const bytes = jsonBytes(operation.payload);
   if (bytes <= maximumPayloadBytes) return [];
-  const message = `The payload of operation [${operation.name}] has ${bytes} bytes; the limit is ${maximumPayloadBytes}.`;
-  return [{ pointer: `${at}/payload`, code: 'payloadTooLarge', message }];
+  return [{ pointer, code: 'payloadTooLarge', message: `${where} has ${bytes} bytes; the limit is ${maximumPayloadBytes}.` }];
+}
+
+/** One fault per outermost container that is nested deeper than `maximumReferenceDepth`. */
+export function depthFaults(value: Json, pointer: string, code: string, where: string): Fault[] {
+  const message = `${where} is nested deeper than the limit of ${maximumReferenceDepth}.`;
+  return tooDeepAt(value).map((path) => ({ pointer: pointer + path, code, message }));
 }
 
 function dependsOnFaults(operation: Operation, at: string): Fault[] {

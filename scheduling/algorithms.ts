@@ -1,0 +1,27 @@
+import { FirstInFirstOut } from './first-in-first-out.ts';
+import type { Scheduler, SchedulerOptions, SchedulerSnapshot } from './scheduler.ts';
+
+/** Makes a scheduler, or takes one up from its snapshot. */
+export type AlgorithmFactory = (options: SchedulerOptions, snapshot?: SchedulerSnapshot) => Scheduler;
+
+const factories = new Map<string, AlgorithmFactory>([['FirstInFirstOut', (options, snapshot) => new FirstInFirstOut(options, snapshot)]]);
+
+/** Adds an algorithm under the name that Insights give as `schedulingAlgorithm`. @throws Error when the name is taken or blank. */
+export function registerAlgorithm(name: string, factory: AlgorithmFactory): void {
+  if (name.trim() === '') throw new Error('an algorithm needs a name');
+  if (factories.has(name)) throw new Error(`the algorithm ${name} is registered already`);
+  factories.set(name, factory);
+}
+
+/** The names `createAlgorithm` accepts, in the order they were registered. */
+export function algorithmNames(): string[] {
+  return [...factories.keys()];
+}
+
+/** A scheduler by its algorithm's name; without `options` those of the snapshot. @throws Error naming the registered ones when there is no such algorithm. */
+export function createAlgorithm(name: string, options?: SchedulerOptions, snapshot?: SchedulerSnapshot): Scheduler {
+  const factory = factories.get(name);
+  if (factory === undefined)
+    throw new Error(`there is no scheduling algorithm ${JSON.stringify(name)}; registered: ${algorithmNames().join(', ')}`);
+  return factory(options ?? snapshot?.options ?? {}, snapshot);
+}

@@ -1,0 +1,63 @@
+import type { CustomerShare, ReadyItem, Resources, SchedulerOptions } from './scheduler.ts';
+
+/** @throws RangeError when a number of `share` makes no sense. */
+export function checkShare(share: CustomerShare): void {
+  check('weight', share.weight, isPositive, 'finite and above 0');
+  checkCount('maximumRunning', share.maximumRunning);
+  checkCount('band', share.band);
+}
+
+/** @throws RangeError when a number of `item` makes no sense. */
+export function checkItem(item: ReadyItem): void {
+  check('readyTime', item.readyTime, Number.isFinite, 'finite');
+  if (item.priority !== undefined) checkPriority(item.priority);
+  if (item.cost !== undefined) check('cost', item.cost, isPositive, 'finite and above 0');
+  if (item.expectedSeconds !== undefined) check('expectedSeconds', item.expectedSeconds, isAmount, 'finite and not below 0');
+  if (item.need !== undefined)
+    for (const [name, amount] of entriesOf(item.need)) check(`need.${name}`, amount, isAmount, 'finite and not below 0');
+}
+
+/** @throws RangeError */
+export function checkPriority(priority: number): void {
+  check('priority', priority, Number.isFinite, 'finite');
+}
+
+/** @throws RangeError */
+export function checkActualCost(actualCost: number | undefined): void {
+  if (actualCost !== undefined) check('actualCost', actualCost, isAmount, 'finite and not below 0');
+}
+
+/** @throws RangeError; a free amount may be below 0 (a pool that shrank) and infinite, but must be a number. */
+export function checkFree(free: Resources | undefined): void {
+  if (free !== undefined)
+    for (const [name, amount] of entriesOf(free)) check(`free.${name}`, amount, (value) => !Number.isNaN(value), 'a number');
+}
+
+/** @throws RangeError */
+export function checkNow(now: number | undefined): void {
+  if (now !== undefined) check('now', now, Number.isFinite, 'finite');
+}
+
+/** @throws RangeError when a number of `options` makes no sense. */
+export function checkOptions(options: SchedulerOptions): void {
+  checkCount('maximumRunning', options.maximumRunning);
+}
+
+/** The amounts that are given, by name. */
+export function entriesOf(resources: Resources): [keyof Resources, number][] {
+  return (['slots', 'cpu', 'memory', 'gpu'] as const).flatMap((name) => {
+    const amount = resources[name];
+    return amount === undefined ? [] : [[name, amount] satisfies [keyof Resources, number]];
+  });
+}
+
+function checkCount(name: string, value: number | undefined): void {
+  if (value !== undefined) check(name, value, (count) => Number.isInteger(count) && count >= 0, 'a whole number, 0 or more');
+}
+
+function check(name: string, value: unknown, accepts: (value: number) => boolean, must: string): void {
+  if (typeof value !== 'number' || !accepts(value)) throw new RangeError(`${name} must be ${must}; it is ${String(value)}`);
+}
+
+const isPositive = (value: number): boolean => Number.isFinite(value) && value > 0;
+const isAmount = (value: number): boolean => Number.isFinite(value) && value >= 0;

@@ -1,0 +1,172 @@
+/**
+ * Which Insight an Agenda belongs to: of those its customer may use, one of whose mappers has a value that matches.
+ * Among several, `params.defaultInsight` (title or id) decides, else `order`, else age, else id.
+ * All comparisons ignore case, but a customer id against an Insight's owner, which is exact.
+ */
+import type { Fault, Json, JsonObject, Operation } from '../agenda/types.ts';
+
+/** Mapper name → values; any value of any mapper suffices. */
+export type Mappers = Readonly<Record<string, readonly string[]>>;
+
+/** What the mapping needs of an Insight of the customer's ResourcePool. */
+export interface MappedInsight {
+  readonly id: string;
+  readonly title: string;
+  /** The smallest goes first. */
+  readonly order: number;
+  readonly addedTime: Date | number | string;
+  /** Its owner. */
+  readonly customerId: string;
+  readonly isGlobal: boolean;
+  readonly allowedCustomerIds: readonly string[];
+  readonly mappers: Mappers;
+}
+
+/** What the mapping needs of an Agenda. */
+export interface MappedAgenda {
+  readonly params?: JsonObject | null;
+  readonly operations: readonly Pick<Operation, 'name' | 'type' | 'params'>[];
+}
+
+export type InsightChoice =
+  | { readonly kind: 'chosen'; readonly insightId: string }
+  /** No Insight matches, or none that the customer may use. */
+  | { readonly kind: 'none' }
+  /** Some match, but not the one that `params.defaultInsight` names. */
+  | { readonly kind: 'defaultInsightDoesNotMatch'; readonly defaultInsight: string };
+
+/** Chooses the Insight of an Agenda among those of its customer's ResourcePool. */
+export function chooseInsight(input: {
+  readonly agenda: MappedAgenda;
+  readonly customerId: string;
+  readonly insights: readonly MappedInsight[];
+}): InsightChoice {
+  const subject = subjectOf(input.agenda, input.customerId);
+  const matching = input.insights.filter((insight) => mayUse(insight, input.customerId) && matches(insight.mappers, subject)).sort(byOrder);
+  const wanted = fold(textOf(ownValue(input.agenda.params, 'defaultInsight')) ?? '').trim();
+  const named = wanted === '' ? matching : matching.filter(({ id, title }) => fold(id) === wanted || fold(title).trim() === wanted);
+  const [first] = named;
+  if (first !== undefined) return { kind: 'chosen', insightId: first.id };
+  if (wanted === '') return { kind: 'none' };
+  return { kind: 'defaultInsightDoesNotMatch', defaultInsight: textOf(ownValue(input.agenda.params, 'defaultInsight')) ?? '' };
+}
+
+/** What is wrong with an Insight's mappers, with pointers from the Insight's body: unknown names, mappers without values, blank values, `paramMap` values that are not `key=value`. No mappers at all is no fault: nothing maps to such an Insight. */
+export function validateMappers(mappers: unknown): Fault[] {
+  if (mappers === null || typeof mappers !== 'object' || Array.isArray(mappers)) {
+    return [{ pointer: '/mappers', code: 'mappersMalformed', message: 'mappers must be an object: mapper name to a list of values.' }];
+  }
+  return Object.entries(mappers).flatMap(([name, values]) => mapperFaults(name, values));
+}
+
+function mapperFaults(name: string, values: unknown): Fault[] {
+  const pointer = `/mappers/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+  if (!mapperNames.some((known) => fold(known) === fold(name))) {
+    return [
+      { pointer, code: 'mapperUnknown', message: `There is no mapper ${JSON.stringify(name)}; there are ${mapperNames.join(', ')}.` },
+    ];
+  }
+  if (!Array.isArray(values)) return [{ pointer, code: 'mapperMalformed', message: `The values of mapper ${name} must be a list.` }];
+  if (fold(name) === 'always') {
+    return values.flatMap((value: unknown, index) =>
+      typeof value === 'string' && fold(value) === 'true'
+        ? []
+        : [{ pointer: `${pointer}/${index}`, code: 'mapperValueMalformed', message: 'The mapper always takes no values, or "true".' }],
+    );
+  }
+  if (values.length === 0) return [{ pointer, code: 'mapperEmpty', message: `Mapper ${name} has no values, so nothing would match it.` }];
+  return values.flatMap((value: unknown, index) => {
+    const fault = (message: string): Fault[] => [{ pointer: `${pointer}/${index}`, code: 'mapperValueMalformed', message }];
+    if (typeof value !== 'string' || value.trim() === '') return fault(`A value of mapper ${name} must be text that is not blank.`);
+    if (fold(name) === 'parammap' && splitPair(value) === undefined) {
+      return fault(`A value of mapper ${name} must be key=value; it is ${JSON.stringify(value)}.`);
+    }
+    return [];
+  });
+}
+
+const mapperNames = ['operationName', 'operationType', 'paramMap', 'customerId', 'always'] as const;
+
+/** What mappers look at, lower-cased, gathered once per Agenda. */
+interface Subject {
+  readonly operationNames: ReadonlySet<string>;
+  readonly operationTypes: ReadonlySet<string>;
+  /** Per key its values. */
+  readonly params: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly customerId: string;
+}
+
+function subjectOf(agenda: MappedAgenda, customerId: string): Subject {
+  const params = new Map<string, Set<string>>();
+  for (const source of [agenda.params, ...agenda.operations.map((operation) => operation.params)]) {
+    for (const [key, value] of Object.entries(source ?? {})) {
+      const text = textOf(value);
+      if (text === undefined) continue;
+      const values = params.get(fold(key)) ?? new Set();
+      params.set(fold(key), values.add(fold(text)));
+    }
+  }
+  return {
+    operationNames: new Set(agenda.operations.map(({ name }) => fold(name))),
+    operationTypes: new Set(agenda.operations.map(({ type }) => fold(type))),
+    params,
+    customerId: fold(customerId),
+  };
+}
+
+function mayUse(insight: MappedInsight, customerId: string): boolean {
+  return insight.customerId === customerId || insight.isGlobal || insight.allowedCustomerIds.some((id) => fold(id) === fold(customerId));
+}
+
+function matches(mappers: Mappers, subject: Subject): boolean {
+  return Object.entries(mappers).some(
+    ([name, values]) => fold(name) === 'always' || values.some((value) => valueMatches(name, value, subject)),
+  );
+}
+
+/** A mapper that is not known matches nothing: an older row never breaks a submission. */
+function valueMatches(name: string, value: string, subject: Subject): boolean {
+  switch (fold(name)) {
+    case 'operationname':
+      return subject.operationNames.has(fold(value));
+    case 'operationtype':
+      return subject.operationTypes.has(fold(value));
+    case 'parammap': {
+      const pair = splitPair(value);
+      return pair !== undefined && subject.params.get(fold(pair.key))?.has(fold(pair.value)) === true;
+    }
+    case 'customerid':
+      return fold(value) === subject.customerId;
+    default:
+      return false;
+  }
+}
+
+/** `key=value` at the first `=`, blanks around it trimmed; undefined when either is missing. The value may hold `=`. */
+function splitPair(text: string): { key: string; value: string } | undefined {
+  const at = text.indexOf('=');
+  if (at === -1) return undefined;
+  const key = text.slice(0, at).trim();
+  const value = text.slice(at + 1).trim();
+  return key === '' || value === '' ? undefined : { key, value };
+}
+
+function byOrder(a: MappedInsight, b: MappedInsight): number {
+  if (a.order !== b.order) return a.order - b.order;
+  const [aTime, bTime] = [new Date(a.addedTime).getTime(), new Date(b.addedTime).getTime()];
+  if (aTime !== bTime) return aTime - bTime;
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+}
+
+/** Text, numbers and booleans as text; null, lists and objects are nothing a mapper can name. */
+function textOf(value: Json | undefined): string | undefined {
+  return value === undefined || value === null || typeof value === 'object' ? undefined : String(value);
+}
+
+function ownValue(params: JsonObject | null | undefined, key: string): Json | undefined {
+  return params !== null && params !== undefined && Object.hasOwn(params, key) ? params[key] : undefined;
+}
+
+function fold(text: string): string {
+  return text.toLowerCase();
+}
