@@ -1,0 +1,153 @@
+/**
+ * Turns single questions into requests with many. A question that comes while nothing is under way is sent at once, for
+ * its latency is what a lone Operation feels; what comes meanwhile gathers until that request returns, or for a few
+ * milliseconds. After a passing trouble everybody rests together, and what is still wanted goes out again, in order.
+ */
+import { ServiceRefused, ServiceUnavailable } from './service-errors.ts';
+
+/** One answer per item, in order: the verdict, or why this item alone was refused. */
+export type ItemAnswer<Verdict> = { readonly verdict: Verdict } | { readonly refused: ServiceRefused };
+
+/** Sends JSON texts of items as one request, once. @throws ServiceUnavailable | ServiceRefused for all of them. */
+export type Exchange<Verdict> = (items: readonly string[]) => Promise<readonly ItemAnswer<Verdict>[]>;
+
+export interface GathererOptions {
+  readonly mostItems: number;
+  readonly mostBytes: number;
+  /** Longest time an item gathers beside a request that is under way. */
+  readonly gatherMilliseconds: number;
+  /** Requests under way at once. */
+  readonly mostRequests: number;
+  /** Mean of the first rest after a trouble; doubles up to `longestRestMilliseconds`. */
+  readonly firstRestMilliseconds: number;
+  readonly longestRestMilliseconds: number;
+  /** Told once per change. */
+  readonly onReachable: (reachable: boolean, trouble?: ServiceUnavailable) => void;
+}
+
+interface Waiting<Verdict> {
+  readonly text: string;
+  readonly bytes: number;
+  readonly signal: AbortSignal;
+  readonly since: number;
+  readonly settle: { resolve(verdict: Verdict): void; reject(error: unknown): void };
+}
+
+export class Gatherer<Item, Verdict> {
+  readonly #exchange: Exchange<Verdict>;
+  readonly #options: GathererOptions;
+  #waiting: Waiting<Verdict>[] = [];
+  #requests = 0;
+  #troubles = 0;
+  #restUntil = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(exchange: Exchange<Verdict>, options: GathererOptions) {
+    this.#exchange = exchange;
+    this.#options = options;
+  }
+
+  /** Resolves with the item's verdict. @throws ServiceRefused, or the signal's reason once it aborts. */
+  ask(item: Item, signal: AbortSignal): Promise<Verdict> {
+    if (signal.aborted) return Promise.reject(signal.reason);
+    const text = JSON.stringify(item);
+    return new Promise((resolve, reject) => {
+      const abandon = () => {
+        this.#waiting = this.#waiting.filter((other) => other !== entry);
+        reject(signal.reason);
+      };
+      const done = () => signal.removeEventListener('abort', abandon);
+      const entry: Waiting<Verdict> = {
+        text,
+        bytes: Buffer.byteLength(text) + 1,
+        signal,
+        since: performance.now(),
+        settle: {
+          resolve(verdict) {
+            done();
+            resolve(verdict);
+          },
+          reject(error) {
+            done();
+            reject(error);
+          },
+        },
+      };
+      signal.addEventListener('abort', abandon, { once: true });
+      this.#waiting.push(entry);
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    clearTimeout(this.#timer);
+    for (;;) {
+      const first = this.#waiting[0];
+      if (first === undefined || this.#requests >= this.#options.mostRequests) return;
+      const now = performance.now();
+      const count = this.#batchLength();
+      const isFull = count < this.#waiting.length || count === this.#options.mostItems;
+      const gathersUntil = this.#requests === 0 || isFull ? now : first.since + this.#options.gatherMilliseconds;
+      const due = Math.max(gathersUntil, this.#restUntil);
+      if (due > now) {
+        this.#timer = setTimeout(() => this.#pump(), Math.ceil(due - now));
+        return;
+      }
+      void this.#send(this.#waiting.splice(0, count));
+    }
+  }
+
+  /** How many of the waiting fit into one request; at least one, however large. */
+  #batchLength(): number {
+    let bytes = 0;
+    let count = 0;
+    for (const { bytes: more } of this.#waiting) {
+      if (count === this.#options.mostItems || (count > 0 && bytes + more > this.#options.mostBytes)) break;
+      bytes += more;
+      count++;
+    }
+    return count;
+  }
+
+  async #send(batch: readonly Waiting<Verdict>[]): Promise<void> {
+    this.#requests++;
+    try {
+      const answers = await this.#exchange(batch.map(({ text }) => text));
+      this.#answered();
+      batch.forEach((entry, index) => {
+        const answer = answers[index];
+        if (answer === undefined)
+          entry.settle.reject(new Error(`The ResourcePool service gave ${answers.length} verdicts for ${batch.length} items.`));
+        else if ('verdict' in answer) entry.settle.resolve(answer.verdict);
+        else entry.settle.reject(answer.refused);
+      });
+    } catch (error) {
+      if (error instanceof ServiceUnavailable) {
+        this.#rest(error);
+        this.#waiting.unshift(...batch.filter(({ signal }) => !signal.aborted));
+      } else {
+        if (error instanceof ServiceRefused) this.#answered();
+        for (const entry of batch) entry.settle.reject(error);
+      }
+    } finally {
+      this.#requests--;
+      this.#pump();
+    }
+  }
+
+  #answered(): void {
+    if (this.#troubles > 0) this.#options.onReachable(true);
+    this.#troubles = 0;
+    this.#restUntil = 0;
+  }
+
+  #rest(trouble: ServiceUnavailable): void {
+    if (this.#troubles === 0) this.#options.onReachable(false, trouble);
+    const { firstRestMilliseconds, longestRestMilliseconds } = this.#options;
+    const mean = Math.min(longestRestMilliseconds, firstRestMilliseconds * 2 ** Math.min(this.#troubles, 20));
+    this.#troubles++;
+    // Between half and one and a half of it, so that the workers of a pool do not come back in step.
+    const own = mean * (0.5 + Math.random());
+    this.#restUntil = Math.max(this.#restUntil, performance.now() + Math.max(own, (trouble.retryAfterSeconds ?? 0) * 1000));
+  }
+}

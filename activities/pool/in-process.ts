@@ -1,0 +1,217 @@
+/**
+ * Launcher of `launch: "inProcess"` types: a function in the pool worker itself, for steps so small that a process would
+ * cost more than the work. Nothing is written to disk, so a run dies with its worker and cannot be adopted by another;
+ * and a function that ignores its signal cannot be forced: after the grace its run counts as gone.
+ */
+import { randomUUID } from 'node:crypto';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Json } from '../../agenda/types.ts';
+import {
+  type Ending,
+  type FollowEvents,
+  type HandlerProgress,
+  type HandlerRun,
+  type KnownRun,
+  LaunchError,
+  type Launcher,
+  type RunHandle,
+} from '../../launchers/launcher.ts';
+import type { HandlerSettings } from '../../launchers/registry.ts';
+
+export interface InProcessTools {
+  /** Aborts when the run is to end: it was cancelled, or took too long. */
+  readonly signal: AbortSignal;
+  report(progress: HandlerProgress): void;
+}
+
+/** What returns is the result; what it throws fails the Operation. */
+export type InProcessFunction = (payload: Json, tools: InProcessTools) => Promise<Json | undefined> | Json | undefined;
+
+const builtIn: Readonly<Record<string, InProcessFunction>> = { noOp: () => undefined };
+
+interface Run {
+  readonly run: HandlerRun;
+  readonly stop: AbortController;
+  readonly startedTime: number;
+  readonly listeners: Set<FollowEvents>;
+  readonly ending: Promise<Ending>;
+  end(ending: Ending): void;
+  alive: boolean;
+  progress?: HandlerProgress;
+  limits: NodeJS.Timeout[];
+}
+
+export class InProcessLauncher implements Launcher {
+  readonly place = `process:${randomUUID()}`;
+  readonly #functions: Readonly<Record<string, InProcessFunction>>;
+  readonly #runs = new Map<string, Run>();
+
+  /** Functions by the name a registry entry's `function` gives; `noOp` is there always. */
+  constructor(functions: Readonly<Record<string, InProcessFunction>> = {}) {
+    this.#functions = { ...builtIn, ...functions };
+  }
+
+  async start(run: HandlerRun): Promise<RunHandle> {
+    if (this.#runs.has(run.key)) return { key: run.key, adopted: true };
+    const perform = await this.#find(run.settings);
+    // Two starts of one key may both have waited for the module.
+    if (this.#runs.has(run.key)) return { key: run.key, adopted: true };
+    this.#runs.set(run.key, begin(run, perform));
+    return { key: run.key, adopted: false };
+  }
+
+  async follow({ key }: HandlerRun, events: FollowEvents, signal: AbortSignal): Promise<Ending> {
+    signal.throwIfAborted();
+    const run = this.#runs.get(key);
+    if (run === undefined) return { kind: 'lost', message: 'The run is not in this worker.' };
+    events.started(run.startedTime);
+    if (run.progress !== undefined) events.progress(run.progress);
+    run.listeners.add(events);
+    const aborted = Promise.withResolvers<never>();
+    const abort = () => aborted.reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      return await Promise.race([run.ending, aborted.promise]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+      run.listeners.delete(events);
+    }
+  }
+
+  async stop(key: string, graceSeconds: number): Promise<void> {
+    const run = this.#runs.get(key);
+    if (!run?.alive) return;
+    const cancelled: Ending = { kind: 'cancelled', message: 'The run was stopped.' };
+    run.stop.abort(new Stopped(cancelled));
+    giveUpAfter(run, graceSeconds, cancelled);
+    await run.ending;
+  }
+
+  async forget(key: string): Promise<void> {
+    if (this.#runs.get(key)?.alive === false) this.#runs.delete(key);
+  }
+
+  async list(): Promise<readonly KnownRun[]> {
+    return [...this.#runs.values()].map(({ run, alive }) => ({
+      key: run.key,
+      agendaId: run.agendaId,
+      attempt: run.attempt,
+      operation: run.operation,
+      operationAttempt: run.operationAttempt,
+      launch: run.launch,
+      alive,
+    }));
+  }
+
+  /** True when this process has the run, ended or not. */
+  holds(key: string): boolean {
+    return this.#runs.has(key);
+  }
+
+  /** A name, or `<module>#<export>` with the module's path relative to the registry's folder. */
+  async #find({ function: name, folder }: HandlerSettings): Promise<InProcessFunction> {
+    if (name === undefined) throw new LaunchError('unknownFunction', 'The registry entry names no function.');
+    if (Object.hasOwn(this.#functions, name)) return this.#functions[name] as InProcessFunction;
+    const [path, exported] = splitAtLast(name, '#');
+    if (path === undefined || exported === undefined) {
+      throw new LaunchError(
+        'unknownFunction',
+        `There is no function "${name}" (known: ${Object.keys(this.#functions).join(', ')}; or "<module>#<export>").`,
+      );
+    }
+    const url = pathToFileURL(resolve(folder, path)).href;
+    let found: unknown;
+    try {
+      found = ((await import(url)) as Record<string, unknown>)[exported];
+    } catch (error) {
+      throw new LaunchError('unknownFunction', `The module of the function "${name}" cannot be loaded: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+    if (typeof found !== 'function') throw new LaunchError('unknownFunction', `The module ${path} exports no function "${exported}".`);
+    return found as InProcessFunction;
+  }
+}
+
+/** Why a function's signal aborted, and how its run has then ended. */
+class Stopped extends Error {
+  readonly ending: Ending;
+  constructor(ending: Ending) {
+    super(ending.kind === 'timedOut' ? `The ${ending.limit} limit was exceeded.` : 'The run was stopped.');
+    this.name = 'AbortError';
+    this.ending = ending;
+  }
+}
+
+function begin(handlerRun: HandlerRun, perform: InProcessFunction): Run {
+  const { promise, resolve: settle } = Promise.withResolvers<Ending>();
+  const run: Run = {
+    run: handlerRun,
+    stop: new AbortController(),
+    startedTime: Date.now(),
+    listeners: new Set(),
+    ending: promise,
+    alive: true,
+    limits: [],
+    end(ending) {
+      if (!run.alive) return;
+      run.alive = false;
+      for (const limit of run.limits) clearTimeout(limit);
+      const { startedTime, progress } = run;
+      settle({ ...ending, startedTime, endedTime: Date.now(), ...(progress === undefined ? {} : { progress }) });
+    },
+  };
+  const { runSeconds, quietSeconds, graceSeconds } = handlerRun.settings;
+  const limit = (which: 'run' | 'quiet', seconds: number) =>
+    setTimeout(() => {
+      const message = `The ${which} limit of ${seconds} s was exceeded.`;
+      const ending: Ending = { kind: 'timedOut', limit: which, diagnosticEvents: [{ code: `${which}Limit`, message, time: Date.now() }] };
+      run.stop.abort(new Stopped(ending));
+      giveUpAfter(run, graceSeconds, ending);
+    }, seconds * 1000);
+  if (runSeconds !== undefined) run.limits.push(limit('run', runSeconds));
+  const quiet = quietSeconds === undefined ? undefined : limit('quiet', quietSeconds);
+  if (quiet !== undefined) run.limits.push(quiet);
+  const tools: InProcessTools = {
+    signal: run.stop.signal,
+    report(progress) {
+      if (!run.alive) return;
+      run.progress = progress;
+      quiet?.refresh();
+      for (const listener of run.listeners) listener.progress(progress);
+    },
+  };
+  void call(perform, handlerRun.payload, tools).then(
+    (result) => run.end(endingOf(run.stop.signal) ?? { kind: 'succeeded', ...(result === undefined ? {} : { result }) }),
+    (error: unknown) => run.end(endingOf(run.stop.signal) ?? failed(error)),
+  );
+  return run;
+}
+
+/** Also a function that throws before its first await only fails its own run. */
+async function call(perform: InProcessFunction, payload: string, tools: InProcessTools): Promise<Json | undefined> {
+  return perform(JSON.parse(payload) as Json, tools);
+}
+
+function endingOf(signal: AbortSignal): Ending | undefined {
+  return signal.reason instanceof Stopped ? signal.reason.ending : undefined;
+}
+
+function giveUpAfter(run: Run, graceSeconds: number, ending: Ending): void {
+  run.limits.push(setTimeout(() => run.end(ending), graceSeconds * 1000));
+}
+
+function failed(error: unknown): Ending {
+  const message = error instanceof Error ? error.message : String(error);
+  const stackTrace = error instanceof Error ? error.stack : undefined;
+  return {
+    kind: 'failed',
+    diagnosticEvents: [{ code: 'exception', message, time: Date.now(), ...(stackTrace === undefined ? {} : { stackTrace }) }],
+  };
+}
+
+function splitAtLast(text: string, separator: string): [string | undefined, string | undefined] {
+  const at = text.lastIndexOf(separator);
+  return at <= 0 || at === text.length - 1 ? [undefined, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,143 @@
+/** Tells the ResourcePool service how a launch ended, until it has acknowledged; only then is the run forgotten. */
+import type { Context } from '@temporalio/activity';
+import type { DiagnosticEvent } from '../../agenda/types.ts';
+import type { FinishOperationItem, FinishVerdict } from '../../api/resource-pool-messages.ts';
+import type { Ending, HandlerRun, Launcher } from '../../launchers/launcher.ts';
+import { fenceOf, type PoolWorker } from './pool-worker.ts';
+import { fittingEvents } from './report-limits.ts';
+import { ServiceRefused } from './service-errors.ts';
+
+/** A launch this activity holds. */
+export interface HeldLaunch {
+  readonly run: Omit<HandlerRun, 'settings'>;
+  /** Absent for a type that is not registered: nothing runs. */
+  readonly launcher?: Launcher;
+  readonly graceSeconds: number;
+  /** When the activity asked its launcher to start it. */
+  readonly askedTime: number;
+  adopted?: boolean;
+  /** Follows the run once more, for what it left. */
+  follow?: (signal: AbortSignal) => Promise<Ending>;
+  ending?: Ending;
+}
+
+/** Longest time a cancelled activity goes on reporting an end that nobody acknowledges; its workflow waits less. */
+const patienceMilliseconds = 600_000;
+
+/** Resolves when the end is in the record. @throws when the activity is to let go first, or the service refuses this pool. */
+export async function reportEnd(pool: PoolWorker, activity: Context, launch: HeldLaunch, ending: Ending): Promise<void> {
+  const noticedTime = Date.now();
+  const item = finishItem(launch, ending, noticedTime);
+  const verdict = await finishInSomeForm(pool, activity, item);
+  const outcome = verdict.verdict === 'refused' ? 'failed' : (verdict.outcome ?? 'over');
+  const { run } = launch;
+  pool.log.info(
+    {
+      cid: run.cid,
+      agendaId: run.agendaId,
+      attempt: run.attempt,
+      operation: run.operation,
+      operationAttempt: run.operationAttempt,
+      launch: run.launch,
+      type: run.type,
+      customerId: run.customerId,
+      outcome,
+      verdict: verdict.verdict,
+      ...(verdict.verdict === 'refused' ? { code: verdict.code, reason: verdict.message } : {}),
+      adopted: launch.adopted ?? false,
+      waitedMilliseconds: Math.max(0, Math.round(launch.askedTime - activity.info.scheduledTimestampMs)),
+      ...(ending.startedTime === undefined ? {} : { startMilliseconds: Math.max(0, Math.round(ending.startedTime - launch.askedTime)) }),
+      ...(ending.startedTime === undefined || ending.endedTime === undefined
+        ? {}
+        : { runMilliseconds: Math.round(ending.endedTime - ending.startedTime) }),
+      reportMilliseconds: Date.now() - noticedTime,
+    },
+    'operation ended',
+  );
+  await forget(pool, launch);
+}
+
+/** Drops what is kept of an acknowledged run. A failure is left to the reaper: the Operation has ended all the same. */
+export async function forget(pool: PoolWorker, { launcher, run }: Pick<HeldLaunch, 'launcher' | 'run'>): Promise<void> {
+  try {
+    await launcher?.forget(run.key);
+  } catch (error) {
+    pool.log.warn({ err: error, key: run.key, agendaId: run.agendaId, operation: run.operation }, 'an ended run could not be forgotten');
+  }
+}
+
+/** When the content is refused: the same without its log, then the bare fact, for an end must not hang on its trimmings. */
+async function finishInSomeForm(pool: PoolWorker, activity: Context, item: FinishOperationItem): Promise<FinishVerdict> {
+  const { log, ...withoutLog } = item;
+  const { result, params, diagnosticEvents, outcome, ...bare } = withoutLog;
+  const forms: ((refusal: ServiceRefused) => FinishOperationItem)[] = [
+    ...(log === undefined ? [] : [() => withoutLog]),
+    (refusal) => ({
+      ...bare,
+      outcome: outcome === 'cancelled' ? 'cancelled' : 'failed',
+      diagnosticEvents: fittingEvents([
+        { code: 'reportRefused', message: `Its ending (${outcome}) could not be recorded: ${refusal.message}`, time: Date.now() },
+      ]),
+    }),
+  ];
+  let form = item;
+  for (;;) {
+    try {
+      return await finish(pool, activity, form);
+    } catch (error) {
+      const next = forms.shift();
+      if (!(error instanceof ServiceRefused && error.isAboutContent) || next === undefined) throw error;
+      pool.log.error(
+        { err: error, agendaId: item.agendaId, operation: item.operation },
+        'the report of an end was refused, a smaller one follows',
+      );
+      form = next(error);
+    }
+  }
+}
+
+async function finish(pool: PoolWorker, activity: Context, item: FinishOperationItem): Promise<FinishVerdict> {
+  try {
+    return await pool.client.finishOperation(item, activity.cancellationSignal);
+  } catch (error) {
+    // Cancelled meanwhile: nobody takes over from a cancelled activity, so it stays until the end is in the record.
+    if (!activity.cancellationSignal.aborted || !activity.cancellationDetails?.cancelRequested) throw error;
+    return pool.client.finishOperation(item, AbortSignal.any([pool.shutdown, AbortSignal.timeout(patienceMilliseconds)]));
+  }
+}
+
+function finishItem({ run }: HeldLaunch, ending: Ending, noticedTime: number): FinishOperationItem {
+  const { startedTime, endedTime, log, progress } = ending;
+  const events = eventsOf(ending);
+  const result = ending.kind === 'succeeded' || ending.kind === 'failed' ? ending.result : undefined;
+  return {
+    ...fenceOf({ ...run, alive: false }),
+    outcome: ending.kind === 'succeeded' || ending.kind === 'cancelled' ? ending.kind : 'failed',
+    ...(result === undefined ? {} : { result: JSON.stringify(result) }),
+    ...(events.length === 0 ? {} : { diagnosticEvents: fittingEvents(events) }),
+    ...(progress?.params === undefined ? {} : { params: progress.params as NonNullable<FinishOperationItem['params']> }),
+    ...(log === undefined ? {} : { log: { output: log.output, totalBytes: log.totalBytes } }),
+    ...(startedTime === undefined ? {} : { startedTime: Math.round(startedTime) }),
+    ...(endedTime === undefined ? {} : { endedTime: Math.round(endedTime) }),
+    noticedTime,
+  };
+}
+
+/** What the handler said of itself comes first, then what its launcher says of its end. */
+function eventsOf(ending: Ending): readonly DiagnosticEvent[] {
+  const own = ending.progress?.diagnosticEvents ?? [];
+  const time = ending.endedTime ?? Date.now();
+  switch (ending.kind) {
+    case 'succeeded':
+      return own;
+    case 'failed':
+    case 'timedOut': {
+      const said = new Set(own.map((event) => JSON.stringify(event)));
+      return [...own, ...ending.diagnosticEvents.filter((event) => !said.has(JSON.stringify(event)))];
+    }
+    case 'lost':
+      return [...own, { code: 'lost', message: ending.message, time }];
+    case 'cancelled':
+      return [...own, { code: 'cancelled', message: ending.message, time }];
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * What this pool worker's activities are doing right now, and the one clock they share: it sends Temporal's heartbeats
+ * when they are due, a beat for all Operations to the ResourcePool service in one request, and what handlers reported
+ * since, the newest of each Operation. An Operation that ends between two ticks costs none of this.
+ */
+import type { Fence, ProgressVerdict, ReportProgressItem } from '../../api/resource-pool-messages.ts';
+import type { HandlerProgress } from '../../launchers/launcher.ts';
+import type { Log } from '../../workers/log.ts';
+import type { ItemAnswer } from './gatherer.ts';
+import { fittingProgress } from './report-limits.ts';
+
+/** Why an Operation's signal aborted: the ResourcePool service said so. */
+export class ToldByService extends Error {
+  readonly verdict: 'cancelled' | 'over';
+  constructor(verdict: 'cancelled' | 'over') {
+    super(verdict === 'cancelled' ? 'Cancel was asked for.' : 'This launch is over.');
+    this.name = 'ToldByService';
+    this.verdict = verdict;
+  }
+}
+
+/** The part of an activity's Context that is needed here. */
+export interface ActivityBeat {
+  readonly info: { readonly heartbeatTimeoutMs?: number };
+  readonly cancellationSignal: AbortSignal;
+  heartbeat(details?: unknown): void;
+}
+
+export interface RunningOperationsOptions {
+  readonly report: (items: readonly ReportProgressItem[]) => Promise<readonly ItemAnswer<ProgressVerdict>[]>;
+  /** This worker's name in the record. */
+  readonly worker: string;
+  readonly log: Log;
+  /** Between two beats; 5 s. */
+  readonly beatMilliseconds?: number;
+  /** How long reports of progress gather; 200 ms. */
+  readonly gatherMilliseconds?: number;
+}
+
+const tickMilliseconds = 500;
+
+/** One activity at work. */
+export class RunningOperation {
+  readonly #activity: ActivityBeat;
+  readonly #stop = new AbortController();
+  readonly #heartbeatMilliseconds: number;
+  readonly #onDirty: () => void;
+  readonly #onActivityCancelled = () => this.#stop.abort(this.#activity.cancellationSignal.reason);
+  #lastHeartbeat = performance.now();
+  #launch: { readonly key: string; readonly fence: Fence } | undefined;
+  #startedTime: number | undefined;
+  #progress: HandlerProgress | undefined;
+  #untold: { startedTime?: number; progress?: HandlerProgress } = {};
+
+  constructor(activity: ActivityBeat, onDirty: () => void) {
+    this.#activity = activity;
+    this.#onDirty = onDirty;
+    // A heartbeat timeout may be absent in tests only; every minute is then as good as any.
+    this.#heartbeatMilliseconds = (activity.info.heartbeatTimeoutMs ?? 180_000) / 3;
+    if (activity.cancellationSignal.aborted) this.#onActivityCancelled();
+    else activity.cancellationSignal.addEventListener('abort', this.#onActivityCancelled, { once: true });
+  }
+
+  /** Aborts with the activity's cancellation, or with ToldByService. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  get key(): string | undefined {
+    return this.#launch?.key;
+  }
+
+  /** The newest the handler said of itself. */
+  get progress(): HandlerProgress | undefined {
+    return this.#progress;
+  }
+
+  get startedTime(): number | undefined {
+    return this.#startedTime;
+  }
+
+  /** From now on it beats as this launch. */
+  launched(key: string, fence: Fence): void {
+    this.#launch = { key, fence };
+    this.#startedTime = undefined;
+    this.#progress = undefined;
+    this.#untold = {};
+  }
+
+  /** Its run is over; from now on there are heartbeats only. */
+  ended(): void {
+    this.#launch = undefined;
+    this.#untold = {};
+  }
+
+  started(startedTime: number): void {
+    this.#startedTime = startedTime;
+    this.#untold.startedTime = startedTime;
+  }
+
+  reported(progress: HandlerProgress): void {
+    this.#progress = progress;
+    this.#untold.progress = progress;
+    this.#onDirty();
+  }
+
+  heartbeatIfDue(now: number): void {
+    if (now - this.#lastHeartbeat < this.#heartbeatMilliseconds) return;
+    this.#lastHeartbeat = now;
+    this.#activity.heartbeat({ key: this.#launch?.key, launch: this.#launch?.fence.launch, startedTime: this.#startedTime });
+  }
+
+  get hasNews(): boolean {
+    return this.#untold.progress !== undefined;
+  }
+
+  /** Its item of the next request, and what to do with the answer to it. Without a launch there is nothing to say. */
+  takeReport(worker: string): { item: ReportProgressItem; failed(): void; answered(verdict: ProgressVerdict): void } | undefined {
+    const launch = this.#launch;
+    if (launch === undefined) return undefined;
+    const told = this.#untold;
+    this.#untold = {};
+    return {
+      item: {
+        ...launch.fence,
+        // A beat that says nothing new is cheaper for the record than one that does.
+        ...(told.startedTime === undefined && told.progress === undefined ? {} : { worker }),
+        ...(told.startedTime === undefined ? {} : { startedTime: told.startedTime }),
+        ...(told.progress === undefined ? {} : fittingProgress(told.progress)),
+      },
+      failed: () => {
+        if (this.#launch === launch) this.#untold = { ...told, ...this.#untold };
+      },
+      answered: ({ verdict }) => {
+        if (this.#launch === launch && verdict !== 'ok') this.#stop.abort(new ToldByService(verdict));
+      },
+    };
+  }
+
+  detach(): void {
+    this.#activity.cancellationSignal.removeEventListener('abort', this.#onActivityCancelled);
+  }
+}
+
+export class RunningOperations {
+  readonly #options: RunningOperationsOptions;
+  readonly #beatMilliseconds: number;
+  readonly #gatherMilliseconds: number;
+  readonly #all = new Set<RunningOperation>();
+  readonly #ticker: NodeJS.Timeout;
+  #news: NodeJS.Timeout | undefined;
+  #lastBeat = performance.now();
+  #reporting = false;
+
+  constructor(options: RunningOperationsOptions) {
+    this.#options = options;
+    this.#beatMilliseconds = options.beatMilliseconds ?? 5_000;
+    this.#gatherMilliseconds = options.gatherMilliseconds ?? 200;
+    this.#ticker = setInterval(() => this.#tick(), Math.min(tickMilliseconds, this.#beatMilliseconds));
+    this.#ticker.unref();
+  }
+
+  enter(activity: ActivityBeat): RunningOperation {
+    const running = new RunningOperation(activity, () => this.#gatherNews());
+    this.#all.add(running);
+    return running;
+  }
+
+  leave(running: RunningOperation): void {
+    running.detach();
+    this.#all.delete(running);
+  }
+
+  /** True while an activity here follows the run with this key. */
+  follows(key: string): boolean {
+    for (const running of this.#all) if (running.key === key) return true;
+    return false;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  close(): void {
+    clearInterval(this.#ticker);
+    clearTimeout(this.#news);
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    for (const running of this.#all) running.heartbeatIfDue(now);
+    if (now - this.#lastBeat < this.#beatMilliseconds) return;
+    this.#lastBeat = now;
+    this.#report(() => true);
+  }
+
+  #gatherNews(): void {
+    this.#news ??= setTimeout(() => {
+      this.#news = undefined;
+      this.#report((running) => running.hasNews);
+    }, this.#gatherMilliseconds);
+  }
+
+  /** One at a time: while the service is slow, news pile up in their Operations, where the newest wins. */
+  #report(isWanted: (running: RunningOperation) => boolean): void {
+    if (this.#reporting) return;
+    const reports = [...this.#all].filter(isWanted).flatMap((running) => running.takeReport(this.#options.worker) ?? []);
+    if (reports.length === 0) return;
+    this.#reporting = true;
+    this.#options
+      .report(reports.map(({ item }) => item))
+      .then(
+        (answers) => {
+          reports.forEach((report, index) => {
+            const answer = answers[index];
+            if (answer !== undefined && 'verdict' in answer) report.answered(answer.verdict);
+            else
+              this.#options.log.warn(
+                { agendaId: report.item.agendaId, operation: report.item.operation, err: answer?.refused },
+                'progress was refused',
+              );
+          });
+          return true;
+        },
+        (error: unknown) => {
+          this.#options.log.debug({ err: error, operations: reports.length }, 'progress could not be reported, the next beat carries it');
+          for (const report of reports) report.failed();
+          return false;
+        },
+      )
+      .then((reported) => {
+        this.#reporting = false;
+        // What came in meanwhile. After a trouble it waits for the next beat: the clock sets the pace, not the handlers.
+        if (reported && [...this.#all].some((running) => running.hasNews)) this.#gatherNews();
+      });
+  }
+}
