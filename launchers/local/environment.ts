@@ -1,0 +1,70 @@
+/** What a handler finds in its environment: the contract of docs/handlers.md, and nothing of the worker's own but a short list. */
+import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
+import type { HandlerRun } from '../launcher.ts';
+import { fileNames } from './run-files.ts';
+
+/** Most bytes that go into one variable; Linux takes 128 KiB in one string. */
+export const maximumVariableBytes = 64 * 1024;
+/** Characters of one segment of a compressed payload, as POP cuts them. */
+const segmentCharacters = 100_000;
+
+/** All that a handler inherits from the worker: never its keys or addresses. */
+const inherited = ['PATH', 'HOME', 'USER', 'TMPDIR', 'LANG', 'LC_ALL', 'TZ', 'LOG_LEVEL'] as const;
+
+export function handlerEnvironment(run: HandlerRun, directory: string, worker: NodeJS.ProcessEnv): Record<string, string> {
+  const environment: Record<string, string> = { LOG_LEVEL: 'info' };
+  for (const name of inherited) {
+    const value = worker[name];
+    if (value !== undefined) environment[name] = value;
+  }
+  return {
+    ...environment,
+    ...run.settings.envVars,
+    CID: run.cid,
+    AGENDA_ID: run.agendaId,
+    CUSTOMER_ID: run.customerId,
+    OPERATION_ID: run.operationId,
+    OPERATION_NAME: run.operation,
+    PROGRESS_ID: run.progressId,
+    MY_POD_NAME: run.key,
+    POP_ATTEMPT: String(run.operationAttempt),
+    ...(run.traceparent !== undefined && { TRACEPARENT: run.traceparent }),
+    ...payload(run, directory),
+    ...lastProgress(run, directory),
+    POP_PROGRESS_FILE: join(directory, fileNames.progress),
+    POP_RESULT_FILE: join(directory, fileNames.result),
+  };
+}
+
+/** POP's arguments, for handlers that were built for it. */
+export function handlerArguments(run: HandlerRun, directory: string): string[] {
+  if (run.settings.contract !== 'pop1') return [];
+  const files = ['-payloadFile', join(directory, fileNames.payload)];
+  if (run.lastProgress !== undefined) files.push('-lastProgressFile', join(directory, fileNames.lastProgress));
+  return ['-launchType', 'local', '-externalLaunchType', 'local', ...files];
+}
+
+function payload(run: HandlerRun, directory: string): Record<string, string> {
+  const file = { POP_PAYLOAD_FILE: join(directory, fileNames.payload) };
+  if (run.settings.payloadTransport === 'compressedEnvVar') {
+    const compressed = deflateSync(run.payload).toString('base64');
+    const segments: Record<string, string> = {};
+    for (let index = 0; index * segmentCharacters < compressed.length; index += 1) {
+      segments[`POP_COMPRESSED_PAYLOAD_${index}`] = compressed.slice(index * segmentCharacters, (index + 1) * segmentCharacters);
+    }
+    return { ...file, POP_PAYLOAD_TYPE: 'compressedEnvVar', ...segments };
+  }
+  return { ...file, POP_PAYLOAD_TYPE: 'envVar', ...(fits(run.payload) && { PAYLOAD: run.payload }) };
+}
+
+function lastProgress(run: HandlerRun, directory: string): Record<string, string> {
+  if (run.lastProgress === undefined) return {};
+  const file = { POP_LAST_PROGRESS_FILE: join(directory, fileNames.lastProgress) };
+  return { ...file, ...(fits(run.lastProgress) && { LAST_PROGRESS: run.lastProgress }) };
+}
+
+/** A variable cannot hold NUL; JSON text never needs to. */
+function fits(text: string): boolean {
+  return Buffer.byteLength(text) <= maximumVariableBytes && !text.includes('\0');
+}

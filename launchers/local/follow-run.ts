@@ -1,0 +1,93 @@
+/** One look at a run: what is news, what limit it broke, and whether it is over. */
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Ending, FollowEvents, HandlerRun } from '../launcher.ts';
+import { claimHolder } from './claim.ts';
+import { endingOf } from './ending.ts';
+import { LogCutter } from './log-file.ts';
+import { isAlive, isGroupAlive, signalGroup } from './process-identity.ts';
+import { ProgressFile } from './progress-file.ts';
+import { type ExitRecord, fileNames, readRecord, type StartedRecord, type StopRecord } from './run-files.ts';
+
+/** The limit that was broken, to be recorded as the reason of the stop. */
+export type Breach = { reason: 'timedOut'; limit: 'quiet' | 'run'; seconds: number } | { reason: 'complete' };
+
+export class FollowedRun {
+  readonly #run: HandlerRun;
+  readonly #directory: string;
+  readonly #events: FollowEvents;
+  readonly #progress: ProgressFile;
+  readonly #cutter: LogCutter;
+  #started: StartedRecord | undefined;
+
+  constructor(run: HandlerRun, directory: string, events: FollowEvents) {
+    this.#run = run;
+    this.#directory = directory;
+    this.#events = events;
+    this.#progress = new ProgressFile(join(directory, fileNames.progress));
+    this.#cutter = new LogCutter(join(directory, fileNames.log), run.settings.logBytes);
+  }
+
+  /** The ending once it is over; tells `events` what is news. */
+  look(): Ending | undefined {
+    if (!existsSync(this.#directory)) return { kind: 'lost', message: 'The run directory is gone.' };
+    // Before the processes: who is dead by the time of the second look had its last word already.
+    const exit = readRecord<ExitRecord>(this.#directory, fileNames.exit);
+    if (this.#started === undefined) {
+      this.#started = readRecord<StartedRecord>(this.#directory, fileNames.started);
+      if (this.#started !== undefined) this.#events.started(this.#started.startedTime);
+    }
+    const news = this.#progress.look();
+    if (news !== undefined) this.#events.progress(news);
+    if (exit !== undefined) return this.#end(exit);
+    return this.#started === undefined ? this.#lookUnstarted() : this.#lookRunning(this.#started);
+  }
+
+  /** The limit that is broken at this moment, counted from stored times so that a follower's restart gives no new time. */
+  breach(now: number): Breach | undefined {
+    const started = this.#started;
+    if (started === undefined) return undefined;
+    const { runSeconds, quietSeconds, contract } = this.#run.settings;
+    if (runSeconds !== undefined && now - started.startedTime > runSeconds * 1_000)
+      return { reason: 'timedOut', limit: 'run', seconds: runSeconds };
+    if (quietSeconds === undefined) return undefined;
+    const log = statSync(join(this.#directory, fileNames.log), { throwIfNoEntry: false });
+    const lastSign = Math.max(started.startedTime, this.#progress.changedTime, log !== undefined && log.size > 0 ? log.mtimeMs : 0);
+    if (now - lastSign <= quietSeconds * 1_000) return undefined;
+    // POP tolerates a handler that reported its end and then does not exit.
+    if (contract === 'pop1' && this.#progress.report?.outcome !== undefined) return { reason: 'complete' };
+    return { reason: 'timedOut', limit: 'quiet', seconds: quietSeconds };
+  }
+
+  #lookUnstarted(): Ending | undefined {
+    const holder = claimHolder(this.#directory);
+    if (holder !== undefined && isAlive(holder)) return undefined;
+    // The holder may have started it just before it died.
+    if (existsSync(join(this.#directory, fileNames.started))) return undefined;
+    return this.#end(undefined);
+  }
+
+  #lookRunning(started: StartedRecord): Ending | undefined {
+    const isShimAlive = isAlive(started.shim);
+    if (isAlive(started)) {
+      if (!isShimAlive) this.#cutter.cutIfDue();
+      return undefined;
+    }
+    // The shim is about to write the ending.
+    if (isShimAlive) return undefined;
+    const exit = readRecord<ExitRecord>(this.#directory, fileNames.exit);
+    if (exit !== undefined) return this.#end(exit);
+    if (isGroupAlive(started)) {
+      signalGroup(started, 'SIGKILL');
+      return undefined;
+    }
+    return this.#end(undefined);
+  }
+
+  #end(exit: ExitRecord | undefined): Ending {
+    const news = this.#progress.look();
+    if (news !== undefined) this.#events.progress(news);
+    const stop = readRecord<StopRecord>(this.#directory, fileNames.stop);
+    return endingOf({ run: this.#run, directory: this.#directory, progress: this.#progress, started: this.#started, exit, stop });
+  }
+}

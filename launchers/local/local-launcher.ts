@@ -1,0 +1,256 @@
+/**
+ * Runs handlers as child processes of this host. A shim stands between worker and handler, and the run directory holds all that is
+ * known, so a worker may die at any point: the next one on the host adopts the same process.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { hostname } from 'node:os';
+import { delimiter, isAbsolute, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Ending, type FollowEvents, type HandlerRun, type KnownRun, LaunchError, type Launcher, type RunHandle } from '../launcher.ts';
+import { claimHolder } from './claim.ts';
+import { handlerArguments, handlerEnvironment } from './environment.ts';
+import { FollowedRun } from './follow-run.ts';
+import { isAlive, isGroupAlive } from './process-identity.ts';
+import {
+  fileNames,
+  isMissing,
+  type LaunchRecord,
+  type RefusedRecord,
+  type RunRecord,
+  readRecord,
+  type StartedRecord,
+  type StopRecord,
+  writeOnce,
+} from './run-files.ts';
+import { runDirectories, type StopOrder, stopRun } from './stop-run.ts';
+import { Watcher } from './watcher.ts';
+
+export interface LocalLauncherOptions {
+  /** Holds a directory per run; made when missing. */
+  readonly root: string;
+}
+
+/** Shims that may fail before the launch is given up for this time. */
+const mostShims = 3;
+const shimPath = fileURLToPath(new URL('./shim.ts', import.meta.url));
+const compileCache = '.compile-cache';
+
+export class LocalLauncher implements Launcher {
+  readonly place: string;
+  readonly #root: string;
+  readonly #watcher = new Watcher();
+
+  constructor(options: LocalLauncherOptions) {
+    mkdirSync(resolve(options.root), { recursive: true, mode: 0o700 });
+    this.#root = realpathSync(options.root);
+    this.place = `local:${hostname()}:${this.#root}`;
+  }
+
+  async start(run: HandlerRun): Promise<RunHandle> {
+    const directory = this.#directory(run.key);
+    const { settings } = run;
+    if (settings.launch !== 'local')
+      throw new LaunchError('notLocal', `The type "${run.type}" is launched "${settings.launch}", not as a process.`);
+    // A run that is there is adopted, whatever has become of its command.
+    if (!isStanding(directory)) prepare(run, directory);
+    let shims = 0;
+    let shim: { pid: number; isRunning: boolean } | undefined;
+    const deadline = Date.now() + settings.scheduledSeconds * 1_000;
+    let answer: RunHandle | undefined;
+    await this.#watcher.until(directory, () => {
+      const refused = readRecord<RefusedRecord>(directory, fileNames.refused);
+      if (refused !== undefined) throw new LaunchError(refused.code, refused.message);
+      if (isStanding(directory)) {
+        const started = readRecord<StartedRecord>(directory, fileNames.started);
+        answer = { key: run.key, adopted: shim === undefined || started?.shim.pid !== shim.pid };
+        return true;
+      }
+      if (Date.now() > deadline) {
+        const stop: StopRecord = {
+          reason: 'timedOut',
+          limit: 'scheduled',
+          seconds: settings.scheduledSeconds,
+          stoppedTime: Date.now(),
+          graceSeconds: 0,
+        };
+        writeOnce(join(directory, fileNames.stop), JSON.stringify(stop));
+        return false;
+      }
+      const holder = claimHolder(directory);
+      const isClaimed = holder !== undefined && isAlive(holder);
+      if (isClaimed || shim?.isRunning || isStanding(directory)) return false;
+      if (shims === mostShims)
+        throw new Error(`The shim of ${run.key} ended ${shims} times before the handler started: ${shimLog(directory)}`);
+      shims += 1;
+      shim = spawnShim(directory, join(this.#root, compileCache));
+      return false;
+    });
+    if (answer === undefined) throw new Error(`The start of ${run.key} came to no end.`);
+    return answer;
+  }
+
+  async follow(run: HandlerRun, events: FollowEvents, signal: AbortSignal): Promise<Ending> {
+    const directory = this.#directory(run.key);
+    const followed = new FollowedRun(run, directory, events);
+    const failure = new AbortController();
+    let ending: Ending | undefined;
+    let isStopping = false;
+    const stop = (order: StopOrder) => {
+      isStopping = true;
+      stopRun(directory, order, this.#watcher).catch((error: unknown) => failure.abort(error));
+    };
+    await this.#watcher.until(
+      directory,
+      () => {
+        ending = followed.look();
+        if (ending !== undefined) return true;
+        if (isStopping) return false;
+        // Whoever began to stop it may be dead: finish it, with the grace that was given then.
+        const begun = readRecord<StopRecord>(directory, fileNames.stop);
+        const breach = followed.breach(Date.now());
+        if (begun !== undefined) stop(begun);
+        else if (breach !== undefined) stop({ ...breach, graceSeconds: run.settings.graceSeconds });
+        return false;
+      },
+      AbortSignal.any([signal, failure.signal]),
+    );
+    if (ending === undefined) throw new Error(`${run.key} is over without an ending.`);
+    return ending;
+  }
+
+  async stop(key: string, graceSeconds: number): Promise<void> {
+    await stopRun(this.#directory(key), { reason: 'cancelled', graceSeconds }, this.#watcher);
+  }
+
+  async forget(key: string): Promise<void> {
+    const directory = this.#directory(key);
+    if (!existsSync(directory)) return;
+    if (isRunning(directory)) throw new Error(`${key} still runs; it is not forgotten.`);
+    // Out of sight at once; taking it apart may take a while and may be cut short.
+    const grave = join(this.#root, `.forgotten-${key}`);
+    rmSync(grave, { recursive: true, force: true });
+    try {
+      renameSync(directory, grave);
+    } catch (error) {
+      if (isMissing(error)) return;
+      throw error;
+    }
+    rmSync(grave, { recursive: true, force: true });
+  }
+
+  async list(): Promise<readonly KnownRun[]> {
+    return runDirectories(this.#root).flatMap((directory) => {
+      const record = readRecord<RunRecord>(directory, fileNames.run);
+      if (record === undefined) return [];
+      const { key, agendaId, attempt, operation, operationAttempt, launch } = record;
+      return [{ key, agendaId, attempt, operation, operationAttempt, launch, alive: isRunning(directory) }];
+    });
+  }
+
+  #directory(key: string): string {
+    if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/.test(key))
+      throw new LaunchError('invalidKey', `"${key}" cannot be the name of a run directory.`);
+    return join(this.#root, key);
+  }
+}
+
+/** True when the run needs nobody to start it: it runs, is over, or must not begin. */
+function isStanding(directory: string): boolean {
+  return [fileNames.started, fileNames.exit, fileNames.stop].some((name) => existsSync(join(directory, name)));
+}
+
+function isRunning(directory: string): boolean {
+  const started = readRecord<StartedRecord>(directory, fileNames.started);
+  if (started !== undefined) return isGroupAlive(started);
+  const holder = claimHolder(directory);
+  return holder !== undefined && isAlive(holder);
+}
+
+/** Writes what the shim needs. Two workers that do this at once write the same. */
+function prepare(run: HandlerRun, directory: string): void {
+  const { settings } = run;
+  const [program = '', ...rest] = settings.command;
+  const environment = handlerEnvironment(run, directory, process.env);
+  const launch: LaunchRecord = {
+    command: [findProgram(program, environment.PATH), ...rest, ...settings.arguments, ...handlerArguments(run, directory)],
+    environment,
+    folder: settings.folder,
+    logBytes: settings.logBytes,
+  };
+  const { key, agendaId, attempt, operation, operationAttempt, launch: number, type } = run;
+  const record: RunRecord = { key, agendaId, attempt, operation, operationAttempt, launch: number, type };
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  writeOnce(join(directory, fileNames.run), JSON.stringify(record));
+  writeOnce(join(directory, fileNames.payload), run.payload);
+  if (run.lastProgress !== undefined) writeOnce(join(directory, fileNames.lastProgress), run.lastProgress);
+  writeOnce(join(directory, fileNames.launch), JSON.stringify(launch));
+}
+
+/** The program's absolute path. @throws LaunchError `commandNotFound` */
+function findProgram(program: string, path = ''): string {
+  const candidates = isAbsolute(program) ? [program] : path.split(delimiter).map((folder) => resolve(folder, program));
+  const found = candidates.find(isProgram);
+  if (found !== undefined) return found;
+  const where = isAbsolute(program) ? 'no executable file is there' : `not in PATH (${path})`;
+  throw new LaunchError('commandNotFound', `The command ${JSON.stringify(program)} was not found: ${where}.`);
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function spawnShim(directory: string, cache: string): { pid: number; isRunning: boolean } {
+  const log = openSync(join(directory, fileNames.shimLog), 'a', 0o600);
+  try {
+    const child = spawn(process.execPath, [shimPath, directory], {
+      cwd: directory,
+      // Its own start is most of a short run's time: types are stripped once per host, not once per run.
+      env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: cache, LANG: process.env.LANG },
+      detached: true,
+      stdio: ['ignore', 'ignore', log],
+    });
+    const shim = { pid: child.pid ?? 0, isRunning: child.pid !== undefined };
+    once(child, 'exit').then(
+      () => {
+        shim.isRunning = false;
+      },
+      (error: Error) => {
+        // No process could be made (too many, no memory): the next look counts this as a shim that failed.
+        shim.isRunning = false;
+        process.emitWarning(`A shim could not be started for ${directory}: ${error.message}`);
+      },
+    );
+    child.unref();
+    return shim;
+  } finally {
+    closeSync(log);
+  }
+}
+
+function shimLog(directory: string): string {
+  try {
+    return readFileSync(join(directory, fileNames.shimLog), 'utf8').slice(-2_000);
+  } catch (error) {
+    if (isMissing(error)) return 'it left no log';
+    throw error;
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * The run directory `<root>/<key>/`, the whole truth about a run: any worker of the host can pick it up from here.
+ *   run.json      who it is (for `list`)                 written once, by the launcher
+ *   launch.json   what the shim is to start              written once, by the launcher
+ *   payload.json, last-progress.json                     written once, by the launcher
+ *   claim.<n>     the shim that may start the handler    written once, by that shim; the highest n counts
+ *   started.json  the handler's process and when it began   by the shim, before the handler's first instruction
+ *   stop.json     why it is being ended                  written once, by whoever ends it, before the first signal
+ *   exit.json     how the handler ended                  by the shim, last
+ *   refused.json  why it can never be started            by the shim
+ *   progress.json, result.json                           by the handler
+ *   log/output.log  stdout and stderr                    by the handler; apart, so that watching the directory does not wake at every line
+ *   shim.log      what the shim itself had to say
+ */
+import { randomUUID } from 'node:crypto';
+import { closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { HandlerSettings } from '../registry.ts';
+
+export const fileNames = {
+  run: 'run.json',
+  launch: 'launch.json',
+  payload: 'payload.json',
+  lastProgress: 'last-progress.json',
+  started: 'started.json',
+  stop: 'stop.json',
+  exit: 'exit.json',
+  refused: 'refused.json',
+  progress: 'progress.json',
+  result: 'result.json',
+  log: join('log', 'output.log'),
+  shimLog: 'shim.log',
+} as const;
+
+/** `run.json` */
+export interface RunRecord {
+  readonly key: string;
+  readonly agendaId: string;
+  readonly attempt: number;
+  readonly operation: string;
+  readonly operationAttempt: number;
+  readonly launch: number;
+  readonly type: string;
+}
+
+/** `launch.json` */
+export interface LaunchRecord {
+  /** Absolute program, then its arguments. */
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly folder: string;
+  readonly logBytes: HandlerSettings['logBytes'];
+}
+
+/** A process that cannot be mistaken for a later one with the same number. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Boot and start time; compared, never computed with. */
+  readonly startTime: string;
+}
+
+/** `started.json` */
+export interface StartedRecord extends ProcessIdentity {
+  /** Epoch milliseconds; limits count from here. */
+  readonly startedTime: number;
+  readonly shim: ProcessIdentity;
+}
+
+/** `exit.json` */
+export interface ExitRecord {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly endedTime: number;
+  /** Bytes that were cut off the log by truncation, where the file system cannot punch holes. */
+  readonly droppedBytes: number;
+}
+
+/** `refused.json` */
+export interface RefusedRecord {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** `stop.json`: the first reason stands, whatever the handler does with the signal. */
+export type StopRecord = { readonly stoppedTime: number; readonly graceSeconds: number } & (
+  | { readonly reason: 'cancelled' }
+  /** The place goes down in order: the Operation runs again elsewhere or later. */
+  | { readonly reason: 'shutdown' }
+  /** `pop1`: it reported COMPLETE and was silent ever after. */
+  | { readonly reason: 'complete' }
+  | { readonly reason: 'timedOut'; readonly limit: 'scheduled' | 'quiet' | 'run'; readonly seconds: number }
+);
+
+/** Replaces the file as a whole, durable once this returns. */
+export function writeWhole(path: string, content: string): void {
+  const temporary = temporaryOf(path);
+  writeDurably(temporary, content);
+  renameSync(temporary, path);
+  syncDirectory(dirname(path));
+}
+
+/** Creates the file with all its content, or leaves the one that is there: of any number of callers exactly one gets true. */
+export function writeOnce(path: string, content: string): boolean {
+  const temporary = temporaryOf(path);
+  writeDurably(temporary, content);
+  try {
+    linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false;
+    throw error;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** The parsed content; undefined when there is no such file. For the launcher's own files, which are only ever whole. */
+export function readRecord<T>(directory: string, name: string): T | undefined {
+  try {
+    return JSON.parse(readFileSync(join(directory, name), 'utf8')) as T;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Makes sure that what others wrote survives a crash of the host; a missing file is none of our business. */
+export function syncFile(path: string): void {
+  try {
+    const file = openSync(path, 'r');
+    try {
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+export function isMissing(error: unknown): boolean {
+  return errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR';
+}
+
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+function temporaryOf(path: string): string {
+  return `${path}.${randomUUID()}.tmp`;
+}
+
+function writeDurably(path: string, content: string): void {
+  // Payloads and environments may hold secrets: for the owner only.
+  const file = openSync(path, 'wx', 0o600);
+  try {
+    writeFileSync(file, content);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function syncDirectory(path: string): void {
+  syncFile(path);
+}

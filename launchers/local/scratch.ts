@@ -1,0 +1,82 @@
+/** For tests: a launcher on a directory of its own that leaves no process and no file behind. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Ending, FollowEvents, HandlerProgress, HandlerRun } from '../launcher.ts';
+import { type HandlerSettings, parseRegistry, settingsFor } from '../registry.ts';
+import { LocalLauncher } from './local-launcher.ts';
+import { stopAll } from './stop-run.ts';
+
+export interface Scratch extends AsyncDisposable {
+  readonly root: string;
+  readonly launcher: LocalLauncher;
+}
+
+export function scratch(): Scratch {
+  const folder = mkdtempSync(join(tmpdir(), 'pop-local-'));
+  const root = join(folder, 'runs');
+  return {
+    root,
+    launcher: new LocalLauncher({ root }),
+    async [Symbol.asyncDispose]() {
+      await stopAll(root, 0);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A run of a command, as a registry would give it. */
+export function runOf(podConfig: Record<string, unknown>, run: Partial<Omit<HandlerRun, 'settings'>> = {}): HandlerRun {
+  return {
+    key: 'run-1',
+    agendaId: 'agenda-1',
+    attempt: 1,
+    operation: 'op.1',
+    operationAttempt: 1,
+    launch: 1,
+    type: 'test',
+    cid: 'cid-1',
+    customerId: 'customer-1',
+    operationId: 'operation-id-1',
+    progressId: 'progress-1',
+    payload: '{"a":1}',
+    ...run,
+    settings: settingsOf(podConfig),
+  };
+}
+
+/** The command is one of the shell's. */
+export function shell(script: string, podConfig: Record<string, unknown> = {}): Record<string, unknown> {
+  return { command: ['/bin/sh', '-c', script], ...podConfig };
+}
+
+/** The command is a program of this Node. */
+export function script(source: string, podConfig: Record<string, unknown> = {}): Record<string, unknown> {
+  return { command: ['node', '--input-type=module', '-e', source], ...podConfig };
+}
+
+export interface Recorded extends FollowEvents {
+  readonly progresses: HandlerProgress[];
+  readonly starts: number[];
+}
+
+export function recorded(): Recorded {
+  const progresses: HandlerProgress[] = [];
+  const starts: number[] = [];
+  return { progresses, starts, progress: (progress) => progresses.push(progress), started: (time) => starts.push(time) };
+}
+
+export const never = (): AbortSignal => new AbortController().signal;
+
+/** Starts it and follows it to its end. */
+export async function startToEnd(launcher: LocalLauncher, run: HandlerRun, events: FollowEvents = recorded()): Promise<Ending> {
+  await launcher.start(run);
+  return launcher.follow(run, events, never());
+}
+
+function settingsOf(podConfig: Record<string, unknown>): HandlerSettings {
+  const registry = parseRegistry(JSON.stringify({ basePodConfig: {}, test: { podConfig } }), join(tmpdir(), 'registry.json'));
+  const settings = settingsFor(registry, 'test');
+  if (settings === undefined) throw new Error('The type is not registered.');
+  return settings;
+}

@@ -1,0 +1,71 @@
+/** One watcher for all runs of a launcher: a directory event tells at once, and one timer for all catches what events do not tell. */
+import { type FSWatcher, watch } from 'node:fs';
+
+/** Dead processes, limits and a growing log make no event; nor does a file system that cannot watch. */
+const tickMilliseconds = 500;
+
+export class Watcher {
+  readonly #looks = new Set<() => void>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Calls `look` soon after anything changed in the directory, and at every tick; until the returned function is called. */
+  watch(directory: string, look: () => void): () => void {
+    let isDue = false;
+    const lookSoon = () => {
+      if (isDue) return;
+      isDue = true;
+      // A file written by rename makes several events at once: they are one look.
+      setImmediate(() => {
+        isDue = false;
+        if (this.#looks.has(look)) look();
+      });
+    };
+    const events = this.#events(directory, lookSoon);
+    this.#looks.add(look);
+    this.#timer ??= setInterval(() => {
+      for (const each of this.#looks) each();
+    }, tickMilliseconds);
+    return () => {
+      events?.close();
+      this.#looks.delete(look);
+      if (this.#looks.size > 0) return;
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    };
+  }
+
+  /** Resolves when `isDone` says so; rejects with the signal's reason or what `isDone` throws. */
+  async until(directory: string, isDone: () => boolean, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (isDone()) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const close = this.watch(directory, () => {
+      try {
+        if (isDone()) resolve();
+      } catch (error) {
+        reject(error);
+      }
+    });
+    const abort = () => reject(signal?.reason);
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      // What happened between the first look and the watch made no event.
+      if (isDone()) return;
+      await promise;
+    } finally {
+      close();
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  #events(directory: string, changed: () => void): FSWatcher | undefined {
+    try {
+      const events = watch(directory, changed);
+      // Too many watches, or the directory is gone: the timer goes on alone.
+      events.on('error', () => events.close());
+      return events;
+    } catch {
+      return undefined;
+    }
+  }
+}
