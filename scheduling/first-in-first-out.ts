@@ -187,10 +187,10 @@ export class FirstInFirstOut implements Scheduler {
     const { id, share, running } = waiting.customer;
     if (share?.paused === true) return { code: 'paused', sentence: `Customer ${id} is paused.` };
     if (!this.#mayStart(waiting.customer)) {
-      return { code: 'customerLimit', sentence: `Customer ${id} runs ${running.size} Agendas, its limit is ${share?.maximumRunning}.` };
+      return { code: 'customerLimit', sentence: `Customer ${id} runs ${running.size} of at most ${share?.maximumRunning} Agendas.` };
     }
     if (this.#atLimit()) {
-      return { code: 'insightLimit', sentence: `${this.#running.size} Agendas run, the limit is ${this.#options.maximumRunning}.` };
+      return { code: 'insightLimit', sentence: `${this.#running.size} of at most ${this.#options.maximumRunning} Agendas run.` };
     }
     if (this.#unfitting === waiting.item.id) {
       return { code: 'poolFull', sentence: 'It is the first, and what it needs was not free when last looked.' };

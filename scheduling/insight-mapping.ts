@@ -32,7 +32,7 @@ export type InsightChoice =
   | { readonly kind: 'chosen'; readonly insightId: string }
   /** No Insight matches, or none that the customer may use. */
   | { readonly kind: 'none' }
-  /** Some match, but not the one that `params.defaultInsight` names. */
+  /** `params.defaultInsight` names none of those that match and that the customer may use. */
   | { readonly kind: 'defaultInsightDoesNotMatch'; readonly defaultInsight: string };
 
 /** Chooses the Insight of an Agenda among those of its customer's ResourcePool. */
