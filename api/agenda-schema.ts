@@ -1,0 +1,174 @@
+/** What an Agenda looks like in requests and answers. POP's fields and ours; other fields at the top of an Agenda or an Operation are ignored, as POP's files carry some. */
+import { z } from '@hono/zod-openapi';
+import { type JsonObject, maximumIdBytes, maximumNameLength, mostInFlight } from '../agenda/types.ts';
+
+/** Text of limited length; what Postgres cannot hold was refused when the body was parsed. */
+const limited = (most: number, unit: 'bytes' | 'characters' = 'characters') =>
+  z.string().check((context) => {
+    const { value } = context;
+    const actual = unit === 'bytes' ? Buffer.byteLength(value) : value.length;
+    if (actual <= most) return;
+    context.issues.push({
+      code: 'custom',
+      input: value,
+      message: `may have at most ${most} ${unit}, has ${actual}.`,
+      params: { code: 'tooLong' },
+    });
+  });
+
+const idText = limited(maximumIdBytes, 'bytes');
+
+const freeParams = z
+  .custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'must be an object.')
+  .openapi({ type: 'object', additionalProperties: true });
+
+const seconds = z
+  .number()
+  .positive()
+  .max(30 * 24 * 3600);
+
+/** Limits of one Operation; a field we do not know is refused, since it would silently not limit. */
+export const operationTimeoutSchema = z
+  .strictObject({ scheduledSeconds: seconds.nullish(), quietSeconds: seconds.nullish(), runSeconds: seconds.nullish() })
+  .openapi('OperationTimeout');
+
+export const operationSchema = z
+  .object({
+    name: limited(maximumNameLength)
+      .openapi({ description: 'Unique in its Agenda ignoring case; used in references such as `@<name.out::/path>`.', example: 'probe' })
+      .nullish()
+      .transform((name) => name ?? ''),
+    type: limited(maximumNameLength).min(1).openapi({ description: "Looked up in the pool's registry.", example: 'sample' }),
+    id: idText.nullish(),
+    payload: z.unknown().optional().openapi({ description: 'Any JSON; references in it are replaced by results of earlier Operations.' }),
+    params: freeParams.nullish(),
+    dependsOn: z
+      .array(limited(maximumNameLength))
+      .max(10_000)
+      .nullish()
+      .openapi({ description: 'Names of Operations that must succeed first.' }),
+    weight: z.number().positive().max(1_000_000).nullish().openapi({ description: 'Its part of the percentage; default 1.' }),
+    timeout: operationTimeoutSchema.nullish(),
+  })
+  .openapi('Operation');
+
+/** A POST of an Agenda. A field that is null counts as absent. */
+export const agendaSchema = z
+  .object({
+    customerId: idText.min(1).openapi({ example: 'acme' }),
+    title: limited(1_000).nullish(),
+    linkId: idText.nullish(),
+    progressId: idText.nullish(),
+    params: freeParams
+      .nullish()
+      .openapi({
+        description: 'Free; with a meaning: `externalId`, `maximumAttempts`, `doNotRun`, `defaultInsight`.',
+        example: { maximumAttempts: 5 },
+      }),
+    operations: z
+      .array(operationSchema)
+      .nullish()
+      .transform((operations) => operations ?? []),
+    parallelism: z.number().int().min(1).max(mostInFlight).nullish().openapi({ description: 'Most of its Operations in flight at once.' }),
+  })
+  .openapi('AgendaSubmission', {
+    example: {
+      customerId: 'acme',
+      title: 'Say hello',
+      operations: [{ name: 'hello', type: 'sample', payload: { actions: [{ action: 'log', paramsMap: { logMessage: 'hello' } }] } }],
+    },
+  });
+
+const epochMilliseconds = z.number().int().openapi({ description: 'Epoch milliseconds.', example: 1_785_000_000_000 });
+
+export const agendaInsightSchema = z.object({ resourcePoolId: z.string(), insightId: z.string() }).openapi('AgendaInsight');
+
+const operationView = z
+  .object({
+    name: z.string(),
+    type: z.string(),
+    id: z.string().optional(),
+    payload: z.unknown().optional(),
+    params: freeParams.optional(),
+    dependsOn: z.array(z.string()).optional(),
+    weight: z.number().optional(),
+    timeout: operationTimeoutSchema.optional(),
+  })
+  .openapi('StoredOperation');
+
+/** An Agenda as stored. In lists only what is asked for; `operations` is never there unasked. */
+export const agendaViewSchema = z
+  .object({
+    id: z.string(),
+    cid: z.string(),
+    customerId: z.string(),
+    title: z.string().optional(),
+    addedTime: epochMilliseconds,
+    updatedTime: epochMilliseconds,
+    linkId: z.string().optional(),
+    progressId: z.string(),
+    params: freeParams,
+    parallelism: z.number().optional(),
+    agendaInsight: agendaInsightSchema,
+    attempt: z.number().int().openapi({ description: '1 for the first execution; a rerun is the next.' }),
+    cancelRequestedTime: epochMilliseconds.optional(),
+    operations: z.array(operationView),
+  })
+  .openapi('Agenda');
+
+const diagnosticEventView = z
+  .object({
+    message: z.string(),
+    statusCode: z.number().optional(),
+    code: z.string().optional(),
+    time: z.number().optional(),
+    stackTrace: z.string().optional(),
+    payload: z.unknown().optional(),
+  })
+  .openapi('DiagnosticEventView');
+
+const progressBase = {
+  id: z.string(),
+  cid: z.string(),
+  customerId: z.string(),
+  addedTime: epochMilliseconds,
+  updatedTime: epochMilliseconds,
+  processingState: z.enum(['WAITING', 'EXECUTING', 'COMPLETE']),
+  processingStateMessage: z.string().openapi({ example: 'succeeded' }),
+  percentComplete: z.number(),
+  diagnosticEvents: z.array(diagnosticEventView).optional(),
+  params: freeParams.optional(),
+  startedTime: epochMilliseconds.optional(),
+  completedTime: epochMilliseconds.optional(),
+};
+
+export const operationProgressViewSchema = z
+  .object({
+    ...progressBase,
+    agendaProgressId: z.string(),
+    operation: z.string().openapi({ description: "The Operation's name." }),
+    resultPayload: z.string().optional().openapi({ description: 'JSON text.' }),
+    attemptCount: z.number().int(),
+    attemptTime: epochMilliseconds.optional(),
+    launch: z.number().int().openapi({ description: 'Raised when an earlier launch of the same attempt was lost.' }),
+    admittedTime: epochMilliseconds.optional(),
+    scheduledTime: epochMilliseconds.optional(),
+    pulledTime: epochMilliseconds.optional(),
+    endedTime: epochMilliseconds.optional(),
+    noticedTime: epochMilliseconds.optional(),
+  })
+  .openapi('OperationProgress');
+
+export const agendaProgressViewSchema = z
+  .object({
+    ...progressBase,
+    agendaId: z.string(),
+    linkId: z.string().optional(),
+    externalId: z.string().optional(),
+    title: z.string().optional(),
+    attemptsCompleted: z.number().int(),
+    maximumAttempts: z.number().int(),
+    agendaInsight: agendaInsightSchema,
+    operationProgress: z.array(operationProgressViewSchema).optional(),
+  })
+  .openapi('AgendaProgress');

@@ -1,0 +1,62 @@
+/** From what was sent to an Agenda that can be stored: all faults of form and of content in one answer. */
+import { dependenciesOf } from '../agenda/dependencies.ts';
+import type { Agenda, Fault, Operation } from '../agenda/types.ts';
+import { validateAgenda } from '../agenda/validate-agenda.ts';
+import { agendaSchema } from './agenda-schema.ts';
+import { faultsOf, pointerOf } from './faults.ts';
+import { invalid, ProblemError } from './problem.ts';
+
+export interface CheckedAgenda {
+  /** Without null fields, and without fields we do not know. */
+  readonly agenda: Agenda;
+  /** Per Operation, the indexes of those it waits for. */
+  readonly dependencies: readonly (readonly number[])[];
+}
+
+/** @throws ProblemError 422 with every fault; 413 when the only faults are payloads that are too large */
+export function checkAgenda(body: unknown): CheckedAgenda {
+  const parsed = agendaSchema.safeParse(body, { reportInput: true });
+  const form = parsed.success ? [] : faultsOf(parsed.error);
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid(form);
+  // Looks at what was sent, so a fault of form in one place hides none of content in another.
+  const content = validateAgenda(body as Agenda);
+  const told = new Set(content.map((fault) => fault.pointer));
+  const faults = [...content, ...form.filter((fault) => !told.has(fault.pointer)), ...numberFaults(body)];
+  if (faults.length > 0) {
+    if (faults.some((fault) => fault.code !== 'payloadTooLarge')) throw invalid(faults);
+    throw new ProblemError('payloadTooLarge', faults.map((fault) => fault.message).join(' '), { errors: faults });
+  }
+  if (!parsed.success) throw invalid(form);
+  const agenda = withoutNulls(parsed.data) as Agenda & { operations: Operation[] };
+  const operations = agenda.operations.map((operation) => {
+    const given = withoutNulls(operation);
+    return given.timeout === undefined ? given : { ...given, timeout: withoutNulls(given.timeout) };
+  });
+  return { agenda: { ...agenda, operations }, dependencies: dependenciesOf(operations) };
+}
+
+/** JSON can spell numbers that are not finite (`1e999`); they would come back as null. */
+function numberFaults(root: object): Fault[] {
+  const faults: Fault[] = [];
+  const visit = (value: unknown, path: readonly PropertyKey[]): void => {
+    if (typeof value === 'number' && !Number.isFinite(value)) {
+      const pointer = pointerOf(path);
+      faults.push({ pointer, code: 'notFinite', message: `${pointer} holds a number that is too large to be kept.` });
+    } else if (typeof value === 'object' && value !== null) {
+      // Depth was limited when the body was parsed.
+      for (const key in value) {
+        const member = (value as Record<string, unknown>)[key];
+        if (typeof member === 'number' ? !Number.isFinite(member) : typeof member === 'object' && member !== null)
+          visit(member, [...path, key]);
+      }
+    }
+  };
+  visit(root, []);
+  return faults;
+}
+
+function withoutNulls<T extends object>(object: T): T {
+  const kept: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(object)) if (value !== null && value !== undefined) kept[key] = value;
+  return kept as T;
+}
