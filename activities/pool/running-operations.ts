@@ -191,47 +191,38 @@ export class RunningOperations {
     for (const running of this.#all) running.heartbeatIfDue(now);
     if (now - this.#lastBeat < this.#beatMilliseconds) return;
     this.#lastBeat = now;
-    this.#report(() => true);
+    void this.#report(() => true);
   }
 
   #gatherNews(): void {
     this.#news ??= setTimeout(() => {
       this.#news = undefined;
-      this.#report((running) => running.hasNews);
+      void this.#report((running) => running.hasNews);
     }, this.#gatherMilliseconds);
   }
 
   /** One at a time: while the service is slow, news pile up in their Operations, where the newest wins. */
-  #report(isWanted: (running: RunningOperation) => boolean): void {
+  async #report(isWanted: (running: RunningOperation) => boolean): Promise<void> {
     if (this.#reporting) return;
-    const reports = [...this.#all].filter(isWanted).flatMap((running) => running.takeReport(this.#options.worker) ?? []);
+    const { report: send, worker, log } = this.#options;
+    const reports = [...this.#all].filter(isWanted).flatMap((running) => running.takeReport(worker) ?? []);
     if (reports.length === 0) return;
     this.#reporting = true;
-    this.#options
-      .report(reports.map(({ item }) => item))
-      .then(
-        (answers) => {
-          reports.forEach((report, index) => {
-            const answer = answers[index];
-            if (answer !== undefined && 'verdict' in answer) report.answered(answer.verdict);
-            else
-              this.#options.log.warn(
-                { agendaId: report.item.agendaId, operation: report.item.operation, err: answer?.refused },
-                'progress was refused',
-              );
-          });
-          return true;
-        },
-        (error: unknown) => {
-          this.#options.log.debug({ err: error, operations: reports.length }, 'progress could not be reported, the next beat carries it');
-          for (const report of reports) report.failed();
-          return false;
-        },
-      )
-      .then((reported) => {
-        this.#reporting = false;
-        // What came in meanwhile. After a trouble it waits for the next beat: the clock sets the pace, not the handlers.
-        if (reported && [...this.#all].some((running) => running.hasNews)) this.#gatherNews();
+    try {
+      const answers = await send(reports.map(({ item }) => item));
+      reports.forEach((report, index) => {
+        const answer = answers[index];
+        const { agendaId, operation } = report.item;
+        if (answer !== undefined && 'verdict' in answer) report.answered(answer.verdict);
+        else log.warn({ agendaId, operation, err: answer?.refused }, 'progress was refused');
       });
+      // What came in meanwhile. After a trouble it waits for the next beat: the clock sets the pace, not the handlers.
+      if ([...this.#all].some((running) => running.hasNews)) this.#gatherNews();
+    } catch (error) {
+      log.debug({ err: error, operations: reports.length }, 'progress could not be reported, the next beat carries it');
+      for (const report of reports) report.failed();
+    } finally {
+      this.#reporting = false;
+    }
   }
 }

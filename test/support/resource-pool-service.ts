@@ -1,0 +1,174 @@
+/** The ResourcePool service for tests of the pool worker: the real record behind a plain HTTP server that can be made to fail. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Operation } from '../../agenda/types.ts';
+import type { FinishOperationItem, ReportProgressItem, StartOperationItem } from '../../api/resource-pool-messages.ts';
+import { finishOperationSchema, reportProgressSchema, startOperationSchema } from '../../api/resource-pool-messages.ts';
+import { admitBatch } from '../../db/admission.ts';
+import { cancelAgenda } from '../../db/cancel-agenda.ts';
+import { finishOperations, reportProgress, startOperations } from '../../db/operation-run.ts';
+import { customer, insight, resourcePool } from '../../db/schema.ts';
+import { submitAgenda } from '../../db/submit-agenda.ts';
+import { type TestDatabase, testDatabase } from '../../db/test-database.ts';
+
+export type ServiceOperation = 'startOperation' | 'reportProgress' | 'finishOperation';
+
+export interface ServiceRequest {
+  readonly operation: ServiceOperation;
+  readonly items: readonly (StartOperationItem | ReportProgressItem | FinishOperationItem)[];
+}
+
+/** What an answer is to be instead of the right one. */
+export interface Fault {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** The request is carried out, only its answer is lost. */
+  readonly afterwards?: boolean;
+}
+
+/** A row of operation_progress, as far as tests look. */
+export interface RecordedOperation {
+  readonly state: string;
+  readonly message: string;
+  readonly launch: number;
+  readonly result: string | null;
+  readonly events: readonly { code?: string; message: string }[];
+  readonly worker: string | null;
+}
+
+export class ResourcePoolService implements AsyncDisposable {
+  readonly apiKey = 'pop_test_key';
+  readonly resourcePoolId = 'pool';
+  readonly requests: ServiceRequest[] = [];
+  readonly #server = createServer((request, response) => void this.#answer(request, response));
+  #fault: (request: ServiceRequest) => Fault | undefined = () => undefined;
+  readonly #database: TestDatabase;
+  #batches = 0;
+
+  private constructor(database: TestDatabase) {
+    this.#database = database;
+  }
+
+  static async open(): Promise<ResourcePoolService> {
+    const database = await testDatabase();
+    const service = new ResourcePoolService(database);
+    const base = { cid: 'test', customerId: 'customer' };
+    await database.insert(resourcePool).values({ ...base, id: service.resourcePoolId });
+    await database.insert(customer).values({ ...base, id: 'customer', title: 'Customer', resourcePoolId: service.resourcePoolId });
+    await database
+      .insert(insight)
+      .values({
+        ...base,
+        id: 'insight',
+        title: 'Insight',
+        resourcePoolId: service.resourcePoolId,
+        isGlobal: true,
+        mappers: { matchall: [] },
+        queueSize: 1_000,
+      });
+    await new Promise<void>((resolve) => service.#server.listen(0, '127.0.0.1', resolve));
+    return service;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
+  }
+
+  /** From now on answers are faults wherever `fault` gives one. */
+  fail(fault: (request: ServiceRequest) => Fault | undefined): void {
+    this.#fault = fault;
+  }
+
+  heal(): void {
+    this.#fault = () => undefined;
+  }
+
+  sent(operation: ServiceOperation): readonly ServiceRequest[] {
+    return this.requests.filter((request) => request.operation === operation);
+  }
+
+  /** Submits and admits an Agenda; its Operations may be started from now on. */
+  async admit(operations: readonly Operation[]): Promise<string> {
+    const answer = await submitAgenda(this.#database, {
+      agenda: { customerId: 'customer', operations },
+      dependencies: operations.map(() => []),
+      actor: 'test',
+      cid: 'cid-of-test',
+    });
+    if (answer.kind !== 'created') throw new Error(`not created: ${JSON.stringify(answer)}`);
+    const { admitted } = await admitBatch(this.#database, { insightId: answer.insightId, batchId: `batch-${++this.#batches}` });
+    if (admitted !== 1) throw new Error('not admitted');
+    return answer.agendaId;
+  }
+
+  async cancel(agendaId: string): Promise<void> {
+    await cancelAgenda(this.#database, { agendaId, actor: 'test', cid: 'test' });
+  }
+
+  /** Its Agenda is over, whatever the Operations do. */
+  async end(agendaId: string): Promise<void> {
+    await this.#database.$client`delete from running_agenda where agenda_id = ${agendaId}`;
+  }
+
+  async recorded(agendaId: string, operation: string): Promise<RecordedOperation> {
+    const [row] = await this.#database.$client<RecordedOperation[]>`
+      select processing_state as state, processing_state_message as message, launch, result_payload as result,
+        coalesce(diagnostic_events, '[]'::json) as events, worker
+      from operation_progress where agenda_id = ${agendaId} and operation = ${operation}`;
+    if (row === undefined) throw new Error(`no Operation ${operation}`);
+    return row;
+  }
+
+  /** Texts of logs kept of an Operation. */
+  async logs(agendaId: string): Promise<string[]> {
+    const rows = await this.#database.$client<{ output: string }[]>`select output from operation_log where agenda_id = ${agendaId}`;
+    return rows.map(({ output }) => output);
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const send = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}) =>
+      response
+        .writeHead(status, { 'content-type': 'application/json', ...headers })
+        .end(typeof body === 'string' ? body : JSON.stringify(body));
+    if (request.headers.authorization !== `Bearer ${this.apiKey}`) {
+      send(401, { title: 'Unauthorized', detail: 'The key is not known.', code: 'unauthenticated' });
+      return;
+    }
+    const operation = (request.url ?? '').split('/').at(-1) as ServiceOperation;
+    const body: unknown = JSON.parse(Buffer.concat(chunks).toString());
+    const asked: ServiceRequest = { operation, items: (body as ServiceRequest).items };
+    this.requests.push(asked);
+    const fault = this.#fault(asked);
+    if (fault !== undefined && !fault.afterwards) {
+      send(fault.status, fault.body ?? { detail: 'made to fail', code: 'fault' }, fault.headers);
+      return;
+    }
+    try {
+      const items = await this.#perform(operation, body);
+      if (fault === undefined) send(200, { items });
+      else send(fault.status, fault.body ?? { detail: 'made to fail', code: 'fault' }, fault.headers);
+    } catch (error) {
+      send(422, { title: 'Unprocessable', detail: (error as Error).message, code: 'invalid' });
+    }
+  }
+
+  async #perform(operation: ServiceOperation, body: unknown): Promise<readonly unknown[]> {
+    switch (operation) {
+      case 'startOperation':
+        return (await startOperations(this.#database, this.resourcePoolId, startOperationSchema.parse(body).items)).verdicts;
+      case 'reportProgress':
+        return reportProgress(this.#database, this.resourcePoolId, reportProgressSchema.parse(body).items);
+      case 'finishOperation':
+        return finishOperations(this.#database, this.resourcePoolId, finishOperationSchema.parse(body).items);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+    await this.#database[Symbol.asyncDispose]();
+  }
+}
