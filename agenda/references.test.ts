@@ -120,7 +120,7 @@ describe('tokens', () => {
     const replaced = replace(value).value;
     expect(JSON.stringify(replaced)).toBe('{"__proto__":{"polluted":42},"x":1}');
     expect(Object.getPrototypeOf(replaced)).toBe(Object.prototype);
-    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+    expect('polluted' in {}).toBe(false);
   });
 
   test('what was put in is not looked at again', () => {

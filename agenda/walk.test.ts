@@ -175,7 +175,12 @@ describe('limits', () => {
     const walk = begin([...Array.from({ length: count }, () => []), [...Array(count).keys()]]);
     const counted: Walk = {
       ...walk,
-      statuses: new Proxy(walk.statuses, { get: (statuses, key) => (reads++, Reflect.get(statuses, key)) }),
+      statuses: new Proxy(walk.statuses, {
+        get: (statuses, key) => {
+          reads += 1;
+          return Reflect.get(statuses, key);
+        },
+      }),
     };
     for (let index = 0; index < count; index++) endOperation(counted, index, 'succeeded');
     expect(reads).toBeLessThan(count * 5);
