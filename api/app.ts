@@ -7,7 +7,14 @@ import { maximumIdBytes } from '../agenda/types.ts';
 import { BadCursorError } from '../db/list.ts';
 import type { Api, ApiEnvironment, ApiParts } from './endpoint.ts';
 import { badParameter, isDatabaseAway, ProblemError, problemBody, toProblem } from './problem.ts';
+import { addAgendaRoutes } from './routes/agenda.ts';
+import { addAgendaTrailRoutes } from './routes/agenda-trail.ts';
+import { addCustomerRoutes } from './routes/customer.ts';
 import { addHealthRoutes } from './routes/health.ts';
+import { addInsightRoutes } from './routes/insight.ts';
+import { addProgressRoutes } from './routes/progress.ts';
+import { addResourcePoolRoutes } from './routes/resource-pool.ts';
+import { addResourcePoolServiceRoutes } from './routes/resource-pool-service.ts';
 
 export interface AppOptions extends ApiParts {
   readonly log: Logger;
@@ -18,7 +25,16 @@ export interface AppOptions extends ApiParts {
 /** Adds the endpoints of one family to the app. */
 export type AddRoutes = (api: Api, parts: ApiParts) => void;
 
-const routes: readonly AddRoutes[] = [addHealthRoutes];
+const routes: readonly AddRoutes[] = [
+  addHealthRoutes,
+  addCustomerRoutes,
+  addResourcePoolRoutes,
+  addInsightRoutes,
+  addAgendaRoutes,
+  addAgendaTrailRoutes,
+  addProgressRoutes,
+  addResourcePoolServiceRoutes,
+];
 
 /** The whole interface; give its `fetch` to a server, or call `request` in tests. */
 export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {

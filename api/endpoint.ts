@@ -15,7 +15,6 @@ import { invalid, malformed, ProblemError } from './problem.ts';
 import { problemSchema } from './schemas.ts';
 
 export interface ApiEnvironment {
-  // biome-ignore lint/style/useNamingConvention: hono's own names
   Variables: { cid: string; log: Logger; access?: Access };
 }
 
@@ -28,6 +27,8 @@ export interface ApiParts {
   readonly authorize: Authorize;
   /** Tells these Insights' admission to look; called after commit, never fails, does not delay the answer. */
   readonly wake: (insightIds: readonly string[]) => void;
+  /** Tells the workflow of a running Agenda that cancel was asked for; as `wake`. Absent: that is left to the sweep. */
+  readonly tellCancel?: (agendaId: string) => void;
   /** A connected Temporal client, made at the first call; rejects while Temporal is away. */
   readonly temporal?: () => Promise<Client>;
   /** The process is going: `/readyz` answers 503. */

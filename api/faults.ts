@@ -22,7 +22,7 @@ function faultsOfIssue(issue: Issue, above: readonly PropertyKey[]): Fault[] {
   switch (issue.code) {
     case 'invalid_type':
       if (issue.input === undefined) return fault('required', 'is required.');
-      return fault('wrongType', `must be ${article(issue.expected)}, is ${valueOf(issue.input)}.`);
+      return fault('wrongType', `must be ${article(issue.expected)}, is ${valueText(issue.input)}.`);
     case 'too_big':
       return fault('tooLarge', `must ${sizeOf(issue.origin)} at most ${issue.maximum}, is ${measured(issue.input)}.`);
     case 'too_small':
@@ -36,10 +36,10 @@ function faultsOfIssue(issue: Issue, above: readonly PropertyKey[]): Fault[] {
     case 'invalid_value':
       return fault(
         'notAllowed',
-        `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}, is ${valueOf(issue.input)}.`,
+        `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}, is ${valueText(issue.input)}.`,
       );
     case 'not_multiple_of':
-      return fault('wrongType', `must be a multiple of ${issue.divisor}, is ${valueOf(issue.input)}.`);
+      return fault('wrongType', `must be a multiple of ${issue.divisor}, is ${valueText(issue.input)}.`);
     case 'invalid_key':
     case 'invalid_element':
       return issue.issues.flatMap((inner) => faultsOfIssue(inner, path));
@@ -47,10 +47,13 @@ function faultsOfIssue(issue: Issue, above: readonly PropertyKey[]): Fault[] {
       // The form that came closest: the one with the deepest first fault.
       const closest = [...issue.errors].sort((a, b) => (b[0]?.path.length ?? 0) - (a[0]?.path.length ?? 0))[0];
       if (closest?.[0] && closest[0].path.length > 0) return closest.flatMap((inner) => faultsOfIssue(inner, path));
-      return fault('wrongType', `has none of the accepted forms, is ${valueOf(issue.input)}.`);
+      return fault('wrongType', `has none of the accepted forms, is ${valueText(issue.input)}.`);
     }
-    case 'custom':
-      return fault(typeof issue.params?.code === 'string' ? issue.params.code : 'invalid', issue.message);
+    case 'custom': {
+      const code = typeof issue.params?.code === 'string' ? issue.params.code : 'invalid';
+      // Most are the rest of a sentence that begins with the field; some rooms word whole sentences themselves.
+      return issue.params?.sentence === true ? [{ pointer, code, message: issue.message }] : fault(code, issue.message);
+    }
     default:
       return fault('invalid', `is not acceptable: ${issue.message}.`);
   }
@@ -71,10 +74,10 @@ function sizeOf(origin: string): string {
 function measured(input: unknown): string {
   if (typeof input === 'string') return `${input.length} long`;
   if (Array.isArray(input)) return `${input.length}`;
-  return valueOf(input);
+  return valueText(input);
 }
 
-function valueOf(input: unknown): string {
+function valueText(input: unknown): string {
   if (Array.isArray(input)) return 'an array';
   if (typeof input === 'object' && input !== null) return 'an object';
   if (typeof input === 'string') return JSON.stringify(input.length > 100 ? `${input.slice(0, 100)}…` : input);

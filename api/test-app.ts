@@ -1,0 +1,74 @@
+/** The app on a test database, with callers: for tests of routes. */
+import { Writable } from 'node:stream';
+import pino from 'pino';
+import type { Database } from '../db/connect.ts';
+import { createApp } from './app.ts';
+import { authorizeByKey, createKey, type StoredKey } from './auth/api-keys.ts';
+
+export interface TestAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** The parsed body; undefined when it is empty. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+  readonly body: any;
+}
+
+/** Sends one request as one caller. `body` is sent as JSON; a string is sent as it is. */
+export type Send = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<TestAnswer>;
+
+export interface TestApp {
+  readonly app: ReturnType<typeof createApp>;
+  /** Insight ids handed to `wake`, in order. */
+  readonly woken: string[];
+  /** Lines of the log. */
+  readonly lines: Record<string, unknown>[];
+  /** Without a credential. */
+  readonly anonymous: Send;
+  /** A caller with a key of its own; default scopes: read, submit, operate, admin. */
+  readonly caller: (key: Partial<StoredKey>) => Promise<Send>;
+}
+
+/** Paths are given without the base path `/v1`. */
+export function testApp(database: Database): TestApp {
+  const woken: string[] = [];
+  const lines: Record<string, unknown>[] = [];
+  const sink = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(JSON.parse(chunk.toString()));
+      done();
+    },
+  });
+  const app = createApp({
+    database,
+    authorize: authorizeByKey(database, { cacheSeconds: 0 }),
+    wake: (insightIds) => {
+      woken.push(...insightIds);
+    },
+    log: pino({}, sink),
+  });
+  const send =
+    (key?: string): Send =>
+    async (method, path, body, headers = {}) => {
+      const response = await app.request(`/v1${path}`, {
+        method,
+        headers: {
+          ...(key === undefined ? {} : { Authorization: `Bearer ${key}` }),
+          ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) };
+    };
+  return {
+    app,
+    woken,
+    lines,
+    anonymous: send(),
+    caller: async (key) => {
+      const stored = { accounts: [], superUser: false, scopes: ['read', 'submit', 'operate', 'admin'], ...key };
+      return send((await createKey(database, 'test', stored)).key);
+    },
+  };
+}
