@@ -217,6 +217,41 @@ describe('payloads', () => {
   });
 });
 
+describe('what no Agenda should be', () => {
+  const field = fc.oneof(
+    fc.jsonValue({ maxDepth: 4 }),
+    fc.constantFrom({ toString: 1, valueOf: 2 }, '@<a.out>', '@<pop.payload>', 'a', 'a,b', ['a'], Number.NaN),
+  );
+  const fields = (...names: string[]) => fc.record(Object.fromEntries(names.map((name) => [name, field])), { requiredKeys: [] });
+  const strangeOperation = fc.oneof(field, fields('name', 'type', 'payload', 'params', 'dependsOn', 'weight', 'timeout'));
+  const strangeParams = fc.oneof(field, fields('dependsOn', 'maximumAttempts'));
+
+  test('is answered with faults, never with an exception', () => {
+    const strange = fc.tuple(
+      fields('customerId', 'title', 'linkId', 'progressId', 'parallelism'),
+      strangeParams,
+      fc.oneof(field, fc.array(strangeOperation)),
+    );
+    fc.assert(
+      fc.property(strange, ([body, params, operations]) => {
+        expect(Array.isArray(validateAgenda({ ...body, params, operations } as unknown as Agenda))).toBe(true);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('does not fill messages with what was sent', () => {
+    const long = 'x'.repeat(100_000);
+    const list = faults(
+      operation(long, { payload: `@<${long}.out>`, dependsOn: [long, `y${long}`] }),
+      operation(long),
+      operation(JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`)),
+    );
+    expect(list.length).toBeGreaterThan(5);
+    for (const { message } of list) expect(message.length).toBeLessThan(700);
+  });
+});
+
 describe('circles', () => {
   const circular = (...operations: Operation[]) =>
     faults(...operations).map(({ code, message }) =>

@@ -11,7 +11,7 @@ import { nodesOnCycles } from './cycles.ts';
 import { indexesByName, mentionsOf, type OperationMentions, ownParam, resolveDependencies } from './dependencies.ts';
 import { findReferences, type Reference } from './references.ts';
 import { type Agenda, type Fault, type Json, type JsonObject, maximumOperations, mostInFlight, type Operation } from './types.ts';
-import { depthFaults, payloadFaults, show, validateOperation } from './validate-operation.ts';
+import { clip, depthFaults, labelOf, payloadFaults, show, validateOperation } from './validate-operation.ts';
 
 /** Attempts an Agenda may ask for; also where automatic retries stop. */
 export const mostAttempts = 20;
@@ -57,7 +57,7 @@ export function validateAgenda(agenda: Agenda, limits: AgendaLimits = {}): Fault
     dependencies.push(resolveDependencies([...mentions.references, ...mentions.dependsOn], indexes));
   });
   for (const index of nodesOnCycles(dependencies)) {
-    const message = `There is a circular reference involving the operation: ${present[index]?.name}`;
+    const message = `There is a circular reference involving the operation: ${labelOf(present[index]?.name)}`;
     report([{ pointer: `/operations/${index}`, code: 'circularReference', message }]);
   }
   return faults;
@@ -106,7 +106,7 @@ function duplicateFaults(name: unknown, index: number, firstByFold: Map<string, 
     firstByFold.set(fold, index);
     return [];
   }
-  const message = `Operation names must be unique. [${name}] has the name of operation ${first} [${operations[first]?.name}], ignoring case.`;
+  const message = `Operation names must be unique. [${clip(name)}] has the name of operation ${first} [${labelOf(operations[first]?.name)}], ignoring case.`;
   return [{ pointer: `/operations/${index}/name`, code: 'operationNameDuplicate', message }];
 }
 
@@ -114,20 +114,20 @@ function mentionFaults(operation: Operation, at: string, mentions: OperationMent
   const faults: Fault[] = [];
   const invalid = (reference: Reference, code: string): void => {
     const why = code === 'unresolvedToken' ? ' is not resolved' : '';
-    const message = `Invalid references found in operation [${operation.name}] payload: ${reference.token}${why}`;
+    const message = `Invalid references found in operation [${labelOf(operation.name)}] payload: ${clip(reference.token)}${why}`;
     faults.push({ pointer: `${at}/payload${reference.path}`, code, message });
   };
   for (const reference of mentions.references) if (!indexes.has(reference.name)) invalid(reference, 'unknownReference');
   for (const reference of mentions.others) invalid(reference, reference.name.startsWith('pop.') ? 'unresolvedToken' : 'unknownReference');
   for (const { name, pointer } of mentions.dependsOn) {
     if (indexes.has(name)) continue;
-    const message = `Operation [${operation.name}] depends on an unknown operation: ${name}`;
+    const message = `Operation [${labelOf(operation.name)}] depends on an unknown operation: ${clip(name)}`;
     faults.push({ pointer: at + pointer, code: 'unknownDependency', message });
   }
   return [
     ...faults,
     ...(['name', 'type', 'params'] as const).flatMap((field) =>
-      templateTokenFaults(operation[field], `${at}/${field}`, `operation [${operation.name}]`),
+      templateTokenFaults(operation[field], `${at}/${field}`, `operation [${labelOf(operation.name)}]`),
     ),
   ];
 }
@@ -137,7 +137,11 @@ function templateTokenFaults(value: Json | undefined, pointer: string, where: st
   if (value === undefined || value === null) return [];
   return findReferences(value)
     .filter(({ name }) => name === 'pop.payload' || name === 'pop.transformRequest')
-    .map(({ token, path }) => ({ pointer: pointer + path, code: 'unresolvedToken', message: `Unresolved token in ${where}: ${token}` }));
+    .map(({ token, path }) => ({
+      pointer: pointer + path,
+      code: 'unresolvedToken',
+      message: `Unresolved token in ${where}: ${clip(token)}`,
+    }));
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

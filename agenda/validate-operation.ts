@@ -24,7 +24,7 @@ export function validateOperation(operation: Operation, at: string): Fault[] {
   return [
     ...nameFaults(operation.name, `${at}/name`),
     ...typeFaults(operation.type, `${at}/type`),
-    ...depthFaults(operation.params ?? null, `${at}/params`, 'paramsTooDeep', `The params of operation [${operation.name}]`),
+    ...depthFaults(operation.params ?? null, `${at}/params`, 'paramsTooDeep', `The params of operation [${labelOf(operation.name)}]`),
     ...dependsOnFaults(operation, at),
     ...weightFaults(operation.weight, `${at}/weight`),
     ...timeoutFaults(operation.timeout, `${at}/timeout`),
@@ -66,7 +66,7 @@ function textFaults(text: string, pointer: string, code: string, word: string): 
 /** What keeps a payload from being looked at: its nesting or its size. */
 export function payloadFaults(operation: Operation, at: string): Fault[] {
   if (operation.payload === undefined) return [];
-  const where = `The payload of operation [${operation.name}]`;
+  const where = `The payload of operation [${labelOf(operation.name)}]`;
   const pointer = `${at}/payload`;
   // A value that is nested too deep cannot be measured: JSON.stringify recurses.
   const deep = depthFaults(operation.payload, pointer, 'payloadTooDeep', where);
@@ -127,6 +127,18 @@ function timeoutFaults(timeout: unknown, pointer: string): Fault[] {
   }
   return faults;
 }
+
+/** An Operation's name for a message, whatever was sent as one: an object as a name can have no text at all. */
+export function labelOf(name: unknown): string {
+  return typeof name === 'string' ? clip(name) : '';
+}
+
+/** Text for a message: a name, a token, cut when it is longer than any good one. */
+export function clip(text: string): string {
+  return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
+}
+
+const longestShown = 200;
 
 /** A refused value for a message, short whatever it is. */
 export function show(value: unknown): string {
