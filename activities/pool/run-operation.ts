@@ -89,7 +89,7 @@ async function untilEnded(work: Work): Promise<void> {
       pool.log.warn({ ...who, reason: ending.message }, 'launch lost, it is repeated');
       lostLaunch = run.launch;
       delete work.launch;
-      await delay(100 * 4 ** (lostInRow - 1), undefined, { signal: running.signal });
+      await delay(50 * 3 ** (lostInRow - 1), undefined, { signal: running.signal });
       continue;
     }
     launch.ending = ending;

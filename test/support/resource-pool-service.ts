@@ -38,8 +38,8 @@ export interface RecordedOperation {
 }
 
 export class ResourcePoolService implements AsyncDisposable {
-  readonly apiKey = 'pop_test_key';
-  readonly resourcePoolId = 'pool';
+  readonly apiKey: string = 'pop_test_key';
+  readonly resourcePoolId: string = 'pool';
   readonly requests: ServiceRequest[] = [];
   readonly #server = createServer((request, response) => void this.#answer(request, response));
   #fault: (request: ServiceRequest) => Fault | undefined = () => undefined;
@@ -56,17 +56,15 @@ export class ResourcePoolService implements AsyncDisposable {
     const base = { cid: 'test', customerId: 'customer' };
     await database.insert(resourcePool).values({ ...base, id: service.resourcePoolId });
     await database.insert(customer).values({ ...base, id: 'customer', title: 'Customer', resourcePoolId: service.resourcePoolId });
-    await database
-      .insert(insight)
-      .values({
-        ...base,
-        id: 'insight',
-        title: 'Insight',
-        resourcePoolId: service.resourcePoolId,
-        isGlobal: true,
-        mappers: { matchall: [] },
-        queueSize: 1_000,
-      });
+    await database.insert(insight).values({
+      ...base,
+      id: 'insight',
+      title: 'Insight',
+      resourcePoolId: service.resourcePoolId,
+      isGlobal: true,
+      mappers: { always: ['true'] },
+      queueSize: 1_000,
+    });
     await new Promise<void>((resolve) => service.#server.listen(0, '127.0.0.1', resolve));
     return service;
   }
