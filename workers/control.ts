@@ -14,6 +14,7 @@ import { untilShutdown } from './shutdown.ts';
 import { runSweeper } from './sweeper.ts';
 import { connectPatiently, lazyTemporalClient, temporalSettings } from './temporal-client.ts';
 import { wakeInsights } from './wake-insights.ts';
+import { admissionWorkerOptions, controlWorkerOptions } from './worker-options.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
 function readSettings(): ControlSettings {
@@ -50,20 +51,8 @@ async function main(): Promise<void> {
     shutdownForceTime: '20 s',
   } as const;
   const workers = await Promise.all([
-    Worker.create({
-      ...common,
-      taskQueue: controlTaskQueue,
-      maxCachedWorkflows: 500,
-      maxConcurrentWorkflowTaskExecutions: 40,
-      maxConcurrentLocalActivityExecutions: 100,
-    }),
-    Worker.create({
-      ...common,
-      taskQueue: admissionTaskQueue,
-      maxCachedWorkflows: 200,
-      maxConcurrentWorkflowTaskExecutions: 20,
-      maxConcurrentLocalActivityExecutions: 50,
-    }),
+    Worker.create({ ...common, ...controlWorkerOptions, taskQueue: controlTaskQueue }),
+    Worker.create({ ...common, ...admissionWorkerOptions, taskQueue: admissionTaskQueue }),
   ]);
 
   shutdown.signal.addEventListener('abort', () => {

@@ -20,6 +20,7 @@ import { positiveNumber, required, SettingError } from './environment.ts';
 import { createLog, installTemporalRuntime, type Log } from './log.ts';
 import { untilShutdown } from './shutdown.ts';
 import { connectPatiently, temporalSettings } from './temporal-client.ts';
+import { poolWorkerOptions } from './worker-options.ts';
 
 interface PoolSettings {
   readonly resourcePoolId: string;
@@ -91,9 +92,7 @@ async function main(log: Log): Promise<void> {
     taskQueue: poolTaskQueue(settings.resourcePoolId),
     identity: `pool-${settings.resourcePoolId}@${name}`,
     activities: { ...createPoolActivities(pool) },
-    maxConcurrentActivityTaskExecutions: settings.concurrency,
-    // Half of the default heartbeat timeout: one heartbeat may be lost, and more would only cost the server.
-    maxHeartbeatThrottleInterval: '30 s',
+    ...poolWorkerOptions(settings.concurrency),
     // No grace: activities hear of the shutdown at once and let go, so that another worker adopts their runs.
     shutdownGraceTime: 0,
     shutdownForceTime: '25 s',
