@@ -121,16 +121,16 @@ describe('Operations', () => {
       expect(brief(validateAgenda({ ...agenda(operation('a')), parallelism }))).toEqual(['parallelismInvalid /parallelism']);
   });
 
-  test('maximumAttempts is an integer from 1 to 20, as a number or as text', () => {
-    for (const maximumAttempts of [1, 20, '3', null])
+  test('maximumAttempts is an integer from 1 up, as a number or as text, and more than 20 counts as 20', () => {
+    for (const maximumAttempts of [1, 20, 50, '3', null])
       expect(validateAgenda({ ...agenda(operation('a')), params: { maximumAttempts } })).toEqual([]);
-    for (const maximumAttempts of [0, 21, 1.5, 'x', '', true, [], '1e1'] as Json[]) {
+    for (const maximumAttempts of [0, 1.5, 'x', '', true, [], '1e1'] as Json[]) {
       expect(brief(validateAgenda({ ...agenda(operation('a')), params: { maximumAttempts } }))).toEqual([
         'maximumAttemptsInvalid /params/maximumAttempts',
       ]);
     }
     expect([maximumAttemptsOf(undefined), maximumAttemptsOf({ maximumAttempts: '7' }), maximumAttemptsOf({ maximumAttempts: 50 })]).toEqual(
-      [3, 7, undefined],
+      [3, 7, 20],
     );
   });
 });

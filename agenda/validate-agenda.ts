@@ -63,11 +63,11 @@ export function validateAgenda(agenda: Agenda, limits: AgendaLimits = {}): Fault
   return faults;
 }
 
-/** `params.maximumAttempts` as a number (numbers held as text count, as in POP), the default when absent, undefined when it is not an integer from 1 to `mostAttempts`. */
+/** `params.maximumAttempts` as a number (numbers held as text count, as in POP), the default when absent, undefined when it is not an integer from 1 up; more than `mostAttempts` counts as that. */
 export function maximumAttemptsOf(params: JsonObject | null | undefined): number | undefined {
   const given = ownParam(params, 'maximumAttempts') ?? defaultAttempts;
   const attempts = typeof given === 'string' && /^[0-9]{1,3}$/.test(given.trim()) ? Number(given) : given;
-  return typeof attempts === 'number' && Number.isInteger(attempts) && attempts >= 1 && attempts <= mostAttempts ? attempts : undefined;
+  return typeof attempts === 'number' && Number.isInteger(attempts) && attempts >= 1 ? Math.min(attempts, mostAttempts) : undefined;
 }
 
 function agendaFaults(agenda: Agenda): Fault[] {
@@ -78,7 +78,7 @@ function agendaFaults(agenda: Agenda): Fault[] {
     faults.push({ pointer: '/parallelism', code: 'parallelismInvalid', message });
   }
   if (maximumAttemptsOf(agenda.params) === undefined) {
-    const message = `params.maximumAttempts must be an integer from 1 to ${mostAttempts}; it is ${show(ownParam(agenda.params, 'maximumAttempts'))}.`;
+    const message = `params.maximumAttempts must be an integer from 1 up (more than ${mostAttempts} counts as ${mostAttempts}); it is ${show(ownParam(agenda.params, 'maximumAttempts'))}.`;
     faults.push({ pointer: '/params/maximumAttempts', code: 'maximumAttemptsInvalid', message });
   }
   return [

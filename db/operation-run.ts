@@ -8,6 +8,7 @@
  * current operation attempt and launch; a repeat of a report that counted is answered as before and changes nothing.
  */
 import { replaceReferences } from '../agenda/references.ts';
+import { resolvedBytes } from '../agenda/resolved-bytes.ts';
 import { type DiagnosticEvent, type Json, type JsonObject, maximumPayloadBytes, type OperationTimeout } from '../agenda/types.ts';
 import type {
   FinishOperationItem,
@@ -282,22 +283,22 @@ function resolvePayload(
   if (row.payload === null) return { payload: 'null' };
   if (!row.payload.includes('@<')) return { payload: row.payload };
   const builtIn: Record<string, Json> = { 'pop.agendaId': row.agenda_id, 'pop.operationName': name };
-  const { value, missing, invalid } = replaceReferences(JSON.parse(row.payload) as Json, (key) =>
-    Object.hasOwn(builtIn, key) ? builtIn[key] : results?.get(key),
-  );
+  const lookup = (key: string) => (Object.hasOwn(builtIn, key) ? builtIn[key] : results?.get(key));
+  const submitted = JSON.parse(row.payload) as Json;
+  // Measured before it is made: a small payload can name a large result many times.
+  const { bytes, names } = resolvedBytes(submitted, lookup);
+  if (bytes > maximumPayloadBytes) {
+    const sizes = names.slice(0, 10).map((referenced) => `${referenced.name} ${referenced.bytes}`);
+    const message = `The payload of Operation ${name} has ${bytes} bytes with its references replaced; the limit is ${maximumPayloadBytes}. Referenced: ${sizes.join(', ')}`;
+    return { fault: { code: 'payloadTooLarge', message, time: Date.now() } };
+  }
+  const { value, missing, invalid } = replaceReferences(submitted, lookup);
   if (missing.length > 0 || invalid.length > 0) {
     const named = [...missing.map((reference) => `@<${reference}>`), ...invalid.map((reference) => reference.token)];
     const message = `Operation ${name} has invalid references: ${named.slice(0, 10).join(', ')}${named.length > 10 ? `, and ${named.length - 10} more` : ''}`;
     return { fault: { code: 'invalidReference', message, time: Date.now() } };
   }
-  const payload = JSON.stringify(value);
-  const bytes = Buffer.byteLength(payload);
-  if (bytes > maximumPayloadBytes) {
-    const sizes = [...(results ?? [])].map(([key, result]) => `${key} ${Buffer.byteLength(JSON.stringify(result))}`).slice(0, 10);
-    const message = `The payload of Operation ${name} has ${bytes} bytes with its references replaced; the limit is ${maximumPayloadBytes}. Referenced: ${sizes.join(', ')}`;
-    return { fault: { code: 'payloadTooLarge', message, time: Date.now() } };
-  }
-  return { payload };
+  return { payload: JSON.stringify(value) };
 }
 
 const isCurrent = (row: OperationRow, item: { operationAttempt: number; launch: number }): boolean =>
