@@ -1,0 +1,6 @@
+/** What a handler author uses: `runHandler(async ({ payload, report, log, signal }) => result)`. Plain Node, no dependency. */
+export type { DiagnosticEvent, Json, JsonObject } from '../agenda/types.ts';
+export { type FailureDetails, fail, HandlerFailure } from './handler-failure.ts';
+export type { OperationFacts } from './inputs.ts';
+export type { ProgressReport } from './reporter.ts';
+export { type Handler, type HandlerContext, runHandler } from './run-handler.ts';

@@ -1,0 +1,91 @@
+/** The sample handler under the Local launcher, as a pool runs it. */
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import type { Json } from '../agenda/types.ts';
+import type { Ending } from '../launchers/launcher.ts';
+import { runOf, scratch, startToEnd } from '../launchers/local/scratch.ts';
+
+const command = { command: ['node', fileURLToPath(new URL('./sample.ts', import.meta.url))] };
+
+async function sample(payload: Json, more: { lastProgress?: string; podConfig?: Record<string, unknown> } = {}): Promise<Ending> {
+  await using at = scratch();
+  const { podConfig, ...run } = more;
+  return await startToEnd(at.launcher, runOf({ ...command, ...podConfig }, { payload: JSON.stringify(payload), ...run }));
+}
+
+test('actions run in order and the result is resultPayload', async () => {
+  const ending = await sample({
+    actions: [
+      { action: 'log', paramsMap: { logMessage: 'first', sleepMilliseconds: 20 } },
+      { action: 'externalExecute', paramsMap: { externalArgs: ['echo', 'second'] } },
+      { action: 'log', paramsMap: { logMessage: 'third' } },
+    ],
+    resultPayload: { actionData: 'x' },
+  });
+  expect(ending).toMatchObject({ kind: 'succeeded', result: { actionData: 'x' }, progress: { percentComplete: 100 } });
+  expect(ending.log?.output).toMatch(/Began job [0-9a-f-]{36}\nfirst\nsecond\nthird\n/);
+});
+
+test('an exception fails with its message and diagnostics', async () => {
+  const ending = await sample({
+    actions: [{ action: 'exception', paramsMap: { exceptionMessage: 'on purpose', code: 'mine', statusCode: 418, payload: { a: 1 } } }],
+  });
+  expect(ending).toMatchObject({
+    kind: 'failed',
+    diagnosticEvents: [
+      { message: 'on purpose', code: 'mine', statusCode: 418, payload: { a: 1 } },
+      { code: 'exitCode', message: 'The handler ended with exit code 1.' },
+    ],
+  });
+});
+
+test('a failing tool fails the Operation', async () => {
+  const tool = (externalArgs: string[]) =>
+    sample({ actions: [{ action: 'externalExecute', paramsMap: { externalArgs } }], resultPayload: {} });
+  expect(await tool(['sh', '-c', 'echo tool says; exit 3'])).toMatchObject({
+    kind: 'failed',
+    diagnosticEvents: [{ message: 'sh ended with exit code 3.', code: 'externalFailed' }, {}],
+  });
+  expect(await tool(['no-such-tool'])).toMatchObject({ kind: 'failed', diagnosticEvents: [{ code: 'externalFailed' }, {}] });
+});
+
+test('an unknown action fails before anything is done', async () => {
+  const ending = await sample({ actions: [{ action: 'log', paramsMap: { logMessage: 'first' } }, { action: 'dance' }] });
+  expect(ending).toMatchObject({ kind: 'failed', diagnosticEvents: [{ message: 'Unknown action: dance', code: 'unknownAction' }, {}] });
+  expect(ending.log?.output).not.toContain('first\n');
+});
+
+test('the environment action returns the contract’s variables', async () => {
+  const ending = await sample({ actions: [{ action: 'environment' }], resultPayload: { a: 1 } });
+  expect(ending).toMatchObject({
+    kind: 'succeeded',
+    result: {
+      a: 1,
+      environment: {
+        AGENDA_ID: 'agenda-1',
+        CID: 'cid-1',
+        CUSTOMER_ID: 'customer-1',
+        LOG_LEVEL: 'info',
+        MY_POD_NAME: 'run-1',
+        OPERATION_ID: 'operation-id-1',
+        OPERATION_NAME: 'op.1',
+        PROGRESS_ID: 'progress-1',
+        POP_ATTEMPT: '1',
+      },
+    },
+  });
+});
+
+test('the next attempt goes on with the job of the one before', async () => {
+  const first = await sample({ actions: [{ action: 'exception' }] });
+  const jobInfo = first.progress?.params?.jobInfo;
+  expect(jobInfo).toMatchObject({ jobId: expect.any(String) });
+  const second = await sample({ actions: [] }, { lastProgress: JSON.stringify({ params: { jobInfo } }) });
+  expect(second).toMatchObject({ kind: 'succeeded', progress: { params: { jobInfo } } });
+  expect(second.log?.output).toContain('Going on with job');
+});
+
+test('takes its payload from POP’s arguments', async () => {
+  const ending = await sample({ actions: [], resultPayload: [1] }, { podConfig: { contract: 'pop1', endOfLogIdentifier: 'job' } });
+  expect(ending).toMatchObject({ kind: 'succeeded', result: [1] });
+});

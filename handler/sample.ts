@@ -1,0 +1,103 @@
+/**
+ * The sample handler, for trying things out: does the actions of its payload in order, then returns `resultPayload`.
+ * `{ actions: [{ action, paramsMap }], resultPayload }`, where every action may also sleep for `paramsMap.sleepMilliseconds`.
+ *   log              prints `logMessage`
+ *   exception        fails with `exceptionMessage`, and `code`, `statusCode`, `payload` when given
+ *   externalExecute  runs `externalArgs` as a child process; its output is ours, its failure too
+ *   environment      prints the variables of the handler contract and adds them to the result as `environment`
+ * It pretends to follow a job elsewhere: the job's id is reported in `params.jobInfo.jobId`, and the next attempt goes on with that job.
+ */
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fail, type HandlerContext, type Json, type JsonObject, runHandler } from './index.ts';
+
+interface Action {
+  readonly action: string;
+  readonly params: JsonObject;
+}
+
+const contractVariables =
+  /^(PAYLOAD|LAST_PROGRESS|CID|AGENDA_ID|CUSTOMER_ID|OPERATION_ID|OPERATION_NAME|PROGRESS_ID|MY_POD_NAME|LOG_LEVEL|TRACEPARENT|POP_(?!COMPRESSED_).+)$/;
+const tickMilliseconds = 1_000;
+
+await runHandler(async (context) => {
+  const { payload, report, log, lastProgress } = context;
+  const input = asObject(payload) ?? fail('The payload is not an object.', { code: 'invalidPayload' });
+  const actions = readActions(input.actions);
+  const earlierJob = asObject(asObject(lastProgress?.params)?.jobInfo)?.jobId;
+  const jobId = typeof earlierJob === 'string' ? earlierJob : randomUUID();
+  log(jobId === earlierJob ? `Going on with job ${jobId}` : `Began job ${jobId}`);
+  report({ percentComplete: 0, params: { jobInfo: { jobId } } });
+  let result = input.resultPayload;
+  for (const [index, { action, params }] of actions.entries()) {
+    report({ message: action });
+    if (action === 'environment') result = { ...asObject(result), environment: contractEnvironment(log) };
+    else await perform(action, params, context);
+    await sleep(Number(params.sleepMilliseconds ?? 0), context, (part) =>
+      report({ percentComplete: (100 * (index + part)) / actions.length }),
+    );
+  }
+  return result;
+});
+
+async function perform(action: string, params: JsonObject, { log, signal }: HandlerContext): Promise<void> {
+  if (action === 'log') log(textOf(params.logMessage) ?? '');
+  else if (action === 'exception') {
+    const { statusCode, payload } = params;
+    fail(textOf(params.exceptionMessage) ?? 'The sample was asked to fail.', {
+      code: textOf(params.code) ?? 'sampleException',
+      ...(typeof statusCode === 'number' && { statusCode }),
+      ...(payload !== undefined && { payload }),
+    });
+  } else await execute(params.externalArgs, signal);
+}
+
+async function execute(words: Json | undefined, signal: AbortSignal): Promise<void> {
+  const [program, ...rest] = Array.isArray(words) ? words.map(String) : [];
+  if (program === undefined) fail('externalExecute needs "externalArgs".', { code: 'invalidPayload' });
+  const tool = spawn(program, rest, { stdio: ['ignore', 'inherit', 'inherit'], signal });
+  const [exitCode, killedBy] = await once(tool, 'exit').catch((error: Error) =>
+    fail(`${program} could not be run: ${error.message}`, { code: 'externalFailed', cause: error }),
+  );
+  if (exitCode !== 0) {
+    const how = killedBy === null ? `ended with exit code ${exitCode}` : `was killed by ${killedBy}`;
+    fail(`${program} ${how}.`, { code: 'externalFailed', payload: { externalArgs: [program, ...rest], exitCode, signal: killedBy } });
+  }
+}
+
+async function sleep(milliseconds: number, { signal }: HandlerContext, tick: (part: number) => void): Promise<void> {
+  for (let slept = 0; slept < milliseconds; slept += tickMilliseconds) {
+    tick(slept / milliseconds);
+    await delay(Math.min(tickMilliseconds, milliseconds - slept), undefined, { signal });
+  }
+  tick(1);
+}
+
+function contractEnvironment(log: (message: string) => void): JsonObject {
+  const variables = Object.entries(process.env).filter(([name]) => contractVariables.test(name));
+  for (const [name, value] of variables) log(`${name}=${value}`);
+  return Object.fromEntries(variables.map(([name, value]) => [name, value ?? null]));
+}
+
+/** All actions are checked before the first one is done. */
+function readActions(value: Json | undefined): Action[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) fail('"actions" is not a list.', { code: 'invalidPayload' });
+  return value.map((each) => {
+    const action = textOf(asObject(each)?.action);
+    if (action === undefined || !['log', 'exception', 'externalExecute', 'environment'].includes(action)) {
+      fail(`Unknown action: ${action ?? JSON.stringify(each)}`, { code: 'unknownAction' });
+    }
+    return { action, params: asObject(asObject(each)?.paramsMap) ?? {} };
+  });
+}
+
+function asObject(value: Json | undefined): JsonObject | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+}
+
+function textOf(value: Json | undefined): string | undefined {
+  return value === undefined || value === null ? undefined : typeof value === 'string' ? value : JSON.stringify(value);
+}
