@@ -12,6 +12,7 @@ import {
   type StartVerdict,
   startOperationSchema,
 } from '../resource-pool-messages.ts';
+import { storable } from '../storable.ts';
 
 const tag = 'ResourcePool service';
 
@@ -37,6 +38,7 @@ export function addResourcePoolServiceRoutes(api: Api, parts: ApiParts): void {
       scope: 'pool',
       body: {
         schema: startOperationSchema,
+        anyText: true,
         example: {
           items: [
             {
@@ -71,8 +73,8 @@ export function addResourcePoolServiceRoutes(api: Api, parts: ApiParts): void {
         },
       },
     },
-    async ({ c, access, body }) => {
-      const started = await startOperations(database, poolOf(access), body.items);
+    async ({ c, access, body, bodyText }) => {
+      const started = await startOperations(database, poolOf(access), storable(body.items, bodyText));
       if (started.wakeInsights.length > 0) parts.wake(started.wakeInsights);
       return c.json({ items: started.verdicts satisfies readonly StartVerdict[] });
     },
@@ -87,11 +89,15 @@ export function addResourcePoolServiceRoutes(api: Api, parts: ApiParts): void {
       tag,
       summary: 'Report how far Operations are',
       scope: 'pool',
-      body: { schema: reportProgressSchema, example: { items: [{ ...fenceExample, percentComplete: 40, message: 'encoding' }] } },
+      body: {
+        schema: reportProgressSchema,
+        anyText: true,
+        example: { items: [{ ...fenceExample, percentComplete: 40, message: 'encoding' }] },
+      },
       answers: { 200: { description: 'Verdicts', schema: verdicts, example: { items: [{ verdict: 'ok' }] } } },
     },
-    async ({ c, access, body }) => {
-      const items: readonly ProgressVerdict[] = await reportProgress(database, poolOf(access), body.items);
+    async ({ c, access, body, bodyText }) => {
+      const items: readonly ProgressVerdict[] = await reportProgress(database, poolOf(access), storable(body.items, bodyText));
       return c.json({ items });
     },
   );
@@ -115,8 +121,8 @@ export function addResourcePoolServiceRoutes(api: Api, parts: ApiParts): void {
       },
       answers: { 200: { description: 'Verdicts', schema: verdicts, example: { items: [{ verdict: 'stored', outcome: 'succeeded' }] } } },
     },
-    async ({ c, access, body }) => {
-      const items: readonly FinishVerdict[] = await finishOperations(database, poolOf(access), body.items);
+    async ({ c, access, body, bodyText }) => {
+      const items: readonly FinishVerdict[] = await finishOperations(database, poolOf(access), storable(body.items, bodyText));
       return c.json({ items });
     },
   );
