@@ -9,7 +9,9 @@ import type { Api, ApiEnvironment, ApiParts } from './endpoint.ts';
 import { badParameter, isDatabaseAway, ProblemError, problemBody, toProblem } from './problem.ts';
 import { addAgendaRoutes } from './routes/agenda.ts';
 import { addAgendaTrailRoutes } from './routes/agenda-trail.ts';
+import { addApiKeyRoutes } from './routes/api-key.ts';
 import { addCustomerRoutes } from './routes/customer.ts';
+import { addDocumentRoutes, makeDocument } from './routes/document.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addInsightRoutes } from './routes/insight.ts';
 import { addProgressRoutes } from './routes/progress.ts';
@@ -30,6 +32,7 @@ const routes: readonly AddRoutes[] = [
   addCustomerRoutes,
   addResourcePoolRoutes,
   addInsightRoutes,
+  addApiKeyRoutes,
   addAgendaRoutes,
   addAgendaTrailRoutes,
   addProgressRoutes,
@@ -64,11 +67,18 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
 
   const api: Api = new OpenAPIHono<ApiEnvironment>();
   for (const add of routes) add(api, options);
+  let made: ReturnType<typeof makeDocument> | undefined;
+  const document = () => {
+    made ??= makeDocument(api, basePath);
+    return made;
+  };
+  addDocumentRoutes(api, options, document);
   root.route(basePath, api);
-  // Probes know no base path.
-  const probes: Api = new OpenAPIHono<ApiEnvironment>();
-  addHealthRoutes(probes, options);
-  root.route('/', probes);
+  // Probes and people who look around know no base path.
+  const bare: Api = new OpenAPIHono<ApiEnvironment>();
+  addHealthRoutes(bare, options);
+  addDocumentRoutes(bare, options, document);
+  root.route('/', bare);
   return root;
 }
 

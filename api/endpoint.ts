@@ -3,7 +3,6 @@
  * forget happens here, in this order: credential, scope, query, body, handler.
  */
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
-import type { Client } from '@temporalio/client';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
 import type { Fault } from '../agenda/types.ts';
@@ -29,8 +28,8 @@ export interface ApiParts {
   readonly wake: (insightIds: readonly string[]) => void;
   /** Tells the workflow of a running Agenda that cancel was asked for; as `wake`. Absent: that is left to the sweep. */
   readonly tellCancel?: (agendaId: string) => void;
-  /** A connected Temporal client, made at the first call; rejects while Temporal is away. */
-  readonly temporal?: () => Promise<Client>;
+  /** `<env>` of keys made here; default `live`. */
+  readonly keyEnvironment?: string;
   /** The process is going: `/readyz` answers 503. */
   readonly draining?: () => boolean;
 }

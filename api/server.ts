@@ -1,0 +1,118 @@
+/**
+ * The api process: settings, migrations, HTTP. It starts and accepts Agendas without Temporal; it waits for Postgres.
+ * On SIGTERM or SIGINT it says "not ready", stops accepting, finishes what runs and closes its pools.
+ */
+import { createServer, type Server } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createAdaptorServer } from '@hono/node-server';
+import { type Logger, pino } from 'pino';
+import { openDatabase } from '../db/connect.ts';
+import { migrateDatabase } from '../db/migrate.ts';
+import { positiveNumber, required } from '../workers/environment.ts';
+import { untilShutdown } from '../workers/shutdown.ts';
+import { lazyTemporalClient, temporalSettings } from '../workers/temporal-client.ts';
+import { wakeInsights } from '../workers/wake-insights.ts';
+import { agendaWorkflowId } from '../workflows/messages.ts';
+import { createApp } from './app.ts';
+import { authorizeByKey } from './auth/api-keys.ts';
+import { BackgroundWork } from './background-work.ts';
+import { isDatabaseAway } from './problem.ts';
+
+/** Longest wait for requests that run when the process is told to go; long polls and slow clients are cut then. */
+const graceMilliseconds = 10_000;
+
+async function main(): Promise<void> {
+  const log = pino({
+    level: process.env.LOG_LEVEL ?? 'info',
+    base: { part: 'api', pid: process.pid },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    messageKey: 'message',
+  });
+  const databaseUrl = required('DATABASE_URL');
+  const hostname = process.env.HOST ?? '127.0.0.1';
+  const port = positiveNumber('PORT', 8080);
+  const basePath = process.env.BASE_PATH ?? '/v1';
+  const shutdown = untilShutdown(log);
+
+  await migratePatiently(databaseUrl, log, shutdown.signal);
+  if (shutdown.signal.aborted) return;
+  await using database = openDatabase(databaseUrl, {
+    applicationName: 'pop-api',
+    connections: positiveNumber('POP_DATABASE_CONNECTIONS', 20),
+  });
+  await using client = lazyTemporalClient(temporalSettings());
+  const background = new BackgroundWork();
+
+  const app = createApp({
+    database,
+    authorize: authorizeByKey(database),
+    wake: (insightIds) => background.add(wakeInsights({ database, client, log }, insightIds)),
+    tellCancel: (agendaId) => background.add(tellCancel(agendaId)),
+    keyEnvironment: process.env.POP_KEY_ENVIRONMENT ?? 'live',
+    draining: () => shutdown.signal.aborted,
+    log,
+    basePath,
+  });
+
+  async function tellCancel(agendaId: string): Promise<void> {
+    try {
+      await client.workflow.getHandle(agendaWorkflowId(agendaId)).cancel();
+    } catch (error) {
+      log.warn({ err: error, agendaId }, 'cancel was not delivered; the sweep will repeat it');
+    }
+  }
+
+  // Longer than the idle time of usual load balancers, so that it is they who close idle connections.
+  const server = createAdaptorServer({ fetch: app.fetch, hostname, createServer, serverOptions: { keepAliveTimeout: 65_000 } }) as Server;
+  await listen(server, port, hostname);
+  log.info({ url: `http://${hostname}:${port}${basePath}` }, 'api ready');
+
+  await aborted(shutdown.signal);
+  await closeServer(server);
+  await background.done();
+  log.info('api ended');
+}
+
+/** Migrates, waiting for a Postgres that is not there yet; gives up without a word when the process is told to go. */
+async function migratePatiently(databaseUrl: string, log: Logger, signal: AbortSignal): Promise<void> {
+  for (let tries = 0; !signal.aborted; tries += 1) {
+    try {
+      await migrateDatabase(databaseUrl);
+      return;
+    } catch (error) {
+      if (!isDatabaseAway(error)) throw error;
+      if (tries === 0) log.warn({ err: error }, 'Postgres does not answer yet; trying on');
+      await Promise.race([delay(Math.min(200 * 2 ** tries, 5_000), undefined), aborted(signal)]);
+    }
+  }
+}
+
+function listen(server: Server, port: number, hostname: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen(port, hostname, () => {
+    server.off('error', reject);
+    resolve();
+  });
+  return promise;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  else signal.addEventListener('abort', () => resolve(), { once: true });
+  return promise;
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.close((error) => (error === undefined ? resolve() : reject(error)));
+  const cut = setTimeout(() => server.closeAllConnections(), graceMilliseconds);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(cut);
+  }
+}
+
+await main();
