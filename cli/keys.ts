@@ -1,0 +1,37 @@
+import { existsSync } from 'node:fs';
+import { readFile, rename, writeFile } from 'node:fs/promises';
+import { inArray } from 'drizzle-orm';
+import { createKey, prefixOf } from '../api/auth/api-keys.ts';
+import { type Database, openDatabase } from '../db/connect.ts';
+import { apiKey } from '../db/schema.ts';
+
+/** The keys of one machine, as in `keys.json` (readable by its owner only). */
+export interface Keys {
+  /** May do everything. */
+  readonly operator: string;
+  /** May serve the machine's own pool. */
+  readonly pool: string;
+}
+
+/** The keys of the file where the database knows them, else new ones in both. */
+export async function ensureKeys(file: string, databaseUrl: string, poolId: string): Promise<Keys> {
+  await using database = openDatabase(databaseUrl, { connections: 1, applicationName: 'pop up' });
+  const found = existsSync(file) ? (JSON.parse(await readFile(file, 'utf8')) as Partial<Keys>) : {};
+  const prefixes = [found.operator, found.pool].map((key) => prefixOf(key ?? '') ?? '');
+  const rows = await database.select({ prefix: apiKey.prefix, scopes: apiKey.scopes }).from(apiKey).where(inArray(apiKey.prefix, prefixes));
+  const known = (key: string | undefined, scope: string): boolean =>
+    key !== undefined && rows.some((row) => row.prefix === prefixOf(key) && row.scopes.includes(scope));
+  if (known(found.operator, 'admin') && known(found.pool, `pool:${poolId}`)) return found as Keys;
+  const keys: Keys = {
+    operator: await newKey(database, { title: 'operator of this machine', superUser: true, scopes: ['admin'] }),
+    pool: await newKey(database, { title: `pool worker of ${poolId}`, superUser: false, scopes: [`pool:${poolId}`] }),
+  };
+  const fresh = `${file}.new-${process.pid}`;
+  await writeFile(fresh, `${JSON.stringify(keys, null, 2)}\n`, { mode: 0o600 });
+  await rename(fresh, file);
+  return keys;
+}
+
+async function newKey(database: Database, key: { title: string; superUser: boolean; scopes: string[] }): Promise<string> {
+  return (await createKey(database, 'local', { ...key, accounts: [] })).key;
+}
