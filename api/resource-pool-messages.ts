@@ -2,6 +2,8 @@
 import { z } from '@hono/zod-openapi';
 
 const text = (most: number) => z.string().max(most);
+/** Named for the document, which cannot follow a schema that holds itself. */
+const anyJson = z.json().openapi({ type: ['object', 'array', 'string', 'number', 'boolean', 'null'] });
 const epochMilliseconds = z.number().int().nonnegative();
 
 export const diagnosticEventSchema = z
@@ -11,7 +13,7 @@ export const diagnosticEventSchema = z
     code: text(200).optional(),
     time: epochMilliseconds.optional(),
     stackTrace: text(65_536).optional(),
-    payload: z.json().optional(),
+    payload: anyJson.optional(),
   })
   .openapi('DiagnosticEvent');
 
@@ -56,7 +58,7 @@ export const reportProgressSchema = z.strictObject({
         message: text(4_096).optional(),
         percentComplete: z.number().min(0).max(100).optional(),
         diagnosticEvents: z.array(diagnosticEventSchema).max(1_000).optional(),
-        params: z.record(z.string(), z.json()).optional(),
+        params: z.record(z.string(), anyJson).optional(),
       }),
     )
     .min(1)
@@ -72,7 +74,7 @@ export const finishOperationSchema = z.strictObject({
         /** JSON text of the result. */
         result: z.string().optional(),
         diagnosticEvents: z.array(diagnosticEventSchema).max(1_000).optional(),
-        params: z.record(z.string(), z.json()).optional(),
+        params: z.record(z.string(), anyJson).optional(),
         log: z.strictObject({ output: z.string(), totalBytes: z.number().int().nonnegative() }).optional(),
         startedTime: epochMilliseconds.optional(),
         endedTime: epochMilliseconds.optional(),
