@@ -1,6 +1,7 @@
 /** From what was sent to an Agenda that can be stored: all faults of form and of content in one answer. */
 import { dependenciesOf } from '../agenda/dependencies.ts';
-import type { Agenda, Fault, Operation } from '../agenda/types.ts';
+import { jsonBytes } from '../agenda/json-bytes.ts';
+import { type Agenda, type Fault, type Json, maximumPayloadBytes, type Operation } from '../agenda/types.ts';
 import { validateAgenda } from '../agenda/validate-agenda.ts';
 import { agendaSchema } from './agenda-schema.ts';
 import { faultsOf, pointerOf } from './faults.ts';
@@ -21,7 +22,7 @@ export function checkAgenda(body: unknown): CheckedAgenda {
   // Looks at what was sent, so a fault of form in one place hides none of content in another.
   const content = validateAgenda(body as Agenda);
   const told = new Set(content.map((fault) => fault.pointer));
-  const faults = [...content, ...form.filter((fault) => !told.has(fault.pointer)), ...numberFaults(body)];
+  const faults = [...content, ...form.filter((fault) => !told.has(fault.pointer)), ...numberFaults(body), ...paramsFaults(body)];
   if (faults.length > 0) {
     if (faults.some((fault) => fault.code !== 'payloadTooLarge')) throw invalid(faults);
     throw new ProblemError('payloadTooLarge', faults.map((fault) => fault.message).join(' '), { errors: faults });
@@ -53,6 +54,18 @@ function numberFaults(root: object): Fault[] {
   };
   visit(root, []);
   return faults;
+}
+
+/** Params are answered by lists, so they are kept as small as one payload. */
+function paramsFaults(body: { readonly params?: unknown; readonly operations?: unknown }): Fault[] {
+  const operations: readonly unknown[] = Array.isArray(body.operations) ? body.operations : [];
+  return [body, ...operations].flatMap((owner, index) => {
+    if (typeof owner !== 'object' || owner === null || !('params' in owner)) return [];
+    const bytes = jsonBytes(owner.params as Json);
+    if (bytes <= maximumPayloadBytes) return [];
+    const pointer = index === 0 ? '/params' : `/operations/${index - 1}/params`;
+    return [{ pointer, code: 'payloadTooLarge', message: `${pointer} has ${bytes} bytes; the limit is ${maximumPayloadBytes}.` }];
+  });
 }
 
 function withoutNulls<T extends object>(object: T): T {

@@ -1,6 +1,8 @@
+import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admitBatch } from '../../db/admission.ts';
 import { type TestDatabase, testDatabase } from '../../db/test-database.ts';
+import { createApp } from '../app.ts';
 import { type Send, type TestApp, testApp } from '../test-app.ts';
 
 let database: TestDatabase;
@@ -250,6 +252,11 @@ describe('a refused submission', () => {
     ],
     ['malformed JSON', '{"customerId":\n "acme",}', { status: 400, code: 'malformedJson' }],
     [
+      'params too large',
+      agenda({ params: { x: 'x'.repeat(1024 * 1024) } }),
+      { status: 413, errors: [{ pointer: '/params', code: 'payloadTooLarge' }] },
+    ],
+    [
       'a payload too large',
       agenda({ operations: [sample('a', { payload: 'x'.repeat(1024 * 1024) })] }),
       { status: 413, errors: [{ pointer: '/operations/0/payload', code: 'payloadTooLarge' }] },
@@ -445,6 +452,24 @@ test('validate says which Insight and what waits for what, and stores nothing', 
 });
 
 describe('cancel', () => {
+  test('tells the workflow of what runs, after the row says so', async () => {
+    await database.$client`delete from ready_agenda`;
+    const told: string[] = [];
+    const app = createApp({
+      database,
+      authorize: () => Promise.resolve({ userId: 'test', accounts: ['acme'], superUser: false, scopes: ['operate'] }),
+      wake: () => {},
+      tellCancel: (agendaId) => told.push(agendaId),
+      log: pino({ level: 'silent' }),
+    });
+    const [waits, runs] = [await acme('POST', '/agenda', agenda({ params: { doNotRun: 1 } })), await acme('POST', '/agenda', agenda())];
+    await admitBatch(database, { insightId: 'all', batchId: 'test:0' });
+    for (const { body } of [waits, runs]) {
+      expect((await app.request(`/v1/agenda/${body.id}/cancel`, { method: 'POST' })).status).toBe(202);
+    }
+    expect(told).toEqual([runs.body.id]);
+  });
+
   test('ends what waits, once', async () => {
     const { body } = await acme('POST', '/agenda', agenda());
     expect(await acme('POST', `/agenda/${body.id}/cancel`)).toMatchObject({ status: 202, body: { id: body.id, state: 'ended' } });
