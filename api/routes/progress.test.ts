@@ -203,6 +203,13 @@ describe('lists of progress', () => {
     expect(first).toMatchObject({ count: 1, nextCursor: expect.any(String) });
   });
 
+  test('of an Operation are found by id, whatever its name', async () => {
+    const name = 'a/b c?d#é%2F';
+    const { progressId } = await running({ operations: [{ name, type: 'sample' }] });
+    const { body } = await acme('GET', `/progress/operation/${encodeURIComponent(`${progressId}-${name}`)}`);
+    expect(body).toMatchObject({ operation: name, id: `${progressId}-${name}` });
+  });
+
   test('hold nothing of other customers', async () => {
     const { id, progressId } = await running({ linkId: 'hidden' });
     expect((await other('GET', `/progress/agenda/${progressId}`)).status).toBe(404);
