@@ -34,7 +34,7 @@ async function main(): Promise<void> {
   const shutdown = untilShutdown(log);
   const [codePath, connection] = await Promise.all([
     workflowBundle((message) => log.info(message)),
-    connectPatiently(NativeConnection.connect, temporal, log, shutdown.signal),
+    connectPatiently((options) => NativeConnection.connect(options), temporal, log, shutdown.signal),
   ]);
   await using database = openDatabase(required('DATABASE_URL'), { applicationName: 'pop-control', connections: 20 });
   await using client = lazyTemporalClient(temporal);

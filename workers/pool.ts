@@ -85,7 +85,7 @@ async function main(log: Log): Promise<void> {
   };
 
   const temporal = temporalSettings();
-  const connection = await connectPatiently(NativeConnection.connect, temporal, log, shutdown.signal);
+  const connection = await connectPatiently((options) => NativeConnection.connect(options), temporal, log, shutdown.signal);
   const worker = await Worker.create({
     connection,
     namespace: temporal.namespace,
