@@ -9,14 +9,16 @@ import { findProgram, programCache, programs } from './programs.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const forTests = process.argv.includes('--tests');
+/** Lint and the like need no servers. */
+const dependenciesOnly = process.argv.includes('--dependencies');
 const offline = 'Without network: put the programs in PATH, or name them by TEMPORAL_CLI_PATH and TEMPORAL_TEST_SERVER_PATH.';
 
 try {
   checkNode(false);
   if (installNeeded()) await withLock(install);
   checkNode(true);
-  await provide('temporal', !process.env.TEMPORAL_ADDRESS);
-  if (forTests) await provide('temporal-test-server', true);
+  if (!dependenciesOnly) await provide('temporal');
+  if (forTests) await provide('temporal-test-server');
 } catch (error) {
   console.error(`setup: ${error.message}`);
   process.exitCode = 1;
@@ -108,7 +110,7 @@ function alive(pid) {
   }
 }
 
-async function provide(name, needed) {
+async function provide(name) {
   const { path, tried } = findProgram(name);
   if (path !== undefined) return;
   mkdirSync(programCache, { recursive: true });
@@ -126,9 +128,9 @@ async function provide(name, needed) {
     }
   }
   const list = tried.map((line, index) => `  ${index + 1}. ${line}`).join('\n');
-  const message = `${name} (for ${programs[name].needed}) was not found and could not be fetched. Tried, in this order:\n${list}\n  ${offline}`;
-  if (needed) throw new Error(message);
-  say(message);
+  throw new Error(
+    `${name} (for ${programs[name].needed}) was not found and could not be fetched. Tried, in this order:\n${list}\n  ${offline}`,
+  );
 }
 
 /** What the Temporal SDK would download: an address of an archive, then the archive. */
