@@ -60,6 +60,8 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
       await next();
     }
     c.res.headers.set('X-pop-cid', cid);
+    // Else the connection would stay open behind the answer and hold up the end of the process.
+    if (options.draining?.() === true) c.res.headers.set('Connection', 'close');
     logRequest(c, performance.now() - begun);
   });
   root.onError((error, c) => answerProblem(c, problemOf(error)));

@@ -3,6 +3,7 @@
  * On SIGTERM or SIGINT it says "not ready", stops accepting, finishes what runs and closes its pools.
  */
 import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import { type Logger, pino } from 'pino';
@@ -20,6 +21,8 @@ import { isDatabaseAway } from './problem.ts';
 
 /** Longest wait for requests that run when the process is told to go; long polls and slow clients are cut then. */
 const graceMilliseconds = 10_000;
+/** How long Temporal is tried after an answer went out; what does not get through by then is left to the sweep. */
+const temporalMilliseconds = 2_000;
 
 async function main(): Promise<void> {
   const log = pino({
@@ -30,7 +33,8 @@ async function main(): Promise<void> {
   });
   const databaseUrl = required('DATABASE_URL');
   const hostname = process.env.HOST ?? '127.0.0.1';
-  const port = positiveNumber('PORT', 8080);
+  // 0 = any free port; the log says which.
+  const port = process.env.PORT === '0' ? 0 : positiveNumber('PORT', 8080);
   const basePath = process.env.BASE_PATH ?? '/v1';
   const shutdown = untilShutdown(log);
 
@@ -46,13 +50,17 @@ async function main(): Promise<void> {
   const app = createApp({
     database,
     authorize: authorizeByKey(database),
-    wake: (insightIds) => background.add(wakeInsights({ database, client, log }, insightIds)),
-    tellCancel: (agendaId) => background.add(tellCancel(agendaId)),
+    wake: (insightIds) => background.add(briefly(() => wakeInsights({ database, client, log }, insightIds))),
+    tellCancel: (agendaId) => background.add(briefly(() => tellCancel(agendaId))),
     keyEnvironment: process.env.POP_KEY_ENVIRONMENT ?? 'live',
     draining: () => shutdown.signal.aborted,
     log,
     basePath,
   });
+
+  function briefly(work: () => Promise<void>): Promise<void> {
+    return client.withDeadline(Date.now() + temporalMilliseconds, work);
+  }
 
   async function tellCancel(agendaId: string): Promise<void> {
     try {
@@ -64,8 +72,8 @@ async function main(): Promise<void> {
 
   // Longer than the idle time of usual load balancers, so that it is they who close idle connections.
   const server = createAdaptorServer({ fetch: app.fetch, hostname, createServer, serverOptions: { keepAliveTimeout: 65_000 } }) as Server;
-  await listen(server, port, hostname);
-  log.info({ url: `http://${hostname}:${port}${basePath}` }, 'api ready');
+  const { port: listening } = await listen(server, port, hostname);
+  log.info({ url: `http://${hostname.includes(':') ? `[${hostname}]` : hostname}:${listening}${basePath}` }, 'api ready');
 
   await aborted(shutdown.signal);
   await closeServer(server);
@@ -87,12 +95,12 @@ async function migratePatiently(databaseUrl: string, log: Logger, signal: AbortS
   }
 }
 
-function listen(server: Server, port: number, hostname: string): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+function listen(server: Server, port: number, hostname: string): Promise<AddressInfo> {
+  const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>();
   server.once('error', reject);
   server.listen(port, hostname, () => {
     server.off('error', reject);
-    resolve();
+    resolve(server.address() as AddressInfo);
   });
   return promise;
 }
