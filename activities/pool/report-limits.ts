@@ -34,6 +34,7 @@ export function fittingEvents(events: readonly DiagnosticEvent[]): NonNullable<R
   }));
 }
 
+/** Also what a database cannot hold is replaced: NUL, and half a surrogate pair (a cut may leave one). */
 function cut(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
+  return (text.length <= most ? text : `${text.slice(0, most - 1)}…`).replaceAll('\0', '\uFFFD').toWellFormed();
 }

@@ -129,7 +129,9 @@ async function interrupted(work: Work): Promise<void> {
   if (why?.workerShutdown || why?.paused) throw letGo(why.paused ? reason : undefined);
   if (why?.notFound || why?.timedOut) {
     // This attempt is no longer the one that counts (the process was frozen, or Temporal was away): the next may own the run by now.
-    if (launch !== undefined && (await isOver(pool, launch))) await drop(pool, launch);
+    const over = launch !== undefined && (await isOver(pool, launch));
+    if (over) await drop(pool, launch);
+    pool.log.warn({ agendaId: key.agendaId, operation: key.operation, launch: launch?.run.launch, over }, 'let go of an Operation');
     throw letGo();
   }
   if (why?.reset) {

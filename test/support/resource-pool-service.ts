@@ -1,12 +1,12 @@
-/** The ResourcePool service for tests of the pool worker: the real record behind a plain HTTP server that can be made to fail. */
+/** The real api on a database of its own, for tests of the pool worker: its answers can be made to fail, and it tells what was asked. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Operation } from '../../agenda/types.ts';
+import { createKey } from '../../api/auth/api-keys.ts';
 import type { FinishOperationItem, ReportProgressItem, StartOperationItem } from '../../api/resource-pool-messages.ts';
-import { finishOperationSchema, reportProgressSchema, startOperationSchema } from '../../api/resource-pool-messages.ts';
+import { testApp } from '../../api/test-app.ts';
 import { admitBatch } from '../../db/admission.ts';
 import { cancelAgenda } from '../../db/cancel-agenda.ts';
-import { finishOperations, reportProgress, startOperations } from '../../db/operation-run.ts';
 import { customer, insight, resourcePool } from '../../db/schema.ts';
 import { submitAgenda } from '../../db/submit-agenda.ts';
 import { type TestDatabase, testDatabase } from '../../db/test-database.ts';
@@ -38,21 +38,25 @@ export interface RecordedOperation {
 }
 
 export class ResourcePoolService implements AsyncDisposable {
-  readonly apiKey: string = 'pop_test_key';
+  readonly apiKey: string;
   readonly resourcePoolId: string = 'pool';
   readonly requests: ServiceRequest[] = [];
   readonly #server = createServer((request, response) => void this.#answer(request, response));
   #fault: (request: ServiceRequest) => Fault | undefined = () => undefined;
   readonly #database: TestDatabase;
+  readonly #app: ReturnType<typeof testApp>['app'];
   #batches = 0;
 
-  private constructor(database: TestDatabase) {
+  private constructor(database: TestDatabase, apiKey: string) {
     this.#database = database;
+    this.apiKey = apiKey;
+    this.#app = testApp(database).app;
   }
 
   static async open(): Promise<ResourcePoolService> {
     const database = await testDatabase();
-    const service = new ResourcePoolService(database);
+    const { key } = await createKey(database, 'test', { accounts: [], superUser: false, scopes: ['pool:pool'] });
+    const service = new ResourcePoolService(database, key);
     const base = { cid: 'test', customerId: 'customer' };
     await database.insert(resourcePool).values({ ...base, id: service.resourcePoolId });
     await database.insert(customer).values({ ...base, id: 'customer', title: 'Customer', resourcePoolId: service.resourcePoolId });
@@ -127,41 +131,26 @@ export class ResourcePoolService implements AsyncDisposable {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    const send = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}) =>
-      response
-        .writeHead(status, { 'content-type': 'application/json', ...headers })
-        .end(typeof body === 'string' ? body : JSON.stringify(body));
-    if (request.headers.authorization !== `Bearer ${this.apiKey}`) {
-      send(401, { title: 'Unauthorized', detail: 'The key is not known.', code: 'unauthenticated' });
-      return;
-    }
-    const operation = (request.url ?? '').split('/').at(-1) as ServiceOperation;
-    const body: unknown = JSON.parse(Buffer.concat(chunks).toString());
-    const asked: ServiceRequest = { operation, items: (body as ServiceRequest).items };
+    const body = Buffer.concat(chunks).toString();
+    const path = request.url ?? '';
+    const asked: ServiceRequest = {
+      operation: path.split('/').at(-1) as ServiceOperation,
+      items: (JSON.parse(body) as ServiceRequest).items,
+    };
     this.requests.push(asked);
     const fault = this.#fault(asked);
-    if (fault !== undefined && !fault.afterwards) {
-      send(fault.status, fault.body ?? { detail: 'made to fail', code: 'fault' }, fault.headers);
-      return;
+    if (fault === undefined || fault.afterwards) {
+      const headers = { 'content-type': 'application/json', authorization: request.headers.authorization ?? '' };
+      const answer = await this.#app.request(path, { method: 'POST', headers, body });
+      const text = await answer.text();
+      if (fault === undefined) {
+        response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(text);
+        return;
+      }
     }
-    try {
-      const items = await this.#perform(operation, body);
-      if (fault === undefined) send(200, { items });
-      else send(fault.status, fault.body ?? { detail: 'made to fail', code: 'fault' }, fault.headers);
-    } catch (error) {
-      send(422, { title: 'Unprocessable', detail: (error as Error).message, code: 'invalid' });
-    }
-  }
-
-  async #perform(operation: ServiceOperation, body: unknown): Promise<readonly unknown[]> {
-    switch (operation) {
-      case 'startOperation':
-        return (await startOperations(this.#database, this.resourcePoolId, startOperationSchema.parse(body).items)).verdicts;
-      case 'reportProgress':
-        return reportProgress(this.#database, this.resourcePoolId, reportProgressSchema.parse(body).items);
-      case 'finishOperation':
-        return finishOperations(this.#database, this.resourcePoolId, finishOperationSchema.parse(body).items);
-    }
+    response
+      .writeHead(fault.status, { 'content-type': 'application/problem+json', ...fault.headers })
+      .end(fault.body ?? JSON.stringify({ detail: 'made to fail', code: 'fault' }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
