@@ -57,13 +57,16 @@ export async function admitBatch(database: Database, { insightId, batchId }: { i
     const decisions = choose(insight.scheduling_algorithm, heads, insight.headroom, most);
     if (decisions.length === 0) return { admitted: 0, more: false };
 
-    const answer: BatchAnswer = { admitted: decisions.length, more: most < insight.headroom };
+    const answer: BatchAnswer = { admitted: decisions.length, more: decisions.length === mostPerBatch && most < insight.headroom };
     const agendaIds = decisions.map((decision) => decision.id);
     await Promise.all([
+      // A microsecond apart, in the order of the decisions: so they are started.
       sql`
         with gone as (delete from ready_agenda where agenda_id = any(${agendaIds}) returning *)
-        insert into running_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, batch_id)
-        select g.agenda_id, g.insight_id, g.resource_pool_id, g.customer_id, g.attempt, ${batchId} from gone g`,
+        insert into running_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, batch_id, admitted_time, seen_time)
+        select g.agenda_id, g.insight_id, g.resource_pool_id, g.customer_id, g.attempt, ${batchId}, at.time, at.time
+        from (select clock_timestamp() as now) clock, unnest(${agendaIds}::text[]) with ordinality as d(agenda_id, number)
+          join gone g using (agenda_id), lateral (select clock.now + d.number * interval '1 microsecond' as time) at`,
       sql`
         insert into admission_batch (id, insight_id, answer, decisions)
         values (${batchId}, ${insightId}, ${JSON.stringify(answer)}, ${JSON.stringify(decisions)})`,
@@ -100,7 +103,7 @@ export interface AdmittedAgenda {
   readonly operationTypes: readonly string[];
 }
 
-/** Admitted Agendas not yet marked started, whatever their batch, oldest first. */
+/** Admitted Agendas not yet marked started, whatever their batch: oldest first, those that were postponed last. */
 export async function readAdmitted(
   database: Database,
   { insightId, most }: { insightId: string; most: number },
@@ -111,7 +114,7 @@ export async function readAdmitted(
       array(select o.type from operation o where o.agenda_id = r.agenda_id group by o.type order by min(o.index) limit 20) as "operationTypes"
     from running_agenda r join agenda a on a.id = r.agenda_id
     where r.insight_id = ${insightId} and r.started_time is null
-    order by r.admitted_time limit ${most}`;
+    order by r.seen_time limit ${most}`;
 }
 
 /** How many admitted Agendas of the Insight are not yet marked started. */
@@ -122,10 +125,28 @@ export async function countAdmitted(database: Database, insightId: string): Prom
 }
 
 /** Their workflows exist. Rows that have ended meanwhile, or hold another attempt, stay as they are. */
-export async function markStarted(database: Database, agendas: readonly { agendaId: string; attempt: number }[]): Promise<void> {
+export async function markStarted(database: Database, agendas: readonly AttemptKey[]): Promise<void> {
   if (agendas.length === 0) return;
   await database.$client`
-    update running_agenda r set started_time = clock_timestamp(), seen_time = clock_timestamp()
-    from unnest(${agendas.map((a) => a.agendaId)}::text[], ${agendas.map((a) => a.attempt)}::int[]) as s(agenda_id, attempt)
-    where r.agenda_id = s.agenda_id and r.attempt = s.attempt and r.started_time is null`;
+    update running_agenda set started_time = clock_timestamp(), seen_time = clock_timestamp()
+    where agenda_id in (${lockNotStarted(database.$client, agendas)})`;
 }
+
+/** Their workflows cannot be started now: they stay, behind all others. */
+export async function postpone(database: Database, agendas: readonly AttemptKey[]): Promise<void> {
+  if (agendas.length === 0) return;
+  await database.$client`
+    update running_agenda set seen_time = clock_timestamp() where agenda_id in (${lockNotStarted(database.$client, agendas)})`;
+}
+
+interface AttemptKey {
+  readonly agendaId: string;
+  readonly attempt: number;
+}
+
+/** Locks in the order that everybody takes, by id: their Operations may be starting already. */
+const lockNotStarted = (sql: Database['$client'], agendas: readonly AttemptKey[]) => sql`
+  select r.agenda_id from running_agenda r
+  join unnest(${agendas.map((a) => a.agendaId)}::text[], ${agendas.map((a) => a.attempt)}::int[]) as s(agenda_id, attempt)
+    on r.agenda_id = s.agenda_id and r.attempt = s.attempt
+  where r.started_time is null order by r.agenda_id for update of r`;

@@ -10,7 +10,9 @@ export async function flipWake(database: Database, insightIds: readonly string[]
   if (insightIds.length === 0) return [];
   const rows = await database.$client<{ insight_id: string }[]>`
     update insight_wake set wake_pending = true
-    where insight_id = any(${insightIds as string[]}) and not wake_pending
+    where insight_id in (
+      -- In one order for everybody: two that flip the same flags never wait for each other.
+      select insight_id from insight_wake where insight_id = any(${insightIds as string[]}) and not wake_pending order by insight_id for update)
     returning insight_id`;
   return rows.map((row) => row.insight_id);
 }

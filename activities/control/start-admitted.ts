@@ -1,7 +1,7 @@
 /** Starts the workflows of admitted Agendas. Any start may be repeated: the claim in `loadPlan` makes one run of them count. */
 import { Context } from '@temporalio/activity';
 import { type Client, isGrpcServiceError, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
-import { type AdmittedAgenda, countAdmitted, markStarted, readAdmitted } from '../../db/admission.ts';
+import { type AdmittedAgenda, countAdmitted, markStarted, postpone, readAdmitted } from '../../db/admission.ts';
 import { finishAgenda } from '../../db/agenda-run.ts';
 import { agendaWorkflowId, agendaWorkflowType, controlTaskQueue } from '../../workflows/messages.ts';
 import { searchAttributes } from '../../workflows/search-attributes.ts';
@@ -14,14 +14,23 @@ const mostBytesOfTypes = 1_500;
 
 type StartResult = 'started' | 'left' | 'refused';
 
-/** Starts up to `most` admitted Agendas, whatever batch admitted them; answers how many more there are to try. */
+/**
+ * Starts up to `most` admitted Agendas, whatever batch admitted them; answers how many more there are to try. Those that
+ * could be started are marked also when others fail, so that one bad start holds up no other.
+ */
 export async function startAdmitted(parts: ControlParts, { insightId, most }: { insightId: string; most: number }) {
   const agendas = await readAdmitted(parts.database, { insightId, most });
-  const results = await Promise.all(agendas.map(async (agenda) => ({ agenda, result: await startOne(parts, agenda) })));
-  const started = results.filter(({ result }) => result === 'started').map(({ agenda }) => agenda);
-  const left = results.filter(({ result }) => result === 'left').length;
+  const results = await Promise.allSettled(agendas.map((agenda) => startOne(parts, agenda)));
+  const those = (wanted: (result: PromiseSettledResult<StartResult>) => boolean) => agendas.filter((_, n) => wanted(results[n] as never));
+  const started = those((result) => result.status === 'fulfilled' && result.value === 'started');
+  const left = those((result) => result.status === 'rejected' || result.value === 'left');
   await markStarted(parts.database, started);
-  const remaining = agendas.length < most ? 0 : Math.max(0, (await countAdmitted(parts.database, insightId)) - left);
+  await postpone(parts.database, left);
+  const failure = results.find((result) => result.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
+  // Nothing but such as have to wait: more of them is no reason to try on.
+  const remaining =
+    agendas.length < most || left.length === most ? 0 : Math.max(0, (await countAdmitted(parts.database, insightId)) - left.length);
   return { started: started.length, remaining };
 }
 
