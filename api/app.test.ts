@@ -105,6 +105,21 @@ test('an error nobody foresaw is told as 500 without its stack, and logged with 
   await database[Symbol.asyncDispose]();
 });
 
+test('a failed query is logged without its parameters', async () => {
+  await using database: TestDatabase = await testDatabase();
+  const api = testApp(database);
+  const operator = await api.caller({ superUser: true });
+  await database.$client`drop table customer`;
+  expect(await operator('POST', '/customer', { customerId: 'acme', title: 'very secret' })).toMatchObject({ status: 500 });
+  expect(api.lines[0]).toMatchObject({
+    level: 50,
+    query: expect.stringContaining('insert into "customer"'),
+    frames: expect.any(Array),
+    err: { message: expect.stringContaining('customer') },
+  });
+  expect(JSON.stringify(api.lines[0])).not.toContain('very secret');
+});
+
 test('the document describes every endpoint with an example, and its page needs nothing from outside', async () => {
   await using database = openDatabase('postgres://127.0.0.1:1/nothing');
   const { app } = testApp(database);

@@ -1,5 +1,6 @@
 /** The HTTP interface as one app: what holds for every request is here, what an object can do is in routes/. Knows no processes. */
 import { OpenAPIHono } from '@hono/zod-openapi';
+import { DrizzleQueryError } from 'drizzle-orm';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
@@ -115,10 +116,17 @@ function logRequest(c: Context<ApiEnvironment>, milliseconds: number): void {
     status,
     durationMilliseconds: Math.round(milliseconds * 1000) / 1000,
     actor: c.get('access')?.userId,
-    ...(status >= 500 && c.error !== undefined ? { err: c.error } : {}),
+    ...(status >= 500 ? loggable(c.error) : {}),
   };
   const log = c.get('log');
   if (status >= 500 && !isDatabaseAway(c.error)) log.error(line, 'request');
   else if (status >= 500) log.warn(line, 'request');
   else log.info(line, 'request');
+}
+
+/** The error for the log. A failed query tells its parameters too, which are customers' data: they stay out. */
+function loggable(error: Error | undefined): object {
+  if (!(error instanceof DrizzleQueryError)) return error === undefined ? {} : { err: error };
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  return { err: error.cause ?? new Error('a query failed'), query: error.query, frames };
 }

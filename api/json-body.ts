@@ -48,42 +48,45 @@ export function parseJson(text: string, options: { readonly anyText?: boolean } 
     const detail = `The body is not valid JSON: ${message} at line ${line} column ${column}.`;
     throw new ProblemError('malformedJson', detail, { errors: [{ pointer: '', code: 'malformedJson', message: detail }], cause: error });
   }
+  if (isDeeperThan(value, maximumDepth)) {
+    throw invalid([{ pointer: '', code: 'tooDeep', message: `The body may be nested at most ${maximumDepth} deep.` }]);
+  }
   // Both can only come from an escape, so ordinary bodies skip the look at every string.
-  const suspicious = options.anyText !== true && /\\u(0000|d[89a-f])/i.test(text);
-  const faults = faultsOfText(value, suspicious);
-  if (faults.length > 0) throw invalid(faults);
+  if (options.anyText !== true && /\\u(0000|d[89a-f])/i.test(text)) {
+    const faults: Fault[] = [];
+    checkText(value, [], faults);
+    if (faults.length > 0) throw invalid(faults);
+  }
   return value;
 }
 
-function faultsOfText(root: unknown, strings: boolean): Fault[] {
-  const faults: Fault[] = [];
-  const stack: { value: unknown; path: readonly PropertyKey[] }[] = [{ value: root, path: [] }];
-  for (let next = stack.pop(); next; next = stack.pop()) {
-    const { value, path } = next;
-    if (typeof value === 'string') {
-      if (strings) check(value, path, faults);
-      continue;
-    }
-    if (typeof value !== 'object' || value === null) continue;
-    if (path.length >= maximumDepth) {
-      return [{ pointer: '', code: 'tooDeep', message: `The body may be nested at most ${maximumDepth} deep.` }];
-    }
-    if (Array.isArray(value)) {
-      for (let index = value.length - 1; index >= 0; index -= 1) {
-        const entry: unknown = value[index];
-        if (strings || (typeof entry === 'object' && entry !== null)) stack.push({ value: entry, path: [...path, index] });
-      }
-      continue;
-    }
-    for (const [key, entry] of Object.entries(value)) {
-      if (strings) check(key, [...path, key], faults);
-      if (strings || (typeof entry === 'object' && entry !== null)) stack.push({ value: entry, path: [...path, key] });
-    }
+/** Level by level, since what is too deep would also be too deep to recurse into. */
+function isDeeperThan(root: unknown, most: number): boolean {
+  let level: unknown[] = [root];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    const objects = level.filter((value) => typeof value === 'object' && value !== null);
+    if (objects.length > 0 && depth >= most) return true;
+    level = objects.flatMap((value): unknown[] => (Array.isArray(value) ? value : Object.values(value as object)));
   }
-  return faults;
+  return false;
 }
 
-function check(text: string, path: readonly PropertyKey[], faults: Fault[]): void {
+function checkText(value: unknown, path: readonly PropertyKey[], faults: Fault[]): void {
+  if (typeof value === 'string') {
+    checkString(value, path, faults);
+  } else if (Array.isArray(value)) {
+    value.forEach((entry: unknown, index) => {
+      checkText(entry, [...path, index], faults);
+    });
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, entry] of Object.entries(value)) {
+      checkString(key, [...path, key], faults);
+      checkText(entry, [...path, key], faults);
+    }
+  }
+}
+
+function checkString(text: string, path: readonly PropertyKey[], faults: Fault[]): void {
   const what = text.includes('\u0000') ? 'a NUL character' : text.isWellFormed() ? undefined : 'half a surrogate pair';
   if (what === undefined) return;
   const pointer = pointerOf(path).replaceAll('\u0000', '\\u0000').toWellFormed();
