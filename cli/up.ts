@@ -16,7 +16,7 @@ export const upHelp = `pop up [options]
   --ui-port N        the Temporal Web UI's port (8233)
   --postgres-port N  Postgres' port (54329)
   --home DIR         where everything is kept; default POP_HOME or .pop
-  --registry FILE    operation types of the pool worker; default POP_REGISTRY or the examples' (examples/handlers)`;
+  --registry FILE    operation types of the pool worker; default POP_REGISTRY or examples/media/registry.json`;
 
 export async function up(args: readonly string[]): Promise<number> {
   const started = performance.now();
@@ -28,7 +28,7 @@ export async function up(args: readonly string[]): Promise<number> {
       'ui-port': { type: 'string', default: '8233' },
       'postgres-port': { type: 'string', default: '54329' },
       home: { type: 'string', default: process.env.POP_HOME ?? resolve(root, '.pop') },
-      registry: { type: 'string', default: process.env.POP_REGISTRY ?? resolve(root, 'examples/handlers/registry.json') },
+      registry: { type: 'string', default: process.env.POP_REGISTRY ?? resolve(root, 'examples/media/registry.json') },
     },
   });
   if (!existsSync(values.registry)) throw new Error(`There is no registry file ${values.registry}.`);
