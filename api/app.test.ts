@@ -146,6 +146,8 @@ test('the document describes every endpoint with an example, and its page needs 
   });
   expect(document.components.schemas.InsightCreate.required.sort()).toEqual(['customerId', 'resourcePoolId', 'title']);
 
+  expect(document.components.schemas.InsightUpdate.properties.queueSize).toMatchObject({ type: ['integer', 'null'], minimum: 0 });
+
   const page = await app.request('/v1/docs');
   const html = await page.text();
   expect(html).not.toMatch(/https?:|<script>/);

@@ -26,7 +26,7 @@ export const epochMillisecondsSchema = z
   .int()
   .min(0)
   .max(8_640_000_000_000_000)
-  .openapi({ type: 'integer', format: 'int64', description: 'Epoch milliseconds.', example: 1_782_864_000_000 });
+  .openapi({ format: 'int64', description: 'Epoch milliseconds.', example: 1_782_864_000_000 });
 
 /** `true` or `false` in a query. */
 export const queryFlagSchema = z.enum(['true', 'false']).transform((text) => text === 'true');
@@ -56,7 +56,7 @@ const queryLimit = z
     }
     return limit;
   })
-  .openapi({ type: 'integer', description: 'Most objects in one answer; default 100, at most 1,000.', example: '100' });
+  .openapi({ type: 'integer', description: 'Most objects in one answer; default 100, at most 1,000.', example: 100 });
 
 /** Parameters of every list. Extend with the `by…` names of the route: `listQuerySchema.extend(byQuery('byTitle'))`. */
 export const listQuerySchema = z.object({

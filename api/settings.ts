@@ -38,8 +38,6 @@ export interface SettingsKind<Row extends SettingsRow, Settings extends { readon
   readonly querySchema: z.ZodObject;
   /** A POST body, and what is answered to it. */
   readonly example: { readonly post: JsonObject; readonly view: JsonObject };
-  /** Fields of the answers that are the server's: in a request they are ignored. */
-  readonly serverFields: readonly string[];
   /** The settings of a row, as a POST would hold them. */
   readonly settingsOf: (row: Row) => Settings;
   /** What callers see of rows. */
@@ -136,7 +134,7 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
       problems: [409],
     },
     async ({ c, access, cid, body }) => {
-      const { id: givenId, ...given } = withoutServerFields(body, kind.serverFields);
+      const { id: givenId, ...given } = withoutServerFields(body);
       const { id } = checked(ownId, { id: givenId ?? undefined });
       const settings = checked(kind.schema, given);
       mayActFor(access, settings.customerId);
@@ -187,7 +185,7 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
       problems: [409, 412],
     },
     async ({ c, access, cid, id, body }) => {
-      const { id: givenId, ...given } = withoutServerFields(body, kind.serverFields);
+      const { id: givenId, ...given } = withoutServerFields(body);
       if (givenId !== undefined && givenId !== null && givenId !== id) {
         throw invalidField('/id', 'idMismatch', `id must equal the id in the URL, ${JSON.stringify(id)}, or be left out.`);
       }
@@ -249,10 +247,11 @@ const ifMatch = {
   example: '"2c26b46b68ffc68f"',
 };
 
-/** A body without the fields that only the server writes, so that an answer can be sent back as a request. */
-function withoutServerFields(body: Readonly<Record<string, unknown>>, serverFields: readonly string[]): Record<string, unknown> {
-  const ignored = new Set(['cid', 'addedTime', 'updatedTime', ...serverFields]);
-  return Object.fromEntries(Object.entries(body).filter(([field]) => !ignored.has(field)));
+/** Written by the server or computed, by POP or by us: ignored in requests, so that an answer can be sent back as one. */
+const serverFields = new Set(['cid', 'addedTime', 'updatedTime', 'insightIds', 'availableInsightIds', 'global']);
+
+function withoutServerFields(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(body).filter(([field]) => !serverFields.has(field)));
 }
 
 /** Entity tag of a version: a digest of what callers see of it. */

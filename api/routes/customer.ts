@@ -50,7 +50,6 @@ const customers: SettingsKind<CustomerRow, CustomerSettings> = {
     post: example,
     view: { ...example, cid: 'nightly-2026-07-01', addedTime: 1_782_864_000_000, updatedTime: 1_782_864_000_000 },
   },
-  serverFields: ['availableInsightIds'],
   settingsOf: ({ customerId, title, billingCode, resourcePoolId }) => ({ customerId, title, billingCode, resourcePoolId }),
   views: async (_database, rows) =>
     rows.map((row) => baseView(row, { title: row.title, billingCode: row.billingCode, resourcePoolId: row.resourcePoolId })),

@@ -30,7 +30,6 @@ const queueSize = z
   .min(0)
   .max(mostAgendas)
   .openapi({
-    type: 'integer',
     description: `Agendas admitted that no pool worker has started yet; 0 pauses the Insight; default ${defaultQueueSize}.`,
     example: defaultQueueSize,
   });
@@ -40,7 +39,7 @@ const maximumRunning = z
   .int()
   .min(1)
   .max(mostAgendas)
-  .openapi({ type: 'integer', description: 'Agendas that may hold capacity through it at once; absent: unlimited.', example: 25 });
+  .openapi({ description: 'Agendas that may hold capacity through it at once; absent: unlimited.', example: 25 });
 
 const mappers = z
   .record(z.string(), z.array(z.string().max(1_000)).max(1_000))
@@ -77,7 +76,7 @@ const order = z
   .int()
   .min(-1_000_000)
   .max(1_000_000)
-  .openapi({ type: 'integer', description: 'Among several Insights that match, the smallest goes first.', example: 0 });
+  .openapi({ description: 'Among several Insights that match, the smallest goes first.', example: 0 });
 
 const shape = {
   customerId: idSchema.openapi({ description: 'Its owner.', example: 'operations' }),
@@ -169,7 +168,6 @@ const insights: SettingsKind<InsightRow, InsightSettings> = {
       updatedTime: 1_782_864_000_000,
     },
   },
-  serverFields: ['global'],
   settingsOf: ({ id: _id, cid: _cid, addedTime: _addedTime, updatedTime: _updatedTime, ...settings }) => settings,
   views: async (_database, rows) =>
     rows.map((row) =>

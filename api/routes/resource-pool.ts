@@ -18,12 +18,7 @@ import { fieldsQuery } from '../list-fields.ts';
 import { byQuery, idSchema, listQuerySchema, titleSchema } from '../schemas.ts';
 import { addSettingsEndpoints, baseView, baseViewShape, documentedPost, documentedPut, type SettingsKind } from '../settings.ts';
 
-const slots = z
-  .number()
-  .int()
-  .min(0)
-  .max(1_000_000)
-  .openapi({ type: 'integer', description: 'Agendas that may hold the pool at once.', example: 40 });
+const slots = z.number().int().min(0).max(1_000_000).openapi({ description: 'Agendas that may hold the pool at once.', example: 40 });
 
 const shape = {
   customerId: idSchema.openapi({ description: 'Its owner.', example: 'operations' }),
@@ -67,7 +62,6 @@ const resourcePools: SettingsKind<ResourcePoolRow, ResourcePoolSettings> = {
       updatedTime: 1_782_864_000_000,
     },
   },
-  serverFields: ['insightIds'],
   settingsOf: ({ customerId, title, capacity }) => ({ customerId, title, capacity }),
   views: async (database, rows) => {
     const insights = await insightsOfPools(
