@@ -355,3 +355,16 @@ test('a caller needs the scope', async () => {
   expect(await reader('POST', '/customer', {})).toMatchObject({ status: 403, body: { detail: expect.stringMatching(/admin/) } });
   expect(await api.anonymous('GET', '/customer')).toMatchObject({ status: 401, body: { code: 'unauthenticated' } });
 });
+
+test('a Customer with an unfinished Agenda is not deleted', async () => {
+  await operator('POST', '/customer', { id: 'working', customerId: 'working', title: 'W', resourcePoolId: 'pool' });
+  await operator('POST', '/insight', insight({ customerId: 'working', title: 'for working' }));
+  const agenda = await operator('POST', '/agenda', { customerId: 'working', operations: [{ name: 'a', type: 'sample' }] });
+  expect(agenda.status).toBe(201);
+  expect(await operator('DELETE', '/customer/working')).toMatchObject({
+    status: 409,
+    body: { code: 'inUse', detail: expect.stringMatching(/1 unfinished Agenda\./) },
+  });
+  expect((await operator('POST', `/agenda/${agenda.body.id}/cancel`)).status).toBe(202);
+  expect((await operator('DELETE', '/customer/working')).status).toBe(200);
+});
