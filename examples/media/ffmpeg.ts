@@ -72,7 +72,7 @@ export interface EncodeOptions {
 /** Runs ffmpeg; its complaints go to the log, and to the diagnostics when it fails. */
 export async function encode(parameters: readonly string[], options: EncodeOptions = {}): Promise<void> {
   const { durationSeconds, percent, signal } = options;
-  await run('ffmpeg', ['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'warning', '-y', '-progress', 'pipe:1', ...parameters], {
+  await run('ffmpeg', ['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'error', '-y', '-progress', 'pipe:1', ...parameters], {
     signal,
     line: (line) => {
       const [, hours, minutes, seconds] = /^out_time=(\d+):(\d+):([\d.]+)/.exec(line) ?? [];
@@ -86,7 +86,7 @@ export async function encode(parameters: readonly string[], options: EncodeOptio
 /** Lets `make` write a file that appears under its name only when it is whole, so that a rerun, or a kill, leaves no half of it. */
 export async function writeWhole(target: string, make: (temporary: string) => Promise<void>): Promise<void> {
   await mkdir(dirname(target), { recursive: true });
-  // Its ending tells ffmpeg the format.
+  // The same end of the name, which tells ffmpeg the format.
   const temporary = join(dirname(target), `.${process.pid}-${basename(target)}`);
   try {
     await make(temporary);

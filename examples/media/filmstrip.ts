@@ -12,7 +12,6 @@ await runHandler(async ({ payload, report, signal }) => {
   const columns = Math.min(frames, Math.round(numberField(fields, 'columns') ?? 5));
   const rows = Math.ceil(frames / columns);
   const width = even(numberField(fields, 'width') ?? 160);
-  // One picture more often than needed never harms: tile takes the first ones, and a length rounded down must not leave the last tile black.
   const filter = `fps=${frames}/${durationSeconds},scale=${width}:-2,tile=${columns}x${rows}`;
   await writeWhole(target, (file) =>
     encode(['-i', source, '-frames:v', '1', '-vf', filter, file], {

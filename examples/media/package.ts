@@ -1,5 +1,5 @@
 /**
- * `package`: `{ folder, renditions: [{ file, name? }] }` → HLS: segments of every rendition, not encoded again, and a `master.m3u8` that
+ * `package`: `{ folder, renditions: [{ file, name? }] }` → HLS: fragmented MP4 segments of every rendition, not encoded again, and a `master.m3u8` that
  * names them all. The folder is swapped in as a whole.
  */
 import { existsSync } from 'node:fs';
@@ -26,26 +26,16 @@ await runHandler(async ({ payload, report, log, signal }) => {
       const own = join(temporary, name);
       await mkdir(own, { recursive: true });
       log(`Cutting ${info.file}`);
-      const cut = [
-        '-c',
-        'copy',
-        '-f',
-        'hls',
-        '-hls_time',
-        '2',
-        '-hls_playlist_type',
-        'vod',
-        '-hls_segment_filename',
-        join(own, 'segment-%04d.ts'),
-      ];
-      await encode(['-i', info.file, ...cut, join(own, 'index.m3u8')], { signal });
+      const cut = ['-c', 'copy', '-f', 'hls', '-hls_time', '2', '-hls_playlist_type', 'vod', '-hls_segment_type', 'fmp4'];
+      const names = ['-hls_fmp4_init_filename', 'init.mp4', '-hls_segment_filename', join(own, 'segment-%04d.m4s')];
+      await encode(['-i', info.file, ...cut, ...names, join(own, 'index.m3u8')], { signal });
       const bandwidth = await peakBitrate(own);
       entries.push(
         `#EXT-X-STREAM-INF:BANDWIDTH=${bandwidth},AVERAGE-BANDWIDTH=${info.bitrate},RESOLUTION=${info.width}x${info.height},FRAME-RATE=${info.frameRate.toFixed(3)}\n${name}/index.m3u8`,
       );
       report({ message: 'Packaging', percentComplete: (100 * (index + 1)) / renditions.length });
     }
-    await writeFile(join(temporary, 'master.m3u8'), `#EXTM3U\n#EXT-X-VERSION:3\n${entries.join('\n')}\n`);
+    await writeFile(join(temporary, 'master.m3u8'), `#EXTM3U\n#EXT-X-VERSION:7\n${entries.join('\n')}\n`);
     await swapIn(temporary, folder);
   } finally {
     await rm(temporary, { recursive: true, force: true });
