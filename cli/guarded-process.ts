@@ -62,7 +62,7 @@ export class GuardedProcess {
         env: {
           ...(options.environment ?? process.env),
           POP_GUARD_SIGNAL: this.#stopSignal.slice(3),
-          POP_GUARD_GRACE: String(this.#graceSeconds),
+          POP_GUARD_GRACE: String(Math.ceil(this.#graceSeconds)),
         },
         stdio: ['ignore', output, output, 'pipe'],
         detached: true,
