@@ -54,11 +54,13 @@ export class Screen implements Disposable {
   #sayChanges(agendas: readonly Drawn[]): void {
     for (const { customer, title, progress } of agendas) {
       const about = `${customer}, ${title}`;
-      this.#sayOnce(about, `${about}: ${stateOf(progress)}`);
+      const isOver = progress.processingState === 'COMPLETE';
+      if (!isOver) this.#sayOnce(about, `${about}: ${stateOf(progress)}`);
       for (const each of progress.operationProgress) {
         if (each.processingState === 'WAITING') continue;
         this.#sayOnce(`${about}/${each.operation}`, `${about}: ${each.operation} ${stateOf(each)}`);
       }
+      if (isOver) this.#sayOnce(about, `${about}: ${stateOf(progress)}`);
     }
   }
 
