@@ -4,7 +4,20 @@
  * what runs is counted from rows, never kept in a counter.
  */
 import { sql } from 'drizzle-orm';
-import { bigint, bigserial, boolean, doublePrecision, index, integer, json, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core';
+import {
+  bigint,
+  bigserial,
+  boolean,
+  doublePrecision,
+  index,
+  integer,
+  json,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core';
 import type { DiagnosticEvent, JsonObject, OperationTimeout, ProcessingState } from '../agenda/types.ts';
 
 const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
@@ -87,7 +100,11 @@ export const agenda = pgTable(
     attempt: integer('attempt').notNull().default(1),
     cancelRequestedTime: time('cancel_requested_time'),
   },
-  (t) => [index('agenda_by_customer').on(t.customerId, t.id), index('agenda_by_link').on(t.linkId, t.id), index('agenda_by_insight').on(t.insightId, t.id)],
+  (t) => [
+    index('agenda_by_customer').on(t.customerId, t.id),
+    index('agenda_by_link').on(t.linkId, t.id),
+    index('agenda_by_insight').on(t.insightId, t.id),
+  ],
 );
 
 export const operation = pgTable(
