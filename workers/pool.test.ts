@@ -121,6 +121,22 @@ test('missing settings are named, all of them, and the process ends with 1', asy
   for (const name of ['POP_POOL_ID', 'POP_API_KEY', 'POP_REGISTRY', 'POP_RUN_DIRECTORY']) expect(last).toContain(name);
 });
 
+test('a worker that still waits for Temporal says so once, and ends with 0 on SIGTERM', async () => {
+  await using host = await testHost();
+  await using started = startProcess({
+    TEMPORAL_ADDRESS: '127.0.0.1:1',
+    POP_URL: service.url,
+    POP_API_KEY: service.apiKey,
+    POP_POOL_ID: service.resourcePoolId,
+    POP_REGISTRY: host.registry,
+    POP_RUN_DIRECTORY: host.runs,
+  });
+  await vi.waitFor(() => expect(started.lines).toContainEqual(expect.objectContaining({ address: '127.0.0.1:1' })), eventually);
+  started.process.kill('SIGTERM');
+  expect(await started.exited).toBe(0);
+  expect(started.lines.filter(({ address }) => address !== undefined)).toHaveLength(1);
+});
+
 test('an Operation asked for by a workflow runs, and SIGTERM ends an idle worker with 0', async () => {
   await using host = await testHost();
   await using pool = await poolProcess(host);

@@ -85,7 +85,13 @@ async function main(log: Log): Promise<void> {
   };
 
   const temporal = temporalSettings();
-  const connection = await connectPatiently((options) => NativeConnection.connect(options), temporal, log, shutdown.signal);
+  const connection = await connectPatiently((options) => NativeConnection.connect(options), temporal, log, shutdown.signal).catch(
+    (error: unknown) => {
+      if (!shutdown.signal.aborted) throw error;
+    },
+  );
+  // Asked to end before Temporal ever answered: nothing was begun.
+  if (connection === undefined) return running.close();
   const worker = await Worker.create({
     connection,
     namespace: temporal.namespace,

@@ -1,0 +1,117 @@
+import { pino } from 'pino';
+import { expect, test, vi } from 'vitest';
+import type { ProgressVerdict, ReportProgressItem } from '../../api/resource-pool-messages.ts';
+import { RunningOperations, ToldByService } from './running-operations.ts';
+import { ServiceUnavailable } from './service-errors.ts';
+
+const fence = (operation: string, launch = 1) => ({ agendaId: 'a', attempt: 1, operation, operationAttempt: 1, launch });
+const activity = (heartbeatTimeoutMs = 60_000) => {
+  const heartbeats: unknown[] = [];
+  const stop = new AbortController();
+  return {
+    heartbeats,
+    stop,
+    info: { heartbeatTimeoutMs },
+    cancellationSignal: stop.signal,
+    heartbeat: (details: unknown) => void heartbeats.push(details),
+  };
+};
+
+function running(answer: (item: ReportProgressItem) => ProgressVerdict, beatMilliseconds = 20) {
+  const requests: ReportProgressItem[][] = [];
+  const all = new RunningOperations({
+    report: async (items) => {
+      requests.push([...items]);
+      return items.map((item) => ({ verdict: answer(item) }));
+    },
+    worker: 'w',
+    log: pino({ level: 'silent' }),
+    beatMilliseconds,
+    gatherMilliseconds: 5,
+  });
+  return { all, requests, [Symbol.dispose]: () => all.close() };
+}
+
+test('one request beats for all Operations, and says nothing new when there is nothing', async () => {
+  using it = running(() => ({ verdict: 'ok' }));
+  for (const name of ['a', 'b', 'c']) it.all.enter(activity()).launched(`key-${name}`, fence(name));
+  it.all.enter(activity());
+  await vi.waitFor(() => expect(it.requests.length).toBeGreaterThan(1));
+  for (const request of it.requests) expect(request).toEqual([fence('a'), fence('b'), fence('c')]);
+  expect(it.all.follows('key-b')).toBe(true);
+  expect(it.all.follows('key-d')).toBe(false);
+});
+
+test('news go before the next beat, the newest of each Operation, and once', async () => {
+  using it = running(() => ({ verdict: 'ok' }), 60_000);
+  const [a, b] = ['a', 'b'].map((name) => {
+    const one = it.all.enter(activity());
+    one.launched(`key-${name}`, fence(name));
+    return one;
+  });
+  a?.started(17);
+  a?.reported({ message: 'old' });
+  a?.reported({ message: 'new', percentComplete: 30 });
+  await vi.waitFor(() =>
+    expect(it.requests).toEqual([[{ ...fence('a'), worker: 'w', startedTime: 17, message: 'new', percentComplete: 30 }]]),
+  );
+  b?.reported({ message: 'of b' });
+  await vi.waitFor(() => expect(it.requests).toHaveLength(2));
+  expect(it.requests[1]).toEqual([{ ...fence('b'), worker: 'w', message: 'of b' }]);
+});
+
+test('what could not be reported is carried by the next beat, unless something newer came', async () => {
+  let healthy = false;
+  using it = running(() => {
+    if (!healthy) throw new ServiceUnavailable('away');
+    return { verdict: 'ok' };
+  });
+  const one = it.all.enter(activity());
+  one.launched('key', fence('a'));
+  one.started(17);
+  one.reported({ message: 'first' });
+  await vi.waitFor(() => expect(it.requests.length).toBeGreaterThan(1));
+  one.reported({ message: 'second' });
+  healthy = true;
+  await vi.waitFor(() => expect(it.requests.at(-1)).toEqual([fence('a')]));
+  expect(it.requests.filter(([item]) => item?.message !== undefined).at(-1)).toEqual([
+    { ...fence('a'), worker: 'w', startedTime: 17, message: 'second' },
+  ]);
+});
+
+test('a verdict aborts the launch that was asked about, never a later one', async () => {
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<readonly { verdict: ProgressVerdict }[]>();
+  const report = vi.fn(async (items: readonly ReportProgressItem[]) =>
+    items.map(() => ({ verdict: { verdict: 'ok' } as ProgressVerdict })),
+  );
+  report.mockImplementationOnce(async () => {
+    asked.resolve();
+    return [...(await answer.promise)];
+  });
+  const all = new RunningOperations({ report, worker: 'w', log: pino({ level: 'silent' }), beatMilliseconds: 5 });
+  const [kept, told] = [all.enter(activity()), all.enter(activity())];
+  kept.launched('key-1', fence('kept'));
+  told.launched('key-2', fence('told'));
+  await asked.promise;
+  kept.launched('key-3', fence('kept', 2));
+  answer.resolve([{ verdict: { verdict: 'over' } }, { verdict: { verdict: 'cancelled' } }]);
+  await vi.waitFor(() => expect(told.signal.aborted).toBe(true));
+  expect(told.signal.reason).toEqual(new ToldByService('cancelled'));
+  expect(kept.signal.aborted).toBe(false);
+  all.close();
+});
+
+test('heartbeats come at a third of their timeout, also without a launch, and cancellation passes through', async () => {
+  using it = running(() => ({ verdict: 'ok' }), 10);
+  const quick = activity(60);
+  const slow = activity(600_000);
+  const one = it.all.enter(quick);
+  it.all.enter(slow);
+  await vi.waitFor(() => expect(quick.heartbeats.length).toBeGreaterThan(2));
+  expect(slow.heartbeats).toEqual([]);
+  quick.stop.abort(new Error('cancelled'));
+  expect(one.signal.reason).toEqual(new Error('cancelled'));
+  it.all.leave(one);
+  expect(it.all.size).toBe(1);
+});
