@@ -1,4 +1,4 @@
-/** What a handler finds in its environment: the contract of docs/handlers.md, and nothing of the worker's own but a short list. */
+/** What a handler finds in its environment: the handler contract, and nothing of the worker's own but a short list. */
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import type { HandlerRun } from '../launcher.ts';
