@@ -1,22 +1,32 @@
 import { defineConfig } from 'vitest/config';
 import { SuiteReporter } from './scripts/suite-reporter.ts';
+import { ParityReporter } from './test/parity/parity-reporter.ts';
 
 const rooms = 'agenda,scheduling,workflows,activities,workers,api,db,launchers,handler,cli,examples,bench,scripts';
 /** Suites across rooms, each with a command of its own (`npm run test:<name>`); one file at a time, for each starts a whole system. */
 const suites = ['path', 'parity', 'faults'];
+/** What a suite starts before its files. */
+const suiteSetup: Readonly<Record<string, string>> = { parity: './test/parity/suite-setup.ts' };
 
 export default defineConfig({
   test: {
     pool: 'forks',
     globalSetup: ['./db/vitest-setup.ts'],
-    reporters: ['default', new SuiteReporter()],
+    reporters: ['default', new ParityReporter(), new SuiteReporter()],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [
       { extends: true, test: { name: 'rooms', include: [`{${rooms}}/**/*.test.ts`, 'test/*.test.ts', 'test/regression/**/*.test.ts'] } },
       ...suites.map((name) => ({
         extends: true as const,
-        test: { name, include: [`test/${name}/**/*.test.ts`], fileParallelism: false, testTimeout: 180_000, hookTimeout: 120_000 },
+        test: {
+          name,
+          include: [`test/${name}/**/*.test.ts`],
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+          ...(suiteSetup[name] === undefined ? {} : { globalSetup: [suiteSetup[name]] }),
+        },
       })),
     ],
   },
