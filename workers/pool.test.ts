@@ -79,7 +79,12 @@ async function poolProcess(host: Host): Promise<PoolProcess> {
     POP_REGISTRY: host.registry,
     POP_RUN_DIRECTORY: host.runs,
   });
-  await started.ready();
+  try {
+    await started.ready();
+  } catch (error) {
+    await started[Symbol.asyncDispose]();
+    throw error;
+  }
   return started;
 }
 
