@@ -68,7 +68,7 @@ function install() {
   say(`dependencies installed in ${seconds(started)}`);
 }
 
-/** One install at a time per clone; the lock of a dead process is taken over. */
+/** One setup at a time per clone; the lock of a dead process is taken over. */
 async function withLock(work) {
   const lock = join(root, '.pop', 'setup.lock');
   mkdirSync(join(root, '.pop'), { recursive: true });
@@ -87,7 +87,7 @@ async function withLock(work) {
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   try {
-    work();
+    await work();
   } finally {
     rmSync(lock, { force: true });
   }
@@ -111,6 +111,11 @@ function alive(pid) {
 }
 
 async function provide(name) {
+  if (findProgram(name).path === undefined) await withLock(() => fetchProgram(name));
+}
+
+async function fetchProgram(name) {
+  // Whoever held the lock before may have done it.
   const { path, tried } = findProgram(name);
   if (path !== undefined) return;
   mkdirSync(programCache, { recursive: true });
