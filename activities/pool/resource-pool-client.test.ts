@@ -206,10 +206,11 @@ describe('trouble', () => {
 
   test('a question whose answer is too late is asked again', async () => {
     await using it = await service((asked, number) => number > 1 && asked.answer(), {
-      requestTimeoutMilliseconds: 50,
+      requestTimeoutMilliseconds: 200,
       gather: { firstRestMilliseconds: 1 },
     });
     expect(await it.client.startOperation(item('a'), never)).toEqual({ verdict: 'ended', outcome: 'a' });
-    expect(it.requests).toHaveLength(2);
+    // On a busy machine a prompt answer may be too late as well.
+    expect(it.requests.length).toBeGreaterThan(1);
   });
 });
