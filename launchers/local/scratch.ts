@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import type { Ending, FollowEvents, HandlerProgress, HandlerRun } from '../launcher.ts';
 import { type HandlerSettings, parseRegistry, settingsFor } from '../registry.ts';
 import { LocalLauncher } from './local-launcher.ts';
-import { stopAll } from './stop-run.ts';
+import { isAlive } from './process-identity.ts';
+import { fileNames, readRecord, type StartedRecord } from './run-files.ts';
+import { runDirectories, stopAll } from './stop-run.ts';
+import { Watcher } from './watcher.ts';
 
 export interface Scratch extends AsyncDisposable {
   readonly root: string;
@@ -20,6 +23,9 @@ export function scratch(): Scratch {
     launcher: new LocalLauncher({ root }),
     async [Symbol.asyncDispose]() {
       await stopAll(root, 0);
+      // A shim that is about to exit writes its compile cache and would make the folder anew.
+      const shims = runDirectories(root).flatMap((directory) => readRecord<StartedRecord>(directory, fileNames.started)?.shim ?? []);
+      await new Watcher().until(root, () => !shims.some(isAlive));
       rmSync(folder, { recursive: true, force: true });
     },
   };
