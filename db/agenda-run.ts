@@ -7,6 +7,7 @@
  */
 import type { AgendaOutcome, DiagnosticEvent, OperationOutcome, OperationTimeout } from '../agenda/types.ts';
 import type { Database, Statements } from './connect.ts';
+import { storable } from './storable.ts';
 
 interface AttemptKey {
   readonly agendaId: string;
@@ -22,13 +23,17 @@ export type Claim =
 /** Claims the attempt for a workflow run, in place of `insteadOf` when that run is known to be closed. */
 export async function claimAttempt(database: Database, key: AttemptKey & { runId: string; insteadOf?: string }): Promise<Claim> {
   const sql = database.$client;
-  const [row] = await sql<{ resource_pool_id: string; cancelled: boolean }[]>`
-    update running_agenda r set run_id = ${key.runId}, seen_time = clock_timestamp(), started_time = coalesce(started_time, clock_timestamp())
-    from agenda a
-    where r.agenda_id = ${key.agendaId} and r.attempt = ${key.attempt} and a.id = r.agenda_id
-      and (r.run_id is null or r.run_id = ${key.runId} or r.run_id = ${key.insteadOf ?? null})
-    returning r.resource_pool_id, a.cancel_requested_time is not null as cancelled`;
-  if (row !== undefined) return { kind: 'claimed', resourcePoolId: row.resource_pool_id, cancelled: row.cancelled };
+  const [row] = await sql<{ resource_pool_id: string }[]>`
+    update running_agenda set run_id = ${key.runId}, seen_time = clock_timestamp(), started_time = coalesce(started_time, clock_timestamp())
+    where agenda_id = ${key.agendaId} and attempt = ${key.attempt}
+      and (run_id is null or run_id = ${key.runId} or run_id = ${key.insteadOf ?? null})
+    returning resource_pool_id`;
+  if (row !== undefined) {
+    // A statement of its own: the update may have waited for a cancel, which one that began before it would not see.
+    const [agenda] = await sql<{ cancelled: boolean }[]>`
+      select cancel_requested_time is not null as cancelled from agenda where id = ${key.agendaId}`;
+    return { kind: 'claimed', resourcePoolId: row.resource_pool_id, cancelled: agenda?.cancelled === true };
+  }
   const [held] = await sql<{ run_id: string }[]>`
     select run_id from running_agenda where agenda_id = ${key.agendaId} and attempt = ${key.attempt} and run_id is not null`;
   return held === undefined ? { kind: 'over' } : { kind: 'heldBy', runId: held.run_id };
@@ -75,7 +80,8 @@ export interface SettledOperation {
 
 /**
  * How Operations ended, from the record. Where it has no ending, `without` becomes it, and the launch number is raised so that
- * a report that comes late is refused. Undefined when the attempt is no longer the running one.
+ * a report that comes late is refused. `failed` becomes `cancelled` once a cancel was asked for: the pool hears of that before the
+ * workflow does, and stops. Undefined when the attempt is no longer the running one.
  */
 export async function settleOperations(
   database: Database,
@@ -83,23 +89,22 @@ export async function settleOperations(
   operations: readonly OperationToSettle[],
 ): Promise<SettledOperation[] | undefined> {
   const given = operations.filter((operation) => operation.without !== undefined);
-  const settled = await database.$client.begin(async (sql) => {
+  return database.$client.begin(async (sql) => {
     const [held] = await sql`select 1 from running_agenda where agenda_id = ${key.agendaId} and attempt = ${key.attempt} for update`;
-    if (held === undefined) return [];
-    const values = given.map((operation) => ({
-      index: operation.index,
-      without: operation.without,
-      events:
-        operation.fault === undefined ? null : [{ message: operation.fault, code: 'noEnding', time: Date.now() } satisfies DiagnosticEvent],
+    if (held === undefined) return undefined;
+    const values = given.map(({ index, without, fault }) => ({
+      ...{ index, without },
+      events: fault === undefined ? null : eventsText({ message: fault, code: 'noEnding', time: Date.now() }),
     }));
     const [, rows] = await Promise.all([
       given.length === 0
         ? undefined
         : sql`
-        update operation_progress p set processing_state = 'COMPLETE', processing_state_message = s.without, launch = p.launch + 1,
-          diagnostic_events = coalesce(s.events, p.diagnostic_events), completed_time = clock_timestamp(), updated_time = clock_timestamp()
-        from json_to_recordset(${JSON.stringify(values)}::json) as s(index int, without text, events json)
-        where p.agenda_id = ${key.agendaId} and p.index = s.index and p.processing_state <> 'COMPLETE'`,
+        update operation_progress p set processing_state = 'COMPLETE', launch = p.launch + 1,
+          processing_state_message = case when s.without = 'failed' and a.cancel_requested_time is not null then 'cancelled' else s.without end,
+          diagnostic_events = coalesce(s.events::json, p.diagnostic_events), completed_time = clock_timestamp(), updated_time = clock_timestamp()
+        from json_to_recordset(${JSON.stringify(values)}::json) as s(index int, without text, events text), agenda a
+        where p.agenda_id = ${key.agendaId} and a.id = p.agenda_id and p.index = s.index and p.processing_state <> 'COMPLETE'`,
       sql<{ index: number; state: string; message: OperationOutcome }[]>`
         select index, processing_state as state, processing_state_message as message from operation_progress
         where agenda_id = ${key.agendaId} and index = any(${operations.map((operation) => operation.index)}::int[]) order by index`,
@@ -110,9 +115,12 @@ export async function settleOperations(
         outcome: row.state === 'COMPLETE' ? row.message : row.state === 'EXECUTING' ? 'executing' : 'waiting',
       }),
     );
-  });
-  return settled.length === 0 ? undefined : settled;
+  }) as Promise<SettledOperation[] | undefined>;
 }
+
+/** Diagnostics as JSON that Postgres takes for `json` and for `jsonb`. */
+const eventsText = (...events: DiagnosticEvent[]): string =>
+  JSON.stringify(events.map((event) => ({ ...event, message: storable(event.message) })));
 
 export interface AgendaEnd {
   readonly outcome: AgendaOutcome;
@@ -156,19 +164,20 @@ export async function finishAgenda(database: Database, key: AttemptKey & { runId
 
 /** The AgendaProgress of an end, and its audit entry; shared by every way in which an Agenda ends. */
 export async function endProgress(sql: Statements, agendaId: string, end: AgendaEnd, actor: string) {
-  const events = end.message === undefined ? [] : [{ message: end.message, code: end.outcome, time: Date.now() }];
+  const message = end.message === undefined ? undefined : storable(end.message);
+  const events = message === undefined ? null : eventsText({ message, code: end.outcome, time: Date.now() });
   const [row] = await sql<{ cid: string; customerId: string; seconds: number }[]>`
     with ended as (
       update agenda_progress set processing_state = 'COMPLETE', processing_state_message = ${end.outcome},
         percent_complete = case when ${end.outcome} = 'succeeded' then 100 else percent_complete end,
         attempts_completed = attempts_completed + 1, completed_time = clock_timestamp(), updated_time = clock_timestamp(),
-        diagnostic_events = case when ${events.length} = 0 then diagnostic_events
-          else (coalesce(diagnostic_events::jsonb, '[]') || ${JSON.stringify(events)}::jsonb)::json end
+        diagnostic_events = case when ${events}::text is null then diagnostic_events
+          else (coalesce(diagnostic_events::jsonb, '[]') || ${events}::text::jsonb)::json end
       where agenda_id = ${agendaId} and processing_state <> 'COMPLETE'
       returning agenda_id, cid, customer_id, extract(epoch from clock_timestamp() - added_time)::float8 as seconds),
     audited as (
       insert into audit_entry (customer_id, actor, action, object_id, cid, after)
-      select customer_id, ${actor}, 'agenda.end', agenda_id, cid, ${JSON.stringify({ outcome: end.outcome, ...(end.message === undefined ? {} : { message: end.message }) })}::json
+      select customer_id, ${actor}, 'agenda.end', agenda_id, cid, ${JSON.stringify({ outcome: end.outcome, ...(message === undefined ? {} : { message }) })}::json
       from ended)
     select cid, customer_id as "customerId", seconds from ended`;
   return row;

@@ -7,6 +7,7 @@
  * an end; no such row, or another attempt in it, means the Agenda is over for this caller. A report counts only with the
  * current operation attempt and launch; a repeat of a report that counted is answered as before and changes nothing.
  */
+import { tooDeepAt } from '../agenda/depth.ts';
 import { replaceReferences } from '../agenda/references.ts';
 import { resolvedBytes } from '../agenda/resolved-bytes.ts';
 import { type DiagnosticEvent, type Json, type JsonObject, maximumPayloadBytes, type OperationTimeout } from '../agenda/types.ts';
@@ -20,6 +21,7 @@ import type {
 } from '../api/resource-pool-messages.ts';
 import { refreshAgendaProgress } from './agenda-progress.ts';
 import type { Database, Statements } from './connect.ts';
+import { storable } from './storable.ts';
 
 interface OperationRow {
   readonly n: number;
@@ -48,7 +50,7 @@ interface OperationRow {
 /** Takes the locks of these Agendas, in one order for everybody, and nothing of Agendas of another pool. */
 const lockAgendas = (sql: Statements, resourcePoolId: string, agendaIds: readonly string[]) => sql`
   select agenda_id from running_agenda
-  where agenda_id = any(${agendaIds as string[]}) and resource_pool_id = ${resourcePoolId} order by agenda_id for update`;
+  where agenda_id = any(${agendaIds.map(storable)}) and resource_pool_id = ${resourcePoolId} order by agenda_id for update`;
 
 /** The Operations asked for, as far as their Agendas run in this pool with that attempt. */
 const readOperations = (
@@ -59,18 +61,20 @@ const readOperations = (
   select i.n::int, p.agenda_id, p.index, o.type, o.given_id, o.payload, o.dependencies, o.timeout, p.processing_state,
     p.processing_state_message, p.percent_complete, p.params, p.diagnostic_events, p.result_payload, p.attempt_count, p.launch,
     p.place, p.id as progress_id, p.customer_id, p.cid, a.cancel_requested_time is not null as cancelled
-  from unnest(${items.map((i) => i.agendaId)}::text[], ${items.map((i) => i.attempt)}::int[], ${items.map((i) => i.operation)}::text[])
+  from unnest(${items.map((i) => storable(i.agendaId))}::text[], ${items.map((i) => i.attempt)}::int[],
+    ${items.map((i) => storable(i.operation))}::text[])
     with ordinality as i(agenda_id, attempt, operation, n)
   join running_agenda r on r.agenda_id = i.agenda_id and r.attempt = i.attempt and r.resource_pool_id = ${resourcePoolId}
   join agenda a on a.id = i.agenda_id
   join operation o on o.agenda_id = i.agenda_id and o.name = i.operation
-  join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index`;
+  join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index
+  order by i.n`;
 
 const touchAgendas = (sql: Statements, agendaIds: string[]) => sql`
   update running_agenda set seen_time = clock_timestamp() where agenda_id = any(${agendaIds})`;
 
-/** Text as Postgres can hold it: no NUL, no half of a surrogate pair. */
-const storable = (text: string): string => text.replaceAll('\0', '\uFFFD').toWellFormed();
+/** As deep as the body of a request: what refers to the result is written by functions that recurse. */
+const maximumResultDepth = 256;
 
 const distinct = (values: readonly string[]): string[] => [...new Set(values)];
 
@@ -97,11 +101,30 @@ interface Change {
   noticed: number | null;
 }
 
-const storableChange = (change: Change): Change => ({
+/** As Postgres can take it in; JSON as text, for `json_to_recordset` would refuse an escaped NUL anywhere inside. */
+const storableChange = (change: Change) => ({
   ...change,
   message: change.message === null ? null : storable(change.message),
   result: change.result === null ? null : storable(change.result),
+  place: change.place === null ? null : storable(change.place),
+  worker: change.worker === null ? null : storable(change.worker),
+  diagnosticEvents: change.diagnosticEvents === null ? null : JSON.stringify(change.diagnosticEvents),
+  params: change.params === null ? null : JSON.stringify(change.params),
 });
+
+/** The row as it will be after a change of the same request. */
+const after = (row: OperationRow, change: Change | undefined): OperationRow =>
+  change === undefined
+    ? row
+    : {
+        ...row,
+        processing_state: change.state,
+        processing_state_message: change.message ?? row.processing_state_message,
+        percent_complete: change.fresh ? 0 : row.percent_complete,
+        attempt_count: change.attemptCount,
+        launch: change.launch,
+        place: change.place ?? row.place,
+      };
 
 function writeChanges(sql: Statements, changes: readonly Change[]) {
   const time = (column: string) => sql`to_timestamp(c.${sql(column)} / 1000)`;
@@ -111,8 +134,8 @@ function writeChanges(sql: Statements, changes: readonly Change[]) {
       processing_state_message = coalesce(c.message, p.processing_state_message),
       percent_complete = case when c.fresh then coalesce(c.percent, 0) else greatest(p.percent_complete, coalesce(c.percent, 0)) end,
       result_payload = coalesce(c.result, p.result_payload),
-      diagnostic_events = coalesce(c."diagnosticEvents", p.diagnostic_events),
-      params = coalesce(c.params, p.params),
+      diagnostic_events = coalesce(c."diagnosticEvents"::json, p.diagnostic_events),
+      params = coalesce(c.params::json, p.params),
       attempt_count = c."attemptCount",
       attempt_time = case when c."attemptCount" > p.attempt_count then clock_timestamp() else p.attempt_time end,
       launch = c.launch,
@@ -126,12 +149,12 @@ function writeChanges(sql: Statements, changes: readonly Change[]) {
       completed_time = case when c.state = 'COMPLETE' then clock_timestamp() end,
       updated_time = clock_timestamp()
     from json_to_recordset(${JSON.stringify(changes.map(storableChange))}::json) as c("agendaId" text, index int, state text, message text, percent float8,
-      result text, "diagnosticEvents" json, params json, "attemptCount" int, launch int, place text, worker text, fresh boolean,
+      result text, "diagnosticEvents" text, params text, "attemptCount" int, launch int, place text, worker text, fresh boolean,
       scheduled float8, pulled float8, started float8, ended float8, noticed float8)
     where p.agenda_id = c."agendaId" and p.index = c.index`;
 }
 
-const unchanged = {
+const unchanged: Omit<Change, 'agendaId' | 'index' | 'state' | 'attemptCount' | 'launch'> = {
   message: null,
   percent: null,
   result: null,
@@ -166,11 +189,10 @@ export async function startOperations(
       const item = items[row.n - 1];
       if (item === undefined) continue;
       const key = `${row.agenda_id} ${row.index}`;
-      // The same Operation twice in one request: the second waits for its caller's retry.
-      if (changes.has(key)) continue;
-      const { verdict, change } = startOne(row, item, results);
+      const { verdict, change } = startOne(after(row, changes.get(key)), item, results);
       verdicts[row.n - 1] = verdict;
-      if (change !== undefined) changes.set(key, change);
+      // The same Operation twice in one request: what adopts the launch of the first has nothing to add.
+      if (change !== undefined && (change.fresh || !changes.has(key))) changes.set(key, change);
     }
     if (changes.size === 0) return { verdicts, wakeInsights: [] };
     const touched = distinct([...changes.values()].map((change) => change.agendaId));
@@ -219,7 +241,7 @@ function startOne(
   if (row.processing_state === 'COMPLETE') return { verdict: { verdict: 'ended', outcome: row.processing_state_message } };
   if (row.cancelled) return { verdict: { verdict: 'cancelled' } };
   const begun = row.launch > 0;
-  const adopt = begun && row.place === item.place && item.lostLaunch !== row.launch;
+  const adopt = begun && row.place === storable(item.place) && item.lostLaunch !== row.launch;
   const change: Change = {
     ...unchanged,
     agendaId: row.agenda_id,
@@ -314,7 +336,7 @@ export async function reportProgress(
   return database.$client.begin(async (sql) => {
     const [, rows] = await Promise.all([lockAgendas(sql, resourcePoolId, agendaIds), readOperations(sql, resourcePoolId, items)]);
     const verdicts: ProgressVerdict[] = items.map(() => ({ verdict: 'over' }));
-    const changes: Change[] = [];
+    const changes = new Map<string, Change>();
     const alive = new Set<string>();
     for (const row of rows) {
       const item = items[row.n - 1];
@@ -323,24 +345,26 @@ export async function reportProgress(
       alive.add(row.agenda_id);
       const says = item.message ?? item.percentComplete ?? item.params ?? item.diagnosticEvents ?? item.startedTime;
       if (says === undefined) continue;
-      changes.push({
-        ...unchanged,
+      const key = `${row.agenda_id} ${row.index}`;
+      const earlier = changes.get(key) ?? unchanged;
+      changes.set(key, {
+        ...earlier,
         agendaId: row.agenda_id,
         index: row.index,
         state: 'EXECUTING',
-        message: item.message ?? null,
-        percent: item.percentComplete ?? null,
-        diagnosticEvents: (item.diagnosticEvents as DiagnosticEvent[] | undefined) ?? null,
-        params: (item.params as JsonObject | undefined) ?? null,
+        message: item.message ?? earlier.message,
+        percent: item.percentComplete === undefined ? earlier.percent : Math.max(item.percentComplete, earlier.percent ?? 0),
+        diagnosticEvents: (item.diagnosticEvents as DiagnosticEvent[] | undefined) ?? earlier.diagnosticEvents,
+        params: (item.params as JsonObject | undefined) ?? earlier.params,
         attemptCount: row.attempt_count,
         launch: row.launch,
-        worker: item.worker ?? null,
-        started: item.startedTime ?? null,
+        worker: item.worker ?? earlier.worker,
+        started: item.startedTime ?? earlier.started,
       });
     }
     if (alive.size === 0) return verdicts;
     await Promise.all([
-      changes.length === 0 ? undefined : writeChanges(sql, changes),
+      changes.size === 0 ? undefined : writeChanges(sql, [...changes.values()]),
       touchAgendas(sql, [...alive]),
       refreshAgendaProgress(sql, [...alive]),
     ]);
@@ -427,10 +451,15 @@ function resultFault(item: FinishOperationItem): { code: string; message: string
       message: `The result of Operation ${item.operation} has ${bytes} bytes; the limit is ${maximumPayloadBytes}.`,
     };
   }
+  let value: Json;
   try {
-    JSON.parse(item.result);
-    return undefined;
+    value = JSON.parse(item.result) as Json;
   } catch (error) {
     return { code: 'resultNotJson', message: `The result of Operation ${item.operation} is not JSON: ${(error as Error).message}` };
   }
+  if (tooDeepAt(value, maximumResultDepth).length === 0) return undefined;
+  return {
+    code: 'resultTooDeep',
+    message: `The result of Operation ${item.operation} is nested deeper than ${maximumResultDepth}, which is the limit.`,
+  };
 }

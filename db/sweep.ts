@@ -33,7 +33,8 @@ export async function sweep(
     if (lock?.got !== true) return undefined;
     const [missed, quiet, cancelling] = await Promise.all([
       sql<{ insight_id: string; missed_sweeps: number }[]>`
-        update insight_wake k set missed_sweeps = k.missed_sweeps + 1
+        -- 0 again when it is replaced: the new one gets as long.
+        update insight_wake k set missed_sweeps = (k.missed_sweeps + 1) % ${mostMissedSweeps + 1}
         from insight i left join resource_pool p on p.id = i.resource_pool_id
         where i.id = k.insight_id
           and (k.last_tick_time is null or k.last_tick_time < clock_timestamp() - make_interval(secs => ${sweepSeconds}))
@@ -56,7 +57,7 @@ export async function sweep(
     ]);
     return {
       wake: missed.map((row) => row.insight_id),
-      replace: missed.filter((row) => row.missed_sweeps > mostMissedSweeps).map((row) => row.insight_id),
+      replace: missed.filter((row) => row.missed_sweeps === 0).map((row) => row.insight_id),
       quiet: [...quiet],
       cancelling: cancelling.map((row) => row.id),
     };

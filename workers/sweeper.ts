@@ -1,7 +1,7 @@
 /** The sweep of a control worker: acts on what `db/sweep.ts` finds, each few seconds, whatever failed the last time. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ControlParts } from '../activities/control/parts.ts';
 import { isOpen } from '../activities/control/load-plan.ts';
+import type { ControlParts } from '../activities/control/parts.ts';
 import { finishAgenda } from '../db/agenda-run.ts';
 import { type SweepFindings, sweep } from '../db/sweep.ts';
 import { admissionTaskQueue, admissionWorkflowId, admissionWorkflowType, agendaWorkflowId } from '../workflows/messages.ts';
@@ -52,7 +52,9 @@ async function actOn(parts: ControlParts, { wake, replace, quiet, cancelling }: 
 /** A workflow that is closed or missing never runs its last step: the Agenda is ended for it. */
 async function reconcile(parts: ControlParts, { agendaId, attempt, runId }: SweepFindings['quiet'][number]): Promise<void> {
   if (await isOpen(parts.client, agendaId, runId ?? undefined)) return;
-  const answer = await finishAgenda(parts.database, { agendaId, attempt }, { outcome: 'failed', message: 'workflow terminated' });
+  // Of this run only: another may have claimed the attempt meanwhile.
+  const key = runId === null ? { agendaId, attempt } : { agendaId, attempt, runId };
+  const answer = await finishAgenda(parts.database, key, { outcome: 'failed', message: 'workflow terminated' });
   if (answer.outcome === 'over') return;
   parts.log.warn({ agendaId, attempt, outcome: answer.outcome, ...answer.line }, 'agenda ended: its workflow was closed or missing');
   parts.wake(answer.wakeInsights);
