@@ -2,13 +2,14 @@
  * The whole product at once: starts everything on this machine, lets two customers process a video, shows their progress,
  * checks what came out, stops everything.
  *
+ *   --video FILE        process this video; without it one is made
  *   --keep              stay until Ctrl-C, to look around
  *   --kill-pool-worker  kill the pool worker in the middle of a transcode
  *   --json              what happened as one JSON object on stdout; talk goes to stderr
  */
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -44,7 +45,7 @@ interface Submitted {
 }
 
 const { values: options } = parseArgs({
-  options: { keep: { type: 'boolean' }, 'kill-pool-worker': { type: 'boolean' }, json: { type: 'boolean' } },
+  options: { video: { type: 'string' }, keep: { type: 'boolean' }, 'kill-pool-worker': { type: 'boolean' }, json: { type: 'boolean' } },
 });
 /** A transcode, which uses all cores, must outlive the death and the return of a pool worker. */
 const clipShape = { seconds: options['kill-pool-worker'] ? Math.max(24, 12 * availableParallelism()) : 8, width: 960, height: 540 };
@@ -79,11 +80,13 @@ async function demo(): Promise<number> {
   screen.say(`  Temporal Web UI  ${system.urls.temporalUi}`);
   interrupted.signal.throwIfAborted();
 
-  const clip = join(home, 'clip.mp4');
-  await makeClip({ target: clip, ...clipShape });
-  screen.say(`Made ${clip} with ffmpeg.`);
+  const video = options.video === undefined ? join(home, 'clip.mp4') : resolve(options.video);
+  if (options.video === undefined) {
+    await makeClip({ target: video, ...clipShape });
+    screen.say(`Made ${relative(process.cwd(), video)} with ffmpeg: ${clipShape.width}×${clipShape.height}, ${clipShape.seconds} s.`);
+  }
   await makeSettings(client(system.urls.api, system.keys.operator));
-  const submitted = await submitAll(system, home, clip);
+  const submitted = await submitAll(system, home, video);
   screen.say(`${customers.length} customers submitted ${submitted.length} Agendas; ${maximumRunning} may run at once.`);
   screen.say('');
 
@@ -106,7 +109,7 @@ async function demo(): Promise<number> {
     if (result === undefined) continue;
     screen.say('');
     screen.say(`${customer}, ${title}`);
-    for (const line of resultLines(result, home)) screen.say(line);
+    for (const line of resultLines(result, process.cwd())) screen.say(line);
   }
   screen.say('');
   const kill = killed === undefined ? undefined : { ...killed, adopted: await wasAdopted(system, killed) };
@@ -156,7 +159,7 @@ async function makeSettings(operator: Request): Promise<void> {
 }
 
 /** Each customer submits with a key of its own. */
-async function submitAll(system: System, home: string, clip: string): Promise<Submitted[]> {
+async function submitAll(system: System, home: string, video: string): Promise<Submitted[]> {
   const operator = client(system.urls.api, system.keys.operator);
   const requests = await Promise.all(
     customers.map(async ({ id, title }) => {
@@ -170,7 +173,7 @@ async function submitAll(system: System, home: string, clip: string): Promise<Su
       const request = requests[at];
       const title = videos[index];
       if (request === undefined || title === undefined) continue;
-      const agenda = mediaAgenda({ customerId: id, title, source: clip, folder: join(home, 'output', id, title) });
+      const agenda = mediaAgenda({ customerId: id, title, source: video, folder: join(home, 'output', id, title) });
       const { id: agendaId, progressId } = await request<{ id: string; progressId: string }>('POST', '/agenda', agenda);
       const progress = await request<AgendaProgress>('GET', `/progress/agenda/${progressId}`);
       submitted.push({ customer, title, request, agendaId, progressId, operations: agenda.operations, progress });
@@ -213,7 +216,7 @@ function whyFailed({ customer, title, progress }: Submitted): string {
   const reasons = [progress, ...progress.operationProgress.filter((each) => each.processingStateMessage === 'failed')].flatMap((each) =>
     (each.diagnosticEvents ?? []).map(({ message }) => `${'operation' in each ? `${each.operation}: ` : ''}${message}`),
   );
-  return `${customer}, ${title} ${progress.processingStateMessage}. ${reasons.join(' ')}`;
+  return [`${customer}, ${title} ${progress.processingStateMessage}.`, ...reasons].join('\n  ');
 }
 
 async function stayUntilInterrupted(system: System): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * Draws docs/demo.svg, the picture in the README, from the recording of a real run:
- *   script -qec 'stty cols 92 rows 40 && npm run demo' /tmp/demo.recording && node scripts/draw-demo.ts /tmp/demo.recording > docs/demo.svg
+ *   script -qec 'stty cols 92 rows 40 && npm run --silent demo' /tmp/demo.recording && node scripts/draw-demo.ts /tmp/demo.recording > docs/demo.svg
  * Understands just what the demo writes: lines, colours, cursor up, erase. Plays the screens one after the other; the last one stays longest
  * and is what viewers without animation show.
  */
@@ -9,8 +9,8 @@ import { readFileSync } from 'node:fs';
 const characterWidth = 8.4;
 const lineHeight = 18;
 const margin = 14;
-const mostScreens = 40;
-const screenSeconds = 0.4;
+const mostScreens = 24;
+const screenSeconds = 0.7;
 const lastSeconds = 8;
 const colours: Readonly<Record<string, string>> = { 31: '#ff7b72', 32: '#7ee787', 33: '#e3b341', 36: '#79c0ff' };
 
@@ -28,8 +28,8 @@ process.stdout.write(svgOf(sampled(screensOf(readFileSync(path, 'utf8')))));
 /** The screen after each redraw, and at the end. */
 function screensOf(recording: string): Line[][] {
   const screens: Line[][] = [];
-  const lines: Piece[][] = [[]];
-  let row = 0;
+  const lines: Piece[][] = [[{ text: '$ npm run demo', style: '2' }], []];
+  let row = 1;
   let style = '';
   // `script` frames a recording with lines of its own.
   const text = recording.replace(/^Script started.*\n/, '').replace(/\n*Script done.*\n?$/, '\n');
@@ -78,7 +78,7 @@ function svgOf(screens: readonly Line[][]): string {
   }
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="npm run demo in a terminal">
 <style>
-text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; fill: #e6edf3; white-space: pre; }
+text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; fill: #e6edf3; }
 ${Object.entries(colours)
   .map(([number, colour]) => `.c${number} { fill: ${colour}; }`)
   .join(' ')} .c1 { font-weight: bold; } .c2 { fill: #8b949e; }
@@ -114,11 +114,14 @@ function ruleOf(name: string, from: number, to: number, screens: number, seconds
 function textOf(line: Line, row: number, name: string, stays: boolean): string {
   let column = 0;
   const pieces = line.map(({ text, style }) => {
-    // Every piece is placed, so that a viewer's other font cannot shift the columns.
-    const x = (margin + column * characterWidth).toFixed(1);
+    // Every piece is placed by itself, so that a viewer's other font cannot shift the columns; blanks at its ends are left out.
+    const start = column + text.length - text.trimStart().length;
     column += [...text].length;
-    const length = ([...text].length * characterWidth).toFixed(1);
-    return `<tspan x="${x}" textLength="${length}" lengthAdjust="spacingAndGlyphs"${style === '' ? '' : ` class="c${style}"`}>${escaped(text)}</tspan>`;
+    const shown = text.trim();
+    if (shown === '') return '';
+    const x = (margin + start * characterWidth).toFixed(1);
+    const length = ([...shown].length * characterWidth).toFixed(1);
+    return `<tspan x="${x}" textLength="${length}"${style === '' ? '' : ` class="c${style}"`}>${escaped(shown)}</tspan>`;
   });
   return `<text y="${margin + (row + 0.75) * lineHeight}"${name === '' ? '' : ` class="${name}"`}${stays ? '' : ' visibility="hidden"'}>${pieces.join('')}</text>`;
 }
@@ -127,6 +130,7 @@ function lengthOf(line: Line): number {
   return line.reduce((sum, { text }) => sum + [...text].length, 0);
 }
 
+/** Blanks as such that no viewer folds. */
 function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll(' ', '\u00a0');
 }

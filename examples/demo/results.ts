@@ -37,7 +37,7 @@ export function resultLines({ source, renditions, pictures, manifest, manifestLi
   return [
     `  source      ${sizeOf(source)} ${source.durationSeconds.toFixed(1)} s, ${source.frameRate} frames/s, ${source.videoCodec}, ${source.audioCodec ?? 'no sound'}`,
     ...renditions.map((info) => `  ${info.name.padEnd(10)}  ${sizeOf(info)} ${info.durationSeconds.toFixed(1)} s, ${bytesOf(info)}`),
-    ...pictures.map((info) => `  ${info.name.padEnd(10)}  ${sizeOf(info)} ${bytesOf(info)}`),
+    `  pictures    ${pictures.map((info) => `${info.name} ${sizeOf(info).trimEnd()}`).join(', ')}`,
     `  manifest    ${relative(folder, manifest)}: ${playlists.join(', ')}`,
   ];
 }

@@ -129,12 +129,17 @@ describe.each([
 test('the demo whose Agendas fail exits 1 and says why', { timeout: 120_000 }, async () => {
   const home = await mkdtemp(join(tmpdir(), 'pop-demo-'));
   try {
-    const environment = { ...process.env, POP_HOME: home, FFPROBE_PATH: '/nonexistent' };
-    const failed = (await run(process.execPath, [demo], { env: environment, timeout: 110_000 }).catch((error: unknown) => error)) as {
+    const environment = { ...process.env, POP_HOME: home };
+    const failed = (await run(process.execPath, [demo, '--video', demo], { env: environment, timeout: 110_000 }).catch(
+      (error: unknown) => error,
+    )) as {
       code?: number;
       stderr?: string;
     };
-    expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining('The demo failed') });
+    expect(failed).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^The demo failed: Acme Studios, trailer failed\..*probe: ffprobe ended with exit code 1/s),
+    });
     await expect.poll(() => processesOf(home), { timeout: 10_000 }).toEqual([]);
   } finally {
     await rm(home, { recursive: true, force: true });
