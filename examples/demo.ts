@@ -99,6 +99,7 @@ async function demo(): Promise<number> {
   } finally {
     watched.abort(new Error('The Agendas were over before a transcode was under way.'));
   }
+  screen.leave();
   const killed = await killing;
 
   const failed = submitted.filter(({ progress }) => progress.processingStateMessage !== 'succeeded');

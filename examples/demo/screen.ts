@@ -4,11 +4,12 @@ import { type Drawn, draw } from './picture.ts';
 
 const hideCursor = '\x1b[?25l';
 const showCursor = '\x1b[?25h';
+const eraseBelow = '\x1b[J';
 
 export class Screen implements Disposable {
   readonly #output: NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns' | 'rows'>>;
   readonly #colours: boolean;
-  #drawnLines = 0;
+  #drawn: readonly string[] = [];
   /** Last plain line by what it is about. */
   #said = new Map<string, string>();
 
@@ -22,10 +23,10 @@ export class Screen implements Disposable {
     return this.#output.isTTY === true;
   }
 
-  /** One line that stays. */
+  /** One line that stays, above the picture if there is one. */
   say(line: string): void {
-    this.#leaveDrawing();
-    this.#output.write(`${line}\n`);
+    if (this.#drawn.length === 0) this.#output.write(`${line}\n`);
+    else this.#output.write(`${this.#back()}${[line, ...this.#drawn].map(overwriting).join('')}${eraseBelow}`);
   }
 
   show(agendas: readonly Drawn[]): void {
@@ -33,22 +34,26 @@ export class Screen implements Disposable {
     else this.#sayChanges(agendas);
   }
 
+  /** The picture stays as it is; what comes next goes below. */
+  leave(): void {
+    if (this.#drawn.length > 0) this.#output.write(showCursor);
+    this.#drawn = [];
+  }
+
   [Symbol.dispose](): void {
-    this.#leaveDrawing();
+    this.leave();
   }
 
   #redraw(agendas: readonly Drawn[]): void {
     const { columns = 80, rows = 24 } = this.#output;
     const lines = draw(agendas, { columns: columns - 1, rows: rows - 1, colours: this.#colours, now: Date.now() });
-    const back = this.#drawnLines > 0 ? `\x1b[${this.#drawnLines}A` : hideCursor;
     // One write per picture, so that it does not flicker; what is left of a longer picture is erased.
-    this.#output.write(`${back}${lines.map((line) => `\x1b[2K${line}\n`).join('')}\x1b[J`);
-    this.#drawnLines = lines.length;
+    this.#output.write(`${this.#back()}${lines.map(overwriting).join('')}${eraseBelow}`);
+    this.#drawn = lines;
   }
 
-  #leaveDrawing(): void {
-    if (this.#drawnLines > 0) this.#output.write(showCursor);
-    this.#drawnLines = 0;
+  #back(): string {
+    return this.#drawn.length > 0 ? `\x1b[${this.#drawn.length}A` : hideCursor;
   }
 
   #sayChanges(agendas: readonly Drawn[]): void {
@@ -69,6 +74,10 @@ export class Screen implements Disposable {
     this.#said.set(about, line);
     this.say(line);
   }
+}
+
+function overwriting(line: string): string {
+  return `\x1b[2K${line}\n`;
 }
 
 function stateOf({ processingState, processingStateMessage }: { processingState: string; processingStateMessage: string }): string {

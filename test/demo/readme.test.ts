@@ -38,7 +38,7 @@ describe('on a fresh installation', () => {
 
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), 'pop-readme-'));
-    system = await System.start({ home, registry: join(root, 'handler', 'registry.json') });
+    system = await System.start({ home, registry: join(root, 'examples', 'media', 'registry.json') });
     await ensureDefaults(system);
   });
   afterAll(async () => {
