@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import {
   done,
   ended,
+  type Fields,
   newId,
   newTenant,
   operationOf,
@@ -168,4 +169,28 @@ test('row 85: an Agenda of three Operations completes on one machine without a c
   const progress = await ended(tenant, agenda);
   expect(progress).toMatchObject({ processingStateMessage: 'succeeded', percentComplete: 100 });
   expect(resultOf(progress, 'package')).toEqual({ width: 720 });
+});
+
+test('row 84: the sample handler logs, fails, runs a program and sleeps', async () => {
+  const tenant = await newTenant();
+  const one = async (action: string, paramsMap: Fields) => {
+    const progress = await run(tenant, { operations: [sample('a', { actions: [{ action, paramsMap }], resultPayload: { of: action } })] });
+    const { all } = await done(tenant.send, 'GET', `/agenda/${progress.agendaId}/logs`);
+    return { progress, output: all[0].output as string, part: operationOf(progress, 'a') };
+  };
+  const log = await one('log', { logMessage: 'said by log' });
+  expect(log.output).toContain('said by log');
+  expect(resultOf(log.progress, 'a')).toEqual({ of: 'log' });
+  const exception = await one('exception', { exceptionMessage: 'thrown by exception' });
+  expect(exception.progress.processingStateMessage).toBe('failed');
+  expect(exception.part.diagnosticEvents?.[0]?.message).toBe('thrown by exception');
+  const program = await one('externalExecute', { externalArgs: ['sh', '-c', 'echo said by "$0"', 'a program'] });
+  expect(program.output).toContain('said by a program');
+  expect(resultOf(program.progress, 'a')).toEqual({ of: 'externalExecute' });
+  const failing = await one('externalExecute', { externalArgs: ['sh', '-c', 'exit 7'] });
+  expect(failing.part.diagnosticEvents?.[0]?.message).toContain('exit code 7');
+  const sleep = await one('log', { sleepMilliseconds: 1200 });
+  expect(sleep.part.completedTime - sleep.part.startedTime).toBeGreaterThanOrEqual(1200);
+  const unknown = await one('dance', {});
+  expect(unknown.part.diagnosticEvents?.[0]?.message).toContain('dance');
 });

@@ -88,3 +88,52 @@ test('row 9: an omitted customerId or title is refused and named', async () => {
     expect(answer.errors, path).toContainEqual(expect.objectContaining({ pointer: `/${field}` }));
   }
 });
+
+test('row 7: a PUT of the title alone leaves the other fields as they were', async () => {
+  const resourcePoolId = await pool();
+  const kinds: readonly [path: string, fields: Fields][] = [
+    ['/customer', { billingCode: 'B-1', resourcePoolId }],
+    ['/resourcepool', { capacity: { slots: 3 } }],
+    [
+      '/insight',
+      { resourcePoolId, queueSize: 7, maximumRunning: 2, mappers: { operationName: ['a'] }, allowedCustomerIds: ['x'], order: 4 },
+    ],
+  ];
+  for (const [path, fields] of kinds) {
+    const { updatedTime: _before, ...made } = await done(operator, 'POST', path, { customerId: 'operations', title: 'First', ...fields });
+    expect(made).toMatchObject(fields);
+    const { updatedTime: _after, ...changed } = await done(operator, 'PUT', `${path}/${made.id}`, { title: 'Second' });
+    expect(changed, path).toEqual({ ...made, title: 'Second' });
+  }
+});
+
+test('row 8: a PUT with another id than the URL’s is refused, and of an unknown object too', async () => {
+  const resourcePoolId = await pool();
+  for (const path of ['/customer', '/resourcepool', '/insight']) {
+    const fields = { customerId: 'operations', title: 'First', ...(path === '/insight' ? { resourcePoolId } : {}) };
+    const made = await done(operator, 'POST', path, fields);
+    expect((await operator('PUT', `${path}/${made.id}`, { id: 'another', title: 'Second' })).status, path).toBe(422);
+    expect(await done(operator, 'GET', `${path}/${made.id}`), path).toEqual(made);
+    expect((await operator('PUT', `${path}/${newId('unknown')}`, { title: 'Second' })).status, path).toBe(404);
+  }
+});
+
+test('row 10: a ResourcePool names its Insights', async () => {
+  const resourcePoolId = await pool();
+  const make = async (): Promise<string> =>
+    (await done(operator, 'POST', '/insight', { customerId: 'operations', title: 'In it', resourcePoolId })).id;
+  const ids = [await make(), await make()].sort();
+  expect((await done(operator, 'GET', `/resourcepool/${resourcePoolId}`)).insightIds.sort()).toEqual(ids);
+});
+
+test('row X1: an explicit null clears a field', async () => {
+  const resourcePoolId = await pool();
+  const customer = await done(operator, 'POST', '/customer', { customerId: 'operations', title: 'A', billingCode: 'B-1', resourcePoolId });
+  const cleared = await done(operator, 'PUT', `/customer/${customer.id}`, { billingCode: null });
+  expect(cleared).not.toHaveProperty('billingCode');
+  expect(cleared).toMatchObject({ title: 'A', resourcePoolId });
+  const insight = await done(operator, 'POST', '/insight', { customerId: 'operations', title: 'A', resourcePoolId, maximumRunning: 1 });
+  expect(await done(operator, 'PUT', `/insight/${insight.id}`, { maximumRunning: null })).not.toHaveProperty('maximumRunning');
+  expect(await done(operator, 'GET', `/insight/${insight.id}`)).not.toHaveProperty('maximumRunning');
+  expect((await operator('PUT', `/customer/${customer.id}`, { title: null })).status).toBe(422);
+});

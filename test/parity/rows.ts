@@ -182,13 +182,16 @@ const features: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 
 const whole: ReadonlySet<string> = new Set(
-  `1 4 5 6 9
+  `1 4 5 6 7 8 9 10
+   15 16 17 18 19 20
    21 22 23 24 25 26 27 28 29 30
+   42 43 44 45 46 47
    49 56 58
    61 62 63 64 65 66 67 68 69 70 73 76
-   77 78 79 80 81 85
+   77 78 79 80 81 84 85
    86 87
-   X4 X5 X9 X12 X13`.split(/\s+/),
+   103 104 106 109
+   X1 X2 X3 X4 X5 X6 X8 X9 X12 X13`.split(/\s+/),
 );
 
 export const rows: readonly Row[] = Object.entries(features).flatMap(([group, ofGroup]) =>

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { countQueued, countRows, type Sql, withRecord } from './record.ts';
 import {
   anonymous,
@@ -102,46 +102,44 @@ test('row 27: an unknown customer is refused with its id; without a fitting Insi
   });
 });
 
-describe('what is kept', () => {
-  /** Lets the store refuse this customer's rows of one table while `attempt` runs. */
-  async function withBrokenTable(sql: Sql, table: string, customerId: string, attempt: () => Promise<void>): Promise<void> {
-    const name = `refuse_${customerId.replaceAll('-', '_')}`;
-    await sql.unsafe(`
+/** Lets the store refuse this customer's rows of one table while `attempt` runs. */
+async function withBrokenTable(sql: Sql, table: string, customerId: string, attempt: () => Promise<void>): Promise<void> {
+  const name = `refuse_${customerId.replaceAll('-', '_')}`;
+  await sql.unsafe(`
       create function ${name}() returns trigger language plpgsql as $$ begin raise exception 'the store fails'; end $$;
       create trigger ${name} before insert on ${table} for each row when (new.customer_id = '${customerId}') execute function ${name}();`);
-    try {
-      await attempt();
-    } finally {
-      await sql.unsafe(`drop trigger ${name} on ${table}; drop function ${name}();`);
-    }
+  try {
+    await attempt();
+  } finally {
+    await sql.unsafe(`drop trigger ${name} on ${table}; drop function ${name}();`);
   }
+}
 
-  test('row 28: a submission that the store fails leaves nothing, wherever it fails', async () => {
-    const tenant = await newTenant();
-    const agenda = { customerId: tenant.customerId, operations: [sample('a'), sample('b')] };
-    await withRecord(async (sql) => {
-      const before = await countRows(sql);
-      for (const table of ['agenda_progress', 'operation_progress', 'ready_agenda', 'audit_entry']) {
-        await withBrokenTable(sql, table, tenant.customerId, async () => {
-          const refused = await tenant.send('POST', '/agenda', agenda);
-          expect(refused.status, table).toBe(500);
-          expect(JSON.stringify(refused.body)).not.toContain('the store fails');
-        });
-        expect(await countRows(sql), table).toEqual(before);
-      }
-    });
-    expect((await run(tenant, agenda)).processingStateMessage).toBe('succeeded');
+test('row 28: a submission that the store fails leaves nothing, wherever it fails', async () => {
+  const tenant = await newTenant();
+  const agenda = { customerId: tenant.customerId, operations: [sample('a'), sample('b')] };
+  await withRecord(async (sql) => {
+    const before = await countRows(sql);
+    for (const table of ['agenda_progress', 'operation_progress', 'ready_agenda', 'audit_entry']) {
+      await withBrokenTable(sql, table, tenant.customerId, async () => {
+        const refused = await tenant.send('POST', '/agenda', agenda);
+        expect(refused.status, table).toBe(500);
+        expect(JSON.stringify(refused.body)).not.toContain('the store fails');
+      });
+      expect(await countRows(sql), table).toEqual(before);
+    }
   });
+  expect((await run(tenant, agenda)).processingStateMessage).toBe('succeeded');
+});
 
-  test('row 29: an Agenda with doNotRun is stored and never scheduled', async () => {
-    const tenant = await newTenant();
-    const kept = await submit(tenant, { params: { doNotRun: false }, operations: [sample('a')] });
-    // One submitted later to the same queue runs to its end, so the first one's turn would have come.
-    expect((await run(tenant, { operations: [sample('a')] })).processingStateMessage).toBe('succeeded');
-    expect(await done(tenant.send, 'GET', `/agenda/${kept.id}`)).toMatchObject({ params: { doNotRun: false } });
-    expect(await progressOf(tenant, kept)).toMatchObject({ processingState: 'WAITING', attemptsCompleted: 0 });
-    expect(await withRecord((sql) => countQueued(sql, [kept.id]))).toEqual({ waiting: 0, admitted: 0 });
-  });
+test('row 29: an Agenda with doNotRun is stored and never scheduled', async () => {
+  const tenant = await newTenant();
+  const kept = await submit(tenant, { params: { doNotRun: false }, operations: [sample('a')] });
+  // One submitted later to the same queue runs to its end, so the first one's turn would have come.
+  expect((await run(tenant, { operations: [sample('a')] })).processingStateMessage).toBe('succeeded');
+  expect(await done(tenant.send, 'GET', `/agenda/${kept.id}`)).toMatchObject({ params: { doNotRun: false } });
+  expect(await progressOf(tenant, kept)).toMatchObject({ processingState: 'WAITING', attemptsCompleted: 0 });
+  expect(await withRecord((sql) => countQueued(sql, [kept.id]))).toEqual({ waiting: 0, admitted: 0 });
 });
 
 test('row 30: externalId and maximumAttempts of the params are in the progress; the default is 3', async () => {
@@ -179,44 +177,42 @@ test('row X5: a template token that nobody replaced is refused', async () => {
   expect(titled.status).toBe(422);
 });
 
-describe('answers', () => {
-  test('row X12: the status says what is wrong, and no answer shows the inside', async () => {
-    const tenant = await newTenant();
-    const { customerId, send } = tenant;
-    const agenda = { customerId, operations: [sample('a')] };
-    const over = await submit(tenant, agenda);
-    await ended(tenant, over);
-    const stranger = await newCaller(newId('stranger'));
-    const answers: readonly [status: number, answer: Awaited<ReturnType<typeof send>>][] = [
-      [400, await send('POST', '/agenda', '{')],
-      [400, await send('GET', '/agenda?limit=none')],
-      [401, await anonymous('GET', '/agenda', undefined, { authorization: 'Bearer nonsense' })],
-      [401, await anonymous('GET', '/agenda')],
-      [403, await stranger('POST', '/agenda', agenda)],
-      [403, await send('PUT', `/customer/${customerId}`, { title: 'Mine' })],
-      [404, await stranger('GET', `/agenda/${over.id}`)],
-      [404, await send('GET', '/agenda/none')],
-      [404, await send('GET', '/nothing')],
-      [405, await send('DELETE', '/agenda')],
-      [409, await operator('POST', '/customer', { id: customerId, customerId, title: 'Twice' })],
-      [409, await send('POST', `/agenda/${over.id}/cancel`)],
-      [415, await send('POST', '/agenda', agenda, { 'content-type': 'text/plain' })],
-      [422, await send('POST', '/agenda', { ...agenda, operations: 'none' })],
-      [422, await operator('PUT', `/customer/${customerId}`, { id: 'other' })],
-    ];
-    for (const [expected, { status, headers, body }] of answers) {
-      expect(status, JSON.stringify(body)).toBe(expected);
-      expect(headers.get('content-type')).toContain('application/problem+json');
-      expect(body).toMatchObject({ status, responseCode: status, code: expect.any(String), detail: expect.stringMatching(/\S/) });
-      expect(JSON.stringify(body)).not.toMatch(/stack|node_modules|\.ts\b|\bat \w+ \(/);
-    }
-  });
+test('row X12: the status says what is wrong, and no answer shows the inside', async () => {
+  const tenant = await newTenant();
+  const { customerId, send } = tenant;
+  const agenda = { customerId, operations: [sample('a')] };
+  const over = await submit(tenant, agenda);
+  await ended(tenant, over);
+  const stranger = await newCaller(newId('stranger'));
+  const answers: readonly [status: number, answer: Awaited<ReturnType<typeof send>>][] = [
+    [400, await send('POST', '/agenda', '{')],
+    [400, await send('GET', '/agenda?limit=none')],
+    [401, await anonymous('GET', '/agenda', undefined, { authorization: 'Bearer nonsense' })],
+    [401, await anonymous('GET', '/agenda')],
+    [403, await stranger('POST', '/agenda', agenda)],
+    [403, await send('PUT', `/customer/${customerId}`, { title: 'Mine' })],
+    [404, await stranger('GET', `/agenda/${over.id}`)],
+    [404, await send('GET', '/agenda/none')],
+    [404, await send('GET', '/nothing')],
+    [405, await send('DELETE', '/agenda')],
+    [409, await operator('POST', '/customer', { id: customerId, customerId, title: 'Twice' })],
+    [409, await send('POST', `/agenda/${over.id}/cancel`)],
+    [415, await send('POST', '/agenda', agenda, { 'content-type': 'text/plain' })],
+    [422, await send('POST', '/agenda', { ...agenda, operations: 'none' })],
+    [422, await operator('PUT', `/customer/${customerId}`, { id: 'other' })],
+  ];
+  for (const [expected, { status, headers, body }] of answers) {
+    expect(status, JSON.stringify(body)).toBe(expected);
+    expect(headers.get('content-type')).toContain('application/problem+json');
+    expect(body).toMatchObject({ status, responseCode: status, code: expect.any(String), detail: expect.stringMatching(/\S/) });
+    expect(JSON.stringify(body)).not.toMatch(/stack|node_modules|\.ts\b|\bat \w+ \(/);
+  }
+});
 
-  test('row X13: JSON that is malformed is refused with line and column', async () => {
-    const { send } = await newTenant();
-    const { status, body } = await send('POST', '/agenda', '{\n  "customerId": "a",\n  "operations": [}\n}');
-    expect(status).toBe(400);
-    expect(body.detail).toMatch(/line 3 column 18/);
-    expect((await send('POST', '/agenda', '{"customerId": "a"')).body.detail).toMatch(/line 1 column 19/);
-  });
+test('row X13: JSON that is malformed is refused with line and column', async () => {
+  const { send } = await newTenant();
+  const { status, body } = await send('POST', '/agenda', '{\n  "customerId": "a",\n  "operations": [}\n}');
+  expect(status).toBe(400);
+  expect(body.detail).toMatch(/line 3 column 18/);
+  expect((await send('POST', '/agenda', '{"customerId": "a"')).body.detail).toMatch(/line 1 column 19/);
 });
