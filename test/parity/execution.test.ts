@@ -1,6 +1,7 @@
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { OwnPool } from './own-pool.ts';
+import { countQueued, withRecord } from './record.ts';
 import {
   done,
   ended,
@@ -16,7 +17,6 @@ import {
   submit,
   system,
   until,
-  whenOperation,
 } from './running-system.ts';
 
 test('row 61: independent Operations run side by side', async () => {
@@ -246,10 +246,7 @@ test('row X9: an Agenda whose start fails runs later', async () => {
   await using pool = await OwnPool.make();
   const served = await newTenant({}, pool.id);
   const early = await submit(served, { operations: [sample('a', { resultPayload: 'early' })] });
-  await until('it is admitted', async () => {
-    const { all } = await done(served.send, 'GET', `/agenda/${early.id}/audit`);
-    return all.length > 0 ? true : undefined;
-  });
+  await until('it is admitted', () => withRecord(async (sql) => ((await countQueued(sql, [early.id])).admitted === 1 ? true : undefined)));
   await pool.startWorker();
   expect(resultOf(await ended(served, early), 'a')).toBe('early');
 
@@ -260,9 +257,11 @@ test('row X9: an Agenda whose start fails runs later', async () => {
   await writeFile(system.runDirectory, '');
   const agenda = await submit(tenant, { operations: [sample('a', { resultPayload: 'late' })] });
   try {
-    await whenOperation(tenant, agenda, 'a', 'EXECUTING');
+    await until('the launch has failed twice', async () => {
+      const lines = (await readFile(system.poolLog, 'utf8')).split('\n').filter((line) => line.includes(agenda.id));
+      return lines.filter((line) => line.includes('Activity failed')).length >= 2 ? true : undefined;
+    });
     expect((await progressOf(tenant, agenda)).processingState).toBe('EXECUTING');
-    expect(await readdir(aside)).not.toContainEqual(expect.stringContaining(agenda.id));
   } finally {
     await rm(system.runDirectory);
     await rename(aside, system.runDirectory);

@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest';
+import { OwnPool } from './own-pool.ts';
+import { countQueued, withRecord } from './record.ts';
 import {
   done,
   ended,
   mostAtOnce,
   newId,
   newTenant,
+  type OperationProgress,
   operator,
   progressOf,
   run,
@@ -13,7 +16,36 @@ import {
   submit,
   system,
   type Tenant,
+  until,
 } from './running-system.ts';
+
+/** Agendas of these that wait, and those that are admitted. */
+const queued = (agendas: readonly { readonly id: string }[]) =>
+  withRecord((sql) =>
+    countQueued(
+      sql,
+      agendas.map(({ id }) => id),
+    ),
+  );
+
+test('row 48: the queue is filled up to queueSize, and again when one is taken', async () => {
+  await using pool = await OwnPool.make();
+  const tenant = await newTenant({ queueSize: 4 }, pool.id);
+  const agendas: { id: string; progressId: string }[] = [];
+  for (let count = 0; count < 10; count += 1) agendas.push(await submit(tenant, { operations: [sample('a', sleeping(600_000))] }));
+  const filled = (admitted: number) => async () => ((await queued(agendas)).admitted === admitted ? true : undefined);
+  await until('four are in the queue', filled(4));
+  expect(await queued(agendas)).toEqual({ waiting: 6, admitted: 4 });
+  // A worker that can do one thing at a time takes one.
+  await pool.startWorker({ POP_CONCURRENCY: '1' });
+  await until('one runs and four are in the queue', filled(5));
+  const states = await Promise.all(agendas.map(async (agenda) => (await progressOf(tenant, agenda)).processingState));
+  expect(states).toEqual(['EXECUTING', ...Array.from({ length: 9 }, () => 'WAITING')]);
+  expect(await queued(agendas)).toEqual({ waiting: 5, admitted: 5 });
+  for (const agenda of agendas.toReversed()) await done(tenant.send, 'POST', `/agenda/${agenda.id}/cancel`);
+  for (const agenda of agendas) expect((await ended(tenant, agenda)).processingStateMessage).toBe('cancelled');
+  expect(await queued(agendas)).toEqual({ waiting: 0, admitted: 0 });
+});
 
 test('row 49: Agendas start in the order of their submission, whoever submitted them', async () => {
   const first = await newTenant();
@@ -74,4 +106,30 @@ test('row 58: with maximumRunning 2 the third Agenda starts only after one has e
   expect(mostAtOnce(ends)).toBe(2);
   const [first, second, third] = ends;
   expect(third.startedTime).toBeGreaterThanOrEqual(Math.min(first.completedTime, second.completedTime));
+});
+
+test('row 53: a broken Insight does not keep others from being served', async () => {
+  const [broken, whole] = [await newTenant({ queueSize: 0 }), await newTenant()];
+  const agenda = await submit(broken, { operations: [sample('a')] });
+  // The interface refuses such a setting, so it is made behind its back.
+  await withRecord((sql) => sql`update insight set scheduling_algorithm = 'Broken', queue_size = 10 where id = ${broken.insightId}`);
+  const poked = await submit(broken, { operations: [sample('a')] });
+  for (let round = 0; round < 2; round += 1) {
+    expect((await run(whole, { operations: [sample('a')] })).processingStateMessage).toBe('succeeded');
+  }
+  for (const each of [agenda, poked]) expect((await progressOf(broken, each)).processingState).toBe('WAITING');
+  await done(operator, 'PUT', `/insight/${broken.insightId}`, { schedulingAlgorithm: 'FirstInFirstOut' });
+  for (const each of [agenda, poked]) expect((await ended(broken, each)).processingStateMessage).toBe('succeeded');
+});
+
+test('row 55: the Operations of an Agenda that was picked come before those of Agendas picked later', async () => {
+  await using pool = await OwnPool.make();
+  const tenant = await newTenant({}, pool.id);
+  const five = await submit(tenant, { operations: ['a', 'b', 'c', 'd', 'e'].map((name) => sample(name, sleeping(800))) });
+  await pool.startWorker({ POP_CONCURRENCY: '1' });
+  await until('it is picked', async () => ((await progressOf(tenant, five)).processingState === 'EXECUTING' ? true : undefined));
+  const later = [await submit(tenant, { operations: [sample('a')] }), await submit(tenant, { operations: [sample('a')] })];
+  const picked = await ended(tenant, five);
+  const lastStart = Math.max(...picked.operationProgress.map(({ startedTime }: OperationProgress) => startedTime));
+  for (const agenda of later) expect((await ended(tenant, agenda)).startedTime).toBeGreaterThanOrEqual(lastStart);
 });

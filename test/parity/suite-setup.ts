@@ -20,6 +20,7 @@ export interface RunningSystem {
   readonly poolId: string;
   readonly runDirectory: string;
   readonly controlLog: string;
+  readonly poolLog: string;
 }
 
 declare module 'vitest' {
@@ -42,6 +43,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     poolId: system.poolId,
     runDirectory: system.runDirectory,
     controlLog: system.logFile('control'),
+    poolLog: system.logFile('pool'),
   };
   await makePool(running);
   project.provide('system', running);
