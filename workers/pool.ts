@@ -29,6 +29,8 @@ interface PoolSettings {
   readonly registry: string;
   readonly runDirectory: string;
   readonly concurrency: number;
+  /** Between two looks at runs that nobody follows. */
+  readonly reapSeconds: number;
 }
 
 function readSettings(): PoolSettings {
@@ -48,6 +50,7 @@ function readSettings(): PoolSettings {
     registry: needed('POP_REGISTRY'),
     runDirectory: resolve(needed('POP_RUN_DIRECTORY')),
     concurrency: Math.ceil(positiveNumber('POP_CONCURRENCY', Math.max(4, 2 * availableParallelism()))),
+    reapSeconds: positiveNumber('POP_REAP_SECONDS', 60),
   };
   if (missing.length > 0) throw new SettingError(missing.join('; '));
   if (!URL.canParse(settings.url))
@@ -103,7 +106,7 @@ async function main(log: Log): Promise<void> {
     shutdownGraceTime: 0,
     shutdownForceTime: '25 s',
   });
-  const reaper = new OrphanReaper(pool);
+  const reaper = new OrphanReaper(pool, settings.reapSeconds);
   reaper.start();
   const shutDown = () => worker.getState() === 'RUNNING' && worker.shutdown();
   shutdown.signal.addEventListener('abort', shutDown);

@@ -12,28 +12,30 @@ export interface ReapReport {
   readonly forgotten: number;
 }
 
-const reapMilliseconds = 60_000;
+const usualSeconds = 60;
 /** A question counts as a sign of life of its Agenda, so it is asked ever more seldom: else an orphan would keep its Agenda looking alive. */
-const longestWaitMilliseconds = 480_000;
+const longestWaitRounds = 8;
 
 export class OrphanReaper {
   readonly #pool: PoolWorker;
+  readonly #roundMilliseconds: number;
   #asked = new Map<string, { readonly next: number; readonly wait: number }>();
   #timer: NodeJS.Timeout | undefined;
   #reaping: Promise<unknown> = Promise.resolve();
 
-  constructor(pool: PoolWorker) {
+  constructor(pool: PoolWorker, roundSeconds = usualSeconds) {
     this.#pool = pool;
+    this.#roundMilliseconds = roundSeconds * 1000;
   }
 
-  /** Looks now and every minute until closed. */
+  /** Looks now and once a round until closed. */
   start(): void {
     const look = () => {
       this.#reaping = this.#reaping
         .then(() => this.reap())
         .catch((error: unknown) => this.#pool.log.warn({ err: error }, 'left-over runs could not be looked at, the next round will'));
     };
-    this.#timer = setInterval(look, reapMilliseconds);
+    this.#timer = setInterval(look, this.#roundMilliseconds);
     this.#timer.unref();
     look();
   }
@@ -47,13 +49,14 @@ export class OrphanReaper {
     const orphans = (await reachableRuns(this.#pool)).filter(({ known }) => !this.#pool.running.follows(known.key));
     const due = orphans.filter(({ known }) => (this.#asked.get(known.key)?.next ?? 0) <= now);
     const asked = new Map<string, { next: number; wait: number }>();
+    const round = this.#roundMilliseconds;
     for (const { known } of orphans) {
       const earlier = this.#asked.get(known.key);
       if (earlier !== undefined && earlier.next > now) asked.set(known.key, earlier);
       else {
-        const wait = earlier === undefined ? reapMilliseconds : Math.min(longestWaitMilliseconds, earlier.wait * 2);
+        const wait = earlier === undefined ? round : Math.min(longestWaitRounds * round, earlier.wait * 2);
         // A little less than the rounds are apart, so that a round that comes early does not skip a turn.
-        asked.set(known.key, { next: now + wait - reapMilliseconds / 10, wait });
+        asked.set(known.key, { next: now + wait - round / 10, wait });
       }
     }
     this.#asked = asked;
