@@ -3,6 +3,7 @@ import { admitBatch } from './admission.ts';
 import { claimAttempt, finishAgenda, readPlan, readPool, settleOperations } from './agenda-run.ts';
 import { cancelAgenda } from './cancel-agenda.ts';
 import { finishOperations, startOperations } from './operation-run.ts';
+import { readAdmittedTimes } from './read-agenda.ts';
 import { type TestDatabase, testDatabase } from './test-database.ts';
 import { addAgenda, addInsight, addRunningAgenda, freshId, type TestAgenda } from './test-records.ts';
 
@@ -167,6 +168,14 @@ test('an end gives the place back, once, and says whom to wake and what to log',
   const audit = await database.$client`select actor, action, after from audit_entry where object_id = ${agenda.agendaId}`;
   expect([...audit]).toEqual([{ actor: 'system', action: 'agenda.end', after: { outcome: 'failed', message: 'why' } }]);
   expect(await admitBatch(database, { insightId: sibling.insightId, batchId: freshId('batch') })).toMatchObject({ admitted: 1 });
+});
+
+test('the time of admission outlives the place that was held', async () => {
+  const agenda = await admitted();
+  const [running] = await database.$client`select admitted_time from running_agenda where agenda_id = ${agenda.agendaId}`;
+  await finishAgenda(database, agenda, { outcome: 'succeeded' });
+  expect((await progressOf(agenda))?.admitted_time).toEqual(running?.admitted_time);
+  expect((await readAdmittedTimes(database, [agenda.agendaId])).get(agenda.agendaId)).toBeInstanceOf(Date);
 });
 
 test('an end by another run or of another attempt touches nothing; one that nobody claimed may be ended', async () => {

@@ -146,13 +146,13 @@ export async function finishAgenda(database: Database, key: AttemptKey & { runId
       where agenda_id = ${key.agendaId} and attempt = ${key.attempt} ${key.runId === undefined ? sql`` : sql`and (run_id is null or run_id = ${key.runId})`}
       for update`;
     if (held === undefined) return { outcome: 'over', wakeInsights: [] } satisfies FinishAnswer;
-    const [, , line, wake] = await Promise.all([
+    const [, line, , wake] = await Promise.all([
       sql`
         update operation_progress set processing_state = 'COMPLETE', processing_state_message = 'abandoned', launch = launch + 1,
           completed_time = clock_timestamp(), updated_time = clock_timestamp()
         where agenda_id = ${key.agendaId} and processing_state = 'EXECUTING'`,
-      sql`delete from running_agenda where agenda_id = ${key.agendaId}`,
       endProgress(sql, key.agendaId, end, 'system'),
+      sql`delete from running_agenda where agenda_id = ${key.agendaId}`,
       sql<{ id: string }[]>`
         select id from insight i where i.resource_pool_id = ${held.resource_pool_id}
           and exists (select 1 from ready_agenda w where w.insight_id = i.id)`,
@@ -171,6 +171,7 @@ export async function endProgress(sql: Statements, agendaId: string, end: Agenda
       update agenda_progress set processing_state = 'COMPLETE', processing_state_message = ${end.outcome},
         percent_complete = case when ${end.outcome} = 'succeeded' then 100 else percent_complete end,
         attempts_completed = attempts_completed + 1, completed_time = clock_timestamp(), updated_time = clock_timestamp(),
+        admitted_time = (select r.admitted_time from running_agenda r where r.agenda_id = ${agendaId}),
         diagnostic_events = case when ${events}::text is null then diagnostic_events
           else (coalesce(diagnostic_events::jsonb, '[]') || ${events}::text::jsonb)::json end
       where agenda_id = ${agendaId} and processing_state <> 'COMPLETE'

@@ -55,13 +55,14 @@ export async function readInsightsOf(database: Database, agendaIds: readonly str
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** When these Agendas were admitted, as far as they hold capacity now. */
+/** When these Agendas were last admitted: of those that hold capacity from there, of those that have ended from their progress. */
 export async function readAdmittedTimes(database: Database, agendaIds: readonly string[]) {
   const rows = await database
-    .select({ agendaId: runningAgenda.agendaId, admittedTime: runningAgenda.admittedTime })
-    .from(runningAgenda)
-    .where(inArray(runningAgenda.agendaId, [...agendaIds]));
-  return new Map(rows.map((row) => [row.agendaId, row.admittedTime]));
+    .select({ agendaId: agendaProgress.agendaId, running: runningAgenda.admittedTime, ended: agendaProgress.admittedTime })
+    .from(agendaProgress)
+    .leftJoin(runningAgenda, eq(runningAgenda.agendaId, agendaProgress.agendaId))
+    .where(inArray(agendaProgress.agendaId, [...agendaIds]));
+  return new Map(rows.map((row) => [row.agendaId, row.running ?? row.ended]));
 }
 
 /** OperationProgress of these Agendas, each Agenda's in submitted order. */

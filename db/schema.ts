@@ -145,6 +145,8 @@ export const agendaProgress = pgTable(
     params: json('params').$type<JsonObject>(),
     attemptsCompleted: integer('attempts_completed').notNull().default(0),
     maximumAttempts: integer('maximum_attempts').notNull().default(3),
+    /** Kept from running_agenda when the attempt ends; while it runs it is there. */
+    admittedTime: time('admitted_time'),
     startedTime: time('started_time'),
     completedTime: time('completed_time'),
   },

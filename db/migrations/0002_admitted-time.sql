@@ -1,0 +1,1 @@
+ALTER TABLE "agenda_progress" ADD COLUMN "admitted_time" timestamp with time zone;
