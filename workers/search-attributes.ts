@@ -16,8 +16,13 @@ export async function ensureSearchAttributes(client: Client, namespace: string, 
   const missing = Object.values(searchAttributes).filter((key) => !Object.hasOwn(customAttributes, key.name));
   if (missing.length === 0) return;
   log.info({ missing: missing.map((key) => key.name) }, 'adding search attributes');
-  await operatorService.addSearchAttributes({
+  await addSearchAttributes(client, namespace, missing);
+}
+
+/** Adds these, by default all of ours; a server may refuse those it has. */
+export async function addSearchAttributes(client: Client, namespace: string, keys = Object.values(searchAttributes)): Promise<void> {
+  await client.connection.operatorService.addSearchAttributes({
     namespace,
-    searchAttributes: Object.fromEntries(missing.map((key) => [key.name, types[key.type as keyof typeof types]])),
+    searchAttributes: Object.fromEntries(keys.map((key) => [key.name, types[key.type as keyof typeof types]])),
   });
 }

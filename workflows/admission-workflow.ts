@@ -1,7 +1,7 @@
 /**
  * The admission loop of one Insight: wait for a wake, decide, start, for as long as the Insight lives.
  *
- *   wake ─▶ tick: admitBatch (one transaction) ─▶ again at once while the batch was full, else wait
+ *   wake ─▶ tick: admitBatch (one transaction) ─▶ again while the batch was full, else wait; ticks keep their distance
  *                    └▶ beside it: start what was admitted, a few at a time
  *
  * Being the only one is an optimisation: what must hold is in the transaction, and starts may be repeated.
@@ -71,11 +71,13 @@ export async function admissionWorkflow({ insightId, ticks: earlierTicks = 0 }: 
   const start = async () => {
     for (;;) {
       await condition(() => unstarted || done);
-      if (!unstarted) return;
+      // What is left to start is left to the next run: admission is not to wait for it.
+      if (done) return;
       unstarted = false;
-      const { remaining } = await steps.startAdmitted({ insightId, most: startsPerStep });
+      const { started, remaining } = await steps.startAdmitted({ insightId, most: startsPerStep });
       if (remaining > startsPerStep) await longSteps.startAllAdmitted({ insightId });
-      else if (remaining > 0) unstarted = true;
+      // When none could be started, the others are tried at the next tick, not at once.
+      else if (remaining > 0 && started > 0) unstarted = true;
     }
   };
 

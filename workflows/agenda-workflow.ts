@@ -27,6 +27,7 @@ import type { OperationOutcome } from '../agenda/types.ts';
 import { beginWalk, endOperation, outcomeOf, running, stopNew, takeReady, type Walk } from '../agenda/walk.ts';
 import { detailsOf } from './details.ts';
 import {
+  type AgendaWalkView,
   type AgendaWorkflowInput,
   type ControlActivities,
   type Plan,
@@ -52,6 +53,8 @@ interface Closed {
 
 export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput): Promise<void> {
   let cancelled = false;
+  let view = (): AgendaWalkView => ({ operations: [] });
+  setHandler(progressQuery, () => view());
   CancellationScope.current().cancelRequested.catch(() => {
     cancelled = true;
   });
@@ -64,13 +67,11 @@ export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput)
 
     const { plan } = loaded;
     const walk = beginWalk(plan);
-    setHandler(progressQuery, () => ({
-      operations: plan.names.map((name, index) => ({ name, state: walk.statuses[index] ?? 'waiting' })),
-    }));
+    view = () => ({ operations: plan.names.map((name, index) => ({ name, state: walk.statuses[index] ?? 'waiting' })) });
     const flight = new Flight(plan, { agendaId, attempt });
-    if (cancelled) stopNew(walk);
 
     for (;;) {
+      if (cancelled) stopNew(walk);
       for (let ready = takeReady(walk); ready.length > 0; ready = takeReady(walk)) for (const index of ready) flight.launch(index);
       setCurrentDetails(detailsOf(plan, walk));
       if (running(walk).length === 0) break;
@@ -84,7 +85,9 @@ export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput)
       if (!(await settle(walk, flight))) return;
     }
 
-    const outcome = cancelled ? 'cancelled' : outcomeOf(walk);
+    // A cancel that came when all had succeeded cancelled nothing.
+    const reached = outcomeOf(walk);
+    const outcome = cancelled && reached !== 'succeeded' ? 'cancelled' : reached;
     await control.finishAgenda({ agendaId, attempt, runId, outcome, ...whyFailed(plan, walk, outcome) });
     setCurrentDetails(detailsOf(plan, walk));
     upsertSearchAttributes([{ key: searchAttributes.agendaState, value: outcome }]);

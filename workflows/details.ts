@@ -1,8 +1,11 @@
 /** What the Temporal Web UI shows of a running Agenda: a table in Markdown, within Temporal's 20,000 bytes. */
+import { utf8Bytes } from '../agenda/json-bytes.ts';
 import type { Walk } from '../agenda/walk.ts';
 import type { Plan } from './messages.ts';
 
 const mostRows = 60;
+/** Of the rows; the rest of the page needs a few hundred. */
+const mostBytes = 18_000;
 const order = ['running', 'failed', 'cancelled', 'abandoned', 'waiting', 'succeeded'];
 
 /** Counts per state, then the Operations that matter most first. */
@@ -14,9 +17,15 @@ export function detailsOf(plan: Plan, walk: Walk): string {
     .map(({ state, count }) => `${count} ${state}`);
   const shown =
     rows.length <= mostRows ? rows : [...rows].sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state)).slice(0, mostRows);
-  const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ').slice(0, 100);
-  const lines = shown.map((row) => `| ${cell(row.name)} | ${cell(row.type)} | ${row.state} |`);
-  const rest = rows.length - shown.length;
+  const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ').slice(0, 100).toWellFormed();
+  let bytes = 0;
+  const lines = shown
+    .map((row) => `| ${cell(row.name)} | ${cell(row.type)} | ${row.state} |`)
+    .filter((line) => {
+      bytes += utf8Bytes(line) + 1;
+      return bytes <= mostBytes;
+    });
+  const rest = rows.length - lines.length;
   return [
     counts.join(', '),
     '',

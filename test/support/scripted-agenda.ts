@@ -1,0 +1,83 @@
+/** An Agenda as a script, for tests of the agenda workflow: activities that answer at once from memory, and note each call. */
+import type { OperationOutcome } from '../../agenda/types.ts';
+import type { ControlActivities, LoadPlanAnswer, Plan, PoolActivities } from '../../workflows/messages.ts';
+
+export interface ScriptedOperation {
+  readonly name: string;
+  readonly type?: string;
+  readonly after?: readonly string[];
+  /** What its run does; what it returns becomes the ending in the record, nothing leaves it executing. Default: succeeds. */
+  readonly run?: () => Promise<OperationOutcome | undefined> | OperationOutcome | undefined;
+  /** Whether a stop is confirmed. */
+  readonly stop?: () => Promise<boolean> | boolean;
+}
+
+export type ScriptedSteps = Pick<ControlActivities, 'loadPlan' | 'settleOperations' | 'runResident' | 'requestCancel' | 'finishAgenda'>;
+
+export class ScriptedAgenda {
+  /** Every call in order: `run a`, `settle a without failed (fault)`, `finish succeeded`. */
+  readonly calls: string[] = [];
+  readonly states: ('waiting' | 'executing' | OperationOutcome)[];
+  readonly #operations: readonly ScriptedOperation[];
+  readonly #plan: Partial<Plan>;
+
+  constructor(operations: readonly ScriptedOperation[], plan: Partial<Plan> = {}) {
+    this.#operations = operations;
+    this.#plan = plan;
+    this.states = operations.map(() => 'waiting');
+  }
+
+  get plan(): Plan {
+    const names = this.#operations.map(({ name }) => name);
+    return {
+      ...{ resourcePoolId: 'test', customerId: 'customer', ended: [], parallelism: 200, heartbeatSeconds: 2, cancelSeconds: 120 },
+      names,
+      types: this.#operations.map(({ type = 'sample' }) => type),
+      dependencies: this.#operations.map(({ after = [] }) => after.map((name) => names.indexOf(name))),
+      startToCloseSeconds: names.map(() => 60),
+      ...this.#plan,
+    };
+  }
+
+  /** The steps of the control worker; a test replaces single ones. */
+  readonly control: ScriptedSteps = {
+    loadPlan: async (): Promise<LoadPlanAnswer> => {
+      this.calls.push('load');
+      return { verdict: 'run', plan: this.plan };
+    },
+    settleOperations: async ({ operations }) => {
+      for (const { index, without, fault } of operations) {
+        const why = fault === undefined ? '' : ` (${fault})`;
+        this.calls.push(`settle ${this.plan.names[index]}${without === undefined ? '' : ` without ${without}`}${why}`);
+        const state = this.states[index];
+        if (without !== undefined && (state === 'waiting' || state === 'executing')) this.states[index] = without;
+      }
+      return operations.map(({ index }) => ({ index, outcome: this.states[index] ?? 'waiting' }));
+    },
+    runResident: ({ operation }) => this.#run('resident', operation),
+    requestCancel: async () => void this.calls.push('request cancel'),
+    finishAgenda: async ({ outcome, message }) => {
+      this.calls.push(`finish ${outcome}${message === undefined ? '' : ` (${message})`}`);
+      return { outcome };
+    },
+  };
+
+  /** The activities of its pool. */
+  readonly pool: PoolActivities = {
+    runOperation: ({ operation }) => this.#run('run', operation),
+    stopOperation: async ({ operation }) => {
+      this.calls.push(`stop ${operation}`);
+      const stopped = (await this.#operations.find(({ name }) => name === operation)?.stop?.()) ?? true;
+      return { stopped };
+    },
+  };
+
+  async #run(how: string, operation: string): Promise<void> {
+    this.calls.push(`${how} ${operation}`);
+    const index = this.#operations.findIndex(({ name }) => name === operation);
+    const { run = () => 'succeeded' as const } = this.#operations[index] ?? {};
+    this.states[index] = 'executing';
+    const outcome = await run();
+    if (outcome !== undefined) this.states[index] = outcome;
+  }
+}
