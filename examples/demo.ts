@@ -100,10 +100,9 @@ async function demo(): Promise<number> {
     watched.abort(new Error('The Agendas were over before a transcode was under way.'));
   }
   screen.leave();
-  const killed = await killing;
-
   const failed = submitted.filter(({ progress }) => progress.processingStateMessage !== 'succeeded');
   if (failed.length > 0) throw new Error(failed.map(whyFailed).join('\n'));
+  const killed = await killing;
   const results = await Promise.all(submitted.map(({ operations, progress }) => readResult(progress, namesOf(operations, 'transcode'))));
   for (const [index, { customer, title }] of submitted.entries()) {
     const result = results[index];

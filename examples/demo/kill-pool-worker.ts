@@ -55,6 +55,7 @@ async function underWay(system: System, operation: string, signal: AbortSignal) 
       if (run?.operation === operation && started !== undefined && isAlive(started) && (progress?.percentComplete ?? 0) > 0)
         return { run, started, directory };
     }
-    await delay(50, undefined, { signal });
+    signal.throwIfAborted();
+    await delay(50);
   }
 }
