@@ -4,7 +4,7 @@ import { ParityReporter } from './test/parity/parity-reporter.ts';
 
 const rooms = 'agenda,scheduling,workflows,activities,workers,api,db,launchers,handler,cli,examples,bench,scripts';
 /** Suites across rooms, each with a command of its own (`npm run test:<name>`); one file at a time, for each starts a whole system. */
-const suites = ['parity', 'faults'];
+const suites = ['parity', 'faults', 'demo'];
 /** What a suite starts before its files. */
 const suiteSetup: Readonly<Record<string, string>> = { parity: './test/parity/suite-setup.ts' };
 
