@@ -4,6 +4,7 @@
  *   wake ─▶ tick: admitBatch (one transaction) ─▶ again while the batch was full, else wait; ticks keep their distance
  *                    └▶ beside it: start what was admitted, a few at a time
  *
+ * The two loops take turns with their local activities, so a tick waits for a few starts at most; a long list of starts runs elsewhere.
  * Being the only one is an optimisation: what must hold is in the transaction, and starts may be repeated.
  * The run is handed on (continue-as-new) well before its history grows long; the suggestion does not count signals, so they are counted here.
  */
@@ -17,6 +18,7 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
+import { inTurn } from './in-turn.ts';
 import { type AdmissionWorkflowInput, type ControlActivities, wakeSignal } from './messages.ts';
 
 /** Least time between two ticks: wakes that come closer share one. */
@@ -26,7 +28,7 @@ const mostEvents = 3_000;
 /** Starts in one local activity; more go to a remote one that heartbeats. */
 const startsPerStep = 25;
 
-const steps = proxyLocalActivities<ControlActivities>({
+const localSteps = proxyLocalActivities<ControlActivities>({
   startToCloseTimeout: '30 s',
   localRetryThreshold: '5 s',
   retry: { initialInterval: '200 ms', backoffCoefficient: 2, maximumInterval: '10 s' },
@@ -39,6 +41,7 @@ const longSteps = proxyActivities<ControlActivities>({
 
 export async function admissionWorkflow({ insightId, ticks: earlierTicks = 0 }: AdmissionWorkflowInput): Promise<void> {
   const { runId } = workflowInfo();
+  const steps = inTurn<ControlActivities>(localSteps);
   let woken = true;
   let unstarted = true;
   let signals = 0;

@@ -26,9 +26,11 @@ import {
 import type { OperationOutcome } from '../agenda/types.ts';
 import { beginWalk, endOperation, outcomeOf, running, stopNew, takeReady, type Walk } from '../agenda/walk.ts';
 import { detailsOf } from './details.ts';
+import { inTurn } from './in-turn.ts';
 import {
   type AgendaWalkView,
   type AgendaWorkflowInput,
+  type AgendaWorkflowResult,
   type ControlActivities,
   type Plan,
   type PoolActivities,
@@ -39,7 +41,7 @@ import {
 import { searchAttributes } from './search-attributes.ts';
 
 /** Control steps: idempotent and short, so local. After 5 s of failing they wait on timers instead of holding the task. */
-const control = proxyLocalActivities<ControlActivities>({
+const controlSteps = proxyLocalActivities<ControlActivities>({
   startToCloseTimeout: '30 s',
   localRetryThreshold: '5 s',
   retry: { initialInterval: '200 ms', backoffCoefficient: 2, maximumInterval: '10 s' },
@@ -51,24 +53,27 @@ interface Closed {
   readonly fault?: string;
 }
 
-export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput): Promise<void> {
+const supersededResult: AgendaWorkflowResult = { outcome: 'over', reason: 'this attempt is no longer the running one' };
+
+export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput): Promise<AgendaWorkflowResult> {
+  const control = inTurn<ControlActivities>(controlSteps);
   let cancelled = false;
   let view = (): AgendaWalkView => ({ operations: [] });
   setHandler(progressQuery, () => view());
   CancellationScope.current().cancelRequested.catch(() => {
     cancelled = true;
   });
-  await CancellationScope.nonCancellable(async () => {
+  return CancellationScope.nonCancellable(async () => {
     const { runId } = workflowInfo();
     const loaded = await control.loadPlan({ agendaId, attempt, runId });
-    if (loaded.verdict === 'over') return;
+    if (loaded.verdict === 'over') return { outcome: 'over', reason: loaded.reason };
     if (loaded.verdict === 'cancelled') cancelled = true;
     else if (cancelled) await control.requestCancel({ agendaId, attempt });
 
     const { plan } = loaded;
     const walk = beginWalk(plan);
     view = () => ({ operations: plan.names.map((name, index) => ({ name, state: walk.statuses[index] ?? 'waiting' })) });
-    const flight = new Flight(plan, { agendaId, attempt });
+    const flight = new Flight(control, plan, { agendaId, attempt });
 
     for (;;) {
       if (cancelled) stopNew(walk);
@@ -79,10 +84,10 @@ export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput)
       if (cancelled) {
         stopNew(walk);
         await control.requestCancel({ agendaId, attempt });
-        if (!(await stopAll(walk, flight))) return;
+        if (!(await stopAll(walk, flight))) return supersededResult;
         break;
       }
-      if (!(await settle(walk, flight))) return;
+      if (!(await settle(walk, flight))) return supersededResult;
     }
 
     // A cancel that came when all had succeeded cancelled nothing.
@@ -91,13 +96,14 @@ export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput)
     await control.finishAgenda({ agendaId, attempt, runId, outcome, ...whyFailed(plan, walk, outcome) });
     setCurrentDetails(detailsOf(plan, walk));
     upsertSearchAttributes([{ key: searchAttributes.agendaState, value: outcome }]);
+    return { outcome };
   });
 }
 
 /** Takes the endings of the closed Operations from the record into the walk; false when this attempt is no longer the running one. */
 async function settle(walk: Walk, flight: Flight): Promise<boolean> {
   const closed = flight.closed.splice(0);
-  const settled = await control.settleOperations({
+  const settled = await flight.control.settleOperations({
     ...flight.key,
     operations: closed.map(({ index, fault }) => ({ index, without: 'failed', fault: fault ?? 'No progress was reported.' })),
   });
@@ -114,12 +120,12 @@ async function stopAll(walk: Walk, flight: Flight): Promise<boolean> {
   const inFlight = running(walk);
   // Activities answer once their handlers are gone. One whose worker is dead closes by its heartbeat timeout, or not in time.
   await condition(() => flight.closed.length >= inFlight.length, `${secondsLeft()} s`);
-  const read = await control.settleOperations({ ...flight.key, operations: inFlight.map((index) => ({ index })) });
+  const read = await flight.control.settleOperations({ ...flight.key, operations: inFlight.map((index) => ({ index })) });
   if (read === undefined) return false;
 
   const unconfirmed = read.filter(({ outcome }) => outcome === 'executing').map(({ index }) => index);
   const stopped = await Promise.all(unconfirmed.map((index) => flight.stop(index, secondsLeft())));
-  const settled = await control.settleOperations({
+  const settled = await flight.control.settleOperations({
     ...flight.key,
     operations: inFlight.map((index) => {
       const which = unconfirmed.indexOf(index);
@@ -135,13 +141,15 @@ async function stopAll(walk: Walk, flight: Flight): Promise<boolean> {
 
 /** The Operations in flight: one activity each, with a scope of its own. */
 class Flight {
+  readonly control: ControlActivities;
   readonly plan: Plan;
   readonly key: AgendaWorkflowInput;
   readonly closed: Closed[] = [];
   readonly #scopes = new Map<number, CancellationScope>();
   #launched = 0;
 
-  constructor(plan: Plan, key: AgendaWorkflowInput) {
+  constructor(control: ControlActivities, plan: Plan, key: AgendaWorkflowInput) {
+    this.control = control;
     this.plan = plan;
     this.key = key;
   }
@@ -184,7 +192,7 @@ class Flight {
 
   #run(index: number, first: boolean): Promise<void> {
     const operation = { ...this.key, operation: this.#name(index) };
-    if (residentTypes.includes(this.plan.types[index] ?? '')) return control.runResident(operation);
+    if (residentTypes.includes(this.plan.types[index] ?? '')) return this.control.runResident(operation);
     const pool = proxyActivities<PoolActivities>({
       taskQueue: poolTaskQueue(this.plan.resourcePoolId),
       startToCloseTimeout: `${this.plan.startToCloseSeconds[index] ?? 60} s`,
