@@ -1,7 +1,7 @@
 // Makes a clone ready to run: dependencies from the lock file, the Temporal CLI and, for tests (`--tests`), the time-skipping
 // test server. Does nothing when nothing is to do. Plain Node 20: it runs before anything is installed.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inflateRawSync } from 'node:zlib';
@@ -16,6 +16,7 @@ const offline = 'Without network: put the programs in PATH, or name them by TEMP
 try {
   checkNode(false);
   if (installNeeded()) await withLock(install);
+  makeRunnable();
   checkNode(true);
   if (!dependenciesOnly) await provide('temporal');
   if (forTests) await provide('temporal-test-server');
@@ -66,6 +67,17 @@ function install() {
   });
   if (status !== 0) throw new Error(`npm ci failed (${error?.message ?? `exit code ${status}`}); its messages are above.`);
   say(`dependencies installed in ${seconds(started)}`);
+}
+
+/** ffprobe is packed without permission to run; its install script, which would give it, is not among those that may run. */
+function makeRunnable() {
+  for (const tool of ['ffmpeg', 'ffprobe']) {
+    const packages = join(root, 'node_modules', `@${tool}-installer`);
+    for (const machine of existsSync(packages) ? readdirSync(packages) : []) {
+      const program = join(packages, machine, tool);
+      if (existsSync(program) && statSync(program).isFile() && (statSync(program).mode & 0o111) === 0) chmodSync(program, 0o755);
+    }
+  }
 }
 
 /** One setup at a time per clone; the lock of a dead process is taken over. */
