@@ -1,4 +1,4 @@
-import type { WorkflowHandle } from '@temporalio/client';
+import type { WorkflowHandle, WorkflowHandleWithSignaledRunId } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type WorkflowEnvironment, workflowEnvironment } from '../test/support/workflow-environment.ts';
 import { admissionTaskQueue, admissionWorkflowType, type ControlActivities, wakeSignal } from './messages.ts';
@@ -18,7 +18,7 @@ let count = 0;
 /** Serves an admission workflow whose steps answer from memory, while `body` runs; then ends it. */
 async function admission(
   steps: Partial<Steps>,
-  body: (handle: WorkflowHandle, batchIds: string[]) => Promise<void>,
+  body: (handle: WorkflowHandleWithSignaledRunId, batchIds: string[]) => Promise<void>,
   args: { ticks?: number } = {},
 ) {
   const batchIds: string[] = [];
@@ -152,3 +152,20 @@ test('what cannot be started is tried at the next tick, not in a circle', async 
     expect(tries).toBe(before + 1);
   });
 });
+
+test('after 5,000 signals a new run goes on, with its ticks counted on', async () => {
+  await admission(
+    {},
+    async (handle, batchIds) => {
+      const firstRun = handle.signaledRunId ?? '';
+      for (let sent = 0; sent < 5_000; sent += 250) await Promise.all(Array.from({ length: 250 }, () => handle.signal(wakeSignal)));
+      await expect.poll(() => batchIds.some((id) => !id.startsWith(firstRun)), { timeout: 30_000 }).toBe(true);
+      // Once each: a task that ended the run is done again when a signal came meanwhile, its batch under the same id.
+      const ticksOfFirst = new Set(batchIds.filter((id) => id.startsWith(firstRun))).size;
+      const { events } = await environment.client.workflow.getHandle(handle.workflowId, firstRun).fetchHistory();
+      const carried = events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.input?.payloads?.[0];
+      expect(JSON.parse(Buffer.from(carried?.data ?? []).toString())).toMatchObject({ ticks: 7 + ticksOfFirst });
+    },
+    { ticks: 7 },
+  );
+}, 60_000);

@@ -146,7 +146,8 @@ class Flight {
   readonly key: AgendaWorkflowInput;
   readonly closed: Closed[] = [];
   readonly #scopes = new Map<number, CancellationScope>();
-  #launched = 0;
+  /** Whether any Operation has ended: from then on the Agenda is under way. */
+  #underWay = false;
 
   constructor(control: ControlActivities, plan: Plan, key: AgendaWorkflowInput) {
     this.control = control;
@@ -157,13 +158,13 @@ class Flight {
   launch(index: number): void {
     const scope = new CancellationScope();
     this.#scopes.set(index, scope);
-    const first = this.#launched++ === 0;
     const close = (fault?: string) => {
       this.#scopes.delete(index);
+      this.#underWay = true;
       this.closed.push({ index, ...(fault === undefined ? {} : { fault }) });
     };
     scope
-      .run(() => this.#run(index, first))
+      .run(() => this.#run(index))
       .then(
         () => close(),
         (error: unknown) => close(isCancellation(error) ? 'cancelled' : faultOf(error)),
@@ -182,6 +183,7 @@ class Flight {
       startToCloseTimeout: `${seconds} s`,
       heartbeatTimeout: `${this.plan.heartbeatSeconds} s`,
       retry: { initialInterval: '1 s', backoffCoefficient: 1 },
+      activityId: `stop:${this.#name(index)}`,
       summary: `stop ${this.#name(index)}`,
     });
     return pool.stopOperation({ ...this.key, operation: this.#name(index) }).then(
@@ -190,7 +192,7 @@ class Flight {
     );
   }
 
-  #run(index: number, first: boolean): Promise<void> {
+  #run(index: number): Promise<void> {
     const operation = { ...this.key, operation: this.#name(index) };
     if (residentTypes.includes(this.plan.types[index] ?? '')) return this.control.runResident(operation);
     const pool = proxyActivities<PoolActivities>({
@@ -201,7 +203,9 @@ class Flight {
       // Infrastructure only: a handler that failed is a result. A worker's shutdown uses up an attempt, so there is no maximum.
       retry: { initialInterval: '1 s', backoffCoefficient: 1 },
       // Operations of Agendas under way go before the first ones of new Agendas: a picked Agenda keeps its resources.
-      priority: { priorityKey: first ? 4 : 3 },
+      priority: { priorityKey: this.#underWay ? 3 : 4 },
+      // Replays compare ids, not arguments: with the name in it, no Operation can be given the end of another.
+      activityId: `run:${this.#name(index)}`,
       summary: this.#name(index),
     });
     return pool.runOperation(operation);
