@@ -99,6 +99,10 @@ export interface AdmittedAgenda {
   readonly cid: string;
   readonly linkId: string | null;
   readonly title: string | null;
+  readonly progressId: string;
+  readonly batchId: string;
+  /** From its submission to its admission. */
+  readonly waitedSeconds: number;
   /** Distinct types in order of their first Operation, at most 20. */
   readonly operationTypes: readonly string[];
 }
@@ -110,7 +114,8 @@ export async function readAdmitted(
 ): Promise<AdmittedAgenda[]> {
   return database.$client<AdmittedAgenda[]>`
     select r.agenda_id as "agendaId", r.attempt, r.customer_id as "customerId", r.insight_id as "insightId",
-      r.resource_pool_id as "resourcePoolId", a.cid, a.link_id as "linkId", a.title,
+      r.resource_pool_id as "resourcePoolId", a.cid, a.link_id as "linkId", a.title, a.progress_id as "progressId",
+      r.batch_id as "batchId", extract(epoch from r.admitted_time - a.added_time)::float8 as "waitedSeconds",
       array(select o.type from operation o where o.agenda_id = r.agenda_id group by o.type order by min(o.index) limit 20) as "operationTypes"
     from running_agenda r join agenda a on a.id = r.agenda_id
     where r.insight_id = ${insightId} and r.started_time is null

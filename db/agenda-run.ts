@@ -132,7 +132,7 @@ export interface FinishAnswer {
   readonly outcome: AgendaOutcome | 'over';
   readonly wakeInsights: readonly string[];
   /** For the log line of the end. */
-  readonly line?: { readonly cid: string; readonly customerId: string; readonly insightId: string; readonly seconds: number };
+  readonly line?: EndedProgress & { readonly insightId: string };
 }
 
 /**
@@ -162,11 +162,21 @@ export async function finishAgenda(database: Database, key: AttemptKey & { runId
   }) as Promise<FinishAnswer>;
 }
 
+/** What an end tells the log: all ids of the Agenda, and seconds since its submission. */
+export interface EndedProgress {
+  readonly cid: string;
+  readonly progressId: string;
+  readonly customerId: string;
+  readonly linkId: string | null;
+  readonly externalId: string | null;
+  readonly seconds: number;
+}
+
 /** The AgendaProgress of an end, and its audit entry; shared by every way in which an Agenda ends. */
 export async function endProgress(sql: Statements, agendaId: string, end: AgendaEnd, actor: string) {
   const message = end.message === undefined ? undefined : storable(end.message);
   const events = message === undefined ? null : eventsText({ message, code: end.outcome, time: Date.now() });
-  const [row] = await sql<{ cid: string; customerId: string; seconds: number }[]>`
+  const [row] = await sql<EndedProgress[]>`
     with ended as (
       update agenda_progress set processing_state = 'COMPLETE', processing_state_message = ${end.outcome},
         percent_complete = case when ${end.outcome} = 'succeeded' then 100 else percent_complete end,
@@ -175,12 +185,12 @@ export async function endProgress(sql: Statements, agendaId: string, end: Agenda
         diagnostic_events = case when ${events}::text is null then diagnostic_events
           else (coalesce(diagnostic_events::jsonb, '[]') || ${events}::text::jsonb)::json end
       where agenda_id = ${agendaId} and processing_state <> 'COMPLETE'
-      returning agenda_id, cid, customer_id, extract(epoch from clock_timestamp() - added_time)::float8 as seconds),
+      returning id, agenda_id, cid, customer_id, link_id, external_id, extract(epoch from clock_timestamp() - added_time)::float8 as seconds),
     audited as (
       insert into audit_entry (customer_id, actor, action, object_id, cid, after)
       select customer_id, ${actor}, 'agenda.end', agenda_id, cid, ${JSON.stringify({ outcome: end.outcome, ...(message === undefined ? {} : { message }) })}::json
       from ended)
-    select cid, customer_id as "customerId", seconds from ended`;
+    select cid, id as "progressId", customer_id as "customerId", link_id as "linkId", external_id as "externalId", seconds from ended`;
   return row;
 }
 

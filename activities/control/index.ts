@@ -15,7 +15,7 @@ export function controlActivities(parts: ControlParts): ControlActivities {
     async admitBatch({ insightId, batchId }) {
       await clearWake(database, insightId);
       const { admitted, more } = await admitBatch(database, { insightId, batchId });
-      if (admitted > 0) log.info({ insightId, batchId, admitted }, 'agendas admitted');
+      if (admitted > 0) log.debug({ insightId, batchId, admitted }, 'batch admitted');
       return { admitted, more, unstarted: await countAdmitted(database, insightId) };
     },
     startAdmitted: (input) => startAdmitted(parts, input),

@@ -25,6 +25,7 @@ export async function startAdmitted(parts: ControlParts, { insightId, most }: { 
   const started = those((result) => result.status === 'fulfilled' && result.value === 'started');
   const left = those((result) => result.status === 'rejected' || result.value === 'left');
   await markStarted(parts.database, started);
+  for (const { operationTypes, title, ...ids } of started) parts.log.info(ids, 'agenda admitted');
   await postpone(parts.database, left);
   const failure = results.find((result) => result.status === 'rejected');
   if (failure !== undefined) throw failure.reason;

@@ -37,6 +37,7 @@ export async function reportEnd(pool: PoolWorker, activity: Context, launch: Hel
       agendaId: run.agendaId,
       attempt: run.attempt,
       operation: run.operation,
+      progressId: run.progressId,
       operationAttempt: run.operationAttempt,
       launch: run.launch,
       type: run.type,
