@@ -34,8 +34,12 @@ async function main(): Promise<void> {
   const shutdown = untilShutdown(log);
   const [codePath, connection] = await Promise.all([
     workflowBundle((message) => log.info(message)),
-    connectPatiently((options) => NativeConnection.connect(options), temporal, log, shutdown.signal),
+    connectPatiently((options) => NativeConnection.connect(options), temporal, log, shutdown.signal).catch((error: unknown) => {
+      if (!shutdown.signal.aborted) throw error;
+    }),
   ]);
+  // Asked to end before Temporal ever answered: nothing was begun.
+  if (connection === undefined) return;
   await using database = openDatabase(required('DATABASE_URL'), { applicationName: 'pop-control', connections: 20 });
   await using client = lazyTemporalClient(temporal);
   await ensureSearchAttributes(client, temporal.namespace, log);
@@ -55,11 +59,14 @@ async function main(): Promise<void> {
     Worker.create({ ...common, ...admissionWorkerOptions, taskQueue: admissionTaskQueue }),
   ]);
 
-  shutdown.signal.addEventListener('abort', () => {
+  const shutDown = () => {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
-  });
+  };
+  shutdown.signal.addEventListener('abort', shutDown);
   const sweeping = runSweeper(parts, shutdown.signal);
   const running = Promise.all(workers.map((worker) => worker.run()));
+  // Asked to end while they were being made.
+  if (shutdown.signal.aborted) shutDown();
   log.info({ queues: [controlTaskQueue, admissionTaskQueue] }, 'control worker ready');
   await running.finally(() => shutdown.begin('a worker ended'));
   await sweeping;
