@@ -170,6 +170,7 @@ describe('starts', () => {
       {
         ...{ agendaId, insightId, resourcePoolId, attempt: 1, customerId: 'customer', cid: 'test-cid' },
         ...{ linkId: null, title: null, operationTypes: ['z', 'y'] },
+        ...{ progressId: expect.any(String), batchId: expect.any(String), waitedSeconds: expect.any(Number) },
       },
     ]);
     await markStarted(database, [{ agendaId, attempt: 2 }]);
