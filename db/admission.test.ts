@@ -166,7 +166,7 @@ describe('starts', () => {
       ],
     });
     await admit(insightId);
-    expect(await readAdmitted(database, { insightId, most: 5 })).toEqual([
+    expect(await readAdmitted(database, { insightId, most: 5 })).toMatchObject([
       {
         ...{ agendaId, insightId, resourcePoolId, attempt: 1, customerId: 'customer', cid: 'test-cid' },
         ...{ linkId: null, title: null, operationTypes: ['z', 'y'] },
