@@ -1,9 +1,12 @@
 import { pointerSegment } from './json-pointer.ts';
 import { findReferences, type Reference } from './references.ts';
-import type { Json, JsonObject, Operation } from './types.ts';
+import { type Json, type JsonObject, maximumNameLength, maximumOperations, type Operation } from './types.ts';
 
 /** Tokens that every payload may use besides the results of Operations. */
 export const builtInNames: readonly string[] = ['pop.agendaId', 'pop.operationName'];
+
+/** Longest `params.dependsOn`: room for the names of all Operations of an Agenda. */
+export const longestCommaList = maximumOperations * (maximumNameLength + 2);
 
 /** Something an Operation names: `name` is the other Operation's, `pointer` where it stands in the Operation. */
 export interface NamedDependency {
@@ -44,7 +47,7 @@ function dependsOnOf(operation: Operation): NamedDependency[] {
     });
   }
   const commaList = ownParam(operation.params, 'dependsOn');
-  if (typeof commaList === 'string') {
+  if (typeof commaList === 'string' && commaList.length <= longestCommaList) {
     for (const part of commaList.split(',')) if (part.trim() !== '') named.push({ name: part.trim(), pointer: '/params/dependsOn' });
   }
   return named;
@@ -68,11 +71,13 @@ export function dependenciesOf(operations: readonly Operation[]): number[][] {
   });
 }
 
-/** The index of each exact name; of equal names the first. */
+/** The index of each exact name; of equal names the first. Names too long to be allowed are left out: many such cost much to keep apart. */
 export function indexesByName(operations: readonly Operation[]): ReadonlyMap<string, number> {
   const indexes = new Map<string, number>();
   operations.forEach((operation, index) => {
-    if (!indexes.has(operation.name)) indexes.set(operation.name, index);
+    const { name } = operation;
+    if (typeof name === 'string' && name.length > maximumNameLength) return;
+    if (!indexes.has(name)) indexes.set(name, index);
   });
   return indexes;
 }

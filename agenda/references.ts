@@ -58,6 +58,17 @@ export function findReferences(value: Json): readonly Reference[] {
   return references;
 }
 
+/** How often `@<` stands in the strings of `value`, keys aside: as many tokens as it can hold, counted without making them. */
+export function marksIn(value: Json, depth = 0): number {
+  let marks = 0;
+  if (typeof value === 'string') {
+    for (let at = value.indexOf('@<'); at !== -1; at = value.indexOf('@<', at + 2)) marks += 1;
+  } else if (value !== null && typeof value === 'object' && depth < maximumReferenceDepth) {
+    for (const item of Object.values(value)) marks += marksIn(item, depth + 1);
+  }
+  return marks;
+}
+
 /** Replaces every token by what `lookup` knows; a token that cannot be replaced stays as it is and is reported. `value` itself is not changed. */
 export function replaceReferences(value: Json, lookup: (name: string) => Json | undefined): Replacement {
   const missing = new Set<string>();

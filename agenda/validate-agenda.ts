@@ -5,12 +5,21 @@
  * Codes: noOperations, tooManyOperations, operationMalformed, operationNameMissing, operationNameTooLong,
  * operationNameMalformed, operationNameDuplicate, operationTypeMissing, operationTypeTooLong, operationTypeMalformed,
  * payloadTooLarge, payloadTooDeep (either keeps its references from being looked at), paramsTooDeep, dependsOnMalformed, weightInvalid, timeoutInvalid, unknownReference, unresolvedToken,
- * unknownDependency, circularReference, parallelismInvalid, maximumAttemptsInvalid.
+ * unknownDependency, tooManyReferences, circularReference, parallelismInvalid, maximumAttemptsInvalid.
  */
 import { nodesOnCycles } from './cycles.ts';
 import { indexesByName, mentionsOf, type OperationMentions, ownParam, resolveDependencies } from './dependencies.ts';
-import { findReferences, type Reference } from './references.ts';
-import { type Agenda, type Fault, type Json, type JsonObject, maximumOperations, mostInFlight, type Operation } from './types.ts';
+import { findReferences, marksIn, type Reference } from './references.ts';
+import {
+  type Agenda,
+  type Fault,
+  type Json,
+  type JsonObject,
+  maximumNameLength,
+  maximumOperations,
+  mostInFlight,
+  type Operation,
+} from './types.ts';
 import { clip, depthFaults, labelOf, payloadFaults, show, validateOperation } from './validate-operation.ts';
 
 /** Attempts an Agenda may ask for; also where automatic retries stop. */
@@ -20,6 +29,9 @@ export const defaultAttempts = 3;
 
 /** Faults that are collected; a body of 32 MiB can hold millions. */
 const mostFaults = 100_000;
+
+/** References of all payloads of an Agenda together, counted by their beginnings `@<`. */
+const mostReferences = 200_000;
 
 /** Limits that a test or an operator may set otherwise. */
 export interface AgendaLimits {
@@ -41,6 +53,7 @@ export function validateAgenda(agenda: Agenda, limits: AgendaLimits = {}): Fault
   const indexes = indexesByName(present);
   const firstByFold = new Map<string, number>();
   const dependencies: number[][] = [];
+  let marks = 0;
   operations.forEach((operation, index) => {
     const at = `/operations/${index}`;
     if (operation === undefined) {
@@ -51,6 +64,10 @@ export function validateAgenda(agenda: Agenda, limits: AgendaLimits = {}): Fault
     report(validateOperation(operation, at));
     report(duplicateFaults(operation.name, index, firstByFold, present));
     const unreadable = payloadFaults(operation, at);
+    if (unreadable.length === 0) {
+      marks += marksIn(operation.payload ?? null);
+      if (marks > mostReferences) unreadable.push(tooManyReferences(operation, at));
+    }
     report(unreadable);
     const mentions = mentionsOf(unreadable.length === 0 ? operation : { ...operation, payload: null });
     report(mentionFaults(operation, at, mentions, indexes));
@@ -97,9 +114,14 @@ function countFaults(count: number, limit: number): Fault[] {
   return [{ pointer, code: 'tooManyOperations', message: `An Agenda may have ${limit} Operations; this one has ${count}.` }];
 }
 
+function tooManyReferences(operation: Operation, at: string): Fault {
+  const message = `The payloads of an Agenda may hold ${mostReferences} references; with operation [${labelOf(operation.name)}] there are more.`;
+  return { pointer: `${at}/payload`, code: 'tooManyReferences', message };
+}
+
 /** Also enters the name, so that each later one is compared with the first. */
 function duplicateFaults(name: unknown, index: number, firstByFold: Map<string, number>, operations: readonly Operation[]): Fault[] {
-  if (typeof name !== 'string' || name.trim() === '') return [];
+  if (typeof name !== 'string' || name.length > maximumNameLength || name.trim() === '') return [];
   const fold = name.toLowerCase();
   const first = firstByFold.get(fold);
   if (first === undefined) {

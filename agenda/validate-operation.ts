@@ -1,4 +1,4 @@
-import { ownParam } from './dependencies.ts';
+import { longestCommaList, ownParam } from './dependencies.ts';
 import { tooDeepAt } from './depth.ts';
 import { jsonBytes } from './json-bytes.ts';
 import { pointerSegment } from './json-pointer.ts';
@@ -99,6 +99,12 @@ function dependsOnFaults(operation: Operation, at: string): Fault[] {
       pointer: `${at}/params/dependsOn`,
       code,
       message: 'params.dependsOn must be text: operation names with commas between them.',
+    });
+  } else if (commaList.length > longestCommaList) {
+    faults.push({
+      pointer: `${at}/params/dependsOn`,
+      code,
+      message: `params.dependsOn may have ${longestCommaList} characters; it has ${commaList.length}.`,
     });
   }
   return faults;

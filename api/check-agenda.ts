@@ -1,7 +1,7 @@
 /** From what was sent to an Agenda that can be stored: all faults of form and of content in one answer. */
 import { dependenciesOf } from '../agenda/dependencies.ts';
 import { jsonBytes } from '../agenda/json-bytes.ts';
-import { type Agenda, type Fault, type Json, maximumPayloadBytes, type Operation } from '../agenda/types.ts';
+import { type Agenda, type Fault, type Json, maximumOperations, maximumPayloadBytes, type Operation } from '../agenda/types.ts';
 import { validateAgenda } from '../agenda/validate-agenda.ts';
 import { agendaSchema } from './agenda-schema.ts';
 import { faultsOf, pointerOf } from './faults.ts';
@@ -16,6 +16,9 @@ export interface CheckedAgenda {
 
 /** @throws ProblemError 422 with every fault; 413 when the only faults are payloads that are too large */
 export function checkAgenda(body: unknown): CheckedAgenda {
+  // So many are not looked at one by one.
+  const tooMany = countFaults(body);
+  if (tooMany.length > 0) throw invalid(tooMany);
   const parsed = agendaSchema.safeParse(body, { reportInput: true });
   const form = parsed.success ? [] : faultsOf(parsed.error);
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid(form);
@@ -34,6 +37,13 @@ export function checkAgenda(body: unknown): CheckedAgenda {
     return given.timeout === undefined ? given : { ...given, timeout: withoutNulls(given.timeout) };
   });
   return { agenda: { ...agenda, operations }, dependencies: dependenciesOf(operations) };
+}
+
+function countFaults(body: unknown): Fault[] {
+  const operations = typeof body === 'object' && body !== null && 'operations' in body ? body.operations : undefined;
+  if (!Array.isArray(operations) || operations.length <= maximumOperations) return [];
+  const message = `An Agenda may have ${maximumOperations} Operations; this one has ${operations.length}.`;
+  return [{ pointer: '/operations', code: 'tooManyOperations', message }];
 }
 
 /** JSON can spell numbers that are not finite (`1e999`); they would come back as null. */

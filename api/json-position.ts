@@ -8,15 +8,15 @@ export interface JsonFault {
   readonly message: string;
 }
 
-const inString = String.raw`"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*`;
-const string = new RegExp(`${inString}"`, 'y');
-const goodString = new RegExp(inString, 'y');
-const scalar = new RegExp(String.raw`${inString}"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null`, 'y');
+const scalar = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null/y;
+const escaped = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 const space = /[ \t\n\r]*/y;
 
 /** The first fault of a text that is not JSON. */
 export function findJsonFault(text: string): JsonFault {
   let at = 0;
+  /** Where a string that began well goes wrong. */
+  let badString: number | undefined;
   const take = (pattern: RegExp): boolean => {
     pattern.lastIndex = at;
     const found = pattern.exec(text);
@@ -24,14 +24,30 @@ export function findJsonFault(text: string): JsonFault {
     at = pattern.lastIndex;
     return true;
   };
+  /** By hand: a pattern that repeats over a long string needs more stack than there is. */
+  const takeString = (): boolean => {
+    if (text[at] !== '"') return false;
+    let next = at + 1;
+    for (; next < text.length; next += 1) {
+      const character = text.charCodeAt(next);
+      if (character === 0x22) {
+        at = next + 1;
+        return true;
+      }
+      if (character < 0x20) break;
+      if (character !== 0x5c) continue;
+      escaped.lastIndex = next;
+      if (!escaped.test(text)) break;
+      next = escaped.lastIndex - 1;
+    }
+    badString = next;
+    return false;
+  };
   const fault = (expected: string): JsonFault => {
-    if (text[at] === '"' && take(goodString)) {
-      // A string began well: point at what is wrong inside of it.
-      return place(
-        text,
-        at,
-        at >= text.length ? 'the text ends inside a string' : `a string must not hold ${JSON.stringify(text[at])} here`,
-      );
+    if (badString !== undefined) {
+      const message =
+        badString >= text.length ? 'the text ends inside a string' : `a string must not hold ${JSON.stringify(text[badString])} here`;
+      return place(text, badString, message);
     }
     return place(
       text,
@@ -57,7 +73,7 @@ export function findJsonFault(text: string): JsonFault {
           expects = 'after';
           break;
         }
-        if (!take(string)) return fault(expects === 'firstKey' ? 'a name in double quotes or "}"' : 'a name in double quotes');
+        if (!takeString()) return fault(expects === 'firstKey' ? 'a name in double quotes or "}"' : 'a name in double quotes');
         take(space);
         if (text[at] !== ':') return fault('":"');
         at += 1;
@@ -73,7 +89,7 @@ export function findJsonFault(text: string): JsonFault {
           at += 1;
           open.pop();
           expects = 'after';
-        } else if (take(scalar)) {
+        } else if (takeString() || take(scalar)) {
           expects = 'after';
         } else {
           return fault('a value');
@@ -100,7 +116,11 @@ export function findJsonFault(text: string): JsonFault {
 }
 
 function place(text: string, at: number, message: string): JsonFault {
-  const before = text.slice(0, at);
-  const line = before.split('\n').length;
-  return { line, column: at - before.lastIndexOf('\n'), message };
+  let line = 1;
+  let begin = 0;
+  for (let end = text.indexOf('\n'); end !== -1 && end < at; end = text.indexOf('\n', begin)) {
+    line += 1;
+    begin = end + 1;
+  }
+  return { line, column: at - begin + 1, message };
 }

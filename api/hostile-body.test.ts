@@ -1,0 +1,58 @@
+/** Bodies made to keep the process busy or to end it: all customers share it. */
+import { expect, test } from 'vitest';
+import { maximumOperations } from '../agenda/types.ts';
+import { checkAgenda } from './check-agenda.ts';
+import { maximumBodyValues, parseJson } from './json-body.ts';
+
+const refusal = (work: () => unknown): unknown => {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('it was accepted');
+};
+
+test.each(['[],', '{},', '1,', '"",', '"\\"",'])('a list of more than a million %s is refused before it is parsed', (entry) => {
+  expect(refusal(() => parseJson(`[${entry.repeat(maximumBodyValues)}1]`))).toMatchObject({ code: 'payloadTooLarge' });
+});
+
+test('what only looks like many values inside a string is no matter', () => {
+  const text = `${'[{,'.repeat(maximumBodyValues / 2)}\\"`;
+  expect(parseJson(JSON.stringify([text]))).toEqual([text]);
+});
+
+test.each([
+  ['a string', '"'],
+  ['a string of escapes', '"\\n'],
+])('%s of megabytes that does not end is malformed, not an internal error', (_, begin) => {
+  expect(refusal(() => parseJson(begin + 'a\\n'.repeat(10_000_000)))).toMatchObject({ code: 'malformedJson' });
+});
+
+test('an Agenda of far too many Operations has that one fault', () => {
+  const operations = Array(maximumOperations * 100).fill({});
+  expect(refusal(() => checkAgenda({ customerId: 'a', operations }))).toMatchObject({ errors: [{ code: 'tooManyOperations' }] });
+});
+
+test('names that are alike for many thousand characters are refused in linear time', () => {
+  // Long keys of one length share one hash: a map of them compares each with all others.
+  const operations = Array.from({ length: maximumOperations }, (_, index) => ({ name: `${'n'.repeat(60_000)}${index + 100}`, type: 't' }));
+  const begun = performance.now();
+  expect(refusal(() => checkAgenda({ customerId: 'a', operations }))).toMatchObject({ code: 'invalid' });
+  expect(performance.now() - begun).toBeLessThan(4_000);
+});
+
+test('references beyond a number are refused instead of looked at one by one', () => {
+  const payload = '@<b.out>'.repeat(120_000);
+  const operations = [{ name: 'b', type: 't' }, ...Array.from({ length: 30 }, (_, index) => ({ name: `a${index}`, type: 't', payload }))];
+  const { errors } = refusal(() => checkAgenda({ customerId: 'a', operations })) as { errors: { code: string; pointer: string }[] };
+  expect(new Set(errors.map((fault) => fault.code))).toEqual(new Set(['tooManyReferences']));
+  expect(errors[0]?.pointer).toBe('/operations/2/payload');
+});
+
+test('a comma list longer than all names there can be is refused', () => {
+  const operations = [{ name: 'a', type: 't', params: { dependsOn: 'a,'.repeat(400_000) } }];
+  expect(refusal(() => checkAgenda({ customerId: 'a', operations }))).toMatchObject({
+    errors: [{ pointer: '/operations/0/params/dependsOn', code: 'dependsOnMalformed' }],
+  });
+});
