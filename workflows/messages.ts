@@ -21,6 +21,12 @@ export interface AgendaWorkflowInput {
   readonly attempt: number;
 }
 
+/** For people who look at a closed workflow; the record is in Postgres. `over`: this run had nothing to do and touched nothing. */
+export interface AgendaWorkflowResult {
+  readonly outcome: AgendaOutcome | 'over';
+  readonly reason?: string;
+}
+
 export interface AgendaWalkView {
   readonly operations: readonly { readonly name: string; readonly state: string }[];
 }
