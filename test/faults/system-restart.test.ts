@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { partNames } from '../../cli/system.ts';
 import { identify, isAlive } from '../../launchers/local/process-identity.ts';
-import { type Agenda, TestSystem, witness } from './test-system.ts';
+import { type Agenda, TestSystem, until, witness } from './test-system.ts';
 
 let it: TestSystem;
 beforeAll(async () => {
@@ -49,4 +50,26 @@ test('kill -9 of everything but the handlers: the next start adopts them', async
   await gate.open();
   await it.allSucceed(agendas);
   await it.prove();
+});
+
+/** Whether the process has a handler of its own for SIGTERM by now. */
+function heedsSigterm(pid: number): boolean {
+  const [, caught = '0'] = /^SigCgt:\s*(\w+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return (BigInt(`0x${caught}`) & (1n << 14n)) !== 0n;
+}
+
+test.runIf(process.platform === 'linux')('a worker that is told to go while it starts goes', async () => {
+  for (const part of ['control', 'pool'] as const) {
+    await it.system.stop(part);
+    const starting = it.system.start(part).catch(() => undefined);
+    const pid = await until(`${part} heeds SIGTERM`, () => {
+      const found = it.system.pid(part);
+      return found !== undefined && heedsSigterm(found) && found;
+    });
+    const begun = Date.now();
+    await it.system.stop(part);
+    await starting;
+    expect(identify(pid)).toBeUndefined();
+    expect(Date.now() - begun, part).toBeLessThan(20_000);
+  }
 });
