@@ -1,11 +1,11 @@
 /** Makes the Ending of a run out of what its directory says. */
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DiagnosticEvent, type Json, maximumPayloadBytes } from '../../agenda/types.ts';
 import type { Ending, HandlerLog, HandlerRun } from '../launcher.ts';
 import { readLog } from './log-file.ts';
 import { cleanJson, type ProgressFile } from './progress-file.ts';
-import { type ExitRecord, fileNames, isMissing, type StartedRecord, type StopRecord } from './run-files.ts';
+import { type ExitRecord, fileNames, NotReadableError, openRegular, type StartedRecord, type StopRecord } from './run-files.ts';
 
 const lastLines = 10;
 const maximumLineCharacters = 2_000;
@@ -100,16 +100,22 @@ function conclude(isFailed: boolean, events: readonly DiagnosticEvent[], result:
 type Result =
   | { kind: 'none' }
   | { kind: 'value'; value: Json }
-  | { kind: 'fault'; code: 'resultNotJson' | 'resultTooLarge'; message: string };
+  | { kind: 'fault'; code: 'resultNotJson' | 'resultTooLarge' | 'resultNotReadable'; message: string };
 
 function resultOfFile({ directory }: Remains): Result {
-  const path = join(directory, fileNames.result);
+  let file: number | undefined;
   try {
-    const { size } = statSync(path);
-    return size > maximumPayloadBytes ? tooLarge('The result', size) : parseResult(readFileSync(path, 'utf8'), 'The result');
+    file = openRegular(join(directory, fileNames.result));
   } catch (error) {
-    if (isMissing(error)) return { kind: 'none' };
-    throw error;
+    if (!(error instanceof NotReadableError)) throw error;
+    return { kind: 'fault', code: 'resultNotReadable', message: `The result cannot be read: ${error.message}.` };
+  }
+  if (file === undefined) return { kind: 'none' };
+  try {
+    const { size } = fstatSync(file);
+    return size > maximumPayloadBytes ? tooLarge('The result', size) : parseResult(readFileSync(file, 'utf8'), 'The result');
+  } finally {
+    closeSync(file);
   }
 }
 

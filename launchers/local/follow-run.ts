@@ -1,5 +1,5 @@
 /** One look at a run: what is news, what limit it broke, and whether it is over. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ending, FollowEvents, HandlerRun } from '../launcher.ts';
 import { claimHolder } from './claim.ts';
@@ -39,7 +39,8 @@ export class FollowedRun {
     }
     const news = this.#progress.look();
     if (news !== undefined) this.#events.progress(news);
-    if (exit !== undefined) return this.#end(exit);
+    // The shim writes it last of all: while the handler lives, it is the handler's own.
+    if (exit !== undefined && (this.#started === undefined || !isGroupAlive(this.#started))) return this.#end(exit);
     return this.#started === undefined ? this.#lookUnstarted() : this.#lookRunning(this.#started);
   }
 
@@ -51,7 +52,7 @@ export class FollowedRun {
     if (runSeconds !== undefined && now - started.startedTime > runSeconds * 1_000)
       return { reason: 'timedOut', limit: 'run', seconds: runSeconds };
     if (quietSeconds === undefined) return undefined;
-    const log = statSync(join(this.#directory, fileNames.log), { throwIfNoEntry: false });
+    const log = lstatSync(join(this.#directory, fileNames.log), { throwIfNoEntry: false });
     const lastSign = Math.max(started.startedTime, this.#progress.changedTime, log !== undefined && log.size > 0 ? log.mtimeMs : 0);
     if (now - lastSign <= quietSeconds * 1_000) return undefined;
     // POP tolerates a handler that reported its end and then does not exit.

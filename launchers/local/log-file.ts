@@ -4,9 +4,9 @@
  * Where holes cannot be punched, the file is copied and truncated; bytes written in that very moment may be lost.
  */
 import { execFileSync } from 'node:child_process';
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, lstatSync, openSync, readSync, writeSync } from 'node:fs';
 import type { HandlerLog } from '../launcher.ts';
-import { isMissing } from './run-files.ts';
+import { NotReadableError, openRegular } from './run-files.ts';
 
 const block = 4_096;
 let canPunch = process.platform === 'linux';
@@ -46,13 +46,14 @@ export class LogCutter {
 
 /** The last `keepBytes` of the log as text that any database and JSON parser takes. */
 export function readLog(path: string, keepBytes: number, droppedBytes = 0): HandlerLog {
-  let file: number;
+  let file: number | undefined;
   try {
-    file = openSync(path, 'r');
+    file = openRegular(path);
   } catch (error) {
-    if (isMissing(error)) return { output: '', totalBytes: droppedBytes };
-    throw error;
+    if (!(error instanceof NotReadableError)) throw error;
   }
+  // Missing, or the handler put something else in its place.
+  if (file === undefined) return { output: '', totalBytes: droppedBytes };
   try {
     const { size } = fstatSync(file);
     const from = Math.max(0, size - keepBytes);
@@ -71,8 +72,10 @@ export function cleanText(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\u{fffd}');
 }
 
+/** 0 for what is no file: a link that a handler put there must not have its target cut. */
 export function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return stat?.isFile() === true ? stat.size : 0;
 }
 
 /** Keeps the last `keepBytes` at the start of the file; returns how many were dropped. */

@@ -1,9 +1,9 @@
 /** What the handler says of itself in its progress file: an OperationProgress, or our shorter form. Nothing in it can break the worker. */
-import { readFileSync, statSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import type { DiagnosticEvent, Json, JsonObject } from '../../agenda/types.ts';
 import type { HandlerProgress } from '../launcher.ts';
 import { cleanText } from './log-file.ts';
-import { isMissing } from './run-files.ts';
+import { NotReadableError, readRegular } from './run-files.ts';
 
 /** Largest progress file that is read. */
 export const maximumProgressBytes = 1024 * 1024;
@@ -37,7 +37,7 @@ export class ProgressFile {
 
   /** Reads the file if it changed; returns what is news. */
   look(): HandlerProgress | undefined {
-    const stat = statSync(this.#path, { bigint: true, throwIfNoEntry: false });
+    const stat = lstatSync(this.#path, { bigint: true, throwIfNoEntry: false });
     if (stat === undefined) return undefined;
     const seen = `${stat.mtimeNs}:${stat.size}:${stat.ino}`;
     if (seen === this.#seen) return undefined;
@@ -46,13 +46,14 @@ export class ProgressFile {
     if (stat.size > maximumProgressBytes) {
       return this.#refuse('progressTooLarge', `The progress report has ${stat.size} bytes; the limit is ${maximumProgressBytes}.`);
     }
-    let text: string;
+    let text: string | undefined;
     try {
-      text = readFileSync(this.#path, 'utf8');
+      text = readRegular(this.#path, maximumProgressBytes);
     } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
+      if (!(error instanceof NotReadableError)) throw error;
+      return this.#refuse('progressNotReadable', `The progress report cannot be read: ${error.message}.`);
     }
+    if (text === undefined) return undefined;
     try {
       const value = JSON.parse(text) as Json;
       if (!isObject(value)) return this.#refuse('progressNotJson', 'The progress report is not a JSON object.');

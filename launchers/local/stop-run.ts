@@ -13,7 +13,10 @@ export type StopOrder = Reason & { readonly graceSeconds: number };
 
 /** Resolves when the handler and its group are gone; at once when there is no such run or it is over. */
 export async function stopRun(directory: string, order: StopOrder, watcher: Watcher): Promise<void> {
-  if (!existsSync(directory) || existsSync(join(directory, fileNames.exit))) return;
+  if (!existsSync(directory)) return;
+  const running = readRecord<StartedRecord>(directory, fileNames.started);
+  // A handler that wrote its own ending and goes on is stopped all the same.
+  if (existsSync(join(directory, fileNames.exit)) && (running === undefined || !isGroupAlive(running))) return;
   const stoppedTime = Date.now();
   // First the reason, then the signal: whoever sees the handler die can tell why.
   const isFirst = recordStop(directory, { ...order, stoppedTime });
