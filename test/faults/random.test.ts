@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, test } from 'vitest';
 import type { PartName } from '../../cli/system.ts';
 import { type Agenda, customerId, TestSystem, until, witness } from './test-system.ts';
 

@@ -72,7 +72,8 @@ export async function until<T>(what: string, look: () => Promise<T | undefined |
   }
 }
 
-export interface SecondPoolWorker extends AsyncDisposable {
+/** A worker that is no part of the system. */
+export interface TestWorker extends AsyncDisposable {
   readonly process: GuardedProcess;
   log(): Promise<string>;
 }
@@ -227,32 +228,37 @@ export class TestSystem implements AsyncDisposable {
     return readFile(this.system.logFile(part), 'utf8');
   }
 
-  /** Another pool worker on this host, with the settings of the system's. Ended, and gone, at the end of its scope. */
-  async secondPoolWorker(): Promise<SecondPoolWorker> {
+  /** Another worker of this system, on this host, with the settings of the system's own. Ended, and gone, at the end of its scope. */
+  worker(part: 'control' | 'pool', settings: Readonly<Record<string, string>> = {}): TestWorker {
     const { urls, keys, runDirectory } = this.system;
     this.#workers += 1;
-    const logFile = join(this.home, `second-pool-${this.#workers}.log`);
+    const logFile = join(this.home, `${part}-${this.#workers}.log`);
+    const ofPart =
+      part === 'control'
+        ? { DATABASE_URL: urls.database }
+        : {
+            POP_URL: urls.api,
+            POP_API_KEY: keys.pool,
+            POP_POOL_ID: poolId,
+            POP_REGISTRY: this.#options.registry,
+            POP_RUN_DIRECTORY: runDirectory,
+          };
     const worker = new GuardedProcess({
-      command: [process.execPath, fileURLToPath(new URL('../../workers/pool.ts', import.meta.url))],
+      command: [process.execPath, fileURLToPath(new URL(`../../workers/${part}.ts`, import.meta.url))],
       logFile,
-      environment: {
-        ...process.env,
-        ...this.#options.environment,
-        TEMPORAL_ADDRESS: urls.temporal,
-        TEMPORAL_NAMESPACE: 'default',
-        POP_URL: urls.api,
-        POP_API_KEY: keys.pool,
-        POP_POOL_ID: poolId,
-        POP_REGISTRY: this.#options.registry,
-        POP_RUN_DIRECTORY: runDirectory,
-      },
+      environment: { ...process.env, ...this.#options.environment, TEMPORAL_ADDRESS: urls.temporal, ...ofPart, ...settings },
     });
-    const second: SecondPoolWorker = {
+    return {
       process: worker,
       log: async () => readFile(logFile, 'utf8'),
       [Symbol.asyncDispose]: async () => void (await worker.stop()),
     };
-    await until('the second pool worker is ready', async () => worker.running && (await second.log()).includes('pool worker ready'));
+  }
+
+  /** A second pool worker, ready. */
+  async secondPoolWorker(): Promise<TestWorker> {
+    const second = this.worker('pool');
+    await until('the second pool worker is ready', async () => (await second.log()).includes('pool worker ready'));
     return second;
   }
 
