@@ -4,7 +4,9 @@ import { z } from '@hono/zod-openapi';
 const text = (most: number) => z.string().max(most);
 /** Named for the document, which cannot follow a schema that holds itself. */
 const anyJson = z.json().openapi({ type: ['object', 'array', 'string', 'number', 'boolean', 'null'] });
-const epochMilliseconds = z.number().int().nonnegative();
+const epochMilliseconds = z.number().int().nonnegative().max(253_402_300_799_999);
+/** Attempts and launches, as wide as their columns. */
+const ordinal = z.number().int().positive().max(2_147_483_647);
 
 export const diagnosticEventSchema = z
   .strictObject({
@@ -20,11 +22,11 @@ export const diagnosticEventSchema = z
 /** The five that fence a report. */
 const fence = {
   agendaId: text(200),
-  attempt: z.number().int().positive(),
+  attempt: ordinal,
   /** The Operation's name. */
   operation: text(128),
-  operationAttempt: z.number().int().positive(),
-  launch: z.number().int().positive(),
+  operationAttempt: ordinal,
+  launch: ordinal,
 };
 export const fenceSchema = z.strictObject(fence);
 
@@ -33,13 +35,13 @@ export const startOperationSchema = z.strictObject({
     .array(
       z.strictObject({
         agendaId: text(200),
-        attempt: z.number().int().positive(),
+        attempt: ordinal,
         operation: text(128),
         /** Where this worker launches; the current launch is adopted when it lives there, else a new one begins. */
         place: text(1_000),
         worker: text(500),
         /** The launch this worker knows to be lost. */
-        lostLaunch: z.number().int().positive().optional(),
+        lostLaunch: ordinal.optional(),
         scheduledTime: epochMilliseconds.optional(),
         pulledTime: epochMilliseconds.optional(),
       }),

@@ -20,25 +20,32 @@ export const idSchema = textOfBytes(maximumIdBytes)
 
 export const titleSchema = textOfBytes(1_000).openapi({ example: 'Nightly encodes' });
 
+/** End of the year 9999: what comes later is written in a form that Postgres does not read. */
+export const latestEpochMilliseconds = 253_402_300_799_999;
+
 /** A point in time in what is sent out and taken in. */
 export const epochMillisecondsSchema = z
   .number()
   .int()
   .min(0)
-  .max(8_640_000_000_000_000)
+  .max(latestEpochMilliseconds)
   .openapi({ format: 'int64', description: 'Epoch milliseconds.', example: 1_782_864_000_000 });
 
 /** `true` or `false` in a query. */
 export const queryFlagSchema = z.enum(['true', 'false']).transform((text) => text === 'true');
 
+/** Begin of the year 1. */
+const earliestEpochMilliseconds = -62_135_596_800_000;
+
 const queryTime = z
   .string()
   .transform((text, context) => {
     const time = /^\d+$/.test(text) ? new Date(Number(text)) : new Date(text);
-    if (Number.isNaN(time.getTime())) {
+    const isWritable = time.getTime() >= earliestEpochMilliseconds && time.getTime() <= latestEpochMilliseconds;
+    if (!isWritable) {
       context.addIssue({
         code: 'custom',
-        message: `must be epoch milliseconds or an ISO 8601 time, is ${JSON.stringify(text.slice(0, 100))}.`,
+        message: `must be epoch milliseconds or an ISO 8601 time, of the years 1 to 9999, is ${JSON.stringify(text.slice(0, 100))}.`,
       });
       return z.NEVER;
     }

@@ -1,5 +1,5 @@
 /** Reads of Agendas and their progress by id. What is not the caller's is not there. */
-import { and, asc, eq, getTableColumns, gt, inArray, type SQL } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, gt, inArray, like, type SQL } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { Database } from './connect.ts';
 import type { Visibility } from './list.ts';
@@ -92,12 +92,12 @@ export async function endedProgress(database: Database, ids: readonly string[]):
   return ids.filter((id) => !open.has(id));
 }
 
-/** What happened to an object, oldest first; `after` is the number of the last entry known. */
-export function readAudit(database: Database, objectId: string, page: { after: number; limit: number }) {
+/** What happened to an Agenda, oldest first; `after` is the number of the last entry known. A setting may have been given the same id. */
+export function readAudit(database: Database, agendaId: string, page: { after: number; limit: number }) {
   return database
     .select()
     .from(auditEntry)
-    .where(and(eq(auditEntry.objectId, objectId), gt(auditEntry.number, page.after)))
+    .where(and(eq(auditEntry.objectId, agendaId), like(auditEntry.action, 'agenda.%'), gt(auditEntry.number, page.after)))
     .orderBy(asc(auditEntry.number))
     .limit(page.limit);
 }
