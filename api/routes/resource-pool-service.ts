@@ -12,7 +12,6 @@ import {
   type StartVerdict,
   startOperationSchema,
 } from '../resource-pool-messages.ts';
-import { storable } from '../storable.ts';
 
 const tag = 'ResourcePool service';
 
@@ -73,8 +72,8 @@ export function addResourcePoolServiceRoutes(api: Api, parts: ApiParts): void {
         },
       },
     },
-    async ({ c, access, body, bodyText }) => {
-      const started = await startOperations(database, poolOf(access), storable(body.items, bodyText));
+    async ({ c, access, body }) => {
+      const started = await startOperations(database, poolOf(access), body.items);
       if (started.wakeInsights.length > 0) parts.wake(started.wakeInsights);
       return c.json({ items: started.verdicts satisfies readonly StartVerdict[] });
     },
@@ -96,8 +95,8 @@ export function addResourcePoolServiceRoutes(api: Api, parts: ApiParts): void {
       },
       answers: { 200: { description: 'Verdicts', schema: verdicts, example: { items: [{ verdict: 'ok' }] } } },
     },
-    async ({ c, access, body, bodyText }) => {
-      const items: readonly ProgressVerdict[] = await reportProgress(database, poolOf(access), storable(body.items, bodyText));
+    async ({ c, access, body }) => {
+      const items: readonly ProgressVerdict[] = await reportProgress(database, poolOf(access), body.items);
       return c.json({ items });
     },
   );
@@ -121,8 +120,8 @@ export function addResourcePoolServiceRoutes(api: Api, parts: ApiParts): void {
       },
       answers: { 200: { description: 'Verdicts', schema: verdicts, example: { items: [{ verdict: 'stored', outcome: 'succeeded' }] } } },
     },
-    async ({ c, access, body, bodyText }) => {
-      const items: readonly FinishVerdict[] = await finishOperations(database, poolOf(access), storable(body.items, bodyText));
+    async ({ c, access, body }) => {
+      const items: readonly FinishVerdict[] = await finishOperations(database, poolOf(access), body.items);
       return c.json({ items });
     },
   );
