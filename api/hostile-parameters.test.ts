@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../db/test-database.ts';
 import { addAgenda, addInsight } from '../db/test-records.ts';
+import { createKey } from './auth/api-keys.ts';
 import { type Send, type TestApp, testApp } from './test-app.ts';
 
 let database: TestDatabase;
@@ -59,4 +60,16 @@ test("a setting that was given an Agenda's id does not appear in its audit trail
   expect((await stranger('POST', '/customer', { id: agendaId, customerId: 'stranger', title: 'Not yours' })).status).toBe(201);
   const { body } = await operator('GET', `/agenda/${agendaId}/audit`);
   expect(body.all.filter((entry: { action: string }) => !entry.action.startsWith('agenda.'))).toEqual([]);
+});
+
+test('a wait whose caller went away reads nothing more', async () => {
+  const { agendaId } = await addAgenda(database, await addInsight(database));
+  const { key } = await createKey(database, 'test', { accounts: [], superUser: true, scopes: ['read'] });
+  const gone = new AbortController();
+  const answer = api.app.request(`/v1/progress/agenda/${agendaId}-progress?wait=300s`, {
+    headers: { Authorization: `Bearer ${key}` },
+    signal: gone.signal,
+  });
+  gone.abort();
+  expect((await answer).status).toBe(499);
 });
