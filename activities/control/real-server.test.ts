@@ -1,0 +1,156 @@
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { admitBatch, countAdmitted } from '../../db/admission.ts';
+import { type TestDatabase, testDatabase } from '../../db/test-database.ts';
+import { addAgenda, addInsight, freshId, type TestAgenda, type TestInsight } from '../../db/test-records.ts';
+import { realWorkflowEnvironment, type WorkflowEnvironment } from '../../test/support/workflow-environment.ts';
+import { runSweeper } from '../../workers/sweeper.ts';
+import { agendaWorkflowId, agendaWorkflowType } from '../../workflows/messages.ts';
+import type { ControlParts } from './parts.ts';
+import { startAdmitted } from './start-admitted.ts';
+
+let database: TestDatabase;
+let environment: WorkflowEnvironment;
+const woken: string[] = [];
+let parts: ControlParts;
+
+beforeAll(async () => {
+  [database, environment] = await Promise.all([testDatabase(), realWorkflowEnvironment()]);
+  parts = {
+    database,
+    client: environment.client,
+    log: pino({ level: 'silent' }),
+    settings: { heartbeatSeconds: 5, cancelSeconds: 5, quietSeconds: 0.001, sweepSeconds: 0.05 },
+    wake: (insightIds) => woken.push(...insightIds),
+  };
+});
+afterAll(async () => {
+  await Promise.all([environment[Symbol.asyncDispose](), database[Symbol.asyncDispose]()]);
+});
+
+const admitted = async (insight: TestInsight, settings: Parameters<typeof addAgenda>[2] = {}): Promise<TestAgenda> => {
+  const agenda = await addAgenda(database, insight, settings);
+  await admitBatch(database, { insightId: insight.insightId, batchId: freshId('batch') });
+  return agenda;
+};
+const handleOf = ({ agendaId }: TestAgenda) => environment.client.workflow.getHandle(agendaWorkflowId(agendaId));
+const stateOf = async ({ agendaId }: TestAgenda) => {
+  const [row] = await database.$client<{ state: string; message: string; events: string | null; held: boolean }[]>`
+    select processing_state as state, processing_state_message as message, diagnostic_events::text as events,
+      exists (select 1 from running_agenda r where r.agenda_id = p.agenda_id) as held
+    from agenda_progress p where agenda_id = ${agendaId}`;
+  return row;
+};
+
+describe('starting what was admitted', () => {
+  test('gives the workflow its id, memo and search attributes, once', async () => {
+    const insight = await addInsight(database);
+    const agenda = await admitted(insight, {
+      operations: [
+        { name: 'a', type: 'x' },
+        { name: 'b', type: 'y' },
+      ],
+    });
+    expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toEqual({ started: 1, remaining: 0 });
+    const { memo, searchAttributes } = await handleOf(agenda).describe();
+    expect(memo).toEqual({ attempt: agenda.attempt });
+    expect(searchAttributes).toMatchObject({
+      AgendaId: [agenda.agendaId],
+      InsightId: [insight.insightId],
+      ResourcePoolId: [insight.resourcePoolId],
+      AgendaState: ['executing'],
+      OperationTypes: ['x', 'y'],
+    });
+    expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toEqual({ started: 0, remaining: 0 });
+  });
+
+  test('marks one whose workflow of the same attempt runs already', async () => {
+    const insight = await addInsight(database);
+    const agenda = await admitted(insight);
+    const { agendaId, attempt } = agenda;
+    await environment.client.workflow.start(agendaWorkflowType, {
+      ...{ workflowId: agendaWorkflowId(agendaId), taskQueue: 'nobody', args: [{ agendaId, attempt }], memo: { attempt } },
+    });
+    expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toMatchObject({ started: 1 });
+    expect(await countAdmitted(database, insight.insightId)).toBe(0);
+  });
+
+  test('leaves one whose workflow of another attempt still runs, and tries it again', async () => {
+    const insight = await addInsight(database);
+    const agenda = await admitted(insight);
+    const { agendaId } = agenda;
+    await environment.client.workflow.start(agendaWorkflowType, {
+      ...{ workflowId: agendaWorkflowId(agendaId), taskQueue: 'nobody', args: [{ agendaId, attempt: 0 }], memo: { attempt: 0 } },
+    });
+    expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toEqual({ started: 0, remaining: 0 });
+    expect(await countAdmitted(database, insight.insightId)).toBe(1);
+    await handleOf(agenda).terminate();
+    expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toMatchObject({ started: 1 });
+  });
+
+  test('fails one that Temporal refuses for good, with its message, and gives the place back', async () => {
+    const insight = await addInsight(database);
+    const agenda = await admitted(insight);
+    // Longer than Temporal takes for one value of a search attribute.
+    await database.$client`update agenda set link_id = ${'x'.repeat(3_000)} where id = ${agenda.agendaId}`;
+    await startAdmitted(parts, { insightId: insight.insightId, most: 25 });
+    expect(await stateOf(agenda)).toMatchObject({ state: 'COMPLETE', message: 'failed', held: false });
+    expect((await stateOf(agenda))?.events).toContain('Temporal refused to start this Agenda');
+  });
+});
+
+describe('the sweep', () => {
+  const sweepUntil = async (done: () => Promise<boolean>) => {
+    const stop = new AbortController();
+    const sweeping = runSweeper(parts, stop.signal);
+    await expect.poll(done, { timeout: 20_000, interval: 50 }).toBe(true);
+    stop.abort();
+    await sweeping;
+  };
+  const claimed = async ({ agendaId }: TestAgenda, runId: string) =>
+    database.$client`update running_agenda set run_id = ${runId}, started_time = clock_timestamp() where agenda_id = ${agendaId}`;
+
+  test('ends an Agenda whose workflow was terminated, and leaves one whose workflow is open', async () => {
+    const insight = await addInsight(database);
+    const [gone, open] = [await admitted(insight), await admitted(insight)];
+    await startAdmitted(parts, { insightId: insight.insightId, most: 25 });
+    for (const agenda of [gone, open]) await claimed(agenda, (await handleOf(agenda).describe()).runId);
+    await handleOf(gone).terminate('by hand');
+    await sweepUntil(async () => (await stateOf(gone))?.state === 'COMPLETE');
+    expect(await stateOf(gone)).toMatchObject({ message: 'failed', held: false });
+    expect((await stateOf(gone))?.events).toContain('workflow terminated');
+    expect(await stateOf(open)).toMatchObject({ state: 'WAITING', held: true });
+  });
+
+  test('ends an Agenda whose workflow Temporal does not know', async () => {
+    const agenda = await admitted(await addInsight(database));
+    await claimed(agenda, '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a11');
+    await sweepUntil(async () => (await stateOf(agenda))?.state === 'COMPLETE');
+  });
+
+  test('tells a workflow of a cancel that was asked for', async () => {
+    const insight = await addInsight(database);
+    const agenda = await admitted(insight);
+    await startAdmitted(parts, { insightId: insight.insightId, most: 25 });
+    await database.$client`update agenda set cancel_requested_time = clock_timestamp() where id = ${agenda.agendaId}`;
+    const told = async () => {
+      const { events } = await handleOf(agenda).fetchHistory();
+      return events?.some((event) => event.workflowExecutionCancelRequestedEventAttributes != null) ?? false;
+    };
+    await sweepUntil(told);
+  });
+
+  test('wakes an Insight with waiting Agendas whose wake was lost', async () => {
+    const insight = await addInsight(database);
+    await addAgenda(database, insight);
+    const admission = environment.client.workflow.getHandle(`admission-${insight.insightId}`);
+    await sweepUntil(async () => {
+      try {
+        return (await admission.describe()).status.name === 'RUNNING';
+      } catch {
+        // Not started yet.
+        return false;
+      }
+    });
+  });
+});
