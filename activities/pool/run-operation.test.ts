@@ -28,7 +28,10 @@ const recorded = ({ agendaId, operation }: OperationKey) => service.recorded(age
 async function begun(host: Host, worker: TestWorker, info?: { attempt?: number; heartbeatTimeoutMs?: number }) {
   const key = await admitted('gated');
   const activity = worker.run(key, info);
-  return { key, activity, ...(await handlerOf(host, worker)) };
+  const handler = await handlerOf(host, worker);
+  // `started.json` is there before the handler's first instruction.
+  await vi.waitFor(() => expect(readFileSync(join(host.runs, handler.run, 'log', 'output.log'), 'utf8')).toContain('begun'), eventually);
+  return { key, activity, ...handler };
 }
 
 async function handlerOf(host: Host, worker: TestWorker): Promise<{ run: string; pid: number }> {
