@@ -8,8 +8,6 @@
  * current operation attempt and launch; a repeat of a report that counted is answered as before and changes nothing.
  */
 import { tooDeepAt } from '../agenda/depth.ts';
-import { replaceReferences } from '../agenda/references.ts';
-import { resolvedBytes } from '../agenda/resolved-bytes.ts';
 import { type DiagnosticEvent, type Json, type JsonObject, maximumPayloadBytes, type OperationTimeout } from '../agenda/types.ts';
 import type {
   FinishOperationItem,
@@ -21,6 +19,7 @@ import type {
 } from '../api/resource-pool-messages.ts';
 import { refreshAgendaProgress } from './agenda-progress.ts';
 import type { Database, Statements } from './connect.ts';
+import { type ResolvedPayload, resolvePayloads } from './resolve-payload.ts';
 import { storable } from './storable.ts';
 
 interface OperationRow {
@@ -30,14 +29,12 @@ interface OperationRow {
   readonly type: string;
   readonly given_id: string | null;
   readonly payload: string | null;
-  readonly dependencies: readonly number[];
   readonly timeout: OperationTimeout | null;
   readonly processing_state: string;
   readonly processing_state_message: string;
   readonly percent_complete: number;
   readonly params: unknown;
   readonly diagnostic_events: readonly DiagnosticEvent[] | null;
-  readonly result_payload: string | null;
   readonly attempt_count: number;
   readonly launch: number;
   readonly place: string | null;
@@ -52,15 +49,15 @@ const lockAgendas = (sql: Statements, resourcePoolId: string, agendaIds: readonl
   select agenda_id from running_agenda
   where agenda_id = any(${agendaIds.map(storable)}) and resource_pool_id = ${resourcePoolId} order by agenda_id for update`;
 
-/** The Operations asked for, as far as their Agendas run in this pool with that attempt. */
+/** The Operations asked for, as far as their Agendas run in this pool with that attempt; `contents` brings what can be large, too. */
 const readOperations = (
   sql: Statements,
   resourcePoolId: string,
   items: readonly { agendaId: string; attempt: number; operation: string }[],
+  contents: boolean,
 ) => sql<OperationRow[]>`
-  select i.n::int, p.agenda_id, p.index, o.type, o.given_id, o.payload, o.dependencies, o.timeout, p.processing_state,
-    p.processing_state_message, p.percent_complete, p.params, p.diagnostic_events, p.result_payload, p.attempt_count, p.launch,
-    p.place, p.id as progress_id, p.customer_id, p.cid, a.cancel_requested_time is not null as cancelled
+  select i.n::int, p.agenda_id, p.index, o.type, o.given_id, ${contents ? sql`o.payload, p.params, p.diagnostic_events` : sql`null as payload`},
+    o.timeout, p.processing_state, p.processing_state_message, p.percent_complete, p.attempt_count, p.launch, p.place, p.id as progress_id, p.customer_id, p.cid, a.cancel_requested_time is not null as cancelled
   from unnest(${items.map((i) => storable(i.agendaId))}::text[], ${items.map((i) => i.attempt)}::int[],
     ${items.map((i) => storable(i.operation))}::text[])
     with ordinality as i(agenda_id, attempt, operation, n)
@@ -181,15 +178,15 @@ export async function startOperations(
 ): Promise<{ verdicts: StartVerdict[]; wakeInsights: string[] }> {
   const agendaIds = distinct(items.map((item) => item.agendaId));
   return database.$client.begin(async (sql) => {
-    const [, rows] = await Promise.all([lockAgendas(sql, resourcePoolId, agendaIds), readOperations(sql, resourcePoolId, items)]);
-    const results = await readResults(sql, rows);
+    const [, rows] = await Promise.all([lockAgendas(sql, resourcePoolId, agendaIds), readOperations(sql, resourcePoolId, items, true)]);
+    const payloads = await payloadsOf(sql, rows, items);
     const verdicts: StartVerdict[] = items.map(() => ({ verdict: 'over' }));
     const changes = new Map<string, Change>();
     for (const row of rows) {
       const item = items[row.n - 1];
       if (item === undefined) continue;
       const key = `${row.agenda_id} ${row.index}`;
-      const { verdict, change } = startOne(after(row, changes.get(key)), item, results);
+      const { verdict, change } = startOne(after(row, changes.get(key)), item, payloads.get(row.n));
       verdicts[row.n - 1] = verdict;
       // The same Operation twice in one request: what adopts the launch of the first has nothing to add.
       if (change !== undefined && (change.fresh || !changes.has(key))) changes.set(key, change);
@@ -214,29 +211,20 @@ export async function startOperations(
   }) as Promise<{ verdicts: StartVerdict[]; wakeInsights: string[] }>;
 }
 
-/** Results that the payloads of these Operations may refer to, by Agenda and `<name>.out`. */
-async function readResults(sql: Statements, rows: readonly OperationRow[]): Promise<Map<string, Map<string, Json>>> {
-  const results = new Map<string, Map<string, Json>>();
-  const wanted = rows.filter((row) => row.processing_state !== 'COMPLETE' && !row.cancelled && row.payload?.includes('@<'));
-  const pairs = wanted.flatMap((row) => row.dependencies.map((index) => ({ agenda_id: row.agenda_id, index })));
-  if (pairs.length === 0) return results;
-  const found = await sql<{ agenda_id: string; operation: string; result_payload: string | null }[]>`
-    select distinct on (p.agenda_id, p.index) p.agenda_id, p.operation, p.result_payload
-    from unnest(${pairs.map((p) => p.agenda_id)}::text[], ${pairs.map((p) => p.index)}::int[]) as w(agenda_id, index)
-    join operation_progress p on p.agenda_id = w.agenda_id and p.index = w.index
-    where p.processing_state = 'COMPLETE' and p.processing_state_message = 'succeeded'`;
-  for (const row of found) {
-    const ofAgenda = results.get(row.agenda_id) ?? new Map<string, Json>();
-    ofAgenda.set(`${row.operation}.out`, row.result_payload === null ? null : (JSON.parse(row.result_payload) as Json));
-    results.set(row.agenda_id, ofAgenda);
-  }
-  return results;
+/** The payloads of those that may start, by their place in the request. */
+async function payloadsOf(sql: Statements, rows: readonly OperationRow[], items: readonly StartOperationItem[]) {
+  const wanted = rows.filter((row) => row.processing_state !== 'COMPLETE' && !row.cancelled);
+  const resolved = await resolvePayloads(
+    sql,
+    wanted.map((row) => ({ agendaId: row.agenda_id, name: items[row.n - 1]?.operation ?? '', payload: row.payload })),
+  );
+  return new Map(wanted.map((row, position) => [row.n, resolved[position]]));
 }
 
 function startOne(
   row: OperationRow,
   item: StartOperationItem,
-  results: ReadonlyMap<string, ReadonlyMap<string, Json>>,
+  resolved: ResolvedPayload | undefined,
 ): { verdict: StartVerdict; change?: Change } {
   if (row.processing_state === 'COMPLETE') return { verdict: { verdict: 'ended', outcome: row.processing_state_message } };
   if (row.cancelled) return { verdict: { verdict: 'cancelled' } };
@@ -256,7 +244,7 @@ function startOne(
     scheduled: item.scheduledTime ?? null,
     pulled: item.pulledTime ?? null,
   };
-  const resolved = resolvePayload(row, item.operation, results.get(row.agenda_id));
+  if (resolved === undefined) throw new Error(`no payload was resolved for Operation ${item.operation}`);
   if ('fault' in resolved) {
     const events: DiagnosticEvent[] = [resolved.fault];
     return {
@@ -296,33 +284,6 @@ function lastProgressOf(row: OperationRow, operation: string): string {
   });
 }
 
-/** The payload with its references replaced, as JSON text, or why it cannot be had. */
-function resolvePayload(
-  row: OperationRow,
-  name: string,
-  results: ReadonlyMap<string, Json> | undefined,
-): { payload: string } | { fault: DiagnosticEvent } {
-  if (row.payload === null) return { payload: 'null' };
-  if (!row.payload.includes('@<')) return { payload: row.payload };
-  const builtIn: Record<string, Json> = { 'pop.agendaId': row.agenda_id, 'pop.operationName': name };
-  const lookup = (key: string) => (Object.hasOwn(builtIn, key) ? builtIn[key] : results?.get(key));
-  const submitted = JSON.parse(row.payload) as Json;
-  // Measured before it is made: a small payload can name a large result many times.
-  const { bytes, names } = resolvedBytes(submitted, lookup);
-  if (bytes > maximumPayloadBytes) {
-    const sizes = names.slice(0, 10).map((referenced) => `${referenced.name} ${referenced.bytes}`);
-    const message = `The payload of Operation ${name} has ${bytes} bytes with its references replaced; the limit is ${maximumPayloadBytes}. Referenced: ${sizes.join(', ')}`;
-    return { fault: { code: 'payloadTooLarge', message, time: Date.now() } };
-  }
-  const { value, missing, invalid } = replaceReferences(submitted, lookup);
-  if (missing.length > 0 || invalid.length > 0) {
-    const named = [...missing.map((reference) => `@<${reference}>`), ...invalid.map((reference) => reference.token)];
-    const message = `Operation ${name} has invalid references: ${named.slice(0, 10).join(', ')}${named.length > 10 ? `, and ${named.length - 10} more` : ''}`;
-    return { fault: { code: 'invalidReference', message, time: Date.now() } };
-  }
-  return { payload: JSON.stringify(value) };
-}
-
 const isCurrent = (row: OperationRow, item: { operationAttempt: number; launch: number }): boolean =>
   row.attempt_count === item.operationAttempt && row.launch === item.launch;
 
@@ -334,7 +295,7 @@ export async function reportProgress(
 ): Promise<ProgressVerdict[]> {
   const agendaIds = distinct(items.map((item) => item.agendaId));
   return database.$client.begin(async (sql) => {
-    const [, rows] = await Promise.all([lockAgendas(sql, resourcePoolId, agendaIds), readOperations(sql, resourcePoolId, items)]);
+    const [, rows] = await Promise.all([lockAgendas(sql, resourcePoolId, agendaIds), readOperations(sql, resourcePoolId, items, false)]);
     const verdicts: ProgressVerdict[] = items.map(() => ({ verdict: 'over' }));
     const changes = new Map<string, Change>();
     const alive = new Set<string>();
@@ -380,7 +341,7 @@ export async function finishOperations(
 ): Promise<FinishVerdict[]> {
   const agendaIds = distinct(items.map((item) => item.agendaId));
   return database.$client.begin(async (sql) => {
-    const [, rows] = await Promise.all([lockAgendas(sql, resourcePoolId, agendaIds), readOperations(sql, resourcePoolId, items)]);
+    const [, rows] = await Promise.all([lockAgendas(sql, resourcePoolId, agendaIds), readOperations(sql, resourcePoolId, items, false)]);
     const verdicts: FinishVerdict[] = items.map(() => ({ verdict: 'over' }));
     const changes = new Map<string, Change>();
     const logs: { agendaId: string; index: number; attempt: number; launch: number; output: string; totalBytes: number }[] = [];

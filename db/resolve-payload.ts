@@ -1,0 +1,151 @@
+/**
+ * Payloads as handlers get them: references replaced by the results of finished Operations. Only results that a payload names
+ * are read; small ones travel with the first query, large ones are read one by one, and the process does other work between
+ * the larger ones, since whoever wrote them decides how long they take to parse.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { findReferences, replaceReferences } from '../agenda/references.ts';
+import { resolvedBytes } from '../agenda/resolved-bytes.ts';
+import { type DiagnosticEvent, type Json, maximumPayloadBytes } from '../agenda/types.ts';
+import type { Statements } from './connect.ts';
+
+/** Most bytes of all results together that one payload may name. */
+export const maximumReferencedBytes = 16 * 1024 * 1024;
+const smallResultBytes = 64 * 1024;
+/** So much is parsed before other work has its turn. */
+const bytesBetweenTurns = 256 * 1024;
+
+export interface OperationToResolve {
+  readonly agendaId: string;
+  readonly name: string;
+  /** JSON text as submitted; null = none. */
+  readonly payload: string | null;
+}
+
+/** The payload as JSON text, or why it cannot be had. */
+export type ResolvedPayload = { readonly payload: string } | { readonly fault: DiagnosticEvent };
+
+interface StoredResult {
+  readonly bytes: number;
+  /** Absent for large ones. */
+  readonly text: string | null;
+}
+
+/** One answer per Operation, in the same order. */
+export async function resolvePayloads(sql: Statements, operations: readonly OperationToResolve[]): Promise<ResolvedPayload[]> {
+  const asked = operations.map((operation) => ({ ...operation, names: namesIn(operation.payload) }));
+  const stored = await readStored(sql, asked);
+  const reader = new ResultReader(sql, stored);
+  const answers: ResolvedPayload[] = [];
+  for (const operation of asked) answers.push(await resolve(operation, reader));
+  return answers;
+}
+
+/** Names of the Operations whose results a payload refers to. */
+function namesIn(payload: string | null): readonly string[] {
+  if (payload === null || !payload.includes('@<')) return [];
+  const names = findReferences(JSON.parse(payload) as Json).map((reference) => reference.name);
+  return [...new Set(names.filter((name) => name.endsWith('.out')).map((name) => name.slice(0, -'.out'.length)))];
+}
+
+const keyOf = (agendaId: string, name: string): string => `${agendaId} ${name}`;
+
+async function readStored(
+  sql: Statements,
+  asked: readonly { readonly agendaId: string; readonly names: readonly string[] }[],
+): Promise<ReadonlyMap<string, StoredResult>> {
+  const pairs = asked.flatMap(({ agendaId, names }) => names.map((name) => ({ agendaId, name })));
+  if (pairs.length === 0) return new Map();
+  const rows = await sql<{ agenda_id: string; operation: string; bytes: number | null; text: string | null }[]>`
+    select distinct on (p.agenda_id, p.index) p.agenda_id, p.operation, octet_length(p.result_payload) as bytes,
+      case when octet_length(p.result_payload) <= ${smallResultBytes} then p.result_payload end as text
+    from unnest(${pairs.map((pair) => pair.agendaId)}::text[], ${pairs.map((pair) => pair.name)}::text[]) as w(agenda_id, name)
+    join operation o on o.agenda_id = w.agenda_id and o.name = w.name
+    join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index
+    where p.processing_state = 'COMPLETE' and p.processing_state_message = 'succeeded'`;
+  // An Operation that gave no result has null.
+  return new Map(
+    rows.map((row) => [keyOf(row.agenda_id, row.operation), { bytes: row.bytes ?? 4, text: row.bytes === null ? 'null' : row.text }]),
+  );
+}
+
+/** Reads and parses results for one payload at a time, and keeps none. */
+class ResultReader {
+  readonly #sql: Statements;
+  readonly #stored: ReadonlyMap<string, StoredResult>;
+  #parsedBytes = 0;
+
+  constructor(sql: Statements, stored: ReadonlyMap<string, StoredResult>) {
+    this.#sql = sql;
+    this.#stored = stored;
+  }
+
+  bytesOf(agendaId: string, name: string): number {
+    return this.#stored.get(keyOf(agendaId, name))?.bytes ?? 0;
+  }
+
+  /** Undefined when there is no such Operation that succeeded. */
+  async read(agendaId: string, name: string): Promise<Json | undefined> {
+    const stored = this.#stored.get(keyOf(agendaId, name));
+    if (stored === undefined) return undefined;
+    const text = stored.text ?? (await this.#readLarge(agendaId, name));
+    this.#parsedBytes += stored.bytes;
+    if (this.#parsedBytes > bytesBetweenTurns) {
+      this.#parsedBytes = 0;
+      await setImmediate();
+    }
+    return JSON.parse(text) as Json;
+  }
+
+  async #readLarge(agendaId: string, name: string): Promise<string> {
+    const [row] = await this.#sql<{ result_payload: string | null }[]>`
+      select p.result_payload from operation o join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index
+      where o.agenda_id = ${agendaId} and o.name = ${name}`;
+    return row?.result_payload ?? 'null';
+  }
+}
+
+async function resolve(
+  { agendaId, name, payload, names }: OperationToResolve & { readonly names: readonly string[] },
+  reader: ResultReader,
+): Promise<ResolvedPayload> {
+  if (payload === null) return { payload: 'null' };
+  if (!payload.includes('@<')) return { payload };
+  const referenced = names.map((other) => ({ name: `${other}.out`, bytes: reader.bytesOf(agendaId, other) }));
+  const together = referenced.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (together > maximumReferencedBytes) {
+    const message = `The payload of Operation ${name} refers to results of ${together} bytes together; the limit is ${maximumReferencedBytes}. ${sizes(referenced)}`;
+    return fault('payloadTooLarge', message);
+  }
+  const values = new Map<string, Json>([
+    ['pop.agendaId', agendaId],
+    ['pop.operationName', name],
+  ]);
+  for (const other of names) {
+    const value = await reader.read(agendaId, other);
+    if (value !== undefined) values.set(`${other}.out`, value);
+  }
+  const lookup = (key: string) => values.get(key);
+  const submitted = JSON.parse(payload) as Json;
+  // Measured before it is made: a small payload can name a large result many times.
+  const measured = resolvedBytes(submitted, lookup);
+  if (measured.bytes > maximumPayloadBytes) {
+    const message = `The payload of Operation ${name} has ${measured.bytes} bytes with its references replaced; the limit is ${maximumPayloadBytes}. ${sizes(measured.names)}`;
+    return fault('payloadTooLarge', message);
+  }
+  const { value, missing, invalid } = replaceReferences(submitted, lookup);
+  if (missing.length > 0 || invalid.length > 0) {
+    const named = [...missing.map((reference) => `@<${reference}>`), ...invalid.map((reference) => reference.token)];
+    const rest = named.length > 10 ? `, and ${named.length - 10} more` : '';
+    return fault('invalidReference', `Operation ${name} has invalid references: ${named.slice(0, 10).join(', ')}${rest}`);
+  }
+  return { payload: JSON.stringify(value) };
+}
+
+/** The largest of what is referenced, for a message. */
+function sizes(referenced: readonly { readonly name: string; readonly bytes: number }[]): string {
+  const largest = referenced.toSorted((a, b) => b.bytes - a.bytes).slice(0, 10);
+  return `Referenced: ${largest.map(({ name, bytes }) => `${name} ${bytes}`).join(', ')}`;
+}
+
+const fault = (code: string, message: string): { fault: DiagnosticEvent } => ({ fault: { code, message, time: Date.now() } });
