@@ -84,8 +84,12 @@ test('a pool worker frozen past its heartbeat lets go of what another adopted', 
     expect(isAlive(handler.self)).toBe(true);
     await gate.open();
     await it.allSucceed([agenda]);
-    expect(endsReported([await it.log('pool')], agenda, 'held')).toEqual([]);
-    expect(endsReported([await second.log()], agenda, 'held')).toMatchObject([{ adopted: true, launch: 1, outcome: 'succeeded' }]);
+    // The frozen one may also have been handed attempts while it slept, for its polls were open: they adopt the same run and report the same.
+    const ends = endsReported([await it.log('pool'), await second.log()], agenda, 'held');
+    expect(ends.map(({ adopted, launch, outcome }) => ({ adopted, launch, outcome }))).toEqual(
+      ends.map(() => ({ adopted: true, launch: 1, outcome: 'succeeded' })),
+    );
+    expect(endsReported([await second.log()], agenda, 'held')).toHaveLength(1);
   } finally {
     await it.system.kill('pool', 'SIGCONT');
   }
