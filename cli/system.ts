@@ -233,7 +233,13 @@ export class System implements AsyncDisposable {
   }
 
   async #launchApi(spawned: (process: GuardedProcess) => void): Promise<void> {
-    const settings = { DATABASE_URL: this.#databaseUrl, ...this.#temporalSettings(), HOST: '127.0.0.1', PORT: String(this.ports.api) };
+    const settings = {
+      DATABASE_URL: this.#databaseUrl,
+      ...this.#temporalSettings(),
+      HOST: '127.0.0.1',
+      PORT: String(this.ports.api),
+      BASE_PATH: '/v1',
+    };
     await this.#launch('api', program('api/server.ts'), settings, spawned, async () =>
       answersOk(`http://127.0.0.1:${this.ports.api}/readyz`),
     );

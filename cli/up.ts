@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { loadRegistry } from '../launchers/registry.ts';
 import { ensureDefaults, firstCommand } from './defaults.ts';
 import { type Ports, System } from './system.ts';
 
@@ -32,6 +33,8 @@ export async function up(args: readonly string[]): Promise<number> {
     },
   });
   if (!existsSync(values.registry)) throw new Error(`There is no registry file ${values.registry}.`);
+  // Here rather than in the pool worker, so that its faults are read in the terminal, and before anything has started.
+  loadRegistry(values.registry);
   const ports: Ports = {
     api: portOf('--port', values.port),
     temporal: portOf('--temporal-port', values['temporal-port']),
