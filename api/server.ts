@@ -9,7 +9,7 @@ import { createAdaptorServer } from '@hono/node-server';
 import { type Logger, pino } from 'pino';
 import { openDatabase } from '../db/connect.ts';
 import { migrateDatabase } from '../db/migrate.ts';
-import { positiveNumber, required } from '../workers/environment.ts';
+import { logLevel, positiveNumber, required } from '../workers/environment.ts';
 import { untilShutdown } from '../workers/shutdown.ts';
 import { lazyTemporalClient, temporalSettings } from '../workers/temporal-client.ts';
 import { wakeInsights } from '../workers/wake-insights.ts';
@@ -26,7 +26,7 @@ const temporalMilliseconds = 2_000;
 
 async function main(): Promise<void> {
   const log = pino({
-    level: process.env.LOG_LEVEL ?? 'info',
+    level: logLevel(),
     base: { part: 'api', pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     messageKey: 'message',

@@ -16,3 +16,12 @@ export function positiveNumber(name: string, otherwise: number): number {
   if (!Number.isFinite(value) || value <= 0) throw new SettingError(`the setting ${name} must be a number over 0, not "${text}"`);
   return value;
 }
+
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+/** `LOG_LEVEL`; `info` when it is not set. */
+export function logLevel(): string {
+  const level = process.env.LOG_LEVEL || 'info';
+  if (!logLevels.includes(level)) throw new SettingError(`the setting LOG_LEVEL must be one of ${logLevels.join(', ')}, not "${level}"`);
+  return level;
+}

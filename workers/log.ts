@@ -1,11 +1,12 @@
 /** Structured logs: one JSON object per line on stdout, the same form in every process. */
 import { makeTelemetryFilterString, Runtime, type Logger as TemporalLogger } from '@temporalio/worker';
 import { type Logger, pino } from 'pino';
+import { logLevel } from './environment.ts';
 
 export type Log = Logger;
 
 /** A log of one process; `part` is its name: api, control, pool. */
-export function createLog(part: string, level = process.env.LOG_LEVEL ?? 'info'): Log {
+export function createLog(part: string, level = logLevel()): Log {
   return pino({ level, base: { part, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'message' });
 }
 
