@@ -205,8 +205,13 @@ function findProgram(program: string, path = ''): string {
   const candidates = isAbsolute(program) ? [program] : path.split(delimiter).map((folder) => resolve(folder, program));
   const found = candidates.find(isProgram);
   if (found !== undefined) return found;
-  const where = isAbsolute(program) ? 'no executable file is there' : `not in PATH (${path})`;
-  throw new LaunchError('commandNotFound', `The command ${JSON.stringify(program)} was not found: ${where}.`);
+  const command = `The command ${JSON.stringify(program)}`;
+  if (!isAbsolute(program)) throw new LaunchError('commandNotFound', `${command} was not found: not in PATH (${path}).`);
+  if (!existsSync(program)) throw new LaunchError('commandNotFound', `${command} was not found: no file is there.`);
+  throw new LaunchError(
+    'commandNotFound',
+    `${command} is no executable file; chmod +x, or name its interpreter, such as ["sh", "<file>"].`,
+  );
 }
 
 function isProgram(path: string): boolean {
