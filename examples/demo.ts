@@ -1,12 +1,8 @@
 /**
  * The whole product at once: starts everything on this machine, lets two customers process a video, shows their progress,
  * checks what came out, stops everything.
- *
- *   --video FILE        process this video; without it one is made
- *   --keep              stay until Ctrl-C, to look around
- *   --kill-pool-worker  kill the pool worker in the middle of a transcode
- *   --json              what happened as one JSON object on stdout; talk goes to stderr
  */
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
@@ -44,9 +40,12 @@ interface Submitted {
   progress: AgendaProgress;
 }
 
-const { values: options } = parseArgs({
-  options: { video: { type: 'string' }, keep: { type: 'boolean' }, 'kill-pool-worker': { type: 'boolean' }, json: { type: 'boolean' } },
-});
+const help = `npm run demo -- [options]
+  --video FILE        process this video; without it one is made
+  --keep              stay until Ctrl-C, to look around
+  --kill-pool-worker  kill the pool worker in the middle of a transcode
+  --json              what happened as one JSON object on stdout; talk goes to stderr`;
+const options = readOptions();
 /** A transcode, which uses all cores, must outlive the death and the return of a pool worker. */
 const clipShape = { seconds: options['kill-pool-worker'] ? Math.max(24, 12 * availableParallelism()) : 8, width: 960, height: 540 };
 const screen = new Screen(options.json ? process.stderr : process.stdout);
@@ -59,6 +58,29 @@ process.exitCode = await demo().catch((error: unknown) => {
   process.stderr.write(`The demo failed: ${error instanceof Error ? error.message : String(error)}\n`);
   return 1;
 });
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        video: { type: 'string' },
+        keep: { type: 'boolean' },
+        'kill-pool-worker': { type: 'boolean' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+    if (values.help) {
+      console.log(help);
+      process.exit(0);
+    }
+    if (values.video !== undefined && !existsSync(values.video)) throw new Error(`There is no video ${values.video}.`);
+    return values;
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${help}`);
+    process.exit(2);
+  }
+}
 
 async function demo(): Promise<number> {
   const home = await freshHome();
