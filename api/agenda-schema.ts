@@ -59,12 +59,10 @@ export const agendaSchema = z
     title: limited(1_000).nullish(),
     linkId: idText.nullish(),
     progressId: idText.nullish(),
-    params: freeParams
-      .nullish()
-      .openapi({
-        description: 'Free; with a meaning: `externalId`, `maximumAttempts`, `doNotRun`, `defaultInsight`.',
-        example: { maximumAttempts: 5 },
-      }),
+    params: freeParams.nullish().openapi({
+      description: 'Free; with a meaning: `externalId`, `maximumAttempts`, `doNotRun`, `defaultInsight`.',
+      example: { maximumAttempts: 5 },
+    }),
     operations: z
       .array(operationSchema)
       .nullish()

@@ -57,6 +57,7 @@ test('faults of a request have their own status and the same form', async () => 
   });
   expect(await problem('POST', '/customer', '', json)).toMatchObject({ status: 400, body: { code: 'malformedRequest' } });
   expect(await problem('POST', '/customer', '{}', { 'Content-Type': 'text/plain' })).toMatchObject({ status: 415 });
+  expect(await problem('POST', '/customer', '{}', { ...json, 'Content-Encoding': 'gzip' })).toMatchObject({ status: 415 });
   expect((await operator('POST', '/customer', '{}', { 'Content-Type': 'application/json; charset=utf-8' })).status).toBe(422);
   expect(await problem('POST', '/customer', '[1]')).toMatchObject({ status: 422 });
   expect(await problem('GET', '/customers')).toMatchObject({ status: 404, body: { code: 'notFound' } });

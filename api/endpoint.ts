@@ -167,6 +167,13 @@ function parseBody(
       headers: { 'Accept-Post': 'application/json' },
     });
   }
+  const encoding = c.req.header('content-encoding') ?? 'identity';
+  if (encoding.trim().toLowerCase() !== 'identity') {
+    throw new ProblemError(
+      'unsupportedMediaType',
+      `The body must not be encoded; Content-Encoding is ${JSON.stringify(encoding.slice(0, 200))}.`,
+    );
+  }
   return checked(body.schema, parseJson(text, { anyText: body.anyText === true }));
 }
 

@@ -119,6 +119,17 @@ test('a key made over HTTP is shown once and works until it is revoked', async (
   expect((await operator('DELETE', `/apikey/${shown.id}`)).status).toBe(404);
 });
 
+test('a key that expires makes no key that outlives it', async () => {
+  const operator = await api.caller({ superUser: true });
+  const expiresTime = Date.now() + 60_000;
+  const parent = await operator('POST', '/apikey', { accounts: ['acme'], scopes: ['admin'], expiresTime });
+  const make = (body: object) =>
+    api.anonymous('POST', '/apikey', { accounts: ['acme'], scopes: ['read'], ...body }, { Authorization: `Bearer ${parent.body.key}` });
+  expect(await make({})).toMatchObject({ status: 201, body: { expiresTime } });
+  expect(await make({ expiresTime: expiresTime - 1 })).toMatchObject({ status: 201, body: { expiresTime: expiresTime - 1 } });
+  expect(await make({ expiresTime: expiresTime + 1 })).toMatchObject({ status: 422, body: { errors: [{ pointer: '/expiresTime' }] } });
+});
+
 test('nobody gives away more than they have', async () => {
   const operator = await api.caller({ superUser: true });
   const acme = await api.caller({ accounts: ['acme'] });

@@ -100,6 +100,7 @@ async function lookUp(database: Database, prefix: string, hash: string): Promise
       accounts: apiKey.accounts,
       superUser: apiKey.superUser,
       scopes: apiKey.scopes,
+      expiresTime: apiKey.expiresTime,
       expired: sql<boolean>`coalesce(${apiKey.expiresTime} <= clock_timestamp(), false)`,
       useIsNews: sql<boolean>`coalesce(${apiKey.lastUsedTime} < clock_timestamp() - interval '1 minute', true)`,
     })
@@ -113,7 +114,14 @@ async function lookUp(database: Database, prefix: string, hash: string): Promise
     await database.update(apiKey).set({ lastUsedTime: sql`clock_timestamp()` }).where(eq(apiKey.prefix, prefix));
   }
   const pool = row.scopes.find((scope) => scope.startsWith('pool:'))?.slice('pool:'.length);
-  return { userId: prefix, accounts: row.accounts, superUser: row.superUser, scopes: row.scopes, ...(pool === undefined ? {} : { pool }) };
+  return {
+    userId: prefix,
+    accounts: row.accounts,
+    superUser: row.superUser,
+    scopes: row.scopes,
+    ...(pool === undefined ? {} : { pool }),
+    ...(row.expiresTime === null ? {} : { expiresTime: row.expiresTime }),
+  };
 }
 
 function bearerOf(request: Request): string {

@@ -17,6 +17,8 @@ export interface Access {
   readonly scopes: readonly string[];
   /** The one ResourcePool it may work for (scope `pool:<id>`). */
   readonly pool?: string;
+  /** When the credential ends; what it makes ends then at the latest. */
+  readonly expiresTime?: Date;
 }
 
 /** @throws ProblemError 401 when there is no valid credential. */

@@ -112,6 +112,7 @@ export function addApiKeyRoutes(api: Api, parts: ApiParts): void {
       },
     },
     async ({ c, access, cid, body }) => {
+      const expiresTime = expiryOf(access, body.expiresTime);
       const made = makeKey(parts.keyEnvironment ?? 'live');
       const view = await database.transaction(async (writer) => {
         const accounts = await accountsOf(writer, access, {
@@ -124,7 +125,7 @@ export function addApiKeyRoutes(api: Api, parts: ApiParts): void {
           superUser: body.superUser ?? false,
           scopes: [...new Set(body.scopes)],
           ...(typeof body.title === 'string' ? { title: body.title } : {}),
-          ...(typeof body.expiresTime === 'number' ? { expiresTime: new Date(body.expiresTime) } : {}),
+          ...(expiresTime === undefined ? {} : { expiresTime }),
         });
         const after = viewOf(await insertApiKey(writer, { ...stored, prefix: made.prefix, hash: made.hash }));
         await appendAudit(writer, {
@@ -230,6 +231,17 @@ async function accountsOf(
     if (accounts.length === 0 && !asked.superUser) accounts.push(pool.customerId);
   }
   return accounts;
+}
+
+/** A key that ends makes no key that outlives it: revoking it would be for nothing otherwise. */
+function expiryOf(access: Access, asked: number | null | undefined): Date | undefined {
+  const latest = access.expiresTime;
+  if (typeof asked !== 'number') return latest;
+  if (latest !== undefined && asked > latest.getTime()) {
+    const message = `expiresTime must be at most ${latest.getTime()}, when the key that makes it expires; it is ${asked}.`;
+    throw invalidField('/expiresTime', 'tooLarge', message);
+  }
+  return new Date(asked);
 }
 
 function isTheirs(access: Access, row: ApiKeyRow): boolean {
