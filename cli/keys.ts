@@ -16,7 +16,7 @@ export interface Keys {
 /** The keys of the file where the database knows them, else new ones in both. */
 export async function ensureKeys(file: string, databaseUrl: string, poolId: string): Promise<Keys> {
   await using database = openDatabase(databaseUrl, { connections: 1, applicationName: 'pop up' });
-  const found = existsSync(file) ? (JSON.parse(await readFile(file, 'utf8')) as Partial<Keys>) : {};
+  const found = existsSync(file) ? await readKeys(file) : {};
   const prefixes = [found.operator, found.pool].map((key) => prefixOf(key ?? '') ?? '');
   const rows = await database.select({ prefix: apiKey.prefix, scopes: apiKey.scopes }).from(apiKey).where(inArray(apiKey.prefix, prefixes));
   const known = (key: string | undefined, scope: string): boolean =>
@@ -30,6 +30,16 @@ export async function ensureKeys(file: string, databaseUrl: string, poolId: stri
   await writeFile(fresh, `${JSON.stringify(keys, null, 2)}\n`, { mode: 0o600 });
   await rename(fresh, file);
   return keys;
+}
+
+async function readKeys(file: string): Promise<Partial<Keys>> {
+  const text = await readFile(file, 'utf8');
+  try {
+    return JSON.parse(text) as Partial<Keys>;
+  } catch (cause) {
+    // Not its text: it holds keys.
+    throw new Error(`${file} is not JSON; mend it, or remove it and new keys are made.`, { cause });
+  }
 }
 
 async function newKey(database: Database, key: { title: string; superUser: boolean; scopes: string[] }): Promise<string> {
