@@ -56,6 +56,8 @@ export const reportProgressSchema = z.strictObject({
       z.strictObject({
         ...fence,
         worker: text(500).optional(),
+        /** Nobody at the worker follows this run: it asks whether the run is still wanted, which is no sign of life. */
+        orphan: z.boolean().optional(),
         startedTime: epochMilliseconds.optional(),
         message: text(4_096).optional(),
         percentComplete: z.number().min(0).max(100).optional(),

@@ -303,7 +303,7 @@ export async function reportProgress(
       const item = items[row.n - 1];
       if (item === undefined || row.processing_state !== 'EXECUTING' || !isCurrent(row, item)) continue;
       verdicts[row.n - 1] = { verdict: row.cancelled ? 'cancelled' : 'ok' };
-      alive.add(row.agenda_id);
+      if (item.orphan !== true) alive.add(row.agenda_id);
       const says = item.message ?? item.percentComplete ?? item.params ?? item.diagnosticEvents ?? item.startedTime;
       if (says === undefined) continue;
       const key = `${row.agenda_id} ${row.index}`;

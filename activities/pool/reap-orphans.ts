@@ -13,13 +13,10 @@ export interface ReapReport {
 }
 
 const usualSeconds = 60;
-/** A question counts as a sign of life of its Agenda, so it is asked ever more seldom: else an orphan would keep its Agenda looking alive. */
-const longestWaitRounds = 8;
 
 export class OrphanReaper {
   readonly #pool: PoolWorker;
   readonly #roundMilliseconds: number;
-  #asked = new Map<string, { readonly next: number; readonly wait: number }>();
   #timer: NodeJS.Timeout | undefined;
   #reaping: Promise<unknown> = Promise.resolve();
 
@@ -45,24 +42,12 @@ export class OrphanReaper {
   }
 
   /** One round. */
-  async reap(now = performance.now()): Promise<ReapReport> {
+  async reap(): Promise<ReapReport> {
     const orphans = (await reachableRuns(this.#pool)).filter(({ known }) => !this.#pool.running.follows(known.key));
-    const due = orphans.filter(({ known }) => (this.#asked.get(known.key)?.next ?? 0) <= now);
-    const asked = new Map<string, { next: number; wait: number }>();
-    const round = this.#roundMilliseconds;
-    for (const { known } of orphans) {
-      const earlier = this.#asked.get(known.key);
-      if (earlier !== undefined && earlier.next > now) asked.set(known.key, earlier);
-      else {
-        const wait = earlier === undefined ? round : Math.min(longestWaitRounds * round, earlier.wait * 2);
-        // A little less than the rounds are apart, so that a round that comes early does not skip a turn.
-        asked.set(known.key, { next: now + wait - round / 10, wait });
-      }
-    }
-    this.#asked = asked;
-    const answers = await this.#pool.client.reportProgress(due.map(({ known }) => fenceOf(known)));
+    if (orphans.length === 0) return { asked: 0, stopped: 0, forgotten: 0 };
+    const answers = await this.#pool.client.reportProgress(orphans.map(({ known }) => ({ ...fenceOf(known), orphan: true })));
     const done = await Promise.all(
-      due.map(async (orphan, index) => {
+      orphans.map(async (orphan, index) => {
         const answer = answers[index];
         if (answer === undefined || !('verdict' in answer) || answer.verdict.verdict === 'ok') return undefined;
         // An activity may have taken it up meanwhile; then it hears the same and acts itself.
@@ -71,7 +56,7 @@ export class OrphanReaper {
       }),
     );
     const report = {
-      asked: due.length,
+      asked: orphans.length,
       stopped: done.filter((each) => each === 'stopped').length,
       forgotten: done.filter((each) => each === 'forgotten').length,
     };
@@ -87,7 +72,6 @@ export class OrphanReaper {
         await launcher.stop(known.key, unknownGraceSeconds);
         await launcher.forget(known.key);
       }
-      this.#asked.delete(known.key);
       return known.alive ? 'stopped' : 'forgotten';
     } catch (error) {
       this.#pool.log.warn(

@@ -123,6 +123,13 @@ export class ResourcePoolService implements AsyncDisposable {
   }
 
   /** Texts of logs kept of an Operation. */
+  /** When there was a sign of life of a running Agenda, as text. */
+  async lastSeen(agendaId: string): Promise<string | undefined> {
+    const [row] = await this.#database.$client<{ seen: string }[]>`
+      select seen_time::text as seen from running_agenda where agenda_id = ${agendaId}`;
+    return row?.seen;
+  }
+
   async logs(agendaId: string): Promise<string[]> {
     const rows = await this.#database.$client<{ output: string }[]>`select output from operation_log where agenda_id = ${agendaId}`;
     return rows.map(({ output }) => output);
