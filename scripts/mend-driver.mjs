@@ -1,8 +1,9 @@
 // Mends postgres.js 3.4.9 where it is installed. A statement given to a connection that has just closed (such as the rollback of a
 // transaction that the closing cut short) is written to no socket: the process dies of it, or that place of the pool never works again
 // (porsager/postgres issues 1066, 1154, 1208). Mended, such a statement is refused with CONNECTION_CLOSED like the others.
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const mendings = [
   [
@@ -39,19 +40,25 @@ const mendings = [
   ],
 ];
 
-/** Changes the installed files; nothing when that was done, or when another version is installed. Returns whether it changed any. */
-export function mendDriver(root) {
-  let changed = false;
-  for (const file of ['src/connection.js', 'cjs/src/connection.js']) {
-    const path = join(root, 'node_modules', 'postgres', file);
-    if (!existsSync(path)) continue;
-    const source = readFileSync(path, 'utf8');
-    const mended = mendings.reduce((text, [from, to]) => (text.includes(to) ? text : text.replace(from, to)), source);
-    if (mended === source) continue;
-    const temporary = `${path}.${process.pid}`;
-    writeFileSync(temporary, mended);
-    renameSync(temporary, path);
-    changed = true;
-  }
-  return changed;
+const mendedVersion = '3.4.9';
+
+// npm runs this after each install (`postinstall`).
+const driver = join(dirname(fileURLToPath(import.meta.url)), '..', 'node_modules', 'postgres');
+const { version } = JSON.parse(readFileSync(join(driver, 'package.json'), 'utf8'));
+if (version !== mendedVersion) {
+  throw new Error(
+    `scripts/mend-driver.mjs is for postgres ${mendedVersion}, installed is ${version}: look whether the fault is still there (db/lost-connection.test.ts), then change or delete it.`,
+  );
+}
+for (const file of ['src/connection.js', 'cjs/src/connection.js']) {
+  const path = join(driver, file);
+  const source = readFileSync(path, 'utf8');
+  const mended = mendings.reduce((text, [from, to]) => {
+    if (text.includes(to)) return text;
+    if (!text.includes(from)) throw new Error(`${path} is not the file that scripts/mend-driver.mjs knows`);
+    return text.replace(from, () => to);
+  }, source);
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, mended);
+  renameSync(temporary, path);
 }

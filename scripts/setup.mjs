@@ -16,7 +16,6 @@ import {
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inflateRawSync } from 'node:zlib';
-import { mendDriver } from './mend-driver.mjs';
 import { findProgram, programCache, programs } from './programs.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -29,7 +28,6 @@ try {
   checkNode(false);
   if (installNeeded()) await withLock(install);
   makeRunnable();
-  mendDriver(root);
   checkNode(true);
   if (!dependenciesOnly) await provide('temporal');
   if (forTests) await provide('temporal-test-server');
