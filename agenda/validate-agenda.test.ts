@@ -57,6 +57,10 @@ describe('Operations', () => {
   test('there must be one', () => {
     expect(faults()).toEqual([{ pointer: '/operations', code: 'noOperations', message: 'No operations specified in Agenda.' }]);
     expect(brief(validateAgenda({ customerId: 'c' } as unknown as Agenda))).toEqual(['noOperations /operations']);
+    const list = { customerId: 'c', operations: {} } as unknown as Agenda;
+    expect(validateAgenda(list)).toEqual([
+      { pointer: '/operations', code: 'operationsInvalid', message: 'operations must be a list; it is an object.' },
+    ]);
   });
 
   test('more than the limit are refused with both numbers', () => {
@@ -83,7 +87,7 @@ describe('Operations', () => {
       'operationNameMissing /operations/0/name',
       'operationNameMissing /operations/1/name',
       'operationTypeMissing /operations/1/type',
-      'operationNameMissing /operations/2/name',
+      'operationNameInvalid /operations/2/name',
       'operationTypeMissing /operations/2/type',
       'operationMalformed /operations/3',
       'operationMalformed /operations/4',

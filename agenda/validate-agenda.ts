@@ -47,7 +47,7 @@ export function validateAgenda(agenda: Agenda, limits: AgendaLimits = {}): Fault
     for (const fault of more) if (faults.length < mostFaults) faults.push(fault);
   };
   report(agendaFaults(agenda));
-  report(countFaults(given.length, limits.maximumOperations ?? maximumOperations));
+  report(countFaults(agenda.operations, given.length, limits.maximumOperations ?? maximumOperations));
 
   const present = operations.map((operation) => operation ?? ({ name: '', type: '' } satisfies Operation));
   const indexes = indexesByName(present);
@@ -107,8 +107,11 @@ function agendaFaults(agenda: Agenda): Fault[] {
   ];
 }
 
-function countFaults(count: number, limit: number): Fault[] {
+function countFaults(operations: unknown, count: number, limit: number): Fault[] {
   const pointer = '/operations';
+  if (operations !== undefined && operations !== null && !Array.isArray(operations)) {
+    return [{ pointer, code: 'operationsInvalid', message: `operations must be a list; it is ${show(operations)}.` }];
+  }
   if (count === 0) return [{ pointer, code: 'noOperations', message: 'No operations specified in Agenda.' }];
   if (count <= limit) return [];
   return [{ pointer, code: 'tooManyOperations', message: `An Agenda may have ${limit} Operations; this one has ${count}.` }];

@@ -31,14 +31,22 @@ export function validateOperation(operation: Operation, at: string): Fault[] {
   ];
 }
 
+const notText = (value: unknown, pointer: string, code: string, what: string): Fault => ({
+  pointer,
+  code: `${code}Invalid`,
+  message: `An Operation's ${what} must be text; it is ${show(value)}.`,
+});
+
 function nameFaults(name: unknown, pointer: string): Fault[] {
-  if (typeof name !== 'string' || name.trim() === '')
+  if (name !== undefined && name !== null && typeof name !== 'string') return [notText(name, pointer, 'operationName', 'name')];
+  if (name === undefined || name === null || name.trim() === '')
     return [{ pointer, code: 'operationNameMissing', message: 'Operations must have names.' }];
   return textFaults(name, pointer, 'operationName', 'name');
 }
 
 function typeFaults(type: unknown, pointer: string): Fault[] {
-  if (typeof type !== 'string' || type.trim() === '')
+  if (type !== undefined && type !== null && typeof type !== 'string') return [notText(type, pointer, 'operationType', 'type')];
+  if (type === undefined || type === null || type.trim() === '')
     return [{ pointer, code: 'operationTypeMissing', message: 'Operations must have types.' }];
   return textFaults(type, pointer, 'operationType', 'type');
 }
@@ -150,5 +158,6 @@ const longestShown = 200;
 export function show(value: unknown): string {
   if (typeof value === 'number') return String(value);
   if (typeof value === 'string') return value.length > 40 ? `"${value.slice(0, 40)}…"` : `"${value}"`;
-  return value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`;
+  if (value === null || typeof value === 'boolean') return String(value);
+  return Array.isArray(value) ? 'a list' : 'an object';
 }

@@ -85,7 +85,7 @@ export function invalid(faults: readonly Fault[]): ProblemError {
       ? first.message
       : `Issues detected: ${faults
           .slice(0, mostFaults)
-          .map((fault) => fault.message)
+          .map(({ message }) => (message.endsWith('.') ? message : `${message}.`))
           .join(' ')}`;
   return new ProblemError('invalid', faults.length > mostFaults ? `${detail} [Truncating additional issues]` : detail, { errors: faults });
 }

@@ -170,6 +170,22 @@ test('an end gives the place back, once, and says whom to wake and what to log',
   expect(await admitBatch(database, { insightId: sibling.insightId, batchId: freshId('batch') })).toMatchObject({ admitted: 1 });
 });
 
+test('a failed end names the cause that its first failed Operation gave', async () => {
+  const agenda = await admitted();
+  await begin(agenda, 'only');
+  await finishOperations(database, agenda.resourcePoolId, [
+    {
+      ...{ agendaId: agenda.agendaId, attempt: agenda.attempt, operation: 'only', operationAttempt: 1, launch: 1 },
+      outcome: 'failed',
+      diagnosticEvents: [{ message: 'the disk is full' }, { message: 'exit code 1' }],
+    },
+  ]);
+  await finishAgenda(database, agenda, { outcome: 'failed', message: 'Failed to complete operation: only' });
+  expect((await progressOf(agenda))?.diagnostic_events).toMatchObject([
+    { message: 'Failed to complete operation: only: the disk is full' },
+  ]);
+});
+
 test('the time of admission outlives the place that was held', async () => {
   const agenda = await admitted();
   const [running] = await database.$client`select admitted_time from running_agenda where agenda_id = ${agenda.agendaId}`;

@@ -146,12 +146,14 @@ export async function finishAgenda(database: Database, key: AttemptKey & { runId
       where agenda_id = ${key.agendaId} and attempt = ${key.attempt} ${key.runId === undefined ? sql`` : sql`and (run_id is null or run_id = ${key.runId})`}
       for update`;
     if (held === undefined) return { outcome: 'over', wakeInsights: [] } satisfies FinishAnswer;
+    const cause = end.outcome === 'failed' ? await firstCause(sql, key.agendaId) : undefined;
+    const told = cause === undefined ? end : { ...end, message: [end.message, cause].filter((part) => part !== undefined).join(': ') };
     const [, line, , wake] = await Promise.all([
       sql`
         update operation_progress set processing_state = 'COMPLETE', processing_state_message = 'abandoned', launch = launch + 1,
           completed_time = clock_timestamp(), updated_time = clock_timestamp()
         where agenda_id = ${key.agendaId} and processing_state = 'EXECUTING'`,
-      endProgress(sql, key.agendaId, end, 'system'),
+      endProgress(sql, key.agendaId, told, 'system'),
       sql`delete from running_agenda where agenda_id = ${key.agendaId}`,
       sql<{ id: string }[]>`
         select id from insight i where i.resource_pool_id = ${held.resource_pool_id}
@@ -160,6 +162,17 @@ export async function finishAgenda(database: Database, key: AttemptKey & { runId
     const wakeInsights = wake.map((row) => row.id);
     return { outcome: end.outcome, wakeInsights, ...(line === undefined ? {} : { line: { ...line, insightId: held.insight_id } }) };
   }) as Promise<FinishAnswer>;
+}
+
+const longestCause = 1_000;
+
+/** What the first Operation that failed said of it, so that nobody has to look for it. */
+async function firstCause(sql: Statements, agendaId: string): Promise<string | undefined> {
+  const [failed] = await sql<{ events: readonly DiagnosticEvent[] | null }[]>`
+    select diagnostic_events as events from operation_progress
+    where agenda_id = ${agendaId} and processing_state = 'COMPLETE' and processing_state_message = 'failed'
+    order by completed_time, index limit 1`;
+  return failed?.events?.[0]?.message.slice(0, longestCause);
 }
 
 /** What an end tells the log: all ids of the Agenda, and seconds since its submission. */

@@ -21,7 +21,7 @@ export function makeDocument(api: Api, basePath: string): Document {
       title: 'Priority Operation Processing',
       version: manifest.version,
       description:
-        'Submit whole workflows (Agendas); a fair, priority-aware scheduler picks which one goes next; once picked it keeps its place until it ends. ' +
+        'Submit whole workflows (Agendas); a scheduler picks which one goes next; once picked it keeps its place until it ends. ' +
         'Errors are `application/problem+json`; times are epoch milliseconds; lists are paged with `limit` and `cursor`.',
       license: { name: manifest.license },
     },
