@@ -29,7 +29,7 @@ const runningIn = async (insightId: string): Promise<string[]> =>
   ).map((row) => row.agenda_id);
 
 const waitingIn = async (insightId: string): Promise<number> =>
-  Number((await database.$client`select count(*) as count from ready_agenda where insight_id = ${insightId}`)[0]?.['count']);
+  Number((await database.$client`select count(*) as count from ready_agenda where insight_id = ${insightId}`)[0]?.count);
 
 const breaches = () => database.$client`select * from limit_breach`;
 
@@ -115,8 +115,8 @@ describe('a repeat of a batch', () => {
     expect(await runningIn(insight.insightId)).toEqual([]);
     expect(await waitingIn(insight.insightId)).toBe(3);
     const [batch] = await database.$client`select answer, decisions from admission_batch where id = 'repeated'`;
-    expect(batch?.['answer']).toEqual(first);
-    expect(((batch ?? {})['decisions'] as { id: string; reason: { code: string } }[]).map((d) => [d.id, d.reason.code])).toEqual(
+    expect(batch?.answer).toEqual(first);
+    expect((batch?.decisions as { id: string; reason: { code: string } }[]).map((d) => [d.id, d.reason.code])).toEqual(
       ids.slice(0, 2).map((id) => [id, 'firstInFirstOut']),
     );
   });
@@ -229,7 +229,7 @@ describe('with cancels beside it', () => {
       const answer = admit(insight.insightId);
       // The admission waits for this transaction now.
       await expect
-        .poll(async () => Number((await database.$client`select count(*) as n from pg_locks where not granted`)[0]?.['n']))
+        .poll(async () => Number((await database.$client`select count(*) as n from pg_locks where not granted`)[0]?.n))
         .toBeGreaterThan(0);
       return { answer };
     });
