@@ -116,9 +116,8 @@ describe('a repeat of a batch', () => {
     expect(await waitingIn(insight.insightId)).toBe(3);
     const [batch] = await database.$client`select answer, decisions from admission_batch where id = 'repeated'`;
     expect(batch?.answer).toEqual(first);
-    expect((batch?.decisions as { id: string; reason: { code: string } }[]).map((d) => [d.id, d.reason.code])).toEqual(
-      ids.slice(0, 2).map((id) => [id, 'firstInFirstOut']),
-    );
+    const decisions: readonly { id: string; reason: { code: string } }[] = batch?.decisions;
+    expect(decisions.map((d) => [d.id, d.reason.code])).toEqual(ids.slice(0, 2).map((id) => [id, 'firstInFirstOut']));
   });
 
   test('at the same time admits once', async () => {
