@@ -41,6 +41,14 @@ export function checkNow(now: number | undefined): void {
 /** @throws RangeError when a number of `options` makes no sense. */
 export function checkOptions(options: SchedulerOptions): void {
   checkCount('maximumRunning', options.maximumRunning);
+  checkCount('bypassLimit', options.bypassLimit);
+  if (options.bypassSeconds !== undefined) check('bypassSeconds', options.bypassSeconds, isAmount, 'finite and not below 0');
+  if (options.priorityStep !== undefined) check('priorityStep', options.priorityStep, isAmount, 'finite and not below 0');
+  if (options.promoteAfter !== undefined) check('promoteAfter', options.promoteAfter, isPositive, 'finite and above 0');
+  if (options.floor !== undefined)
+    check('floor', options.floor, (floor) => Number.isInteger(floor) && floor >= 2, 'a whole number, 2 or more');
+  if (options.capacity !== undefined)
+    for (const [name, amount] of entriesOf(options.capacity)) check(`capacity.${name}`, amount, isAmount, 'finite and not below 0');
 }
 
 /** The amounts that are given, by name. */

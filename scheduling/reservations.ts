@@ -1,0 +1,166 @@
+/**
+ * Capacity held for one unit that does not fit, and who may pass it meanwhile. What is remembered of a unit (how many may have delayed it,
+ * since when it waits) stays with it when its customer is blocked for a while and the reservation goes to another.
+ */
+import { CompensatedSum } from './compensated-sum.ts';
+import { type Amounts, amountsOf, fitsSum, minus, plus } from './need.ts';
+import type { Resources } from './scheduler.ts';
+import type { Queue } from './lane.ts';
+import type { WaitingItems } from './waiting-items.ts';
+
+/** What passed a unit. */
+export interface Bypass {
+  /** Passers that may have delayed it. */
+  count: number;
+  /** When it first did not fit. */
+  readonly since: number;
+  /** Rows of passers that run still, in the order of their admission. */
+  readonly passers: Set<number>;
+}
+
+/** Who may pass at this moment. */
+export interface Passage {
+  /** Patience is left: whoever fits may pass. */
+  readonly anyMayPass: boolean;
+  /** What the unit will not need of the pool, less what passers will still hold. */
+  readonly spare: Amounts;
+  /** Whoever ends within so many seconds may pass; 0 when nobody can tell. */
+  readonly withinSeconds: number;
+}
+
+const nothing: Amounts = { slots: 0, cpu: 0, memory: 0, gpu: 0 };
+const resources = ['slots', 'cpu', 'memory', 'gpu'] as const;
+
+export class Reservations {
+  readonly #items: WaitingItems;
+  readonly #given: Amounts | undefined;
+  /** What runs here holds; the sums and what is free make the pool as it is seen from here. */
+  readonly running = { slots: new CompensatedSum(), cpu: new CompensatedSum(), memory: new CompensatedSum(), gpu: new CompensatedSum() };
+  readonly bypasses = new Map<number, Bypass>();
+  /** The row that capacity is held for. */
+  held: number | undefined;
+  #capacity: Amounts = amountsOf(undefined);
+  /** The earliest time the unit can fit, with what it was computed for. */
+  #earliest: { readonly total: Amounts; readonly time: number | undefined } | undefined;
+
+  constructor(items: WaitingItems, capacity: Resources | undefined) {
+    this.#items = items;
+    this.#given = capacity === undefined ? undefined : amountsOf(capacity);
+  }
+
+  hold(row: number, now: number): void {
+    this.held = row;
+    this.#earliest = undefined;
+    if (!this.bypasses.has(row)) this.bypasses.set(row, { count: 0, since: now, passers: new Set() });
+  }
+
+  release(): void {
+    this.held = undefined;
+    this.#earliest = undefined;
+  }
+
+  /** Whether the pool is not what it was at the last look. */
+  capacityChanged(room: Amounts): boolean {
+    const capacity = this.#given ?? this.#totalOf(room);
+    const changed = resources.some((name) => capacity[name] !== this.#capacity[name]);
+    if (changed) this.#capacity = capacity;
+    return changed;
+  }
+
+  /** The pool at the last look; null: unlimited. */
+  seenCapacity(): Record<keyof Amounts, number | null> {
+    const { slots, cpu, memory, gpu } = this.#capacity;
+    const plain = (amount: number) => (Number.isFinite(amount) ? amount : null);
+    return { slots: plain(slots), cpu: plain(cpu), memory: plain(memory), gpu: plain(gpu) };
+  }
+
+  seeCapacity({ slots, cpu, memory, gpu }: Readonly<Record<keyof Amounts, number | null>>): void {
+    const unlimited = Number.POSITIVE_INFINITY;
+    this.#capacity = { slots: slots ?? unlimited, cpu: cpu ?? unlimited, memory: memory ?? unlimited, gpu: gpu ?? unlimited };
+  }
+
+  neverFits(need: Amounts): boolean {
+    return !fitsSum(need, this.#capacity);
+  }
+
+  admitted(row: number, need: Amounts, { why, delaying }: { readonly why: string; readonly delaying: boolean }): void {
+    for (const name of resources) if (need[name] !== 0) this.running[name].add(need[name]);
+    this.bypasses.delete(row);
+    if (row === this.held) this.release();
+    const bypass = this.held === undefined ? undefined : this.bypasses.get(this.held);
+    if (bypass === undefined || why !== 'passing') return;
+    bypass.passers.add(row);
+    if (!delaying) return;
+    bypass.count += 1;
+    this.#earliest = undefined;
+  }
+
+  finished(row: number, need: Amounts): void {
+    for (const name of resources) {
+      if (this.#items.running.length === 0) this.running[name].set({ high: 0, low: 0 });
+      else if (need[name] !== 0) this.running[name].add(-need[name]);
+    }
+    for (const { passers } of this.bypasses.values()) passers.delete(row);
+    this.#earliest = undefined;
+  }
+
+  removed(row: number): void {
+    this.bypasses.delete(row);
+    if (row === this.held) this.release();
+  }
+
+  /** Who may pass the unit that is held for. */
+  passage(room: Amounts, now: number, limits: { readonly bypassLimit: number; readonly bypassSeconds: number }): Passage {
+    const row = this.held as number;
+    const { count, since, passers } = this.bypasses.get(row) as Bypass;
+    const need = this.#needOf(row);
+    const total = this.#totalOf(room);
+    const time = this.#earliestTime(row, room, total);
+    const isKnown = time !== undefined && time > now;
+    let held = nothing;
+    for (const passer of passers) if (!isKnown || !(this.endOf(passer) <= time)) held = plus(held, this.#needOf(passer));
+    return {
+      anyMayPass: count < limits.bypassLimit && now - since < limits.bypassSeconds,
+      spare: minus(minus(total, need), held),
+      withinSeconds: isKnown ? time - now : 0,
+    };
+  }
+
+  /** When a running one is expected to end; NaN when nobody knows. */
+  endOf(row: number): number {
+    return (this.#items.startTime[row] as number) + (this.#items.seconds[row] as number);
+  }
+
+  /** When enough will have ended, as far as is declared or learned; undefined when nobody knows. */
+  #earliestTime(row: number, room: Amounts, total: Amounts): number | undefined {
+    const known = this.#earliest;
+    if (known !== undefined && resources.every((name) => known.total[name] === total[name])) return known.time;
+    const ends = this.#items.running.filter((running) => !Number.isNaN(this.endOf(running)));
+    ends.sort((a, b) => this.endOf(a) - this.endOf(b) || ((this.#items.ids[a] as string) < (this.#items.ids[b] as string) ? -1 : 1));
+    const need = this.#needOf(row);
+    let free = room;
+    let time: number | undefined;
+    for (const running of ends) {
+      free = plus(free, this.#needOf(running));
+      if (!fitsSum(need, free)) continue;
+      time = this.endOf(running);
+      break;
+    }
+    this.#earliest = { total, time };
+    return time;
+  }
+
+  /** The pool as it is seen from here: what is free and what runs. */
+  #totalOf(room: Amounts): Amounts {
+    return {
+      slots: room.slots + this.running.slots.high,
+      cpu: room.cpu + this.running.cpu.high,
+      memory: room.memory + this.running.memory.high,
+      gpu: room.gpu + this.running.gpu.high,
+    };
+  }
+
+  #needOf(row: number): Amounts {
+    return (this.#items.queues[row] as Queue).needClass.need;
+  }
+}
