@@ -87,7 +87,14 @@ export class ChooseNext {
 
   /** The lane that goes first, whether or not its head fits. */
   #firstLane(band: Band): Lane | undefined {
-    return this.#best(band, (needClass) => this.#firstOf(band, needClass)?.lane);
+    const first = this.#best(band, (needClass) => this.#firstOf(band, needClass)?.lane);
+    if (first === undefined || !first.tag.isAbove(band.clock)) return first;
+    // The clock would move to this tag: of those that start there, the smallest F.
+    for (const { reached, ahead } of band.classes) while (ahead.firstReached(first.tag)) this.#put(ahead.first as Queue, reached);
+    let best = first;
+    for (const { reached } of band.classes)
+      if (reached.first !== undefined && finishesBefore(reached.first.lane, best)) best = reached.first.lane;
+    return best;
   }
 
   /** The better of what each need offers: lanes the clock reached before others, by F; others by S. */
@@ -139,11 +146,11 @@ export class ChooseNext {
       band.clock.set(lane.tag);
       this.#departReached(band);
     }
+    lane.tag.add(cost / customer.weight);
+    this.#unqueue(row);
     items.weightThen[row] = customer.weight;
     items.totalThen[row] = band.total.high;
     items.startTime[row] = this.now;
-    lane.tag.add(cost / customer.weight);
-    this.#unqueue(row);
     items.setRunning(row);
     customer.running += 1;
     this.reservations.admitted(row, queue.needClass.need, choice);
@@ -207,9 +214,9 @@ export class ChooseNext {
 
   /** The band's next one by rule 2, or one that may pass it. Without `holds` it only answers whether there is one. */
   #chooseIn(band: Band, room: Amounts, holds: boolean): Choice | undefined {
-    const lane = this.#firstLane(band);
-    if (lane === undefined) return undefined;
     if (this.reservations.held === undefined) {
+      const lane = this.#firstLane(band);
+      if (lane === undefined) return undefined;
       if (fits(this.#needOf(lane.head), room)) return { row: lane.head, why: 'share', delaying: false };
       if (holds) this.reservations.hold(lane.head, this.now);
       else return this.#chooseFitting(band, room);
@@ -401,7 +408,7 @@ export class ChooseNext {
       // Steps already climbed are kept.
       for (const { band, queues } of [...customer.lanes]) {
         const level = after + band.level - before;
-        for (const row of queues.flatMap(({ rows }) => [...rows])) this.#rehouse(row, level < 0 ? 0 : level);
+        for (const row of queues.flatMap(({ rows }) => [...rows])) this.#rehouse(row, Math.max(level, 0));
       }
     }
     this.settleCustomer(customer);
@@ -415,7 +422,7 @@ export class ChooseNext {
     const row = items.create(item.id);
     const customer = this.customerOf(item.customerId);
     this.describe(row, item);
-    items.movedTime[row] = item.readyTime > this.now ? item.readyTime : this.now;
+    items.movedTime[row] = Math.max(item.readyTime, this.now);
     this.#enqueue(row, customer, this.#levelOf(customer), keyOfNeed(item.need), undefined, item);
   }
 
@@ -457,23 +464,21 @@ export class ChooseNext {
   }
 
   laneOf(customer: Customer, level: number): Lane {
-    const known = customer.lanes.find(({ band }) => band.level === level);
-    if (known !== undefined) return known;
+    for (const known of customer.lanes) if (known.band.level === level) return known;
     const lane = newLane(customer, this.bandOf(level));
     customer.lanes.push(lane);
     return lane;
   }
 
   queueOf(lane: Lane, key: string, need: Amounts): Queue {
-    const known = lane.queues.find(({ needClass }) => needClass.key === key);
-    if (known !== undefined) return known;
+    for (const known of lane.queues) if (known.needClass.key === key) return known;
     const { classes } = lane.band;
     let needClass = classes.find((one) => one.key === key);
     if (needClass === undefined) {
       needClass = newNeedClass(key, need, this.reservations.neverFits(need));
       classes.push(needClass);
     }
-    const queue: Queue = { lane, needClass, rows: [], heap: undefined, position: -1 };
+    const queue: Queue = { lane, needClass, rows: [], heap: undefined, prefix: lane.prefix, position: -1 };
     needClass.queues.add(queue);
     lane.queues.push(queue);
     return queue;
@@ -524,13 +529,17 @@ export class ChooseNext {
   }
 
   #put(queue: Queue, heap: NeedClass['reached'] | undefined): void {
-    const tag = heap === queue.needClass.ahead ? queue.lane.tag : queue.lane.finish;
-    if (queue.heap === heap) heap?.move(queue, tag);
+    const { tag, finish } = queue.lane;
+    if (heap === undefined) queue.heap?.remove(queue);
     else {
-      queue.heap?.remove(queue);
-      heap?.add(queue, tag);
-      queue.heap = heap;
+      const isAhead = heap === queue.needClass.ahead;
+      if (queue.heap === heap) heap.move(queue, isAhead ? tag : finish, isAhead ? 0 : tag.high);
+      else {
+        queue.heap?.remove(queue);
+        heap.add(queue, isAhead ? tag : finish, isAhead ? 0 : tag.high);
+      }
     }
+    queue.heap = heap;
   }
 
   #enqueue(row: number, customer: Customer, level: number, key: string, need: Amounts | undefined, item?: ReadyItem): void {
@@ -539,7 +548,8 @@ export class ChooseNext {
     this.items.enqueue(queue, row);
     lane.waiting += 1;
     this.promotions.watch(row, level);
-    this.#settle(lane);
+    // Behind others of the same need nothing changes but the queue's length.
+    if (queue.rows[0] === row || queue.rows.length === 1) this.#settle(lane);
   }
 
   /** Takes a waiting one out of its queue; the lane is settled by the caller. */

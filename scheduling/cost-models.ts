@@ -115,4 +115,4 @@ export function expectedSeconds(
   return declared ?? ofCustomer?.seconds ?? ofType?.seconds ?? otherwise;
 }
 
-const atLeast = (cost: number): number => (cost > leastCost ? cost : leastCost);
+const atLeast = (cost: number): number => Math.max(cost, leastCost);

@@ -57,7 +57,6 @@ export function snapshotFairShare(core: ChooseNext, admissions: number): FairSha
       id: idOf(row),
       customerId: lane.customer.id,
       readyTime: items.readyTime[row] as number,
-      priority: items.priority[row] as number,
       cost: items.cost[row] as number,
       need: { slots, cpu, memory, gpu } as Resources,
       ...(Number.isNaN(seconds) ? {} : { expectedSeconds: seconds }),
@@ -79,7 +78,9 @@ export function snapshotFairShare(core: ChooseNext, admissions: number): FairSha
         lanes.filter((lane) => lane.band === band).map((lane) => ({ customerId: id, tag: pair(lane.tag), state: lane.state })),
       ),
     })),
-    waiting: rows.filter((row) => core.isWaitingRow(row)).map((row) => ({ ...itemOf(row), movedTime: items.movedTime[row] as number })),
+    waiting: rows
+      .filter((row) => core.isWaitingRow(row))
+      .map((row) => ({ ...itemOf(row), priority: items.priority[row] as number, movedTime: items.movedTime[row] as number })),
     running: rows
       .filter((row) => !core.isWaitingRow(row))
       .map((row) => ({

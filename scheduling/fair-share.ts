@@ -4,8 +4,9 @@
  * Each call but `explain` and `snapshot` costs O(log n) per distinct need; while capacity is held for a unit that does not fit, the running set
  * is looked at once after each completion.
  */
-import { ChooseNext, type Choice } from './choose-next.ts';
+
 import { checkActualCost, checkFree, checkItem, checkNow, checkOptions, checkPriority, checkShare } from './check-numbers.ts';
+import { type Choice, ChooseNext } from './choose-next.ts';
 import { explainWaiting } from './explain-waiting.ts';
 import { restoreFairShare, snapshotFairShare } from './fair-share-snapshot.ts';
 import type { Queue } from './lane.ts';

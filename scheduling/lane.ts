@@ -1,9 +1,8 @@
 /** The parts the fair-share rules work on; see choose-next.ts. Plain data and its orders. */
 import { CompensatedSum } from './compensated-sum.ts';
-import { type Amounts } from './need.ts';
-import { type Positioned } from './position-heap.ts';
+import type { Amounts } from './need.ts';
 import type { CustomerShare } from './scheduler.ts';
-import { TagHeap } from './tag-heap.ts';
+import { prefixOf, type Tagged, TagHeap } from './tag-heap.ts';
 
 export interface Customer {
   readonly id: string;
@@ -15,7 +14,7 @@ export interface Customer {
 }
 
 /** A customer in a band. */
-export interface Lane extends Positioned {
+export interface Lane extends Tagged {
   readonly customer: Customer;
   readonly band: Band;
   /** S, its start tag. */
@@ -31,7 +30,7 @@ export interface Lane extends Positioned {
 }
 
 /** The waiting Agendas of a lane that need the same, as a heap of rows. */
-export interface Queue extends Positioned {
+export interface Queue extends Tagged {
   readonly lane: Lane;
   readonly needClass: NeedClass;
   readonly rows: number[];
@@ -66,28 +65,27 @@ export interface Band {
   sinceLower: number;
 }
 
-const byId = (a: Lane, b: Lane): boolean => a.customer.id < b.customer.id;
-
 /** Smallest F, then smallest S, then id. */
 export function finishesBefore(a: Lane, b: Lane): boolean {
   if (b.finish.isAbove(a.finish)) return true;
   if (a.finish.isAbove(b.finish)) return false;
-  return b.tag.isAbove(a.tag) || (!a.tag.isAbove(b.tag) && byId(a, b));
+  return a.tag.high !== b.tag.high ? a.tag.high < b.tag.high : a.customer.id < b.customer.id;
 }
 
-/** Smallest S, then smallest F, then id. */
+/** Smallest S, then id. */
 export function startsBefore(a: Lane, b: Lane): boolean {
-  if (b.tag.isAbove(a.tag)) return true;
-  if (a.tag.isAbove(b.tag)) return false;
-  return b.finish.isAbove(a.finish) || (!a.finish.isAbove(b.finish) && byId(a, b));
+  return b.tag.isAbove(a.tag) || (!a.tag.isAbove(b.tag) && a.customer.id < b.customer.id);
 }
+
+const idOfLane = ({ customer }: Lane): string => customer.id;
+const idOfQueue = ({ lane }: Queue): string => lane.customer.id;
 
 export const newBand = (level: number): Band => ({
   level,
   clock: new CompensatedSum(),
   total: new CompensatedSum(),
   members: 0,
-  leaving: new TagHeap<Lane>(byId),
+  leaving: new TagHeap<Lane>(idOfLane),
   classes: [],
   sinceLower: 0,
 });
@@ -101,6 +99,7 @@ export const newLane = (customer: Customer, band: Band): Lane => ({
   waiting: 0,
   state: 'dormant',
   queues: [],
+  prefix: prefixOf(customer.id),
   position: -1,
 });
 
@@ -109,8 +108,8 @@ export const newNeedClass = (key: string, need: Amounts, neverFits: boolean): Ne
   need,
   neverFits,
   queues: new Set(),
-  reached: new TagHeap<Queue>((a, b) => finishesBefore(a.lane, b.lane)),
-  ahead: new TagHeap<Queue>((a, b) => startsBefore(a.lane, b.lane)),
+  reached: new TagHeap<Queue>(idOfQueue),
+  ahead: new TagHeap<Queue>(idOfQueue),
 });
 
 export function isBlocked({ share, running }: Customer): boolean {

@@ -3,9 +3,9 @@
  * since when it waits) stays with it when its customer is blocked for a while and the reservation goes to another.
  */
 import { CompensatedSum } from './compensated-sum.ts';
+import type { Queue } from './lane.ts';
 import { type Amounts, amountsOf, fitsSum, minus, plus } from './need.ts';
 import type { Resources } from './scheduler.ts';
-import type { Queue } from './lane.ts';
 import type { WaitingItems } from './waiting-items.ts';
 
 /** What passed a unit. */

@@ -88,10 +88,10 @@ export function divideSlots(capacity: number, insights: readonly InsightDemand[]
     slots.set(one.id, one.whole + 1);
     one.owed -= 1;
   }
-  const carried = Object.fromEntries(candidates.map(({ id, owed }) => [id, owed > 1 ? 1 : owed < -1 ? -1 : owed]));
+  const carried = Object.fromEntries(candidates.map(({ id, owed }) => [id, Math.max(-1, Math.min(1, owed))]));
   return { slots, remainders: carried };
 }
 
 function clamp({ least, most }: { readonly least: number; readonly most: number }, part: number): number {
-  return part < least ? least : part > most ? most : part;
+  return Math.max(least, Math.min(most, part));
 }

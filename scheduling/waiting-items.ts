@@ -7,7 +7,7 @@ import type { Queue } from './lane.ts';
 export const isWaiting = 1;
 export const isRunning = 2;
 
-const columns = ['key', 'readyTime', 'priority', 'cost', 'seconds', 'movedTime', 'weightThen', 'totalThen', 'startTime'] as const;
+const columns = ['key', 'readyTime', 'priority', 'cost', 'seconds', 'movedTime'] as const;
 type Column = (typeof columns)[number];
 
 export class WaitingItems implements Record<Column, Float64Array> {
@@ -29,12 +29,23 @@ export class WaitingItems implements Record<Column, Float64Array> {
   seconds = new Float64Array(16);
   /** When it came to its band. */
   movedTime = new Float64Array(16);
-  /** Of its customer when it was admitted. */
-  weightThen = new Float64Array(16);
-  /** Of all active customers when it was admitted. */
-  totalThen = new Float64Array(16);
+  // What only a waiting one needs makes room for what only a running one needs.
+
+  /** Weight of its customer when it was admitted. */
+  get weightThen(): Float64Array {
+    return this.key;
+  }
+
+  /** Weights of all active customers when it was admitted. */
+  get totalThen(): Float64Array {
+    return this.priority;
+  }
+
   /** When it was admitted. */
-  startTime = new Float64Array(16);
+  get startTime(): Float64Array {
+    return this.movedTime;
+  }
+
   readonly running: number[] = [];
 
   rowOf(id: string): number | undefined {
