@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createAlgorithm, type CustomerShare, type Scheduler } from '../index.ts';
+import { type CustomerShare, createAlgorithm, type Scheduler } from '../index.ts';
 import { Random } from '../simulator/random.ts';
 import { forAllSeeds } from './settings.ts';
 

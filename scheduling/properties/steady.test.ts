@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { FairShare } from '../index.ts';
+import { FluidReference } from '../simulator/fluid-reference.ts';
 import { Random } from '../simulator/random.ts';
-import { FluidReference } from './fluid-reference.ts';
 import { forAllSeeds, steps } from './settings.ts';
 
 /** Customers that always have something waiting, each with a cost of its own range. */
