@@ -406,10 +406,11 @@ export class ChooseNext {
     const after = this.#levelOf(customer);
     if (after !== before) {
       // Steps already climbed are kept.
-      for (const { band, queues } of [...customer.lanes]) {
-        const level = after + band.level - before;
-        for (const row of queues.flatMap(({ rows }) => [...rows])) this.#rehouse(row, Math.max(level, 0));
-      }
+      const moves = customer.lanes.flatMap(({ band, queues }) => {
+        const level = Math.max(0, after + band.level - before);
+        return queues.flatMap(({ rows }) => rows.map((row) => ({ row, level })));
+      });
+      for (const { row, level } of moves) this.#rehouse(row, level);
     }
     this.settleCustomer(customer);
   }

@@ -4,6 +4,7 @@ import type { ChooseNext } from './choose-next.ts';
 import type { Tag } from './compensated-sum.ts';
 import type { Lane, Queue } from './lane.ts';
 import { keyOfNeed, needOf } from './need.ts';
+import type { ReservationMemory } from './reservations.ts';
 import type { CustomerShare, ReadyItem, Resources } from './scheduler.ts';
 
 /** `high` and `low` of a compensated sum. */
@@ -39,8 +40,7 @@ export interface FairShareState {
   }[];
   /** Sums of what runs. */
   readonly inUse: { readonly slots: Pair; readonly cpu: Pair; readonly memory: Pair; readonly gpu: Pair };
-  /** The pool as last seen; null: unlimited. */
-  readonly capacity: { readonly [name in keyof Resources]-?: number | null };
+  readonly memory: ReservationMemory;
 }
 
 const pair = ({ high, low }: Tag): Pair => [high, low];
@@ -97,7 +97,7 @@ export function snapshotFairShare(core: ChooseNext, admissions: number): FairSha
       passers: [...passers].map(idOf),
     })),
     inUse: { slots: pair(slots), cpu: pair(cpu), memory: pair(memory), gpu: pair(gpu) },
-    capacity: reservations.seenCapacity(),
+    memory: reservations.memory(),
   };
 }
 
@@ -106,7 +106,7 @@ export function restoreFairShare(core: ChooseNext, json: Json): number {
   const state = json as unknown as FairShareState;
   const { items, reservations } = core;
   core.now = state.now;
-  reservations.seeCapacity(state.capacity);
+  reservations.remember(state.memory);
   for (const { id, share } of state.customers) {
     const customer = core.customerOf(id);
     if (share === undefined) continue;

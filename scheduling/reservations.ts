@@ -28,6 +28,15 @@ export interface Passage {
   readonly withinSeconds: number;
 }
 
+/** null: unlimited. */
+type FiniteAmounts = Readonly<Record<keyof Amounts, number | null>>;
+
+export interface ReservationMemory {
+  /** The pool at the last look. */
+  readonly capacity: FiniteAmounts;
+  readonly earliest: { readonly total: FiniteAmounts; readonly time: number | null } | null;
+}
+
 const nothing: Amounts = { slots: 0, cpu: 0, memory: 0, gpu: 0 };
 const resources = ['slots', 'cpu', 'memory', 'gpu'] as const;
 
@@ -67,16 +76,18 @@ export class Reservations {
     return changed;
   }
 
-  /** The pool at the last look; null: unlimited. */
-  seenCapacity(): Record<keyof Amounts, number | null> {
-    const { slots, cpu, memory, gpu } = this.#capacity;
-    const plain = (amount: number) => (Number.isFinite(amount) ? amount : null);
-    return { slots: plain(slots), cpu: plain(cpu), memory: plain(memory), gpu: plain(gpu) };
+  /** What was found out and is not looked up again before something changes, as plain data. */
+  memory(): ReservationMemory {
+    const earliest = this.#earliest;
+    return {
+      capacity: finite(this.#capacity),
+      earliest: earliest === undefined ? null : { total: finite(earliest.total), time: earliest.time ?? null },
+    };
   }
 
-  seeCapacity({ slots, cpu, memory, gpu }: Readonly<Record<keyof Amounts, number | null>>): void {
-    const unlimited = Number.POSITIVE_INFINITY;
-    this.#capacity = { slots: slots ?? unlimited, cpu: cpu ?? unlimited, memory: memory ?? unlimited, gpu: gpu ?? unlimited };
+  remember({ capacity, earliest }: ReservationMemory): void {
+    this.#capacity = infinite(capacity);
+    this.#earliest = earliest === null ? undefined : { total: infinite(earliest.total), time: earliest.time ?? undefined };
   }
 
   neverFits(need: Amounts): boolean {
@@ -163,4 +174,14 @@ export class Reservations {
   #needOf(row: number): Amounts {
     return (this.#items.queues[row] as Queue).needClass.need;
   }
+}
+
+function finite({ slots, cpu, memory, gpu }: Amounts): FiniteAmounts {
+  const plain = (amount: number) => (Number.isFinite(amount) ? amount : null);
+  return { slots: plain(slots), cpu: plain(cpu), memory: plain(memory), gpu: plain(gpu) };
+}
+
+function infinite({ slots, cpu, memory, gpu }: FiniteAmounts): Amounts {
+  const unlimited = Number.POSITIVE_INFINITY;
+  return { slots: slots ?? unlimited, cpu: cpu ?? unlimited, memory: memory ?? unlimited, gpu: gpu ?? unlimited };
 }
