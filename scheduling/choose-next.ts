@@ -23,7 +23,7 @@ import {
   type Queue,
   startsBefore,
 } from './lane.ts';
-import { type Amounts, fits, keyOfNeed, needOf } from './need.ts';
+import { type Amounts, fits, keyOfNeed, needOf, someOfEach } from './need.ts';
 import { Promotions } from './promotions.ts';
 import { Reservations } from './reservations.ts';
 import type { CustomerShare, ReadyItem, SchedulerOptions } from './scheduler.ts';
@@ -208,7 +208,9 @@ export class ChooseNext {
   #heldThatFits(room: Amounts): Choice | undefined {
     const row = this.reservations.held;
     if (row === undefined || !fits(this.#needOf(row), room)) return undefined;
-    this.#countTurn(this.bands.indexOf((this.items.queues[row] as Queue).lane.band), room);
+    const index = this.bands.indexOf((this.items.queues[row] as Queue).lane.band);
+    for (const band of this.bands.slice(0, index)) if (this.#owes(band)) band.sinceLower = 0;
+    this.#countTurn(index, room);
     return { row, why: 'reservation', delaying: false };
   }
 
@@ -218,8 +220,11 @@ export class ChooseNext {
       const lane = this.#firstLane(band);
       if (lane === undefined) return undefined;
       if (fits(this.#needOf(lane.head), room)) return { row: lane.head, why: 'share', delaying: false };
-      if (holds) this.reservations.hold(lane.head, this.now);
-      else return this.#chooseFitting(band, room);
+      const fitting = this.#chooseFitting(band, room);
+      if (!holds) return fitting;
+      // Where one of the things it needs is used up there is nothing to keep for it yet, and whoever is first once there is goes.
+      if (fitting === undefined && !someOfEach(this.#needOf(lane.head), room)) return undefined;
+      this.reservations.hold(lane.head, this.now);
     }
     return this.#choosePassing(band, room);
   }
@@ -304,7 +309,7 @@ export class ChooseNext {
   #chooseFrom(index: number, room: Amounts, holds: boolean): Choice | undefined {
     const band = this.bands[index];
     if (band === undefined) return undefined;
-    const owes = band.sinceLower >= this.rules.floor - 1;
+    const owes = this.#owes(band);
     if (owes) {
       const lower = this.#chooseFrom(index + 1, room, holds);
       if (lower !== undefined) {
@@ -321,8 +326,12 @@ export class ChooseNext {
   /** An owed turn is kept until something lower can take it; there is never more than one. */
   #countTurn(index: number, room: Amounts): void {
     const band = this.bands[index] as Band;
-    if (index + 1 === this.bands.length || band.sinceLower >= this.rules.floor - 1) return;
+    if (index + 1 === this.bands.length || this.#owes(band)) return;
     if (this.#chooseFrom(index + 1, room, false) !== undefined) band.sinceLower += 1;
+  }
+
+  #owes(band: Band): boolean {
+    return band.sinceLower >= this.rules.floor - 1;
   }
 
   /** One that waited `promoteAfter` since it came to its band goes up one, into its customer's lane there. */

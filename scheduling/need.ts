@@ -32,6 +32,13 @@ export const fits = (need: Amounts, free: Amounts): boolean =>
   (need.memory <= free.memory || need.memory === 0) &&
   (need.gpu <= free.gpu || need.gpu === 0);
 
+/** Whether there is at least something of everything that is needed. */
+export const someOfEach = (need: Amounts, free: Amounts): boolean =>
+  (free.slots > 0 || need.slots === 0) &&
+  (free.cpu > 0 || need.cpu === 0) &&
+  (free.memory > 0 || need.memory === 0) &&
+  (free.gpu > 0 || need.gpu === 0);
+
 /** As `fits`, for an amount that was summed up. */
 export const fitsSum = (need: Amounts, sum: Amounts): boolean =>
   fits(need, { slots: sum.slots * slack, cpu: sum.cpu * slack, memory: sum.memory * slack, gpu: sum.gpu * slack });

@@ -197,6 +197,19 @@ class UsageHalfLife extends Model {
   }
 }
 
+/** Whoever used least, counted when work ends. */
+class ChargeAtCompletion extends Model {
+  readonly #used = new Map<string, number>();
+  rankOf({ id, weight }: Customer): number {
+    return (this.#used.get(id) ?? 0) / weight;
+  }
+  override finish(id: string): void {
+    const customer = this.owners.get(id);
+    if (customer !== undefined) this.#used.set(customer.id, (this.#used.get(customer.id) ?? 0) + (customer.running.get(id)?.cost ?? 1));
+    super.finish(id);
+  }
+}
+
 /** By lot, weighted. */
 class WeightedRandom extends Model {
   readonly #random: Random;
@@ -225,6 +238,7 @@ export const models: readonly string[] = [
   'write-time stride',
   'occupancy DRF',
   'usage half-life',
+  'charge at completion',
   'cap then FIFO',
   'weighted random',
 ];
@@ -248,6 +262,8 @@ function chooserOf(name: string, options: SchedulerOptions, workload: Workload):
       return new OccupancyDrf(pool);
     case 'usage half-life':
       return new UsageHalfLife();
+    case 'charge at completion':
+      return new ChargeAtCompletion();
     case 'cap then FIFO':
       return new CapThenFifo(
         pool.slots ?? 1,
