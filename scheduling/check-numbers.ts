@@ -29,8 +29,11 @@ export function checkActualCost(actualCost: number | undefined): void {
 
 /** @throws RangeError; a free amount may be below 0 (a pool that shrank) and infinite, but must be a number. */
 export function checkFree(free: Resources | undefined): void {
-  if (free !== undefined)
-    for (const [name, amount] of entriesOf(free)) check(`free.${name}`, amount, (value) => !Number.isNaN(value), 'a number');
+  if (free === undefined) return;
+  const { slots = 0, cpu = 0, memory = 0, gpu = 0 } = free;
+  // One sum tells for all: it is a number unless one of them is none, or two are infinite and opposite.
+  if (Number.isFinite(slots + cpu + memory + gpu)) return;
+  for (const [name, amount] of entriesOf(free)) check(`free.${name}`, amount, (value) => !Number.isNaN(value), 'a number');
 }
 
 /** @throws RangeError */

@@ -20,6 +20,7 @@ import {
   newBand,
   newLane,
   newNeedClass,
+  newQueue,
   type Queue,
   startsBefore,
 } from './lane.ts';
@@ -27,6 +28,7 @@ import { type Amounts, fits, keyOfNeed, needOf, someOfEach } from './need.ts';
 import { Promotions } from './promotions.ts';
 import { Reservations } from './reservations.ts';
 import type { CustomerShare, ReadyItem, SchedulerOptions } from './scheduler.ts';
+import { Registry } from './tag-heap.ts';
 import { isWaiting, WaitingItems } from './waiting-items.ts';
 
 /** The Agenda that goes, and why it is this one. */
@@ -58,6 +60,8 @@ export class ChooseNext {
   readonly bands: Band[] = [];
   readonly reservations: Reservations;
   readonly promotions: Promotions;
+  readonly #lanes = new Registry<Lane>();
+  readonly #queues = new Registry<Queue>();
   now = 0;
   #mostCustomers = 1024;
 
@@ -87,14 +91,18 @@ export class ChooseNext {
 
   /** The lane that goes first, whether or not its head fits. */
   #firstLane(band: Band): Lane | undefined {
-    const first = this.#best(band, (needClass) => this.#firstOf(band, needClass)?.lane);
+    let first: Lane | undefined;
+    for (const needClass of band.classes) {
+      const lane = this.#firstOf(band, needClass)?.lane;
+      if (lane !== undefined && (first === undefined || this.#goesBefore(lane, first))) first = lane;
+    }
     if (first === undefined || !first.tag.isAbove(band.clock)) return first;
     // The clock would move to this tag: of those that start there, the smallest F.
-    for (const { reached, ahead } of band.classes) while (ahead.firstReached(first.tag)) this.#put(ahead.first as Queue, reached);
-    let best = first;
+    const { tag } = first;
+    for (const { reached, ahead } of band.classes) while (ahead.firstReached(tag)) this.#put(ahead.first as Queue, reached);
     for (const { reached } of band.classes)
-      if (reached.first !== undefined && finishesBefore(reached.first.lane, best)) best = reached.first.lane;
-    return best;
+      if (reached.first !== undefined && finishesBefore(reached.first.lane, first)) first = reached.first.lane;
+    return first;
   }
 
   /** The better of what each need offers: lanes the clock reached before others, by F; others by S. */
@@ -109,7 +117,8 @@ export class ChooseNext {
 
   #goesBefore(a: Lane, b: Lane): boolean {
     const { clock } = a.band;
-    const [aWaits, bWaits] = [a.tag.isAbove(clock), b.tag.isAbove(clock)];
+    const aWaits = a.tag.isAbove(clock);
+    const bWaits = b.tag.isAbove(clock);
     if (aWaits !== bWaits) return bWaits;
     return aWaits ? startsBefore(a, b) : finishesBefore(a, b);
   }
@@ -468,14 +477,14 @@ export class ChooseNext {
     const index = this.bands.findIndex((band) => band.level >= level);
     const known = this.bands[index];
     if (known?.level === level) return known;
-    const band = newBand(level);
+    const band = newBand(level, this.#lanes);
     this.bands.splice(index === -1 ? this.bands.length : index, 0, band);
     return band;
   }
 
   laneOf(customer: Customer, level: number): Lane {
     for (const known of customer.lanes) if (known.band.level === level) return known;
-    const lane = newLane(customer, this.bandOf(level));
+    const lane = newLane(customer, this.bandOf(level), this.#lanes);
     customer.lanes.push(lane);
     return lane;
   }
@@ -485,10 +494,10 @@ export class ChooseNext {
     const { classes } = lane.band;
     let needClass = classes.find((one) => one.key === key);
     if (needClass === undefined) {
-      needClass = newNeedClass(key, need, this.reservations.neverFits(need));
+      needClass = newNeedClass(key, need, this.reservations.neverFits(need), this.#queues);
       classes.push(needClass);
     }
-    const queue: Queue = { lane, needClass, rows: [], heap: undefined, prefix: lane.prefix, position: -1 };
+    const queue = newQueue(lane, needClass, this.#queues);
     needClass.queues.add(queue);
     lane.queues.push(queue);
     return queue;
@@ -578,6 +587,7 @@ export class ChooseNext {
 
   #dropQueue(queue: Queue, band: Band, needClass: NeedClass): void {
     needClass.queues.delete(queue);
+    this.#queues.delete(queue);
     if (needClass.queues.size === 0) band.classes.splice(band.classes.indexOf(needClass), 1);
   }
 
@@ -603,7 +613,10 @@ export class ChooseNext {
         customer.lanes.some(({ state, waiting, band, tag }) => state !== 'dormant' || waiting > 0 || tag.isAbove(lowest.get(band) ?? tag))
       )
         continue;
-      for (const { queues, band } of customer.lanes) for (const queue of queues) this.#dropQueue(queue, band, queue.needClass);
+      for (const lane of customer.lanes) {
+        for (const queue of lane.queues) this.#dropQueue(queue, lane.band, queue.needClass);
+        this.#lanes.delete(lane);
+      }
       this.customers.delete(customer.id);
     }
     this.#mostCustomers = this.customers.size * 2 + 1024;

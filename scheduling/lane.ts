@@ -2,7 +2,7 @@
 import { CompensatedSum } from './compensated-sum.ts';
 import type { Amounts } from './need.ts';
 import type { CustomerShare } from './scheduler.ts';
-import { prefixOf, type Tagged, TagHeap } from './tag-heap.ts';
+import { type Registry, type Tagged, TagHeap } from './tag-heap.ts';
 
 export interface Customer {
   readonly id: string;
@@ -77,39 +77,40 @@ export function startsBefore(a: Lane, b: Lane): boolean {
   return b.tag.isAbove(a.tag) || (!a.tag.isAbove(b.tag) && a.customer.id < b.customer.id);
 }
 
-const idOfLane = ({ customer }: Lane): string => customer.id;
-const idOfQueue = ({ lane }: Queue): string => lane.customer.id;
-
-export const newBand = (level: number): Band => ({
+export const newBand = (level: number, lanes: Registry<Lane>): Band => ({
   level,
   clock: new CompensatedSum(),
   total: new CompensatedSum(),
   members: 0,
-  leaving: new TagHeap<Lane>(idOfLane),
+  leaving: new TagHeap<Lane>(lanes),
   classes: [],
   sinceLower: 0,
 });
 
-export const newLane = (customer: Customer, band: Band): Lane => ({
-  customer,
-  band,
-  tag: new CompensatedSum(),
-  finish: new CompensatedSum(),
-  head: -1,
-  waiting: 0,
-  state: 'dormant',
-  queues: [],
-  prefix: prefixOf(customer.id),
-  position: -1,
-});
+export const newLane = (customer: Customer, band: Band, lanes: Registry<Lane>): Lane =>
+  lanes.add(customer.id, (index) => ({
+    index,
+    id: customer.id,
+    customer,
+    band,
+    tag: new CompensatedSum(),
+    finish: new CompensatedSum(),
+    head: -1,
+    waiting: 0,
+    state: 'dormant',
+    queues: [],
+  }));
 
-export const newNeedClass = (key: string, need: Amounts, neverFits: boolean): NeedClass => ({
+export const newQueue = (lane: Lane, needClass: NeedClass, queues: Registry<Queue>): Queue =>
+  queues.add(lane.id, (index) => ({ index, id: lane.id, lane, needClass, rows: [], heap: undefined }));
+
+export const newNeedClass = (key: string, need: Amounts, neverFits: boolean, queues: Registry<Queue>): NeedClass => ({
   key,
   need,
   neverFits,
   queues: new Set(),
-  reached: new TagHeap<Queue>(idOfQueue),
-  ahead: new TagHeap<Queue>(idOfQueue),
+  reached: new TagHeap<Queue>(queues),
+  ahead: new TagHeap<Queue>(queues),
 });
 
 export function isBlocked({ share, running }: Customer): boolean {

@@ -71,9 +71,10 @@ export class Reservations {
   /** Whether the pool is not what it was at the last look. */
   capacityChanged(room: Amounts): boolean {
     const capacity = this.#given ?? this.#totalOf(room);
-    const changed = resources.some((name) => capacity[name] !== this.#capacity[name]);
-    if (changed) this.#capacity = capacity;
-    return changed;
+    const { slots, cpu, memory, gpu } = this.#capacity;
+    if (capacity.slots === slots && capacity.cpu === cpu && capacity.memory === memory && capacity.gpu === gpu) return false;
+    this.#capacity = capacity;
+    return true;
   }
 
   /** What was found out and is not looked up again before something changes, as plain data. */
@@ -96,6 +97,7 @@ export class Reservations {
 
   admitted(row: number, need: Amounts, { why, delaying }: { readonly why: string; readonly delaying: boolean }): void {
     for (const name of resources) if (need[name] !== 0) this.running[name].add(need[name]);
+    if (this.bypasses.size === 0) return;
     this.bypasses.delete(row);
     if (row === this.held) this.release();
     const bypass = this.held === undefined ? undefined : this.bypasses.get(this.held);
@@ -111,7 +113,7 @@ export class Reservations {
       if (this.#items.running.length === 0) this.running[name].set({ high: 0, low: 0 });
       else if (need[name] !== 0) this.running[name].add(-need[name]);
     }
-    for (const { passers } of this.bypasses.values()) passers.delete(row);
+    if (this.bypasses.size > 0) for (const { passers } of this.bypasses.values()) passers.delete(row);
     this.#earliest = undefined;
   }
 
