@@ -26,7 +26,7 @@ import {
 } from './lane.ts';
 import { type Amounts, fits, keyOfNeed, needOf, someOfEach } from './need.ts';
 import { Promotions } from './promotions.ts';
-import { Reservations } from './reservations.ts';
+import { type PassedBy, Reservations } from './reservations.ts';
 import type { CustomerShare, ReadyItem, SchedulerOptions } from './scheduler.ts';
 import { Registry } from './tag-heap.ts';
 import { isWaiting, WaitingItems } from './waiting-items.ts';
@@ -35,8 +35,8 @@ import { isWaiting, WaitingItems } from './waiting-items.ts';
 export interface Choice {
   readonly row: number;
   readonly why: 'share' | 'floor' | 'reservation' | 'passing';
-  /** It passed a unit that capacity is held for and may delay it. */
-  readonly delaying: boolean;
+  /** What let it pass the unit that capacity is held for. */
+  readonly by?: PassedBy;
 }
 
 export interface Rules {
@@ -220,7 +220,7 @@ export class ChooseNext {
     const index = this.bands.indexOf((this.items.queues[row] as Queue).lane.band);
     for (const band of this.bands.slice(0, index)) if (this.#owes(band)) band.sinceLower = 0;
     this.#countTurn(index, room);
-    return { row, why: 'reservation', delaying: false };
+    return { row, why: 'reservation' };
   }
 
   /** The band's next one by rule 2, or one that may pass it. Without `holds` it only answers whether there is one. */
@@ -228,7 +228,7 @@ export class ChooseNext {
     if (this.reservations.held === undefined) {
       const lane = this.#firstLane(band);
       if (lane === undefined) return undefined;
-      if (fits(this.#needOf(lane.head), room)) return { row: lane.head, why: 'share', delaying: false };
+      if (fits(this.#needOf(lane.head), room)) return { row: lane.head, why: 'share' };
       const fitting = this.#chooseFitting(band, room);
       if (!holds) return fitting;
       // Where one of the things it needs is used up there is nothing to keep for it yet, and whoever is first once there is goes.
@@ -257,7 +257,7 @@ export class ChooseNext {
       if (first !== undefined && (row === undefined || this.items.isBefore(first, row))) row = first;
     }
     if (row === undefined) return undefined;
-    return { row, why: 'passing', delaying: !fits(this.#needOf(row), passage.spare) && !ends(row) };
+    return { row, why: 'passing', by: ends(row) ? 'time' : fits(this.#needOf(row), passage.spare) ? 'spare' : 'patience' };
   }
 
   /** The first lane, in the order of rule 2, that has one which ends in time. */
@@ -279,7 +279,7 @@ export class ChooseNext {
   /** Anything of the band that fits. */
   #chooseFitting(band: Band, room: Amounts): Choice | undefined {
     const lane = this.#best(band, (needClass) => (fits(needClass.need, room) ? this.#firstOf(band, needClass)?.lane : undefined));
-    return lane === undefined ? undefined : { row: lane.head, why: 'passing', delaying: false };
+    return lane === undefined ? undefined : { row: lane.head, why: 'passing' };
   }
 
   /** What needs more than the whole pool is set aside, and back once the pool has grown. */

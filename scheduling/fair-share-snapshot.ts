@@ -4,7 +4,7 @@ import type { ChooseNext } from './choose-next.ts';
 import type { Tag } from './compensated-sum.ts';
 import type { Lane, Queue } from './lane.ts';
 import { keyOfNeed, needOf } from './need.ts';
-import type { ReservationMemory } from './reservations.ts';
+import type { PassedBy, ReservationMemory } from './reservations.ts';
 import type { CustomerShare, ReadyItem, Resources } from './scheduler.ts';
 
 /** `high` and `low` of a compensated sum. */
@@ -36,7 +36,7 @@ export interface FairShareState {
     readonly id: string;
     readonly count: number;
     readonly since: number;
-    readonly passers: readonly string[];
+    readonly passers: readonly (readonly [id: string, by: PassedBy])[];
   }[];
   /** Sums of what runs. */
   readonly inUse: { readonly slots: Pair; readonly cpu: Pair; readonly memory: Pair; readonly gpu: Pair };
@@ -94,7 +94,7 @@ export function snapshotFairShare(core: ChooseNext, admissions: number): FairSha
       id: idOf(row),
       count,
       since,
-      passers: [...passers].map(idOf),
+      passers: [...passers].map(([passer, by]) => [idOf(passer), by] as const),
     })),
     inUse: { slots: pair(slots), cpu: pair(cpu), memory: pair(memory), gpu: pair(gpu) },
     memory: reservations.memory(),
@@ -150,7 +150,7 @@ export function restoreFairShare(core: ChooseNext, json: Json): number {
   for (const { lanes } of core.customers.values()) for (const lane of lanes) core.replace(lane);
   const rowOf = (id: string): number => items.rowOf(id) as number;
   for (const { id, count, since, passers } of state.bypasses) {
-    reservations.bypasses.set(rowOf(id), { count, since, passers: new Set(passers.map(rowOf)) });
+    reservations.bypasses.set(rowOf(id), { count, since, passers: new Map(passers.map(([passer, by]) => [rowOf(passer), by])) });
   }
   if (state.held !== null) reservations.held = rowOf(state.held);
   for (const name of ['slots', 'cpu', 'memory', 'gpu'] as const) reservations.running[name].set(tag(state.inUse[name]));

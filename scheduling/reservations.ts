@@ -15,8 +15,11 @@ export interface Bypass {
   /** When it first did not fit. */
   readonly since: number;
   /** Rows of passers that run still, in the order of their admission. */
-  readonly passers: Set<number>;
+  readonly passers: Map<number, PassedBy>;
 }
+
+/** It ends in time; it uses what the unit will not need; or neither, and the unit's patience was spent on it. */
+export type PassedBy = 'time' | 'spare' | 'patience';
 
 /** Who may pass at this moment. */
 export interface Passage {
@@ -60,7 +63,7 @@ export class Reservations {
   hold(row: number, now: number): void {
     this.held = row;
     this.#earliest = undefined;
-    if (!this.bypasses.has(row)) this.bypasses.set(row, { count: 0, since: now, passers: new Set() });
+    if (!this.bypasses.has(row)) this.bypasses.set(row, { count: 0, since: now, passers: new Map() });
   }
 
   release(): void {
@@ -95,15 +98,15 @@ export class Reservations {
     return !fitsSum(need, this.#capacity);
   }
 
-  admitted(row: number, need: Amounts, { why, delaying }: { readonly why: string; readonly delaying: boolean }): void {
+  admitted(row: number, need: Amounts, { by }: { readonly by?: PassedBy }): void {
     for (const name of resources) if (need[name] !== 0) this.running[name].add(need[name]);
     if (this.bypasses.size === 0) return;
     this.bypasses.delete(row);
     if (row === this.held) this.release();
     const bypass = this.held === undefined ? undefined : this.bypasses.get(this.held);
-    if (bypass === undefined || why !== 'passing') return;
-    bypass.passers.add(row);
-    if (!delaying) return;
+    if (bypass === undefined || by === undefined) return;
+    bypass.passers.set(row, by);
+    if (by !== 'patience') return;
     bypass.count += 1;
     this.#earliest = undefined;
   }
@@ -131,7 +134,10 @@ export class Reservations {
     const time = this.#earliestTime(row, room, total);
     const isKnown = time !== undefined && time > now;
     let held = nothing;
-    for (const passer of passers) if (!isKnown || !(this.endOf(passer) <= time)) held = plus(held, this.#needOf(passer));
+    for (const [passer, by] of passers) {
+      // Who uses what is spare goes on doing so whatever is declared: it must never be counted on, or one could follow another for ever.
+      if (!isKnown || by === 'spare' || !(this.endOf(passer) <= time)) held = plus(held, this.#needOf(passer));
+    }
     return {
       anyMayPass: count < limits.bypassLimit && now - since < limits.bypassSeconds,
       spare: minus(minus(total, need), held),
@@ -148,7 +154,8 @@ export class Reservations {
   #earliestTime(row: number, room: Amounts, total: Amounts): number | undefined {
     const known = this.#earliest;
     if (known !== undefined && resources.every((name) => known.total[name] === total[name])) return known.time;
-    const ends = this.#items.running.filter((running) => !Number.isNaN(this.endOf(running)));
+    const passers = this.bypasses.get(row)?.passers;
+    const ends = this.#items.running.filter((running) => !Number.isNaN(this.endOf(running)) && passers?.get(running) !== 'spare');
     ends.sort((a, b) => this.endOf(a) - this.endOf(b) || ((this.#items.ids[a] as string) < (this.#items.ids[b] as string) ? -1 : 1));
     const need = this.#needOf(row);
     let free = room;

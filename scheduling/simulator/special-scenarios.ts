@@ -1,6 +1,7 @@
 /** Scenarios that one run of a simulation does not show. */
 import { FairShare } from '../fair-share.ts';
 import { divideSlots, type Remainders, shareCapacity } from '../share-capacity.ts';
+import { FluidReference } from './fluid-reference.ts';
 import { Random } from './random.ts';
 import type { Scenario } from './scenarios.ts';
 
@@ -11,6 +12,7 @@ export const specialScenarios: readonly Scenario[] = [
     cells: () => {
       const { anyInterval, commonStart } = churn();
       return [
+        { scenario: 'B15', measure: 'largest lag across changes', policy: 'ours', value: lagAcrossChanges(), unit: 'largest costs' },
         {
           scenario: 'B15',
           measure: 'apart / pairwise bound, any interval',
@@ -124,6 +126,41 @@ function churn(): { anyInterval: number; commonStart: number } {
     submit(own);
   }
   return { anyInterval, commonStart };
+}
+
+/** The largest lag against the fluid server while customers come, go and are reweighted, in largest costs. It informs: the bound of one holds between changes. */
+function lagAcrossChanges(): number {
+  let most = 0;
+  const largest = 20;
+  for (let seed = 1; seed <= 40; seed++) {
+    const random = new Random(seed);
+    const scheduler = new FairShare();
+    const fluid = new FluidReference();
+    const ids = Array.from({ length: 10 }, (_, index) => `c${index}`);
+    const waiting = new Map(ids.map((id) => [id, 0]));
+    const isEligible = (id: string): boolean => (waiting.get(id) ?? 0) > 0;
+    for (let step = 0; step < 2_000; step++) {
+      const id = random.pick(ids);
+      if (random.chance(0.02)) {
+        const weight = random.spread(0.1, 100);
+        scheduler.setCustomer({ id, weight });
+        fluid.of(id).weight = weight;
+      } else if (random.chance(0.5)) {
+        scheduler.add({ id: `i${step}`, customerId: id, readyTime: step, cost: random.whole(1, largest) });
+        waiting.set(id, (waiting.get(id) ?? 0) + 1);
+        fluid.setEligible(id, true);
+      } else {
+        const decision = scheduler.next();
+        if (decision === undefined) continue;
+        const own = decision.customerId;
+        waiting.set(own, (waiting.get(own) ?? 0) - 1);
+        fluid.admit(own, decision.cost, isEligible(own));
+        scheduler.finish(decision.id);
+      }
+      for (const one of ids) if (isEligible(one)) most = Math.max(most, Math.abs(fluid.lag(one)) / largest);
+    }
+  }
+  return most;
 }
 
 /** How far from exact any Insight is in any division, or in all of them together. */
