@@ -34,6 +34,8 @@ export interface Queue extends Tagged {
   readonly lane: Lane;
   readonly needClass: NeedClass;
   readonly rows: number[];
+  /** The key of each row, beside it so that its place is found without a look elsewhere. */
+  readonly keys: number[];
   heap: TagHeap<Queue> | undefined;
 }
 
@@ -102,7 +104,7 @@ export const newLane = (customer: Customer, band: Band, lanes: Registry<Lane>): 
   }));
 
 export const newQueue = (lane: Lane, needClass: NeedClass, queues: Registry<Queue>): Queue =>
-  queues.add(lane.id, (index) => ({ index, id: lane.id, lane, needClass, rows: [], heap: undefined }));
+  queues.add(lane.id, (index) => ({ index, id: lane.id, lane, needClass, rows: [], keys: [], heap: undefined }));
 
 export const newNeedClass = (key: string, need: Amounts, neverFits: boolean, queues: Registry<Queue>): NeedClass => ({
   key,

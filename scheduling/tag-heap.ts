@@ -37,9 +37,11 @@ export class Registry<T extends Tagged> {
 }
 
 const stride = 4;
+/** Children of an element: four lie side by side in memory and make the heap half as deep as two. */
+const arity = 4;
 
 /**
- * A binary heap ordered by a Tag, then a second number, then id. All but the end of long ids is kept as numbers in one block, so finding a
+ * A heap ordered by a Tag, then a second number, then id. All but the end of long ids is kept as numbers in one block, so finding a
  * place does not touch objects, of which there may be a hundred thousand. The order is total: the first element never depends on how others came.
  */
 export class TagHeap<T extends Tagged> {
@@ -105,7 +107,7 @@ export class TagHeap<T extends Tagged> {
       frontier[best] = frontier[frontier.length - 1] as number;
       frontier.pop();
       yield this.#registry.elements[this.#indexes[position] as number] as T;
-      for (const child of [position * 2 + 1, position * 2 + 2]) if (child < this.#size) frontier.push(child);
+      for (let child = position * arity + 1; child <= position * arity + arity && child < this.#size; child++) frontier.push(child);
     }
   }
 
@@ -139,7 +141,7 @@ export class TagHeap<T extends Tagged> {
     const keys = this.#keys;
     let position = from;
     while (position > 0) {
-      const parent = (position - 1) >> 1;
+      const parent = (position - 1) >> 2;
       const parentHigh = keys[parent * stride] as number;
       if (high > parentHigh) break;
       if (high === parentHigh && this.#breaksTie(parent, low, second, prefix, index)) break;
@@ -155,14 +157,20 @@ export class TagHeap<T extends Tagged> {
     const size = this.#size;
     let position = from;
     for (;;) {
-      let child = position * 2 + 1;
+      const child = position * arity + 1;
       if (child >= size) break;
-      if (child + 1 < size && this.#isBefore(child + 1, child)) child += 1;
-      const childHigh = keys[child * stride] as number;
-      if (childHigh > high) break;
-      if (childHigh === high && !this.#breaksTie(child, low, second, prefix, index)) break;
-      this.#copy(child, position);
-      position = child;
+      const end = Math.min(child + arity, size);
+      let best = child;
+      let bestHigh = keys[child * stride] as number;
+      for (let other = child + 1; other < end; other++) {
+        const otherHigh = keys[other * stride] as number;
+        if (otherHigh > bestHigh || (otherHigh === bestHigh && !this.#isBefore(other, best))) continue;
+        best = other;
+        bestHigh = otherHigh;
+      }
+      if (bestHigh > high || (bestHigh === high && !this.#breaksTie(best, low, second, prefix, index))) break;
+      this.#copy(best, position);
+      position = best;
     }
     this.#put(position, index, high, low, second, prefix);
   }

@@ -103,23 +103,25 @@ export class WaitingItems implements Record<Column, Float64Array> {
   enqueue(queue: Queue, row: number): void {
     this.queues[row] = queue;
     queue.rows.push(row);
-    this.#rise(queue.rows, queue.rows.length - 1, row);
+    queue.keys.push(this.key[row] as number);
+    this.#rise(queue, queue.rows.length - 1, row);
   }
 
   dequeue(row: number): void {
-    const { rows } = this.queues[row] as Queue;
+    const queue = this.queues[row] as Queue;
     const position = this.positions[row] as number;
-    const last = rows.pop() as number;
+    const last = queue.rows.pop() as number;
+    queue.keys.pop();
     if (last === row) return;
-    this.#rise(rows, position, last);
-    this.#sink(rows, this.positions[last] as number, last);
+    this.#rise(queue, position, last);
+    this.#sink(queue, this.positions[last] as number, last);
   }
 
   /** After its key changed. */
   reorder(row: number): void {
-    const { rows } = this.queues[row] as Queue;
-    this.#rise(rows, this.positions[row] as number, row);
-    this.#sink(rows, this.positions[row] as number, row);
+    const queue = this.queues[row] as Queue;
+    this.#rise(queue, this.positions[row] as number, row);
+    this.#sink(queue, this.positions[row] as number, row);
   }
 
   /** The first in order that `accepts`, looking at no more than `most`. */
@@ -141,33 +143,48 @@ export class WaitingItems implements Record<Column, Float64Array> {
     return undefined;
   }
 
-  #rise(rows: number[], from: number, row: number): void {
+  #rise({ rows, keys }: Queue, from: number, row: number): void {
+    const key = this.key[row] as number;
     let position = from;
     while (position > 0) {
       const parent = (position - 1) >> 1;
+      const parentKey = keys[parent] as number;
       const other = rows[parent] as number;
-      if (!this.isBefore(row, other)) break;
+      if (key > parentKey || (key === parentKey && !this.isBefore(row, other))) break;
       rows[position] = other;
+      keys[position] = parentKey;
       this.positions[other] = position;
       position = parent;
     }
     rows[position] = row;
+    keys[position] = key;
     this.positions[row] = position;
   }
 
-  #sink(rows: number[], from: number, row: number): void {
+  #sink({ rows, keys }: Queue, from: number, row: number): void {
+    const key = this.key[row] as number;
+    const size = rows.length;
     let position = from;
     for (;;) {
       let child = position * 2 + 1;
-      if (child >= rows.length) break;
-      if (child + 1 < rows.length && this.isBefore(rows[child + 1] as number, rows[child] as number)) child += 1;
+      if (child >= size) break;
+      let childKey = keys[child] as number;
+      if (child + 1 < size) {
+        const otherKey = keys[child + 1] as number;
+        if (otherKey < childKey || (otherKey === childKey && this.isBefore(rows[child + 1] as number, rows[child] as number))) {
+          child += 1;
+          childKey = otherKey;
+        }
+      }
       const other = rows[child] as number;
-      if (!this.isBefore(other, row)) break;
+      if (childKey > key || (childKey === key && !this.isBefore(other, row))) break;
       rows[position] = other;
+      keys[position] = childKey;
       this.positions[other] = position;
       position = child;
     }
     rows[position] = row;
+    keys[position] = key;
     this.positions[row] = position;
   }
 
