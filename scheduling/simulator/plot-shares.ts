@@ -45,6 +45,7 @@ export function plotShares(
       `<text x="${x(report.seconds * part)}" y="${top + innerHeight + 18}" text-anchor="middle">${Math.round((report.seconds * part) / 60)} min</text>`,
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12" fill="#18181b">
+<title>${escapeXml(title)}</title>
 <rect width="${width}" height="${height}" fill="#ffffff"/>
 <text x="${left}" y="20" font-size="14" font-weight="600">${escapeXml(title)}</text>
 ${[...grid, ...marks, ...minutes, ...lines].join('\n')}
