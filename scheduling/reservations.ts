@@ -75,9 +75,8 @@ export class Reservations {
   capacityChanged(room: Amounts): boolean {
     const capacity = this.#given ?? this.#totalOf(room);
     const { slots, cpu, memory, gpu } = this.#capacity;
-    if (capacity.slots === slots && capacity.cpu === cpu && capacity.memory === memory && capacity.gpu === gpu) return false;
     this.#capacity = capacity;
-    return true;
+    return capacity.slots !== slots || capacity.cpu !== cpu || capacity.memory !== memory || capacity.gpu !== gpu;
   }
 
   /** What was found out and is not looked up again before something changes, as plain data. */
@@ -99,7 +98,7 @@ export class Reservations {
   }
 
   admitted(row: number, need: Amounts, { by }: { readonly by?: PassedBy }): void {
-    for (const name of resources) if (need[name] !== 0) this.running[name].add(need[name]);
+    this.#count(need, 1);
     if (this.bypasses.size === 0) return;
     this.bypasses.delete(row);
     if (row === this.held) this.release();
@@ -112,10 +111,8 @@ export class Reservations {
   }
 
   finished(row: number, need: Amounts): void {
-    for (const name of resources) {
-      if (this.#items.running.length === 0) this.running[name].set({ high: 0, low: 0 });
-      else if (need[name] !== 0) this.running[name].add(-need[name]);
-    }
+    if (this.#items.running.length === 0) for (const name of resources) this.running[name].set({ high: 0, low: 0 });
+    else this.#count(need, -1);
     if (this.bypasses.size > 0) for (const { passers } of this.bypasses.values()) passers.delete(row);
     this.#earliest = undefined;
   }
@@ -168,6 +165,14 @@ export class Reservations {
     }
     this.#earliest = { total, time };
     return time;
+  }
+
+  #count({ slots, cpu, memory, gpu }: Amounts, sign: 1 | -1): void {
+    const { running } = this;
+    if (slots !== 0) running.slots.add(sign * slots);
+    if (cpu !== 0) running.cpu.add(sign * cpu);
+    if (memory !== 0) running.memory.add(sign * memory);
+    if (gpu !== 0) running.gpu.add(sign * gpu);
   }
 
   /** The pool as it is seen from here: what is free and what runs. */
