@@ -13,17 +13,19 @@ export class Registry<T extends Tagged> {
   readonly elements: T[] = [];
   /** Where an element is in its heap. */
   positions = new Int32Array(16);
+  // What decides where the first number is the same, in this order, and last the id.
+  lows = new Float64Array(16);
+  seconds = new Float64Array(16);
   prefixes = new Float64Array(16);
   readonly #unused: number[] = [];
 
   add(id: string, make: (index: number) => T): T {
     const index = this.#unused.pop() ?? this.elements.length;
     if (index === this.positions.length) {
-      const { positions, prefixes } = this;
-      this.positions = new Int32Array(index * 2);
-      this.positions.set(positions);
-      this.prefixes = new Float64Array(index * 2);
-      this.prefixes.set(prefixes);
+      this.positions = longer(this.positions, new Int32Array(index * 2));
+      this.lows = longer(this.lows, new Float64Array(index * 2));
+      this.seconds = longer(this.seconds, new Float64Array(index * 2));
+      this.prefixes = longer(this.prefixes, new Float64Array(index * 2));
     }
     const element = make(index);
     this.elements[index] = element;
@@ -34,19 +36,26 @@ export class Registry<T extends Tagged> {
   delete({ index }: T): void {
     this.#unused.push(index);
   }
+
+  /** Whether `a` goes before `b` where their first numbers are the same. */
+  breaksTie(a: number, b: number): boolean {
+    if (this.lows[a] !== this.lows[b]) return (this.lows[a] as number) < (this.lows[b] as number);
+    if (this.seconds[a] !== this.seconds[b]) return (this.seconds[a] as number) < (this.seconds[b] as number);
+    if (this.prefixes[a] !== this.prefixes[b]) return (this.prefixes[a] as number) < (this.prefixes[b] as number);
+    return (this.elements[a] as T).id < (this.elements[b] as T).id;
+  }
 }
 
-const stride = 4;
 /** Children of an element: four lie side by side in memory and make the heap half as deep as two. */
 const arity = 4;
 
 /**
- * A heap ordered by a Tag, then a second number, then id. All but the end of long ids is kept as numbers in one block, so finding a
- * place does not touch objects, of which there may be a hundred thousand. The order is total: the first element never depends on how others came.
+ * A heap ordered by a Tag, then a second number, then id. Finding a place moves numbers and does not touch objects, of which there may be a
+ * hundred thousand. The order is total: the first element never depends on how others came.
  */
 export class TagHeap<T extends Tagged> {
-  /** high, low, second, prefix of each element. */
-  #keys = new Float64Array(8 * stride);
+  /** The high part of the tag of each element. */
+  #keys = new Float64Array(8);
   #indexes = new Int32Array(8);
   #size = 0;
   readonly #registry: Registry<T>;
@@ -63,38 +72,33 @@ export class TagHeap<T extends Tagged> {
   firstReached(tag: Tag): boolean {
     if (this.#size === 0) return false;
     const high = this.#keys[0] as number;
-    return high !== tag.high ? high < tag.high : (this.#keys[1] as number) <= tag.low;
+    return high !== tag.high ? high < tag.high : (this.#registry.lows[this.#indexes[0] as number] as number) <= tag.low;
   }
 
-  add({ index }: T, tag: Tag, second = 0): void {
+  add({ index }: T, { high, low }: Tag, second = 0): void {
     if (this.#size === this.#indexes.length) this.#grow();
     this.#size += 1;
-    this.#rise(this.#size - 1, index, tag.high, tag.low, second, this.#registry.prefixes[index] as number);
+    this.#registry.lows[index] = low;
+    this.#registry.seconds[index] = second;
+    this.#rise(this.#size - 1, index, high);
   }
 
   /** Finds the new place of an element whose numbers changed. */
-  move({ index }: T, tag: Tag, second = 0): void {
-    const prefix = this.#registry.prefixes[index] as number;
-    if (!this.#rise(this.#positionOf(index), index, tag.high, tag.low, second, prefix)) {
-      this.#sink(this.#positionOf(index), index, tag.high, tag.low, second, prefix);
-    }
+  move({ index }: T, { high, low }: Tag, second = 0): void {
+    const position = this.#registry.positions[index] as number;
+    this.#registry.lows[index] = low;
+    this.#registry.seconds[index] = second;
+    if (!this.#rise(position, index, high)) this.#sink(position, index, high);
   }
 
   remove({ index }: T): void {
-    const position = this.#positionOf(index);
+    const position = this.#registry.positions[index] as number;
     this.#size -= 1;
     const end = this.#size;
     if (position === end) return;
-    const keys = this.#keys;
-    const from = end * stride;
     const last = this.#indexes[end] as number;
-    const [high, low, second, prefix] = [
-      keys[from] as number,
-      keys[from + 1] as number,
-      keys[from + 2] as number,
-      keys[from + 3] as number,
-    ];
-    if (!this.#rise(position, last, high, low, second, prefix)) this.#sink(position, last, high, low, second, prefix);
+    const high = this.#keys[end] as number;
+    if (!this.#rise(position, last, high)) this.#sink(position, last, high);
   }
 
   /** The elements in order, each at the cost of a look at those next to it; the heap must not change meanwhile. */
@@ -111,49 +115,37 @@ export class TagHeap<T extends Tagged> {
     }
   }
 
-  #positionOf(index: number): number {
-    return this.#registry.positions[index] as number;
-  }
-
   #isBefore(a: number, b: number): boolean {
-    const keys = this.#keys;
-    const i = a * stride;
-    const j = b * stride;
-    const aHigh = keys[i] as number;
-    const bHigh = keys[j] as number;
-    if (aHigh !== bHigh) return aHigh < bHigh;
-    return this.#breaksTie(a, keys[j + 1] as number, keys[j + 2] as number, keys[j + 3] as number, this.#indexes[b] as number);
-  }
-
-  /** Whether the element at `place` goes before another one whose `high` is the same. */
-  #breaksTie(place: number, low: number, second: number, prefix: number, index: number): boolean {
-    const keys = this.#keys;
-    const i = place * stride;
-    if (keys[i + 1] !== low) return (keys[i + 1] as number) < low;
-    if (keys[i + 2] !== second) return (keys[i + 2] as number) < second;
-    if (keys[i + 3] !== prefix) return (keys[i + 3] as number) < prefix;
-    const { elements } = this.#registry;
-    return (elements[this.#indexes[place] as number] as T).id < (elements[index] as T).id;
+    const [aHigh, bHigh] = [this.#keys[a] as number, this.#keys[b] as number];
+    return aHigh !== bHigh ? aHigh < bHigh : this.#registry.breaksTie(this.#indexes[a] as number, this.#indexes[b] as number);
   }
 
   /** Returns whether it rose. */
-  #rise(from: number, index: number, high: number, low: number, second: number, prefix: number): boolean {
+  #rise(from: number, index: number, high: number): boolean {
     const keys = this.#keys;
+    const indexes = this.#indexes;
+    const { positions } = this.#registry;
     let position = from;
     while (position > 0) {
       const parent = (position - 1) >> 2;
-      const parentHigh = keys[parent * stride] as number;
-      if (high > parentHigh) break;
-      if (high === parentHigh && this.#breaksTie(parent, low, second, prefix, index)) break;
-      this.#copy(parent, position);
+      const parentHigh = keys[parent] as number;
+      const other = indexes[parent] as number;
+      if (high > parentHigh || (high === parentHigh && this.#registry.breaksTie(other, index))) break;
+      keys[position] = parentHigh;
+      indexes[position] = other;
+      positions[other] = position;
       position = parent;
     }
-    this.#put(position, index, high, low, second, prefix);
+    keys[position] = high;
+    indexes[position] = index;
+    positions[index] = position;
     return position !== from;
   }
 
-  #sink(from: number, index: number, high: number, low: number, second: number, prefix: number): void {
+  #sink(from: number, index: number, high: number): void {
     const keys = this.#keys;
+    const indexes = this.#indexes;
+    const { positions } = this.#registry;
     const size = this.#size;
     let position = from;
     for (;;) {
@@ -161,57 +153,46 @@ export class TagHeap<T extends Tagged> {
       if (child >= size) break;
       const end = Math.min(child + arity, size);
       let best = child;
-      let bestHigh = keys[child * stride] as number;
+      let bestHigh = keys[child] as number;
       for (let other = child + 1; other < end; other++) {
-        const otherHigh = keys[other * stride] as number;
-        if (otherHigh > bestHigh || (otherHigh === bestHigh && !this.#isBefore(other, best))) continue;
+        const otherHigh = keys[other] as number;
+        if (otherHigh > bestHigh) continue;
+        if (otherHigh === bestHigh && !this.#registry.breaksTie(indexes[other] as number, indexes[best] as number)) continue;
         best = other;
         bestHigh = otherHigh;
       }
-      if (bestHigh > high || (bestHigh === high && !this.#breaksTie(best, low, second, prefix, index))) break;
-      this.#copy(best, position);
+      const lower = indexes[best] as number;
+      if (bestHigh > high || (bestHigh === high && !this.#registry.breaksTie(lower, index))) break;
+      keys[position] = bestHigh;
+      indexes[position] = lower;
+      positions[lower] = position;
       position = best;
     }
-    this.#put(position, index, high, low, second, prefix);
-  }
-
-  #copy(from: number, to: number): void {
-    const keys = this.#keys;
-    const i = from * stride;
-    const j = to * stride;
-    keys[j] = keys[i] as number;
-    keys[j + 1] = keys[i + 1] as number;
-    keys[j + 2] = keys[i + 2] as number;
-    keys[j + 3] = keys[i + 3] as number;
-    const index = this.#indexes[from] as number;
-    this.#indexes[to] = index;
-    this.#registry.positions[index] = to;
-  }
-
-  #put(position: number, index: number, high: number, low: number, second: number, prefix: number): void {
-    const keys = this.#keys;
-    const i = position * stride;
-    keys[i] = high;
-    keys[i + 1] = low;
-    keys[i + 2] = second;
-    keys[i + 3] = prefix;
-    this.#indexes[position] = index;
-    this.#registry.positions[index] = position;
+    keys[position] = high;
+    indexes[position] = index;
+    positions[index] = position;
   }
 
   #grow(): void {
-    const keys = this.#keys;
-    this.#keys = new Float64Array(keys.length * 2);
-    this.#keys.set(keys);
-    const indexes = this.#indexes;
-    this.#indexes = new Int32Array(indexes.length * 2);
-    this.#indexes.set(indexes);
+    this.#keys = longer(this.#keys, new Float64Array(this.#keys.length * 2));
+    this.#indexes = longer(this.#indexes, new Int32Array(this.#indexes.length * 2));
   }
+}
+
+function longer<T extends Int32Array | Float64Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
 }
 
 /** The beginning of an id as a number: smaller for ids that sort before by code units, equal where seven characters do not tell. */
 function prefixOf(id: string): number {
   let prefix = 0;
-  for (let i = 0; i < 7; i++) prefix = prefix * 128 + (i < id.length ? Math.min(id.charCodeAt(i), 126) + 1 : 0);
+  let tells = true;
+  for (let i = 0; i < 7; i++) {
+    const code = id.charCodeAt(i);
+    prefix = prefix * 128 + (tells && i < id.length ? Math.min(code, 126) + 1 : 0);
+    // Beyond ASCII characters look the same, and what follows them must not decide.
+    if (code >= 126) tells = false;
+  }
   return prefix;
 }
