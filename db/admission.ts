@@ -6,6 +6,9 @@
 import { createAlgorithm } from '../scheduling/index.ts';
 import type { Database, Statements } from './connect.ts';
 
+/** Algorithms that admission can run so far: those whose whole state is the waiting rows. The others keep state between batches. */
+export const admissionAlgorithms: readonly string[] = ['FirstInFirstOut'];
+
 /** Most Agendas of one batch. */
 export const mostPerBatch = 500;
 

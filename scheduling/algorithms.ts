@@ -1,10 +1,17 @@
+import { FairShare } from './fair-share.ts';
 import { FirstInFirstOut } from './first-in-first-out.ts';
+import { RoundRobin } from './round-robin.ts';
 import type { Scheduler, SchedulerOptions, SchedulerSnapshot } from './scheduler.ts';
 
 /** Makes a scheduler, or takes one up from its snapshot. */
 export type AlgorithmFactory = (options: SchedulerOptions, snapshot?: SchedulerSnapshot) => Scheduler;
 
-const factories = new Map<string, AlgorithmFactory>([['FirstInFirstOut', (options, snapshot) => new FirstInFirstOut(options, snapshot)]]);
+const factories = new Map<string, AlgorithmFactory>([
+  ['FirstInFirstOut', (options, snapshot) => new FirstInFirstOut(options, snapshot)],
+  ['RoundRobin', (options, snapshot) => new RoundRobin(options, snapshot)],
+  ['Fairness', (options, snapshot) => new FairShare({ ...options, algorithm: 'Fairness' }, snapshot)],
+  ['Priority', (options, snapshot) => new FairShare({ ...options, algorithm: 'Priority' }, snapshot)],
+]);
 
 /** Adds an algorithm under the name that Insights give as `schedulingAlgorithm`. @throws Error when the name is taken or blank. */
 export function registerAlgorithm(name: string, factory: AlgorithmFactory): void {

@@ -29,8 +29,11 @@ export function checkActualCost(actualCost: number | undefined): void {
 
 /** @throws RangeError; a free amount may be below 0 (a pool that shrank) and infinite, but must be a number. */
 export function checkFree(free: Resources | undefined): void {
-  if (free !== undefined)
-    for (const [name, amount] of entriesOf(free)) check(`free.${name}`, amount, (value) => !Number.isNaN(value), 'a number');
+  if (free === undefined) return;
+  const { slots = 0, cpu = 0, memory = 0, gpu = 0 } = free;
+  // One sum tells for all: it is a number unless one of them is none, or two are infinite and opposite.
+  if (Number.isFinite(slots + cpu + memory + gpu)) return;
+  for (const [name, amount] of entriesOf(free)) check(`free.${name}`, amount, (value) => !Number.isNaN(value), 'a number');
 }
 
 /** @throws RangeError */
@@ -41,6 +44,14 @@ export function checkNow(now: number | undefined): void {
 /** @throws RangeError when a number of `options` makes no sense. */
 export function checkOptions(options: SchedulerOptions): void {
   checkCount('maximumRunning', options.maximumRunning);
+  checkCount('bypassLimit', options.bypassLimit);
+  if (options.bypassSeconds !== undefined) check('bypassSeconds', options.bypassSeconds, isAmount, 'finite and not below 0');
+  if (options.priorityStep !== undefined) check('priorityStep', options.priorityStep, isAmount, 'finite and not below 0');
+  if (options.promoteAfter !== undefined) check('promoteAfter', options.promoteAfter, isPositive, 'finite and above 0');
+  if (options.floor !== undefined)
+    check('floor', options.floor, (floor) => Number.isInteger(floor) && floor >= 2, 'a whole number, 2 or more');
+  if (options.capacity !== undefined)
+    for (const [name, amount] of entriesOf(options.capacity)) check(`capacity.${name}`, amount, isAmount, 'finite and not below 0');
 }
 
 /** The amounts that are given, by name. */

@@ -324,7 +324,7 @@ test('100,000 among 1,000 customers, most of them blocked, go in order', () => {
 describe('algorithms', () => {
   test('an unknown name is an error that lists the registered ones', () => {
     expect(algorithmNames()).toContain('FirstInFirstOut');
-    for (const name of ['Fairness', 'constructor', '']) expect(() => createAlgorithm(name)).toThrow(/registered: FirstInFirstOut/);
+    for (const name of ['Fair', 'constructor', '']) expect(() => createAlgorithm(name)).toThrow(/registered: FirstInFirstOut/);
   });
 
   test('another can be registered once', () => {

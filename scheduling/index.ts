@@ -1,5 +1,20 @@
 /** Who goes next. This is the stable interface of the room; benchmarks and outside tests import nothing else. */
 export { algorithmNames, createAlgorithm, registerAlgorithm } from './algorithms.ts';
+export {
+  type CostInput,
+  type CostModel,
+  costModels,
+  costOf,
+  dominantShare,
+  type Estimate,
+  expectedSeconds,
+  learn,
+  peakOf,
+  type Step,
+} from './cost-models.ts';
+export { FairShare, type FairShareAlgorithm, type FairShareOptions } from './fair-share.ts';
+export type { FairShareState } from './fair-share-snapshot.ts';
+export { RoundRobin } from './round-robin.ts';
 export type {
   CustomerShare,
   Decision,
@@ -12,3 +27,7 @@ export type {
   SchedulerOptions,
   SchedulerSnapshot,
 } from './scheduler.ts';
+export { type Division, divideSlots, type InsightDemand, type Remainders, shareCapacity } from './share-capacity.ts';
+export { models } from './simulator/policies.ts';
+export { simulate } from './simulator/simulate.ts';
+export type { Admission, Arrival, Change, CustomerReport, Job, Policy, SimulationReport, Source, Workload } from './simulator/workload.ts';

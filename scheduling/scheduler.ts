@@ -59,6 +59,7 @@ export type ExplanationCode =
   | 'queueFull'
   | 'poolFull'
   | 'reservation'
+  | 'neverFits'
   | 'paused'
   | 'insightPaused'
   | 'poolHasNoWorkers'
@@ -77,6 +78,12 @@ export interface Explanation {
   readonly ahead?: number;
   /** Those of its own customer among them. */
   readonly aheadOfCustomer?: number;
+  /** Its customer's part of what its band gives, 0 to 1. */
+  readonly share?: number;
+  /** Cost its customer is behind its share (above 0) or ahead of it (below 0). */
+  readonly lag?: number;
+  /** The largest lag while customers, weights and limits stay as they are. */
+  readonly bound?: number;
 }
 
 export interface SchedulerOptions {
@@ -89,6 +96,8 @@ export interface SchedulerOptions {
   readonly bypassLimit?: number;
   readonly bypassSeconds?: number;
   readonly maximumRunning?: number;
+  /** What the whole pool has; absent: what is free and what runs here. What needs more never holds the others up. */
+  readonly capacity?: Resources;
 }
 
 /** A scheduler's whole state as plain JSON; `state` belongs to the algorithm. */

@@ -1,7 +1,7 @@
 /**
- * Turns single questions into requests with many. A question that comes while nothing is under way is sent at once, for
- * its latency is what a lone Operation feels; what comes meanwhile gathers until that request returns, or for a few
- * milliseconds. After a passing trouble everybody rests together, and what is still wanted goes out again, in order.
+ * Turns single questions into requests with many. A question that comes alone is sent at once, for
+ * its latency is what a lone Operation feels; what comes soon after another gathers for some milliseconds and goes together,
+ * for each request costs the api and Postgres more than each question in it. After a passing trouble everybody rests together, and what is still wanted goes out again, in order.
  */
 import { ServiceRefused, ServiceUnavailable } from './service-errors.ts';
 
@@ -14,7 +14,7 @@ export type Exchange<Verdict> = (items: readonly string[]) => Promise<readonly I
 export interface GathererOptions {
   readonly mostItems: number;
   readonly mostBytes: number;
-  /** Longest time an item gathers beside a request that is under way. */
+  /** Least time between two requests; an item that comes later than that after the last one goes at once. */
   readonly gatherMilliseconds: number;
   /** Requests under way at once. */
   readonly mostRequests: number;
@@ -40,6 +40,7 @@ export class Gatherer<Item, Verdict> {
   #requests = 0;
   #troubles = 0;
   #restUntil = 0;
+  #sentTime = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(exchange: Exchange<Verdict>, options: GathererOptions) {
@@ -87,7 +88,7 @@ export class Gatherer<Item, Verdict> {
       const now = performance.now();
       const count = this.#batchLength();
       const isFull = count < this.#waiting.length || count === this.#options.mostItems;
-      const gathersUntil = this.#requests === 0 || isFull ? now : first.since + this.#options.gatherMilliseconds;
+      const gathersUntil = isFull ? now : this.#sentTime + this.#options.gatherMilliseconds;
       const due = Math.max(gathersUntil, this.#restUntil);
       if (due > now) {
         this.#timer = setTimeout(() => this.#pump(), Math.ceil(due - now));
@@ -111,6 +112,7 @@ export class Gatherer<Item, Verdict> {
 
   async #send(batch: readonly Waiting<Verdict>[]): Promise<void> {
     this.#requests++;
+    this.#sentTime = performance.now();
     try {
       const answers = await this.#exchange(batch.map(({ text }) => text));
       this.#answered();

@@ -71,8 +71,8 @@ describe('gathering', () => {
     ]);
   });
 
-  test('what comes while a request is under way goes as one, and each caller gets its own verdict', async () => {
-    await using it = await service((asked, number) => number > 1 && asked.answer(), { gather: { gatherMilliseconds: 60_000 } });
+  test('what comes soon after a request goes as one, and each caller gets its own verdict', async () => {
+    await using it = await service((asked, number) => number > 1 && asked.answer(), { gather: { gatherMilliseconds: 300 } });
     const first = it.client.startOperation(item('first'), never);
     const others = Array.from({ length: 50 }, (_, index) => it.client.startOperation(item(`n${index}`), never));
     await vi.waitFor(() => expect(it.requests).toHaveLength(1));

@@ -41,7 +41,7 @@ export class ResourcePoolClient {
     const options: GathererOptions = {
       mostItems,
       mostBytes,
-      gatherMilliseconds: 10,
+      gatherMilliseconds: 20,
       mostRequests: 4,
       firstRestMilliseconds: 50,
       longestRestMilliseconds: 5_000,

@@ -1,5 +1,6 @@
 /** Insights over HTTP. */
 import { z } from '@hono/zod-openapi';
+import { admissionAlgorithms } from '../../db/admission.ts';
 import {
   deleteInsight,
   type InsightRow,
@@ -11,7 +12,6 @@ import {
   readInsight,
   updateInsight,
 } from '../../db/insight.ts';
-import { algorithmNames } from '../../scheduling/index.ts';
 import { validateMappers } from '../../scheduling/insight-mapping.ts';
 import type { Api, ApiParts } from '../endpoint.ts';
 import { fieldsQuery } from '../list-fields.ts';
@@ -61,11 +61,10 @@ const mappers = z
 const schedulingAlgorithm = z
   .string()
   .superRefine((name, context) => {
-    const names = algorithmNames();
-    if (names.includes(name)) return;
+    if (admissionAlgorithms.includes(name)) return;
     context.addIssue({
       code: 'custom',
-      message: `must be one of ${names.join(', ')}, is ${JSON.stringify(name.slice(0, 100))}.`,
+      message: `must be one of ${admissionAlgorithms.join(', ')}, is ${JSON.stringify(name.slice(0, 100))}.`,
       params: { code: 'notAllowed' },
     });
   })

@@ -1,0 +1,649 @@
+/**
+ * Who goes next: weighted fair sharing decided at dispatch, rule by rule.
+ *
+ * Each band has a virtual clock V that advances by cost / W, W being the weights of its active customers. Each customer of a band (a lane)
+ * has a start tag S: where the clock will be when a fluid server, serving all at once by weight, has given it what it was given here. S below V:
+ * it is behind its share; above: ahead. The rules are those of WF2Q+ (Bennett & Zhang 1996, "Hierarchical packet fair queueing algorithms") and
+ * EEVDF (Stoica & Abdel-Wahab 1995, "Earliest eligible virtual deadline first"), carried from packets of known length to
+ * Agendas whose cost is learned when they end, and from one link to a pool where not everything fits.
+ *
+ * Numbers are compensated sums, compared and added only; ties end at ids. So the same calls decide the same, everywhere and after a restore.
+ */
+import { CompensatedSum } from './compensated-sum.ts';
+import {
+  type Band,
+  type Customer,
+  finishesBefore,
+  isBlocked,
+  type Lane,
+  type NeedClass,
+  newBand,
+  newLane,
+  newNeedClass,
+  newQueue,
+  type Queue,
+  startsBefore,
+} from './lane.ts';
+import { type Amounts, fits, keyOfNeed, needOf, someOfEach } from './need.ts';
+import { Promotions } from './promotions.ts';
+import { type PassedBy, Reservations } from './reservations.ts';
+import type { CustomerShare, ReadyItem, SchedulerOptions } from './scheduler.ts';
+import { Registry } from './tag-heap.ts';
+import { isWaiting, WaitingItems } from './waiting-items.ts';
+
+/** The Agenda that goes, and why it is this one. */
+export interface Choice {
+  readonly row: number;
+  readonly why: 'share' | 'floor' | 'reservation' | 'passing';
+  /** What let it pass the unit that capacity is held for. */
+  readonly by?: PassedBy;
+}
+
+export interface Rules {
+  readonly priorityStep: number;
+  readonly floor: number;
+  readonly promoteAfter: number | undefined;
+  readonly bypassLimit: number;
+  readonly bypassSeconds: number;
+  readonly hasBands: boolean;
+}
+
+/** Customers whose Agendas are looked at, one by one, for one short enough to pass. */
+const mostLooks = 64;
+
+export class ChooseNext {
+  readonly rules: Rules;
+  readonly options: SchedulerOptions;
+  readonly items = new WaitingItems();
+  readonly customers = new Map<string, Customer>();
+  /** From the top, level 0, down. */
+  readonly bands: Band[] = [];
+  readonly reservations: Reservations;
+  readonly promotions: Promotions;
+  readonly #lanes = new Registry<Lane>();
+  readonly #queues = new Registry<Queue>();
+  now = 0;
+  #mostCustomers = 1024;
+
+  constructor(rules: Rules, options: SchedulerOptions) {
+    this.rules = rules;
+    this.options = options;
+    this.reservations = new Reservations(this.items, options.capacity);
+    this.promotions = new Promotions(this.items, rules.promoteAfter);
+  }
+
+  // ── 1. Becoming active ────────────────────────────────────────────────────────────────────────────────────────────────
+  // Idle time earns nothing: the tag is lifted to the clock. Debt is kept: a tag ahead of the clock stays.
+
+  #enter(lane: Lane): void {
+    const { band } = lane;
+    if (lane.state === 'leaving') band.leaving.remove(lane);
+    if (lane.state === 'dormant') {
+      if (band.clock.isAbove(lane.tag)) lane.tag.set(band.clock);
+      band.total.add(lane.customer.weight);
+      band.members += 1;
+    }
+    lane.state = 'active';
+  }
+
+  // ── 2. Choosing ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  // Among lanes with S ≤ V ("eligible", Stoica & Abdel-Wahab) the smallest F; when there is none, the smallest S.
+
+  /** The lane that goes first, whether or not its head fits. */
+  #firstLane(band: Band): Lane | undefined {
+    let first: Lane | undefined;
+    for (const needClass of band.classes) {
+      const lane = this.#firstOf(band, needClass)?.lane;
+      if (lane !== undefined && (first === undefined || this.#goesBefore(lane, first))) first = lane;
+    }
+    if (first === undefined || !first.tag.isAbove(band.clock)) return first;
+    // The clock would move to this tag: of those that start there, the smallest F.
+    const { tag } = first;
+    for (const { reached, ahead } of band.classes) while (ahead.firstReached(tag)) this.#put(ahead.first as Queue, reached);
+    for (const { reached } of band.classes)
+      if (reached.first !== undefined && finishesBefore(reached.first.lane, first)) first = reached.first.lane;
+    return first;
+  }
+
+  /** The better of what each need offers: lanes the clock reached before others, by F; others by S. */
+  #best(band: Band, offer: (needClass: NeedClass) => Lane | undefined): Lane | undefined {
+    let best: Lane | undefined;
+    for (const needClass of band.classes) {
+      const lane = offer(needClass);
+      if (lane !== undefined && (best === undefined || this.#goesBefore(lane, best))) best = lane;
+    }
+    return best;
+  }
+
+  #goesBefore(a: Lane, b: Lane): boolean {
+    const { clock } = a.band;
+    const aWaits = a.tag.isAbove(clock);
+    const bWaits = b.tag.isAbove(clock);
+    if (aWaits !== bWaits) return bWaits;
+    return aWaits ? startsBefore(a, b) : finishesBefore(a, b);
+  }
+
+  /** The first queue of a need. The clock may have moved, either way, since queues were put where they are. */
+  #firstOf({ clock }: Band, needClass: NeedClass): Queue | undefined {
+    const { reached, ahead } = needClass;
+    while (ahead.firstReached(clock)) this.#put(ahead.first as Queue, reached);
+    while (reached.first?.lane.tag.isAbove(clock)) this.#put(reached.first, ahead);
+    return reached.first ?? ahead.first;
+  }
+
+  /** Admits one or nothing. `room` is what is free. */
+  choose(room: Amounts): Choice | undefined {
+    this.#reviewNeverFits(room);
+    const held = this.#heldThatFits(room);
+    const choice = held ?? this.#chooseFrom(0, room, true);
+    if (choice !== undefined) this.#admit(choice);
+    return choice;
+  }
+
+  // ── 3. Charging ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  // At admission, not at completion: otherwise whoever is first takes all that is free at once.
+
+  #admit(choice: Choice): void {
+    const { items } = this;
+    const { row } = choice;
+    const queue = items.queues[row] as Queue;
+    const { lane } = queue;
+    const { band, customer } = lane;
+    const cost = items.cost[row] as number;
+    // When nobody is eligible the clock moves on to whoever goes; not for one that passes, which would push it ahead of the one passed.
+    if (choice.why !== 'passing' && choice.why !== 'reservation' && lane.tag.isAbove(band.clock)) {
+      band.clock.set(lane.tag);
+      this.#departReached(band);
+    }
+    lane.tag.add(cost / customer.weight);
+    this.#unqueue(row);
+    items.weightThen[row] = customer.weight;
+    items.totalThen[row] = band.total.high;
+    items.startTime[row] = this.now;
+    items.setRunning(row);
+    customer.running += 1;
+    this.reservations.admitted(row, queue.needClass.need, choice);
+    if (isBlocked(customer)) this.settleCustomer(customer);
+    else this.#settle(lane);
+    this.#advance(band, cost);
+  }
+
+  // ── 4. Leaving ────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // Who runs dry or is blocked while ahead (S > V) has had service that the fluid server is still giving: it counts in W until V gets there.
+
+  /** V += cost / W, piecewise: W shrinks at each tag of a leaving lane on the way. */
+  #advance(band: Band, cost: number): void {
+    let left = cost;
+    for (let lane = band.leaving.first; lane !== undefined; lane = band.leaving.first) {
+      const due = lane.tag.minus(band.clock) * band.total.high;
+      if (due > left) break;
+      left -= due;
+      band.clock.set(lane.tag);
+      band.leaving.remove(lane);
+      this.#depart(lane);
+    }
+    if (band.members > 0) band.clock.add(left / band.total.high);
+    this.#departReached(band);
+  }
+
+  #leave(lane: Lane): void {
+    for (const queue of lane.queues) this.#put(queue, undefined);
+    if (lane.tag.isAbove(lane.band.clock)) {
+      lane.state = 'leaving';
+      lane.band.leaving.add(lane, lane.tag);
+    } else this.#depart(lane);
+  }
+
+  #departReached(band: Band): void {
+    while (band.leaving.firstReached(band.clock)) {
+      const lane = band.leaving.first as Lane;
+      band.leaving.remove(lane);
+      this.#depart(lane);
+    }
+  }
+
+  #depart(lane: Lane): void {
+    const { band } = lane;
+    lane.state = 'dormant';
+    band.members -= 1;
+    if (band.members === 0) band.total.set({ high: 0, low: 0 });
+    else band.total.add(-lane.customer.weight);
+  }
+
+  // ── 5. A head that does not fit ───────────────────────────────────────────────────────────────────────────────────────
+  // Capacity is held for one unit; others pass while they cannot delay it, or while its patience lasts (EASY backfilling, Lifka 1995, with a limit).
+
+  /** The unit capacity is held for goes as soon as it fits, whoever's turn it is. */
+  #heldThatFits(room: Amounts): Choice | undefined {
+    const row = this.reservations.held;
+    if (row === undefined || !fits(this.#needOf(row), room)) return undefined;
+    const index = this.bands.indexOf((this.items.queues[row] as Queue).lane.band);
+    for (const band of this.bands.slice(0, index)) if (this.#owes(band)) band.sinceLower = 0;
+    this.#countTurn(index, room);
+    return { row, why: 'reservation' };
+  }
+
+  /** The band's next one by rule 2, or one that may pass it. Without `holds` it only answers whether there is one. */
+  #chooseIn(band: Band, room: Amounts, holds: boolean): Choice | undefined {
+    if (this.reservations.held === undefined) {
+      const lane = this.#firstLane(band);
+      if (lane === undefined) return undefined;
+      if (fits(this.#needOf(lane.head), room)) return { row: lane.head, why: 'share' };
+      const fitting = this.#chooseFitting(band, room);
+      if (!holds) return fitting;
+      // Where one of the things it needs is used up there is nothing to keep for it yet, and whoever is first once there is goes.
+      if (fitting === undefined && !someOfEach(this.#needOf(lane.head), room)) return undefined;
+      this.reservations.hold(lane.head, this.now);
+    }
+    return this.#choosePassing(band, room);
+  }
+
+  #choosePassing(band: Band, room: Amounts): Choice | undefined {
+    const passage = this.reservations.passage(room, this.now, this.rules);
+    const ends = (row: number): boolean => (this.items.seconds[row] as number) <= passage.withinSeconds;
+    const lane = this.#best(band, (needClass) => {
+      if (!fits(needClass.need, room)) return undefined;
+      if (passage.anyMayPass || fits(needClass.need, passage.spare)) return this.#firstOf(band, needClass)?.lane;
+      return passage.withinSeconds > 0 ? this.#firstThatEnds(band, needClass, ends) : undefined;
+    });
+    if (lane === undefined) return undefined;
+    // Not always its head: the first of its Agendas that may.
+    let row: number | undefined;
+    for (const queue of lane.queues) {
+      const { need } = queue.needClass;
+      if (queue.heap === undefined || !fits(need, room)) continue;
+      const whole = passage.anyMayPass || fits(need, passage.spare);
+      const first = whole ? queue.rows[0] : this.items.firstThat(queue, ends, mostLooks);
+      if (first !== undefined && (row === undefined || this.items.isBefore(first, row))) row = first;
+    }
+    if (row === undefined) return undefined;
+    return { row, why: 'passing', by: ends(row) ? 'time' : fits(this.#needOf(row), passage.spare) ? 'spare' : 'patience' };
+  }
+
+  /** The first lane, in the order of rule 2, that has one which ends in time. */
+  #firstThatEnds(band: Band, needClass: NeedClass, ends: (row: number) => boolean): Lane | undefined {
+    this.#firstOf(band, needClass);
+    let looks = 0;
+    let late: Lane | undefined;
+    for (const heap of [needClass.reached, needClass.ahead]) {
+      for (const queue of heap.inOrder()) {
+        if (looks++ === mostLooks) break;
+        if (this.items.firstThat(queue, ends, mostLooks) === undefined) continue;
+        if (!queue.lane.tag.isAbove(band.clock)) return queue.lane;
+        if (late === undefined || startsBefore(queue.lane, late)) late = queue.lane;
+      }
+    }
+    return late;
+  }
+
+  /** Anything of the band that fits. */
+  #chooseFitting(band: Band, room: Amounts): Choice | undefined {
+    const lane = this.#best(band, (needClass) => (fits(needClass.need, room) ? this.#firstOf(band, needClass)?.lane : undefined));
+    return lane === undefined ? undefined : { row: lane.head, why: 'passing' };
+  }
+
+  /** What needs more than the whole pool is set aside, and back once the pool has grown. */
+  #reviewNeverFits(room: Amounts): void {
+    if (!this.reservations.capacityChanged(room)) return;
+    const { held } = this.reservations;
+    if (held !== undefined && this.reservations.neverFits(this.#needOf(held))) this.reservations.release();
+    for (const band of this.bands) {
+      for (const needClass of band.classes) {
+        const neverFits = this.reservations.neverFits(needClass.need);
+        if (neverFits === needClass.neverFits) continue;
+        needClass.neverFits = neverFits;
+        for (const { lane } of needClass.queues) this.#settle(lane);
+      }
+    }
+  }
+
+  // ── 6. Inside a customer ──────────────────────────────────────────────────────────────────────────────────────────────
+  // A static key: priority is a head start in seconds, so it ages by itself and never touches other customers.
+
+  #keyOf(readyTime: number, priority: number): number {
+    return readyTime - priority * this.rules.priorityStep;
+  }
+
+  reprioritise(row: number, priority: number): void {
+    const { items } = this;
+    items.priority[row] = priority;
+    items.key[row] = this.#keyOf(items.readyTime[row] as number, priority);
+    items.reorder(row);
+    this.#settle((items.queues[row] as Queue).lane);
+  }
+
+  // ── 7. Bands ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // Strict from the top, except that one in `floor` goes lower while something lower could start. Each band counts for itself, so it nests.
+
+  #chooseFrom(index: number, room: Amounts, holds: boolean): Choice | undefined {
+    const band = this.bands[index];
+    if (band === undefined) return undefined;
+    const owes = this.#owes(band);
+    if (owes) {
+      const lower = this.#chooseFrom(index + 1, room, holds);
+      if (lower !== undefined) {
+        if (holds) band.sinceLower = 0;
+        return lower.why === 'share' ? { ...lower, why: 'floor' } : lower;
+      }
+    }
+    const choice = this.#chooseIn(band, room, holds);
+    if (choice === undefined) return owes ? undefined : this.#chooseFrom(index + 1, room, holds);
+    if (holds) this.#countTurn(index, room);
+    return choice;
+  }
+
+  /** An owed turn is kept until something lower can take it; there is never more than one. */
+  #countTurn(index: number, room: Amounts): void {
+    const band = this.bands[index] as Band;
+    if (index + 1 === this.bands.length || this.#owes(band)) return;
+    if (this.#chooseFrom(index + 1, room, false) !== undefined) band.sinceLower += 1;
+  }
+
+  #owes(band: Band): boolean {
+    return band.sinceLower >= this.rules.floor - 1;
+  }
+
+  /** One that waited `promoteAfter` since it came to its band goes up one, into its customer's lane there. */
+  promote(): void {
+    for (let row = this.promotions.takeDue(this.now); row !== undefined; row = this.promotions.takeDue(this.now)) {
+      const { lane } = this.items.queues[row] as Queue;
+      this.#rehouse(row, lane.band.level - 1);
+    }
+  }
+
+  /** Moves a waiting Agenda to another band. */
+  #rehouse(row: number, level: number): void {
+    const { items } = this;
+    const { lane, needClass } = items.queues[row] as Queue;
+    this.#unqueue(row);
+    this.#settle(lane);
+    items.movedTime[row] = this.now;
+    this.#enqueue(row, lane.customer, level, needClass.key, needClass.need);
+  }
+
+  // ── 8. True-up ────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // Both clocks move as if the right cost had been charged at admission. Moving S alone would let V run away from everybody's tags.
+
+  finish(row: number, actualCost: number | undefined): void {
+    const { items } = this;
+    const { lane, needClass } = items.queues[row] as Queue;
+    const { customer, band } = lane;
+    const wasBlocked = isBlocked(customer);
+    const difference = actualCost === undefined ? 0 : actualCost - (items.cost[row] as number);
+    items.endRunning(row);
+    this.reservations.finished(row, needClass.need);
+    customer.running -= 1;
+    if (difference !== 0) {
+      const [weight, total] = [items.weightThen[row] as number, items.totalThen[row] as number];
+      // Reweighted since: the part beyond the common movement is kept in service units, as in rule 9.
+      const own =
+        weight === customer.weight
+          ? difference / weight
+          : difference / total + ((difference / weight - difference / total) * weight) / customer.weight;
+      lane.tag.add(own);
+      band.clock.add(difference / total);
+      this.#retag(lane);
+      this.#departReached(band);
+    }
+    items.delete(row);
+    if (wasBlocked) this.settleCustomer(customer);
+  }
+
+  /** After a lane's tag changed outside of its turn. */
+  #retag(lane: Lane): void {
+    if (lane.state === 'active') this.#place(lane);
+    else if (lane.state === 'leaving') lane.band.leaving.move(lane, lane.tag);
+  }
+
+  // ── 9. Reweighting ────────────────────────────────────────────────────────────────────────────────────────────────────
+  // Keeps what a customer is ahead or behind in units of service, and acts on its backlog at once.
+
+  #reweight(customer: Customer, weight: number): void {
+    const before = customer.weight;
+    if (weight === before) return;
+    customer.weight = weight;
+    for (const lane of customer.lanes) {
+      const { band, tag } = lane;
+      if (lane.state !== 'dormant') {
+        band.total.add(weight);
+        band.total.add(-before);
+      } else if (!tag.isAbove(band.clock)) continue;
+      const distance = tag.minus(band.clock);
+      tag.set(band.clock);
+      tag.add((distance * before) / weight);
+      this.#retag(lane);
+    }
+  }
+
+  /** Takes over the whole share of a customer. */
+  setShare(share: CustomerShare): void {
+    const customer = this.customerOf(share.id);
+    const before = this.#levelOf(customer);
+    customer.share = share;
+    this.#reweight(customer, share.weight);
+    const after = this.#levelOf(customer);
+    if (after !== before) {
+      // Steps already climbed are kept.
+      const moves = customer.lanes.flatMap(({ band, queues }) => {
+        const level = Math.max(0, after + band.level - before);
+        return queues.flatMap(({ rows }) => rows.map((row) => ({ row, level })));
+      });
+      for (const { row, level } of moves) this.#rehouse(row, level);
+    }
+    this.settleCustomer(customer);
+  }
+
+  // ── 10. Identity ──────────────────────────────────────────────────────────────────────────────────────────────────────
+  // What waits and what runs is known by its id, never by its place.
+
+  add(item: ReadyItem): void {
+    const { items } = this;
+    const row = items.create(item.id);
+    const customer = this.customerOf(item.customerId);
+    this.describe(row, item);
+    items.movedTime[row] = Math.max(item.readyTime, this.now);
+    this.#enqueue(row, customer, this.#levelOf(customer), keyOfNeed(item.need), undefined, item);
+  }
+
+  /** Writes down what an item says. */
+  describe(row: number, item: ReadyItem): void {
+    const { items } = this;
+    const priority = item.priority ?? 0;
+    items.readyTime[row] = item.readyTime;
+    items.priority[row] = priority;
+    items.key[row] = this.#keyOf(item.readyTime, priority);
+    items.cost[row] = item.cost ?? 1;
+    items.seconds[row] = item.expectedSeconds ?? Number.NaN;
+  }
+
+  remove(row: number): void {
+    const { lane } = this.items.queues[row] as Queue;
+    this.reservations.removed(row);
+    this.#unqueue(row);
+    this.items.delete(row);
+    this.#settle(lane);
+  }
+
+  customerOf(id: string): Customer {
+    const known = this.customers.get(id);
+    if (known !== undefined) return known;
+    if (this.customers.size >= this.#mostCustomers) this.#forgetCustomers();
+    const customer: Customer = { id, share: undefined, weight: 1, running: 0, lanes: [] };
+    this.customers.set(id, customer);
+    return customer;
+  }
+
+  bandOf(level: number): Band {
+    const index = this.bands.findIndex((band) => band.level >= level);
+    const known = this.bands[index];
+    if (known?.level === level) return known;
+    const band = newBand(level, this.#lanes);
+    this.bands.splice(index === -1 ? this.bands.length : index, 0, band);
+    return band;
+  }
+
+  laneOf(customer: Customer, level: number): Lane {
+    for (const known of customer.lanes) if (known.band.level === level) return known;
+    const lane = newLane(customer, this.bandOf(level), this.#lanes);
+    customer.lanes.push(lane);
+    return lane;
+  }
+
+  queueOf(lane: Lane, key: string, need: Amounts): Queue {
+    for (const known of lane.queues) if (known.needClass.key === key) return known;
+    const { classes } = lane.band;
+    let needClass = classes.find((one) => one.key === key);
+    if (needClass === undefined) {
+      needClass = newNeedClass(key, need, this.reservations.neverFits(need), this.#queues);
+      classes.push(needClass);
+    }
+    const queue = newQueue(lane, needClass, this.#queues);
+    needClass.queues.add(queue);
+    lane.queues.push(queue);
+    return queue;
+  }
+
+  /** Puts a lane where it belongs after what it waits for, or its customer's limits, changed. */
+  #settle(lane: Lane): void {
+    this.findHead(lane);
+    if (lane.head !== -1 && !isBlocked(lane.customer)) {
+      if (lane.state !== 'active') this.#enter(lane);
+      this.#place(lane);
+    } else if (lane.state === 'active') this.#leave(lane);
+  }
+
+  settleCustomer(customer: Customer): void {
+    for (const lane of customer.lanes) this.#settle(lane);
+    const { held } = this.reservations;
+    if (held !== undefined && (this.items.queues[held] as Queue).lane.customer === customer && isBlocked(customer))
+      this.reservations.release();
+  }
+
+  findHead(lane: Lane): void {
+    lane.head = -1;
+    for (const { needClass, rows } of lane.queues) {
+      const first = rows[0];
+      if (first !== undefined && !needClass.neverFits && (lane.head === -1 || this.items.isBefore(first, lane.head))) lane.head = first;
+    }
+  }
+
+  /** Puts the queues of an active lane where its tags say. */
+  #place(lane: Lane): void {
+    const { tag, finish, band } = lane;
+    finish.set(tag);
+    finish.add((this.items.cost[lane.head] as number) / lane.customer.weight);
+    const ahead = tag.isAbove(band.clock);
+    for (const queue of lane.queues) {
+      const { needClass, rows } = queue;
+      if (rows.length === 0 || needClass.neverFits) this.#put(queue, undefined);
+      else this.#put(queue, ahead ? needClass.ahead : needClass.reached);
+    }
+  }
+
+  /** For a lane that was restored as it was. */
+  replace(lane: Lane): void {
+    this.findHead(lane);
+    if (lane.state === 'active') this.#place(lane);
+    else if (lane.state === 'leaving') lane.band.leaving.add(lane, lane.tag);
+  }
+
+  #put(queue: Queue, heap: NeedClass['reached'] | undefined): void {
+    const { tag, finish } = queue.lane;
+    if (heap === undefined) queue.heap?.remove(queue);
+    else {
+      const isAhead = heap === queue.needClass.ahead;
+      if (queue.heap === heap) heap.move(queue, isAhead ? tag : finish, isAhead ? 0 : tag.high);
+      else {
+        queue.heap?.remove(queue);
+        heap.add(queue, isAhead ? tag : finish, isAhead ? 0 : tag.high);
+      }
+    }
+    queue.heap = heap;
+  }
+
+  #enqueue(row: number, customer: Customer, level: number, key: string, need: Amounts | undefined, item?: ReadyItem): void {
+    const lane = this.laneOf(customer, level);
+    const queue = this.queueOf(lane, key, need ?? needOf(item?.need));
+    this.items.enqueue(queue, row);
+    lane.waiting += 1;
+    this.promotions.watch(row, level);
+    // Behind others of the same need nothing changes but the queue's length.
+    if (queue.rows[0] === row || queue.rows.length === 1) this.#settle(lane);
+  }
+
+  /** Takes a waiting one out of its queue; the lane is settled by the caller. */
+  #unqueue(row: number): void {
+    const queue = this.items.queues[row] as Queue;
+    const { lane, needClass } = queue;
+    this.items.dequeue(row);
+    lane.waiting -= 1;
+    this.promotions.forget(row);
+    if (queue.rows.length > 0 || lane.queues.length === 1) return;
+    // A lane keeps one queue for its next Agenda; needs that differ all the time leave nothing behind.
+    this.#put(queue, undefined);
+    lane.queues = lane.queues.filter((one) => one !== queue);
+    this.#dropQueue(queue, lane.band, needClass);
+  }
+
+  #dropQueue(queue: Queue, band: Band, needClass: NeedClass): void {
+    needClass.queues.delete(queue);
+    this.#queues.delete(queue);
+    if (needClass.queues.size === 0) band.classes.splice(band.classes.indexOf(needClass), 1);
+  }
+
+  /**
+   * Forgets customers nobody set that have nothing here and whose tag the clock can no longer fall behind: it moves back by at most what is
+   * charged and not yet known for sure. So no decision ever depends on when this happens.
+   */
+  #forgetCustomers(): void {
+    const lowest = new Map<Band, CompensatedSum>();
+    for (const band of this.bands) {
+      const sum = new CompensatedSum();
+      sum.set(band.clock);
+      lowest.set(band, sum);
+    }
+    for (const row of this.items.running) {
+      lowest
+        .get((this.items.queues[row] as Queue).lane.band)
+        ?.add((-2 * (this.items.cost[row] as number)) / (this.items.totalThen[row] as number));
+    }
+    for (const customer of this.customers.values()) {
+      if (customer.share !== undefined || customer.running > 0) continue;
+      if (
+        customer.lanes.some(({ state, waiting, band, tag }) => state !== 'dormant' || waiting > 0 || tag.isAbove(lowest.get(band) ?? tag))
+      )
+        continue;
+      for (const lane of customer.lanes) {
+        for (const queue of lane.queues) this.#dropQueue(queue, lane.band, queue.needClass);
+        this.#lanes.delete(lane);
+      }
+      this.customers.delete(customer.id);
+    }
+    this.#mostCustomers = this.customers.size * 2 + 1024;
+  }
+
+  /** For a copy that shows an order: what customers may run no longer ends it half-way. Who is blocked stays so, but for the customer of `id`. */
+  liftLimits(id: string | undefined): void {
+    const row = id === undefined ? undefined : this.items.rowOf(id);
+    const own = row === undefined ? undefined : (this.items.queues[row] as Queue).lane.customer;
+    for (const customer of this.customers.values()) {
+      if (customer.share === undefined) continue;
+      const { maximumRunning: _, ...share } = customer.share;
+      const paused = customer !== own && isBlocked(customer);
+      customer.share = { ...share, paused };
+      this.settleCustomer(customer);
+    }
+  }
+
+  #levelOf(customer: Customer): number {
+    return this.rules.hasBands ? (customer.share?.band ?? 0) : 0;
+  }
+
+  #needOf(row: number): Amounts {
+    return (this.items.queues[row] as Queue).needClass.need;
+  }
+
+  isWaitingRow(row: number): boolean {
+    return this.items.states[row] === isWaiting;
+  }
+}

@@ -1,0 +1,118 @@
+/** What an Agenda costs its customer, before it ran and after. Costs have no unit; only their proportions matter inside one Insight. */
+import { entriesOf } from './check-numbers.ts';
+import type { Resources } from './scheduler.ts';
+
+export type CostModel = 'count' | 'slots' | 'share' | 'shareTime';
+
+/** The models an Insight can name as `costModel`. */
+export const costModels: readonly CostModel[] = ['count', 'slots', 'share', 'shareTime'];
+
+export interface CostInput {
+  readonly model: CostModel;
+  /** The most it holds at once. */
+  readonly peak: Resources;
+  /** What the whole pool has. */
+  readonly pool: Resources;
+  /** Seconds it is expected to run, or ran. */
+  readonly seconds: number;
+}
+
+/** Never free: an Agenda that holds nothing still takes its turn. */
+const leastCost = 1e-9;
+
+/** The cost of an Agenda; always above 0. */
+export function costOf({ model, peak, pool, seconds }: CostInput): number {
+  switch (model) {
+    case 'count':
+      return 1;
+    case 'slots':
+      return atLeast(peak.slots ?? 1);
+    case 'share':
+      return atLeast(dominantShare(peak, pool));
+    case 'shareTime':
+      return atLeast(dominantShare(peak, pool) * seconds);
+  }
+}
+
+/** The largest part of the pool that is needed of any one resource (Ghodsi et al. 2011, "Dominant Resource Fairness"). Resources the pool does not limit do not count. */
+export function dominantShare(need: Resources, pool: Resources): number {
+  let largest = 0;
+  for (const [name, amount] of entriesOf(need)) {
+    const whole = pool[name];
+    if (whole === undefined || whole <= 0) continue;
+    if (amount / whole > largest) largest = amount / whole;
+  }
+  return largest;
+}
+
+/** A step of an Agenda as its peak is estimated from. */
+export interface Step {
+  readonly name: string;
+  readonly dependsOn: readonly string[];
+  readonly need: Resources;
+}
+
+/** What an Agenda holds at most: the largest sum over the levels of its graph, by resource. The exact answer, over all antichains, is expensive; declare `peak` where it matters. */
+export function peakOf(steps: readonly Step[]): Resources {
+  const byName = new Map(steps.map((step) => [step.name, step]));
+  const levels = new Map<string, number>();
+  // Kahn's order without recursion, for Agendas of thousands of steps.
+  const waiting = new Map(steps.map(({ name, dependsOn }) => [name, dependsOn.filter((other) => byName.has(other)).length]));
+  const followers = new Map<string, string[]>();
+  for (const { name, dependsOn } of steps) {
+    for (const other of dependsOn) if (byName.has(other)) followers.set(other, [...(followers.get(other) ?? []), name]);
+  }
+  let ready = steps.filter(({ name }) => waiting.get(name) === 0).map(({ name }) => name);
+  for (let level = 0; ready.length > 0; level++) {
+    const following: string[] = [];
+    for (const name of ready) {
+      levels.set(name, level);
+      for (const follower of followers.get(name) ?? []) {
+        const left = (waiting.get(follower) ?? 0) - 1;
+        waiting.set(follower, left);
+        if (left === 0) following.push(follower);
+      }
+    }
+    ready = following;
+  }
+  const sums = new Map<number, Record<keyof Resources, number>>();
+  for (const { name, need } of steps) {
+    const level = levels.get(name) ?? 0;
+    const sum = sums.get(level) ?? { slots: 0, cpu: 0, memory: 0, gpu: 0 };
+    for (const [resource, amount] of entriesOf(need)) sum[resource] += amount;
+    sums.set(level, sum);
+  }
+  const peak: Record<keyof Resources, number> = { slots: 0, cpu: 0, memory: 0, gpu: 0 };
+  for (const sum of sums.values()) for (const [resource, amount] of entriesOf(sum)) if (amount > peak[resource]) peak[resource] = amount;
+  return peak;
+}
+
+/** What was learned of the durations of one customer's Agendas of one type. */
+export interface Estimate {
+  readonly seconds: number;
+  readonly samples: number;
+}
+
+/** A sample counts for 1/4; the second and third for 1/2, so that a first one that was unusual is soon forgotten. Powers of two keep the mean exact where samples are. */
+const ratio = 4;
+
+/** Takes a finished run into an estimate: an exponential mean. */
+export function learn(estimate: Estimate | undefined, seconds: number): Estimate {
+  if (!(seconds >= 0 && Number.isFinite(seconds))) throw new RangeError(`seconds must be finite and not below 0; it is ${seconds}`);
+  if (estimate === undefined || estimate.samples === 0) return { seconds, samples: 1 };
+  const samples = estimate.samples + 1;
+  const part = samples >= ratio ? ratio : 2;
+  return { seconds: estimate.seconds + (seconds - estimate.seconds) / part, samples };
+}
+
+/** Seconds an Agenda is expected to run: declared, else learned for its customer and type, else for the type, else `otherwise`. */
+export function expectedSeconds(
+  declared: number | undefined,
+  ofCustomer: Estimate | undefined,
+  ofType: Estimate | undefined,
+  otherwise: number,
+): number {
+  return declared ?? ofCustomer?.seconds ?? ofType?.seconds ?? otherwise;
+}
+
+const atLeast = (cost: number): number => Math.max(cost, leastCost);

@@ -1,0 +1,67 @@
+import type { ChooseNext } from './choose-next.ts';
+import { isBlocked, type Queue } from './lane.ts';
+import type { Decision, Explanation } from './scheduler.ts';
+
+/** Why an Agenda waits, how many go before it, and how its customer stands. `copy` decides on a copy of the same state without limits. */
+export function explainWaiting(core: ChooseNext, id: string, copy: () => { next(): Decision | undefined }): Explanation {
+  const row = core.items.rowOf(id);
+  if (row === undefined) return { id, code: 'unknown', sentence: 'It neither waits nor runs here.' };
+  if (!core.isWaitingRow(row)) return { id, code: 'running', sentence: 'It is running.' };
+  const { lane, needClass } = core.items.queues[row] as Queue;
+  const { customer, band } = lane;
+  let ahead = 0;
+  let aheadOfCustomer = 0;
+  const order = copy();
+  for (let decision = order.next(); decision !== undefined && decision.id !== id; decision = order.next()) {
+    ahead += 1;
+    if (decision.customerId === customer.id) aheadOfCustomer += 1;
+  }
+  const total = band.total.high + (lane.state === 'dormant' ? customer.weight : 0);
+  const lag = band.clock.minus(lane.tag) * customer.weight;
+  const numbers = {
+    position: ahead + 1,
+    ahead,
+    aheadOfCustomer,
+    share: customer.weight / total,
+    // Idle or blocked time earns nothing.
+    lag: lane.state === 'active' || lag < 0 ? lag : 0,
+    bound: boundOf(core, row),
+  };
+  return { id, ...obstacle(core, row), ...numbers };
+
+  function obstacle({ reservations, options, items }: ChooseNext, own: number): Pick<Explanation, 'code' | 'sentence'> {
+    const { share, running } = customer;
+    if (share?.paused === true) return { code: 'paused', sentence: `Customer ${customer.id} is paused.` };
+    if (isBlocked(customer)) {
+      return { code: 'customerLimit', sentence: `Customer ${customer.id} runs ${running} of at most ${share?.maximumRunning} Agendas.` };
+    }
+    if (needClass.neverFits) return { code: 'neverFits', sentence: 'It needs more than the whole pool has.' };
+    if (items.running.length >= (options.maximumRunning ?? Number.POSITIVE_INFINITY)) {
+      return { code: 'insightLimit', sentence: `${items.running.length} of at most ${options.maximumRunning} Agendas run.` };
+    }
+    const { held } = reservations;
+    if (held === own) {
+      const bypass = reservations.bypasses.get(own);
+      const sentence = `What it needs is not free yet; capacity is held for it since ${bypass?.since} s, ${bypass?.count} of at most ${core.rules.bypassLimit} Agendas that may delay it have passed.`;
+      return { code: 'poolFull', sentence };
+    }
+    if (held !== undefined) {
+      return {
+        code: 'reservation',
+        sentence: `Capacity is held for Agenda ${items.ids[held]}; ${ahead} Agendas go before this one, ${aheadOfCustomer} of its own customer.`,
+      };
+    }
+    if (ahead === 0) return { code: 'next', sentence: 'It is the next one.' };
+    return { code: 'ahead', sentence: `${ahead} Agendas go before it, ${aheadOfCustomer} of its own customer.` };
+  }
+}
+
+/** How far from its share a customer may be while nothing changes: the largest cost of a head. */
+function boundOf(core: ChooseNext, row: number): number {
+  let largest = core.items.cost[row] as number;
+  for (const { lanes } of core.customers.values()) {
+    for (const { head, state } of lanes)
+      if (state === 'active' && (core.items.cost[head] as number) > largest) largest = core.items.cost[head] as number;
+  }
+  return largest;
+}

@@ -1,0 +1,158 @@
+/** The whole state of the fair-share rules as plain data: what a restored scheduler needs to decide exactly as the one it was taken of. */
+import type { Json } from '../agenda/types.ts';
+import type { ChooseNext } from './choose-next.ts';
+import type { Tag } from './compensated-sum.ts';
+import type { Lane, Queue } from './lane.ts';
+import { keyOfNeed, needOf } from './need.ts';
+import type { PassedBy, ReservationMemory } from './reservations.ts';
+import type { CustomerShare, ReadyItem, Resources } from './scheduler.ts';
+
+/** `high` and `low` of a compensated sum. */
+type Pair = readonly [number, number];
+
+/** What a snapshot of Fairness or Priority holds in `state`. Optional parts may be left out by whoever puts a state together. */
+export interface FairShareState {
+  readonly now: number;
+  readonly admissions: number;
+  readonly customers: readonly { readonly id: string; readonly share?: CustomerShare }[];
+  readonly bands: readonly {
+    readonly level: number;
+    /** V */
+    readonly clock: Pair;
+    /** W */
+    readonly total: Pair;
+    readonly sinceLower: number;
+    readonly lanes: readonly { readonly customerId: string; readonly tag: Pair; readonly state: Lane['state'] }[];
+  }[];
+  readonly waiting: readonly (ReadyItem & { readonly band: number; readonly movedTime: number })[];
+  readonly running: readonly (ReadyItem & {
+    readonly band: number;
+    readonly weightThen: number;
+    readonly totalThen: number;
+    readonly startTime: number;
+  })[];
+  readonly held: string | null;
+  readonly bypasses: readonly {
+    readonly id: string;
+    readonly count: number;
+    readonly since: number;
+    readonly passers: readonly (readonly [id: string, by: PassedBy])[];
+  }[];
+  /** Sums of what runs. */
+  readonly inUse: { readonly slots: Pair; readonly cpu: Pair; readonly memory: Pair; readonly gpu: Pair };
+  readonly memory: ReservationMemory;
+}
+
+const pair = ({ high, low }: Tag): Pair => [high, low];
+const tag = ([high, low]: Pair): Tag => ({ high, low });
+
+export function snapshotFairShare(core: ChooseNext, admissions: number): FairShareState {
+  const { items, reservations } = core;
+  const idOf = (row: number): string => items.ids[row] as string;
+  const itemOf = (row: number) => {
+    const { lane, needClass } = items.queues[row] as Queue;
+    const seconds = items.seconds[row] as number;
+    const [slots, cpu, memory, gpu] = needClass.key.split(',').map(Number);
+    return {
+      id: idOf(row),
+      customerId: lane.customer.id,
+      readyTime: items.readyTime[row] as number,
+      cost: items.cost[row] as number,
+      need: { slots, cpu, memory, gpu } as Resources,
+      ...(Number.isNaN(seconds) ? {} : { expectedSeconds: seconds }),
+      band: lane.band.level,
+    };
+  };
+  const rows = [...items.rows()];
+  const { slots, cpu, memory, gpu } = reservations.running;
+  return {
+    now: core.now,
+    admissions,
+    customers: [...core.customers.values()].map(({ id, share }) => (share === undefined ? { id } : { id, share })),
+    bands: core.bands.map((band) => ({
+      level: band.level,
+      clock: pair(band.clock),
+      total: pair(band.total),
+      sinceLower: band.sinceLower,
+      lanes: [...core.customers.values()].flatMap(({ id, lanes }) =>
+        lanes.filter((lane) => lane.band === band).map((lane) => ({ customerId: id, tag: pair(lane.tag), state: lane.state })),
+      ),
+    })),
+    waiting: rows
+      .filter((row) => core.isWaitingRow(row))
+      .map((row) => ({ ...itemOf(row), priority: items.priority[row] as number, movedTime: items.movedTime[row] as number })),
+    running: rows
+      .filter((row) => !core.isWaitingRow(row))
+      .map((row) => ({
+        ...itemOf(row),
+        weightThen: items.weightThen[row] as number,
+        totalThen: items.totalThen[row] as number,
+        startTime: items.startTime[row] as number,
+      })),
+    held: reservations.held === undefined ? null : idOf(reservations.held),
+    bypasses: [...reservations.bypasses].map(([row, { count, since, passers }]) => ({
+      id: idOf(row),
+      count,
+      since,
+      passers: [...passers].map(([passer, by]) => [idOf(passer), by] as const),
+    })),
+    inUse: { slots: pair(slots), cpu: pair(cpu), memory: pair(memory), gpu: pair(gpu) },
+    memory: reservations.memory(),
+  };
+}
+
+/** Fills an empty core; returns the number of admissions so far. */
+export function restoreFairShare(core: ChooseNext, json: Json): number {
+  const state = json as unknown as FairShareState;
+  const { items, reservations } = core;
+  core.now = state.now;
+  reservations.remember(state.memory);
+  for (const { id, share } of state.customers) {
+    const customer = core.customerOf(id);
+    if (share === undefined) continue;
+    customer.share = share;
+    customer.weight = share.weight;
+  }
+  for (const saved of state.bands) {
+    const band = core.bandOf(saved.level);
+    band.clock.set(tag(saved.clock));
+    band.total.set(tag(saved.total));
+    band.sinceLower = saved.sinceLower;
+    for (const lane of saved.lanes) {
+      const restored = core.laneOf(core.customerOf(lane.customerId), saved.level);
+      restored.tag.set(tag(lane.tag));
+      restored.state = lane.state;
+      if (lane.state !== 'dormant') band.members += 1;
+    }
+  }
+  const place = (item: ReadyItem & { readonly band: number }): { row: number; queue: Queue } => {
+    const row = items.create(item.id);
+    core.describe(row, item);
+    const lane = core.laneOf(core.customerOf(item.customerId), item.band);
+    return { row, queue: core.queueOf(lane, keyOfNeed(item.need), needOf(item.need)) };
+  };
+  for (const item of state.running) {
+    const { row, queue } = place(item);
+    items.queues[row] = queue;
+    items.weightThen[row] = item.weightThen;
+    items.totalThen[row] = item.totalThen;
+    items.startTime[row] = item.startTime;
+    items.setRunning(row);
+    queue.lane.customer.running += 1;
+  }
+  for (const item of state.waiting) {
+    const { row, queue } = place(item);
+    items.movedTime[row] = item.movedTime;
+    items.enqueue(queue, row);
+    queue.lane.waiting += 1;
+    core.promotions.watch(row, item.band);
+  }
+  for (const { lanes } of core.customers.values()) for (const lane of lanes) core.replace(lane);
+  const rowOf = (id: string): number => items.rowOf(id) as number;
+  for (const { id, count, since, passers } of state.bypasses) {
+    reservations.bypasses.set(rowOf(id), { count, since, passers: new Map(passers.map(([passer, by]) => [rowOf(passer), by])) });
+  }
+  if (state.held !== null) reservations.held = rowOf(state.held);
+  for (const name of ['slots', 'cpu', 'memory', 'gpu'] as const) reservations.running[name].set(tag(state.inUse[name]));
+  return state.admissions;
+}

@@ -1,0 +1,120 @@
+/** The parts the fair-share rules work on; see choose-next.ts. Plain data and its orders. */
+import { CompensatedSum } from './compensated-sum.ts';
+import type { Amounts } from './need.ts';
+import type { CustomerShare } from './scheduler.ts';
+import { type Registry, type Tagged, TagHeap } from './tag-heap.ts';
+
+export interface Customer {
+  readonly id: string;
+  /** As it was set; undefined for a customer nobody set. */
+  share: CustomerShare | undefined;
+  weight: number;
+  running: number;
+  readonly lanes: Lane[];
+}
+
+/** A customer in a band. */
+export interface Lane extends Tagged {
+  readonly customer: Customer;
+  readonly band: Band;
+  /** S, its start tag. */
+  readonly tag: CompensatedSum;
+  /** F, what S will be once its head was admitted. */
+  readonly finish: CompensatedSum;
+  /** Its first Agenda that the pool could ever take, -1 when there is none. */
+  head: number;
+  waiting: number;
+  /** `leaving`: has nothing to start but counts among the active until the clock reaches its tag. */
+  state: 'active' | 'leaving' | 'dormant';
+  queues: Queue[];
+}
+
+/** The waiting Agendas of a lane that need the same, as a heap of rows. */
+export interface Queue extends Tagged {
+  readonly lane: Lane;
+  readonly needClass: NeedClass;
+  readonly rows: number[];
+  /** The key of each row, beside it so that its place is found without a look elsewhere. */
+  readonly keys: number[];
+  heap: TagHeap<Queue> | undefined;
+}
+
+/** All queues of a band with the same need: what fits is found by asking once per need, not once per customer. */
+export interface NeedClass {
+  readonly key: string;
+  readonly need: Amounts;
+  /** More than the whole pool. */
+  neverFits: boolean;
+  readonly queues: Set<Queue>;
+  /** Queues of lanes with S ≤ V, by F; the first is looked at again when the clock moved back. */
+  readonly reached: TagHeap<Queue>;
+  /** Queues of lanes with S > V, by S. */
+  readonly ahead: TagHeap<Queue>;
+}
+
+/** Customers that share strictly after those of the bands above. */
+export interface Band {
+  readonly level: number;
+  /** V, the virtual clock: cost per weight. */
+  readonly clock: CompensatedSum;
+  /** W, the weights of the lanes that are active or leaving. */
+  readonly total: CompensatedSum;
+  members: number;
+  /** Leaving lanes by S. */
+  readonly leaving: TagHeap<Lane>;
+  readonly classes: NeedClass[];
+  /** Admissions here since the last one below, while something below could have started. */
+  sinceLower: number;
+}
+
+/** Smallest F, then smallest S, then id. */
+export function finishesBefore(a: Lane, b: Lane): boolean {
+  if (b.finish.isAbove(a.finish)) return true;
+  if (a.finish.isAbove(b.finish)) return false;
+  return a.tag.high !== b.tag.high ? a.tag.high < b.tag.high : a.customer.id < b.customer.id;
+}
+
+/** Smallest S, then id. */
+export function startsBefore(a: Lane, b: Lane): boolean {
+  return b.tag.isAbove(a.tag) || (!a.tag.isAbove(b.tag) && a.customer.id < b.customer.id);
+}
+
+export const newBand = (level: number, lanes: Registry<Lane>): Band => ({
+  level,
+  clock: new CompensatedSum(),
+  total: new CompensatedSum(),
+  members: 0,
+  leaving: new TagHeap<Lane>(lanes),
+  classes: [],
+  sinceLower: 0,
+});
+
+export const newLane = (customer: Customer, band: Band, lanes: Registry<Lane>): Lane =>
+  lanes.add(customer.id, (index) => ({
+    index,
+    id: customer.id,
+    customer,
+    band,
+    tag: new CompensatedSum(),
+    finish: new CompensatedSum(),
+    head: -1,
+    waiting: 0,
+    state: 'dormant',
+    queues: [],
+  }));
+
+export const newQueue = (lane: Lane, needClass: NeedClass, queues: Registry<Queue>): Queue =>
+  queues.add(lane.id, (index) => ({ index, id: lane.id, lane, needClass, rows: [], keys: [], heap: undefined }));
+
+export const newNeedClass = (key: string, need: Amounts, neverFits: boolean, queues: Registry<Queue>): NeedClass => ({
+  key,
+  need,
+  neverFits,
+  queues: new Set(),
+  reached: new TagHeap<Queue>(queues),
+  ahead: new TagHeap<Queue>(queues),
+});
+
+export function isBlocked({ share, running }: Customer): boolean {
+  return share !== undefined && (share.paused === true || running >= (share.maximumRunning ?? Number.POSITIVE_INFINITY));
+}

@@ -1,0 +1,59 @@
+/**
+ * The fluid server that shares are measured against (Generalized Processor Sharing: Parekh & Gallager 1993). It knows no tags and no virtual
+ * time: each unit of cost that is admitted is handed to all customers it serves at once, by weight. It serves who is eligible, and who is not
+ * any more but was admitted for more than it has given: until it has.
+ */
+interface Served {
+  weight: number;
+  eligible: boolean;
+  /** Cost admitted for it. */
+  admitted: number;
+  /** Cost the fluid server gave it. */
+  given: number;
+}
+
+export class FluidReference {
+  readonly customers = new Map<string, Served>();
+
+  of(id: string): Served {
+    let served = this.customers.get(id);
+    if (served === undefined) {
+      served = { weight: 1, eligible: false, admitted: 0, given: 0 };
+      this.customers.set(id, served);
+    }
+    return served;
+  }
+
+  setEligible(id: string, eligible: boolean): void {
+    const served = this.of(id);
+    if (served.eligible === eligible) return;
+    // Who was behind when it left, or idle, gets nothing for it.
+    if (eligible && served.admitted < served.given) served.given = served.admitted;
+    served.eligible = eligible;
+  }
+
+  /** Hands out `cost`, admitted for `id`. `stillEligible`: whether it waits on afterwards. */
+  admit(id: string, cost: number, stillEligible: boolean): void {
+    const own = this.of(id);
+    own.admitted += cost;
+    own.eligible = stillEligible;
+    let left = cost;
+    while (left > 0) {
+      const served = [...this.customers.values()].filter((one) => one.eligible || one.admitted - one.given > 1e-12);
+      const total = served.reduce((sum, { weight }) => sum + weight, 0);
+      if (total === 0) return;
+      // Until the first of those that left has what it was admitted for.
+      let step = left;
+      for (const one of served) if (!one.eligible) step = Math.min(step, ((one.admitted - one.given) * total) / one.weight);
+      for (const one of served) one.given += (step * one.weight) / total;
+      left -= step;
+      if (step <= left * 1e-15) return;
+    }
+  }
+
+  /** Cost `id` is behind (above 0) or ahead (below 0). */
+  lag(id: string): number {
+    const { admitted, given } = this.of(id);
+    return given - admitted;
+  }
+}
