@@ -191,7 +191,7 @@ test('row 68: a failed Operation tells why, with the last lines of its output', 
   const printed = (all[0].output as string).split('\n').filter((line) => line.trim() !== '');
   expect(printed).toContain('line 14');
   expect(tail.map((line) => line.trim())).toEqual(printed.slice(-tail.length).map((line) => line.trim()));
-  expect(progress.diagnosticEvents[0].message).toBe('Failed to complete operation: a');
+  expect(progress.diagnosticEvents[0].message).toBe('Failed to complete operation: a: it broke');
 });
 
 test('row 69: a handler that reports nothing has failed', async () => {
