@@ -65,6 +65,11 @@ export class RecordWatch implements AsyncDisposable {
     return new RecordWatch(url);
   }
 
+  /** Samples since they were last taken. */
+  get samples(): number {
+    return this.#samples;
+  }
+
   /** What was seen since the last call. */
   async take(): Promise<{ samples: number; breaches: unknown[]; faults: unknown[]; transitions: Transition[] }> {
     const sql = this.#sql;
