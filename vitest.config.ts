@@ -15,6 +15,8 @@ export default defineConfig({
     reporters: ['default', new ParityReporter(), new SuiteReporter()],
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // Machines of CI are shared and stall; a second run is told of by name (suite-reporter.ts). Never for people.
+    retry: process.env.CI === 'true' ? 1 : 0,
     projects: [
       { extends: true, test: { name: 'rooms', include: [`{${rooms}}/**/*.test.ts`, 'test/*.test.ts', 'test/regression/**/*.test.ts'] } },
       ...suites.map((name) => ({

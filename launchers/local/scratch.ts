@@ -26,7 +26,8 @@ export function scratch(): Scratch {
       // A shim that is about to exit writes its compile cache and would make the folder anew.
       const shims = runDirectories(root).flatMap((directory) => readRecord<StartedRecord>(directory, fileNames.started)?.shim ?? []);
       await new Watcher().until(root, () => !shims.some(isAlive));
-      rmSync(folder, { recursive: true, force: true });
+      // A shim whose run was forgotten may still write its compile cache as it exits.
+      rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     },
   };
 }
