@@ -56,7 +56,7 @@ export async function admitBatch(database: Database, { insightId, batchId }: { i
     const most = Math.min(insight.headroom, mostPerBatch);
     const heads = await sql<Head[]>`
       select agenda_id, customer_id, attempt, extract(epoch from ready_time)::float8 as ready_seconds
-      from ready_agenda where insight_id = ${insightId} order by ready_time, number limit ${most} for update`;
+      from ready_agenda where insight_id = ${insightId} order by ready_time, agenda_id limit ${most} for update`;
     const decisions = choose(insight.scheduling_algorithm, heads, insight.headroom, most);
     if (decisions.length === 0) return { admitted: 0, more: false };
 
@@ -71,8 +71,7 @@ export async function admitBatch(database: Database, { insightId, batchId }: { i
         from (select clock_timestamp() as now) clock, unnest(${agendaIds}::text[]) with ordinality as d(agenda_id, number)
           join gone g using (agenda_id), lateral (select clock.now + d.number * interval '1 microsecond' as time) at`,
       sql`
-        insert into admission_batch (id, insight_id, answer, decisions)
-        values (${batchId}, ${insightId}, ${JSON.stringify(answer)}, ${JSON.stringify(decisions)})`,
+        insert into admission_batch (id, insight_id, answer) values (${batchId}, ${insightId}, ${JSON.stringify(answer)})`,
     ]);
     return answer;
   })) as BatchAnswer;

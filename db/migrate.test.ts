@@ -34,7 +34,7 @@ test('limit_breach is empty while limits hold and names each limit that is excee
   expect([...rows]).toEqual([
     { kind: 'insight.maximumRunning', id: 'i', limit: 2, actual: 3 },
     { kind: 'insight.queueSize', id: 'i', limit: 1, actual: 2 },
-    { kind: 'resourcePool.capacity', id: 'p', limit: 2, actual: 3 },
+    { kind: 'resourcePool.capacity.slots', id: 'p', limit: 2, actual: 3 },
   ]);
 });
 

@@ -19,6 +19,15 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
 import type { DiagnosticEvent, JsonObject, OperationTimeout, ProcessingState } from '../agenda/types.ts';
+import type { CostModel } from '../scheduling/cost-models.ts';
+
+/** Settings of a customer inside one Insight. */
+export interface CustomerInInsight {
+  readonly weight?: number;
+  readonly band?: number;
+  readonly maximumRunning?: number;
+  readonly paused?: boolean;
+}
 
 const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
 const now = sql`clock_timestamp()`;
@@ -37,8 +46,10 @@ export const resourcePool = pgTable(
   {
     ...base,
     title: text('title'),
-    /** `{ slots }`: Agendas that may hold this pool at once; null = unlimited. */
-    capacity: json('capacity').$type<{ slots?: number }>(),
+    /** What Agendas may hold of it at once, each resource by itself; null, or an absent resource: unlimited. */
+    capacity: json('capacity').$type<{ slots?: number; cpu?: number; memory?: number; gpu?: number }>(),
+    /** Nothing is admitted to it. */
+    paused: boolean('paused').notNull().default(false),
   },
   (t) => [index('resource_pool_by_customer').on(t.customerId, t.id)],
 );
@@ -50,6 +61,14 @@ export const customer = pgTable(
     title: text('title').notNull(),
     billingCode: text('billing_code'),
     resourcePoolId: text('resource_pool_id'),
+    /** Its part among the customers of an Insight is in proportion to this. */
+    weight: doublePrecision('weight').notNull().default(1),
+    /** With the algorithm Priority: 0 is the top, and strictly before 1. */
+    band: integer('band').notNull().default(0),
+    /** Most of its Agendas that hold capacity at once, over all Insights; null = unlimited. */
+    maximumRunning: integer('maximum_running'),
+    /** None of its Agendas is admitted. */
+    paused: boolean('paused').notNull().default(false),
   },
   (t) => [index('customer_by_customer').on(t.customerId, t.id), index('customer_by_pool').on(t.resourcePoolId)],
 );
@@ -63,9 +82,28 @@ export const insight = pgTable(
     queueName: text('queue_name'),
     /** Most Agendas admitted that no pool worker has started yet; 0 = paused. */
     queueSize: integer('queue_size').notNull().default(100),
-    schedulingAlgorithm: text('scheduling_algorithm').notNull().default('FirstInFirstOut'),
+    schedulingAlgorithm: text('scheduling_algorithm').notNull().default('Fairness'),
     /** Most Agendas holding capacity through this Insight; null = unlimited. */
     maximumRunning: integer('maximum_running'),
+    /** Its part among the Insights of the pool, when they want more slots than there are. */
+    weight: doublePrecision('weight').notNull().default(1),
+    /** Slots it gets before others share, as far as it needs them. */
+    guaranteed: integer('guaranteed'),
+    /** Most slots its Agendas may hold; null = unlimited. */
+    maximum: integer('maximum'),
+    /** Most admissions in a second; null = unlimited. */
+    admissionsPerSecond: doublePrecision('admissions_per_second'),
+    costModel: text('cost_model').$type<CostModel>().notNull().default('shareTime'),
+    // Null: the algorithm's default.
+    priorityStep: doublePrecision('priority_step'),
+    floor: integer('floor'),
+    promoteAfter: doublePrecision('promote_after'),
+    bypassLimit: integer('bypass_limit'),
+    bypassSeconds: doublePrecision('bypass_seconds'),
+    /** Nothing is admitted through it. */
+    paused: boolean('paused').notNull().default(false),
+    /** What customers are entitled to here, in place of their own settings; `maximumRunning` here counts this Insight only and comes on top. */
+    customers: json('customers').$type<Record<string, CustomerInInsight>>().notNull().default({}),
     mappers: json('mappers').$type<Record<string, string[]>>().notNull().default({}),
     isGlobal: boolean('is_global').notNull().default(false),
     /** Lower-cased and sorted. */
@@ -94,6 +132,14 @@ export const agenda = pgTable(
     progressId: text('progress_id').notNull(),
     params: json('params').$type<JsonObject>().notNull().default({}),
     parallelism: integer('parallelism'),
+    /** Head start inside its customer, in steps of its Insight; -100 to 100. */
+    priority: integer('priority').notNull().default(0),
+    /** The most it holds at once, as declared. */
+    peak: json('peak').$type<{ slots?: number; cpu?: number; memory?: number; gpu?: number }>(),
+    /** As declared. */
+    expectedSeconds: doublePrecision('expected_seconds'),
+    /** Not admitted before. */
+    notBefore: time('not_before'),
     insightId: text('insight_id').notNull(),
     resourcePoolId: text('resource_pool_id').notNull(),
     /** 1 for the first execution; a rerun is the next. */
@@ -230,10 +276,212 @@ export const readyAgenda = pgTable(
     customerId: text('customer_id').notNull(),
     attempt: integer('attempt').notNull(),
     readyTime: time('ready_time').notNull().default(now),
-    /** Breaks ties of ready time. */
-    number: bigserial('number', { mode: 'number' }).notNull(),
+    priority: integer('priority').notNull().default(0),
+    /** `slots,cpu,memory,gpu`: the same text for the same need. */
+    need: text('need').notNull().default('1,0,0,0'),
+    /** What is learned of durations is kept by this. */
+    agendaType: text('agenda_type').notNull().default(''),
+    /** As declared. */
+    expectedSeconds: doublePrecision('expected_seconds'),
+    /** Bands it has climbed by waiting. */
+    promoted: integer('promoted').notNull().default(0),
+    /** When it came to its band. */
+    movedTime: time('moved_time').notNull().default(now),
+    /** False until `readyTime`, where that was in the future. */
+    isDue: boolean('is_due').notNull().default(true),
   },
-  (t) => [index('ready_agenda_in_order').on(t.insightId, t.readyTime, t.number)],
+  (t) => [
+    // A customer's waiting Agendas that are alike, oldest first: what admission reads heads from.
+    index('ready_agenda_of_queue')
+      .on(t.insightId, t.customerId, t.promoted, t.need, t.priority, t.readyTime, t.agendaId)
+      .where(sql`is_due`),
+    index('ready_agenda_by_age').on(t.insightId, t.readyTime),
+    index('ready_agenda_not_due').on(t.insightId, t.readyTime).where(sql`not is_due`),
+  ],
+);
+
+/**
+ * A customer's waiting Agendas of one need in one Insight, with where its lane stands, so that the few customers that can be next are found
+ * by index. Written by admission only; what came since is in `settlement`.
+ */
+export const waitingQueue = pgTable(
+  'waiting_queue',
+  {
+    insightId: text('insight_id').notNull(),
+    customerId: text('customer_id').notNull(),
+    /** As of its Agendas. */
+    promoted: integer('promoted').notNull(),
+    need: text('need').notNull(),
+    /** Priorities that its Agendas have, or had. */
+    priorities: integer('priorities').array().notNull(),
+    /** The band it stands in. */
+    level: integer('level').notNull().default(0),
+    /** Its customer may start something. */
+    active: boolean('active').notNull().default(false),
+    /** S of its lane; with FirstInFirstOut the ready time of its first Agenda. Rounded: for the order only. */
+    start: doublePrecision('start').notNull().default(0),
+    /** F of its lane; otherwise as `start`. */
+    finish: doublePrecision('finish').notNull().default(0),
+    /** When its first Agenda came to its band: who climbs next. */
+    headMovedTime: time('head_moved_time'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.insightId, t.customerId, t.promoted, t.need] }),
+    index('waiting_queue_by_finish').on(t.insightId, t.level, t.need, t.finish, t.start, sql`customer_id collate "C"`).where(sql`active`),
+    index('waiting_queue_by_start').on(t.insightId, t.level, t.need, t.start, sql`customer_id collate "C"`).where(sql`active`),
+    index('waiting_queue_to_promote').on(t.insightId, t.headMovedTime).where(sql`level > 0`),
+    index('waiting_queue_by_customer').on(t.customerId),
+  ],
+);
+
+/** A customer in a band of an Insight: its tags. Written by admission only. */
+export const customerLane = pgTable(
+  'customer_lane',
+  {
+    insightId: text('insight_id').notNull(),
+    customerId: text('customer_id').notNull(),
+    level: integer('level').notNull(),
+    /** S, a compensated sum: value and error. */
+    tag: doublePrecision('tag').notNull(),
+    tagError: doublePrecision('tag_error').notNull(),
+    state: text('state').$type<'active' | 'leaving' | 'dormant'>().notNull(),
+    /** The customer's, as counted in the band's sum. */
+    weight: doublePrecision('weight').notNull(),
+    /** The customer's band when this was written. */
+    band: integer('band').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.insightId, t.customerId, t.level] }),
+    index('customer_lane_leaving').on(t.insightId, t.level, t.tag).where(sql`state = 'leaving'`),
+  ],
+);
+
+/** A band of an Insight: its clock. Written by admission only. */
+export const insightBand = pgTable(
+  'insight_band',
+  {
+    insightId: text('insight_id').notNull(),
+    level: integer('level').notNull(),
+    /** V, a compensated sum. */
+    clock: doublePrecision('clock').notNull(),
+    clockError: doublePrecision('clock_error').notNull(),
+    /** W, a compensated sum: weights of the lanes that are active or leaving. */
+    total: doublePrecision('total').notNull(),
+    totalError: doublePrecision('total_error').notNull(),
+    /** How many those are. */
+    members: integer('members').notNull(),
+    /** Admissions here since the last one below, while something below could start. */
+    sinceLower: integer('since_lower').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.insightId, t.level] })],
+);
+
+/** What admission remembers of an Insight between batches, besides lanes and bands. */
+export const insightState = pgTable('insight_state', {
+  insightId: text('insight_id').primaryKey(),
+  /** Tags and clocks are of this algorithm; another one begins anew. */
+  algorithm: text('algorithm').notNull(),
+  /** Counts such beginnings: costs of admissions of an earlier one are not trued up. */
+  epoch: integer('epoch').notNull().default(0),
+  /** Admissions so far. */
+  admissions: bigint('admissions', { mode: 'number' }).notNull().default(0),
+  /** The Agenda that capacity is held for. */
+  heldAgendaId: text('held_agenda_id'),
+  /** What it needs: no other Insight of the pool takes it. */
+  heldNeed: text('held_need'),
+  /** What the algorithm remembers: who passed units that did not fit, or whose turn it is. */
+  memory: json('memory').$type<JsonObject>().notNull().default({}),
+});
+
+/** What a pool remembers between batches. */
+export const resourcePoolState = pgTable('resource_pool_state', {
+  resourcePoolId: text('resource_pool_id').primaryKey(),
+  /** By Insight: parts of slots it is owed, so that what is left over goes round. */
+  remainders: json('remainders').$type<Record<string, number>>().notNull().default({}),
+});
+
+/**
+ * What happened since the last batch, for admission to fold in: written in the transaction in which it happened.
+ * `ready`: an Agenda waits, or waits with another priority. `gone`: one that waited does not any more. `ended`: one that ran has.
+ * `changed`: settings of the customer; without a customer: of the Insight or its pool.
+ */
+export const settlement = pgTable(
+  'settlement',
+  {
+    number: bigserial('number', { mode: 'number' }).primaryKey(),
+    insightId: text('insight_id').notNull(),
+    customerId: text('customer_id'),
+    kind: text('kind').$type<'ready' | 'gone' | 'ended' | 'changed'>().notNull(),
+    agendaId: text('agenda_id'),
+    attempt: integer('attempt'),
+    promoted: integer('promoted'),
+    need: text('need'),
+    priority: integer('priority'),
+  },
+  (t) => [index('settlement_by_insight').on(t.insightId, t.number)],
+);
+
+/** Each admission, for audits, estimates and shares; kept for a while. */
+export const admission = pgTable(
+  'admission',
+  {
+    agendaId: text('agenda_id').notNull(),
+    attempt: integer('attempt').notNull(),
+    insightId: text('insight_id').notNull(),
+    resourcePoolId: text('resource_pool_id').notNull(),
+    customerId: text('customer_id').notNull(),
+    /** Of its Insight, from 1. */
+    number: bigint('number', { mode: 'number' }).notNull(),
+    batchId: text('batch_id').notNull(),
+    admittedTime: time('admitted_time').notNull(),
+    readyTime: time('ready_time').notNull(),
+    algorithm: text('algorithm').notNull(),
+    epoch: integer('epoch').notNull(),
+    /** A code; see docs/scheduling.md. */
+    reason: text('reason').notNull(),
+    agendaType: text('agenda_type').notNull(),
+    need: text('need').notNull(),
+    /** The band it was admitted in. */
+    level: integer('level').notNull(),
+    /** Seconds it was expected to run. */
+    expectedSeconds: doublePrecision('expected_seconds').notNull(),
+    /** Cost it was charged. */
+    cost: doublePrecision('cost').notNull(),
+    /** Its customer's weight then. */
+    weight: doublePrecision('weight').notNull(),
+    /** W then; null where the algorithm has no weights, as the tags are. */
+    total: doublePrecision('total'),
+    /** V before it was admitted. */
+    clock: doublePrecision('clock'),
+    /** S of its lane before it was admitted. */
+    start: doublePrecision('start'),
+    /** F of its lane before it was admitted. */
+    finish: doublePrecision('finish'),
+    endedTime: time('ended_time'),
+    /** Seconds it held capacity. */
+    seconds: doublePrecision('seconds'),
+    /** Cost of what it really used. */
+    actualCost: doublePrecision('actual_cost'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.agendaId, t.attempt] }),
+    index('admission_by_insight').on(t.insightId, t.admittedTime),
+    index('admission_by_age').on(t.admittedTime),
+  ],
+);
+
+/** What was learned of durations: by Insight, customer and type of Agenda; the customer '' stands for all. Written by admission only. */
+export const learnedDuration = pgTable(
+  'learned_duration',
+  {
+    insightId: text('insight_id').notNull(),
+    customerId: text('customer_id').notNull(),
+    agendaType: text('agenda_type').notNull(),
+    seconds: doublePrecision('seconds').notNull(),
+    samples: integer('samples').notNull(),
+    updatedTime: time('updated_time').notNull().default(now),
+  },
+  (t) => [primaryKey({ columns: [t.insightId, t.agendaType, t.customerId] })],
 );
 
 /** An Agenda that holds capacity, from admission to its end. The primary key is the promise of one running attempt. */
@@ -246,6 +494,11 @@ export const runningAgenda = pgTable(
     customerId: text('customer_id').notNull(),
     attempt: integer('attempt').notNull(),
     batchId: text('batch_id').notNull(),
+    // What it holds of its pool.
+    slots: doublePrecision('slots').notNull().default(1),
+    cpu: doublePrecision('cpu').notNull().default(0),
+    memory: doublePrecision('memory').notNull().default(0),
+    gpu: doublePrecision('gpu').notNull().default(0),
     admittedTime: time('admitted_time').notNull().default(now),
     /** Its workflow was started. */
     startedTime: time('started_time'),
@@ -259,6 +512,7 @@ export const runningAgenda = pgTable(
   (t) => [
     index('running_agenda_by_insight').on(t.insightId),
     index('running_agenda_by_pool').on(t.resourcePoolId),
+    index('running_agenda_by_customer').on(t.customerId),
     index('running_agenda_not_started').on(t.insightId, t.admittedTime).where(sql`started_time is null`),
   ],
 );
@@ -270,8 +524,6 @@ export const admissionBatch = pgTable(
     id: text('id').primaryKey(),
     insightId: text('insight_id').notNull(),
     answer: json('answer').$type<JsonObject>().notNull(),
-    /** Who was admitted and why. */
-    decisions: json('decisions').$type<JsonObject[]>().notNull(),
     addedTime: time('added_time').notNull().default(now),
   },
   (t) => [index('admission_batch_by_age').on(t.addedTime)],
