@@ -1,0 +1,85 @@
+/**
+ * The control worker: runs every workflow, the control activities and the sweep. Any number of them may run.
+ * Two Workers in one process, so that no backlog of Agenda tasks stands before admission.
+ */
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { controlActivities } from '../activities/control/index.ts';
+import type { ControlParts, ControlSettings } from '../activities/control/parts.ts';
+import { openDatabase } from '../db/connect.ts';
+import { admissionTaskQueue, type ControlActivities, controlTaskQueue } from '../workflows/messages.ts';
+import { positiveNumber, required } from './environment.ts';
+import { createLog, installTemporalRuntime } from './log.ts';
+import { ensureSearchAttributes } from './search-attributes.ts';
+import { untilShutdown } from './shutdown.ts';
+import { runSweeper } from './sweeper.ts';
+import { connectPatiently, lazyTemporalClient, temporalSettings } from './temporal-client.ts';
+import { wakeInsights } from './wake-insights.ts';
+import { admissionWorkerOptions, controlWorkerOptions } from './worker-options.ts';
+import { workflowBundle } from './workflow-bundle.ts';
+
+/** What a control worker is made of; tests put in parts of their own, nobody else does. */
+export interface ControlMakers {
+  readonly openDatabase?: typeof openDatabase;
+  readonly temporalClient?: typeof lazyTemporalClient;
+  readonly activities?: (parts: ControlParts) => ControlActivities;
+  readonly workerOptions?: Partial<WorkerOptions>;
+}
+
+function readSettings(): ControlSettings {
+  return {
+    heartbeatSeconds: positiveNumber('POP_HEARTBEAT_SECONDS', 60),
+    cancelSeconds: positiveNumber('POP_CANCEL_SECONDS', 120),
+    quietSeconds: positiveNumber('POP_QUIET_SECONDS', 60),
+    sweepSeconds: positiveNumber('POP_SWEEP_SECONDS', 5),
+  };
+}
+
+/** Resolves after an orderly end. */
+export async function runControl(makers: ControlMakers = {}): Promise<void> {
+  const log = createLog('control');
+  installTemporalRuntime(log);
+  const settings = readSettings();
+  const temporal = temporalSettings();
+  const shutdown = untilShutdown(log);
+  const [codePath, connection] = await Promise.all([
+    workflowBundle((message) => log.info(message)),
+    connectPatiently((options) => NativeConnection.connect(options), temporal, log, shutdown.signal).catch((error: unknown) => {
+      if (!shutdown.signal.aborted) throw error;
+    }),
+  ]);
+  // Asked to end before Temporal ever answered: nothing was begun.
+  if (connection === undefined) return;
+  const connect = makers.openDatabase ?? openDatabase;
+  await using database = connect(required('DATABASE_URL'), { applicationName: 'pop-control', connections: 20 });
+  await using client = (makers.temporalClient ?? lazyTemporalClient)(temporal);
+  await ensureSearchAttributes(client, temporal.namespace, log);
+
+  const parts: ControlParts = { database, client, log, settings, wake: (ids) => void wakeInsights({ database, client, log }, ids) };
+  const activities = { ...(makers.activities ?? controlActivities)(parts) };
+  const common = {
+    connection,
+    namespace: temporal.namespace,
+    workflowBundle: { codePath },
+    activities,
+    shutdownGraceTime: '5 s',
+    shutdownForceTime: '20 s',
+    ...makers.workerOptions,
+  } as const;
+  const workers = await Promise.all([
+    Worker.create({ ...common, ...controlWorkerOptions, taskQueue: controlTaskQueue }),
+    Worker.create({ ...common, ...admissionWorkerOptions, taskQueue: admissionTaskQueue }),
+  ]);
+
+  const shutDown = () => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  shutdown.signal.addEventListener('abort', shutDown);
+  const sweeping = runSweeper(parts, shutdown.signal);
+  const running = Promise.all(workers.map((worker) => worker.run()));
+  // Asked to end while they were being made.
+  if (shutdown.signal.aborted) shutDown();
+  log.info({ queues: [controlTaskQueue, admissionTaskQueue] }, 'control worker ready');
+  await running.finally(() => shutdown.begin('a worker ended'));
+  await sweeping;
+  await connection.close();
+}
