@@ -1,5 +1,4 @@
 /** The whole state of the fair-share rules as plain data: what a restored scheduler needs to decide exactly as the one it was taken of. */
-import type { Json } from '../agenda/types.ts';
 import type { ChooseNext } from './choose-next.ts';
 import type { Tag } from './compensated-sum.ts';
 import type { Lane, Queue } from './lane.ts';
@@ -21,6 +20,8 @@ export interface FairShareState {
     readonly clock: Pair;
     /** W */
     readonly total: Pair;
+    /** How many lanes `total` sums up; absent: those listed. */
+    readonly members?: number;
     readonly sinceLower: number;
     readonly lanes: readonly { readonly customerId: string; readonly tag: Pair; readonly state: Lane['state'] }[];
   }[];
@@ -101,9 +102,26 @@ export function snapshotFairShare(core: ChooseNext, admissions: number): FairSha
   };
 }
 
+type Placed = ReadyItem & { readonly band: number };
+
+function place(core: ChooseNext, item: Placed): { row: number; queue: Queue } {
+  const row = core.items.create(item.id);
+  core.describe(row, item);
+  const lane = core.laneOf(core.customerOf(item.customerId), item.band);
+  return { row, queue: core.queueOf(lane, keyOfNeed(item.need), needOf(item.need)) };
+}
+
+/** Puts a waiting Agenda into the band it had come to; its lane is settled by the caller. */
+export function placeWaiting(core: ChooseNext, item: Placed & { readonly movedTime: number }): void {
+  const { row, queue } = place(core, item);
+  core.items.movedTime[row] = item.movedTime;
+  core.items.enqueue(queue, row);
+  queue.lane.waiting += 1;
+  core.promotions.watch(row, item.band);
+}
+
 /** Fills an empty core; returns the number of admissions so far. */
-export function restoreFairShare(core: ChooseNext, json: Json): number {
-  const state = json as unknown as FairShareState;
+export function restoreFairShare(core: ChooseNext, state: FairShareState): number {
   const { items, reservations } = core;
   core.now = state.now;
   reservations.remember(state.memory);
@@ -124,15 +142,10 @@ export function restoreFairShare(core: ChooseNext, json: Json): number {
       restored.state = lane.state;
       if (lane.state !== 'dormant') band.members += 1;
     }
+    if (saved.members !== undefined) band.members = saved.members;
   }
-  const place = (item: ReadyItem & { readonly band: number }): { row: number; queue: Queue } => {
-    const row = items.create(item.id);
-    core.describe(row, item);
-    const lane = core.laneOf(core.customerOf(item.customerId), item.band);
-    return { row, queue: core.queueOf(lane, keyOfNeed(item.need), needOf(item.need)) };
-  };
   for (const item of state.running) {
-    const { row, queue } = place(item);
+    const { row, queue } = place(core, item);
     items.queues[row] = queue;
     items.weightThen[row] = item.weightThen;
     items.totalThen[row] = item.totalThen;
@@ -140,13 +153,7 @@ export function restoreFairShare(core: ChooseNext, json: Json): number {
     items.setRunning(row);
     queue.lane.customer.running += 1;
   }
-  for (const item of state.waiting) {
-    const { row, queue } = place(item);
-    items.movedTime[row] = item.movedTime;
-    items.enqueue(queue, row);
-    queue.lane.waiting += 1;
-    core.promotions.watch(row, item.band);
-  }
+  for (const item of state.waiting) placeWaiting(core, item);
   for (const { lanes } of core.customers.values()) for (const lane of lanes) core.replace(lane);
   const rowOf = (id: string): number => items.rowOf(id) as number;
   for (const { id, count, since, passers } of state.bypasses) {

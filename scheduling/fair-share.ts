@@ -5,10 +5,11 @@
  * is looked at once after each completion.
  */
 
+import type { Json } from '../agenda/types.ts';
 import { checkActualCost, checkFree, checkItem, checkNow, checkOptions, checkPriority, checkShare } from './check-numbers.ts';
-import { type Choice, ChooseNext } from './choose-next.ts';
+import { type Choice, ChooseNext, type Rules } from './choose-next.ts';
 import { explainWaiting } from './explain-waiting.ts';
-import { restoreFairShare, snapshotFairShare } from './fair-share-snapshot.ts';
+import { type FairShareState, restoreFairShare, snapshotFairShare } from './fair-share-snapshot.ts';
 import type { Queue } from './lane.ts';
 import { amountsOf } from './need.ts';
 import type {
@@ -29,12 +30,26 @@ export type FairShareOptions = SchedulerOptions & { readonly algorithm?: FairSha
 /** What an option is where it is not given. */
 export const fairShareDefaults = { priorityStep: 60, floor: 20, bypassLimit: 50, bypassSeconds: 600 } as const;
 
-const reasons: Readonly<Record<Choice['why'], Reason>> = {
+/** Why an Agenda was chosen, for people. */
+export const reasons: Readonly<Record<Choice['why'], Reason>> = {
   share: { code: 'share', sentence: 'Of the customers that have not had more than their share, this one is due first.' },
   floor: { code: 'floor', sentence: 'The band above had its turns: this one is for a lower band.' },
   reservation: { code: 'reservation', sentence: 'Capacity was held for it, and now there is enough.' },
   passing: { code: 'passing', sentence: 'It may pass the Agenda that capacity is held for.' },
 };
+
+/** What the rules go by: options and defaults, and what Priority has beyond Fairness. */
+export function rulesOf(algorithm: FairShareAlgorithm, options: SchedulerOptions): Rules {
+  const isPriority = algorithm === 'Priority';
+  return {
+    priorityStep: isPriority ? (options.priorityStep ?? fairShareDefaults.priorityStep) : 0,
+    floor: options.floor ?? fairShareDefaults.floor,
+    promoteAfter: isPriority ? options.promoteAfter : undefined,
+    bypassLimit: options.bypassLimit ?? fairShareDefaults.bypassLimit,
+    bypassSeconds: options.bypassSeconds ?? fairShareDefaults.bypassSeconds,
+    hasBands: isPriority,
+  };
+}
 
 /** Weighted fair sharing between customers; see choose-next.ts for the rules. */
 export class FairShare implements Scheduler {
@@ -50,21 +65,10 @@ export class FairShare implements Scheduler {
     checkOptions(rest);
     this.#algorithm = algorithm;
     this.#options = { ...rest };
-    const isPriority = algorithm === 'Priority';
-    this.#core = new ChooseNext(
-      {
-        priorityStep: isPriority ? (rest.priorityStep ?? fairShareDefaults.priorityStep) : 0,
-        floor: rest.floor ?? fairShareDefaults.floor,
-        promoteAfter: isPriority ? rest.promoteAfter : undefined,
-        bypassLimit: rest.bypassLimit ?? fairShareDefaults.bypassLimit,
-        bypassSeconds: rest.bypassSeconds ?? fairShareDefaults.bypassSeconds,
-        hasBands: isPriority,
-      },
-      rest,
-    );
+    this.#core = new ChooseNext(rulesOf(algorithm, rest), rest);
     if (snapshot !== undefined) {
       if (snapshot.algorithm !== algorithm) throw new Error(`a snapshot of ${snapshot.algorithm} cannot be restored by ${algorithm}`);
-      this.#admissions = restoreFairShare(this.#core, snapshot.state);
+      this.#admissions = restoreFairShare(this.#core, snapshot.state as Json as unknown as FairShareState);
     }
   }
 
