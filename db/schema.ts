@@ -379,8 +379,9 @@ export const insightBand = pgTable(
 /** What admission remembers of an Insight between batches, besides lanes and bands. */
 export const insightState = pgTable('insight_state', {
   insightId: text('insight_id').primaryKey(),
-  /** Tags and clocks are of this algorithm; another one begins anew. */
+  /** Tags and clocks are of this algorithm and cost model; others begin anew. */
   algorithm: text('algorithm').notNull(),
+  costModel: text('cost_model').notNull(),
   /** Counts such beginnings: costs of admissions of an earlier one are not trued up. */
   epoch: integer('epoch').notNull().default(0),
   /** Admissions so far. */
@@ -417,8 +418,12 @@ export const settlement = pgTable(
     promoted: integer('promoted'),
     need: text('need'),
     priority: integer('priority'),
+    time: time('time').notNull().default(now),
   },
-  (t) => [index('settlement_by_insight').on(t.insightId, t.number)],
+  (t) => [
+    index('settlement_by_insight').on(t.insightId, t.number),
+    index('settlement_of_all_customers').on(t.insightId).where(sql`customer_id is null`),
+  ],
 );
 
 /** Each admission, for audits, estimates and shares; kept for a while. */
@@ -436,6 +441,7 @@ export const admission = pgTable(
     admittedTime: time('admitted_time').notNull(),
     readyTime: time('ready_time').notNull(),
     algorithm: text('algorithm').notNull(),
+    costModel: text('cost_model').$type<CostModel>().notNull(),
     epoch: integer('epoch').notNull(),
     /** A code; see docs/scheduling.md. */
     reason: text('reason').notNull(),

@@ -9,6 +9,7 @@ CREATE TABLE "admission" (
 	"admitted_time" timestamp with time zone NOT NULL,
 	"ready_time" timestamp with time zone NOT NULL,
 	"algorithm" text NOT NULL,
+	"cost_model" text NOT NULL,
 	"epoch" integer NOT NULL,
 	"reason" text NOT NULL,
 	"agenda_type" text NOT NULL,
@@ -54,6 +55,7 @@ CREATE TABLE "insight_band" (
 CREATE TABLE "insight_state" (
 	"insight_id" text PRIMARY KEY NOT NULL,
 	"algorithm" text NOT NULL,
+	"cost_model" text NOT NULL,
 	"epoch" integer DEFAULT 0 NOT NULL,
 	"admissions" bigint DEFAULT 0 NOT NULL,
 	"held_agenda_id" text,
@@ -85,7 +87,8 @@ CREATE TABLE "settlement" (
 	"attempt" integer,
 	"promoted" integer,
 	"need" text,
-	"priority" integer
+	"priority" integer,
+	"time" timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "waiting_queue" (
@@ -140,6 +143,7 @@ CREATE INDEX "admission_by_insight" ON "admission" USING btree ("insight_id","ad
 CREATE INDEX "admission_by_age" ON "admission" USING btree ("admitted_time");--> statement-breakpoint
 CREATE INDEX "customer_lane_leaving" ON "customer_lane" USING btree ("insight_id","level","tag") WHERE state = 'leaving';--> statement-breakpoint
 CREATE INDEX "settlement_by_insight" ON "settlement" USING btree ("insight_id","number");--> statement-breakpoint
+CREATE INDEX "settlement_of_all_customers" ON "settlement" USING btree ("insight_id") WHERE customer_id is null;--> statement-breakpoint
 CREATE INDEX "waiting_queue_by_finish" ON "waiting_queue" USING btree ("insight_id","level","need","finish","start",customer_id collate "C") WHERE active;--> statement-breakpoint
 CREATE INDEX "waiting_queue_by_start" ON "waiting_queue" USING btree ("insight_id","level","need","start",customer_id collate "C") WHERE active;--> statement-breakpoint
 CREATE INDEX "waiting_queue_to_promote" ON "waiting_queue" USING btree ("insight_id","head_moved_time") WHERE level > 0;--> statement-breakpoint
