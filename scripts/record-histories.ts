@@ -2,20 +2,23 @@
  * Records the histories in `test/history/` that `test/replay.test.ts` replays: real runs of the workflows of this version on Temporal's
  * dev server, with activities that answer from memory.
  *
- *   node scripts/record-histories.ts [name…]      default: all
+ *   node scripts/record-histories.ts [name…]      default: those that are not there
  *
- * Run it when a release changes what its workflows do, and give the new files names of their own when runs of the former
- * version may still be open: its histories stay, for a changed workflow must go on with them (`patched`).
+ * A history that is there stays: it is of the version that recorded it, whose runs may still be open, and a changed workflow must go on
+ * with them (`patched`). A release that changes what its workflows do adds a recording with a name of its own, in place of the one
+ * that only the former version could make (such as admission-ticks, of 0.1.0).
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Context } from '@temporalio/activity';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { sampleView } from '../test/support/sample-view.ts';
 import { ScriptedAgenda } from '../test/support/scripted-agenda.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
 import {
+  type AdmitBatchAnswer,
   admissionTaskQueue,
   admissionWorkflowType,
   agendaWorkflowType,
@@ -78,7 +81,7 @@ const recordings: Readonly<Record<string, Recording>> = {
       { cancelWhenRunning: 3 },
     ),
 
-  'admission-ticks': recordAdmission,
+  'admission-again': recordAdmission,
 };
 
 async function recordAgenda(
@@ -100,11 +103,12 @@ async function recordAgenda(
   });
 }
 
-/** A full batch, starts beside it, a long list of starts, wakes that come together. */
+/** A full batch, a long list of starts beside it, a time that comes, wakes that come before theirs, and what people see. */
 async function recordAdmission(environment: WorkflowEnvironment, name: string): Promise<void> {
-  const batches = [
+  const batches: AdmitBatchAnswer[] = [
     { admitted: 500, more: true, unstarted: 500 },
-    { admitted: 30, more: false, unstarted: 530 },
+    { admitted: 30, more: false, unstarted: 530, againInSeconds: 0.5 },
+    { admitted: 0, more: false, unstarted: 0, againInSeconds: 600 },
   ];
   const starts = [
     { started: 25, remaining: 475 },
@@ -113,9 +117,9 @@ async function recordAdmission(environment: WorkflowEnvironment, name: string): 
   ];
   let ticks = 0;
   const steps: Pick<ControlActivities, 'admitBatch' | 'startAdmitted' | 'startAllAdmitted'> = {
-    admitBatch: async () => {
+    admitBatch: async ({ view }) => {
       ticks++;
-      return batches.shift() ?? { admitted: 0, more: false, unstarted: 0 };
+      return { ...(batches.shift() ?? { admitted: 0, more: false, unstarted: 0 }), ...(view === true ? { view: sampleView } : {}) };
     },
     startAdmitted: async () => starts.shift() ?? { started: 0, remaining: 0 },
     startAllAdmitted: async () => ({ started: 475, remaining: 0 }),
@@ -124,31 +128,28 @@ async function recordAdmission(environment: WorkflowEnvironment, name: string): 
     const handle = await environment.client.workflow.signalWithStart(admissionWorkflowType, {
       ...{ workflowId: name, taskQueue: admissionTaskQueue, args: [{ insightId: name }], signal: wakeSignal },
     });
-    for (const expected of [2, 3, 4]) {
+    for (const expected of [3, 4, 5]) {
       while (ticks < expected) await delay(20);
-      if (expected < 4) await Promise.all([1, 2, 3].map(() => handle.signal(wakeSignal)));
+      if (expected < 5) await Promise.all([1, 2, 3].map(() => handle.signal(wakeSignal)));
     }
     await delay(500);
     await write(environment, name, handle.workflowId);
-    // Enough signals end the run: it goes on as a new one, with its ticks.
-    const { runId } = await handle.describe();
-    for (let sent = 0; sent < 5_000; sent += 250) await Promise.all(Array.from({ length: 250 }, () => handle.signal(wakeSignal)));
-    const first = environment.client.workflow.getHandle(name, runId);
-    while ((await first.describe()).status.name === 'RUNNING') await delay(100);
-    console.log(`  continued as new after ${ticks} ticks`);
     await handle.terminate();
   });
 }
 
 async function write(environment: WorkflowEnvironment, name: string, workflowId: string): Promise<void> {
   const history = await environment.client.workflow.getHandle(workflowId).fetchHistory();
-  await mkdir(folder, { recursive: true });
   await writeFile(join(folder, `${name}.json`), `${JSON.stringify(JSON.parse(historyToJSON(history)), undefined, 1)}\n`);
   console.log(`${name}: ${history.events?.length ?? 0} events`);
 }
 
-const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !Object.hasOwn(recordings, name));
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !Object.hasOwn(recordings, name));
 if (unknown.length > 0) throw new Error(`there are no recordings ${unknown.join(', ')}; there are ${Object.keys(recordings).join(', ')}`);
+const there = await readdir(folder);
+const missing = Object.keys(recordings).filter((name) => !there.includes(`${name}.json`));
+for (const name of asked)
+  if (!missing.includes(name)) console.log(`${name}: is there and stays; a changed workflow gets a recording of another name`);
 await using environment = await realWorkflowEnvironment();
-for (const [name, record] of Object.entries(recordings)) if (wanted.length === 0 || wanted.includes(name)) await record(environment, name);
+for (const name of missing) if (asked.length === 0 || asked.includes(name)) await recordings[name]?.(environment, name);

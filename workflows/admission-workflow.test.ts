@@ -1,7 +1,15 @@
 import type { WorkflowHandle, WorkflowHandleWithSignaledRunId } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { sampleView } from '../test/support/sample-view.ts';
 import { type WorkflowEnvironment, workflowEnvironment } from '../test/support/workflow-environment.ts';
-import { admissionTaskQueue, admissionWorkflowType, type ControlActivities, wakeSignal } from './messages.ts';
+import {
+  admissionQuery,
+  admissionTaskQueue,
+  admissionWorkflowType,
+  type AdmitBatchAnswer as Batch,
+  type ControlActivities,
+  wakeSignal,
+} from './messages.ts';
 
 let environment: WorkflowEnvironment;
 beforeAll(async () => {
@@ -10,7 +18,6 @@ beforeAll(async () => {
 afterAll(() => environment[Symbol.asyncDispose]());
 
 type Steps = Pick<ControlActivities, 'admitBatch' | 'startAdmitted' | 'startAllAdmitted'>;
-type Batch = Awaited<ReturnType<Steps['admitBatch']>>;
 
 const nothing: Batch = { admitted: 0, more: false, unstarted: 0 };
 let count = 0;
@@ -91,6 +98,93 @@ test('without a wake there is no tick and no timer', async () => {
     expect(events.some((event) => event.timerStartedEventAttributes)).toBe(false);
   });
 });
+
+test('when the batch names a time, a tick comes then without a wake, once', async () => {
+  const answers: Batch[] = [{ ...nothing, againInSeconds: 0.4 }];
+  await admission({ admitBatch: async () => answers.shift() ?? nothing }, async (handle, batchIds) => {
+    await expect.poll(() => batchIds.length, { timeout: 15_000 }).toBe(2);
+    const events = await idle(handle);
+    expect(batchIds).toHaveLength(2);
+    const seconds = events.flatMap(({ timerStartedEventAttributes: timer }) =>
+      timer?.startToFireTimeout == null ? [] : [Number(timer.startToFireTimeout.seconds) + Number(timer.startToFireTimeout.nanos) / 1e9],
+    );
+    expect(seconds).toHaveLength(1);
+    expect(seconds[0]).toBeGreaterThan(0.2);
+    expect(seconds[0]).toBeLessThanOrEqual(0.4);
+  });
+});
+
+test('a wake before the time that the batch named makes its timer void', async () => {
+  const answers: Batch[] = [{ ...nothing, againInSeconds: 1e9 }];
+  await admission({ admitBatch: async () => answers.shift() ?? nothing }, async (handle, batchIds) => {
+    await expect.poll(() => batchIds.length, { timeout: 15_000 }).toBe(1);
+    await expect.poll(async () => (await handle.query(admissionQuery)).againTime, { timeout: 15_000 }).toBeDefined();
+    await handle.signal(wakeSignal);
+    await expect.poll(() => batchIds.length, { timeout: 15_000 }).toBe(2);
+    const ofTimers = async () => {
+      const { events } = await handle.fetchHistory();
+      const started = events?.flatMap((event) => event.timerStartedEventAttributes ?? []) ?? [];
+      const cancelled = events?.filter((event) => event.timerCanceledEventAttributes).length;
+      return { days: started.map(({ startToFireTimeout }) => Number(startToFireTimeout?.seconds) / 86_400), cancelled };
+    };
+    // No longer than a day, whatever the batch says.
+    await expect.poll(ofTimers, { timeout: 15_000 }).toMatchObject({ cancelled: 1 });
+    const { days } = await ofTimers();
+    expect(Math.max(...days)).toBeLessThanOrEqual(1);
+    expect((await handle.query(admissionQuery)).againTime).toBeUndefined();
+  });
+});
+
+test('a time that is over at once does not make ticks come closer', async () => {
+  const answers: Batch[] = [1, 2, 3].map(() => ({ ...nothing, againInSeconds: 0 }));
+  await admission({ admitBatch: async () => answers.shift() ?? nothing }, async (handle, batchIds) => {
+    await expect.poll(() => batchIds.length, { timeout: 15_000 }).toBe(4);
+    const events = await idle(handle);
+    expect(events.filter((event) => event.timerStartedEventAttributes).length).toBeGreaterThanOrEqual(3);
+  });
+});
+
+test('shows the queue to queries and in the current details, and asks for it every few ticks only', async () => {
+  const asked: boolean[] = [];
+  const answers: Batch[] = [1, 2, 3].map(() => ({ admitted: 500, more: true, unstarted: 0 }));
+  const admitBatch: Steps['admitBatch'] = async ({ view = false }) => {
+    asked.push(view);
+    return { ...(answers.shift() ?? nothing), ...(view ? { view: sampleView } : {}) };
+  };
+  await admission({ admitBatch }, async (handle) => {
+    await idle(handle);
+    expect(asked).toEqual([true, false, false, false]);
+    expect(await handle.query(admissionQuery)).toMatchObject({ ticks: 4, admitted: 1_500, view: sampleView });
+    const { currentDetails } = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata');
+    expect(currentDetails).toContain('| waiting | 10000+, the oldest for 81.5 s |');
+    expect(currentDetails).toContain('| red | 3 | 75 % | 74.2 % | 5 | 1000+ | 12.25 |');
+    expect(currentDetails).toContain('| 12 | 0197f3c2 | red | share | 60 |');
+  });
+});
+
+test('a run that is handed on leaves a long list of starts to the next one, and carries next to nothing', async () => {
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  let long = 0;
+  const steps: Partial<Steps> = {
+    admitBatch: async ({ view }) => ({ ...nothing, unstarted: 100, againInSeconds: 3_600, ...(view === true ? { view: sampleView } : {}) }),
+    startAdmitted: async () => ({ started: 25, remaining: 75 }),
+    startAllAdmitted: async () => {
+      if (++long === 1) await held;
+      return { started: 75, remaining: 0 };
+    },
+  };
+  await admission(steps, async (handle, batchIds) => {
+    const firstRun = handle.signaledRunId ?? '';
+    await expect.poll(() => long, { timeout: 15_000 }).toBe(1);
+    for (let sent = 0; sent < 5_000; sent += 250) await Promise.all(Array.from({ length: 250 }, () => handle.signal(wakeSignal)));
+    await expect.poll(() => batchIds.some((id) => !id.startsWith(firstRun)), { timeout: 30_000 }).toBe(true);
+    await expect.poll(() => long, { timeout: 15_000 }).toBeGreaterThan(1);
+    release();
+    const { events } = await environment.client.workflow.getHandle(handle.workflowId, firstRun).fetchHistory();
+    const carried = events?.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.input?.payloads ?? [];
+    expect(carried.reduce((bytes, payload) => bytes + (payload.data?.length ?? 0), 0)).toBeLessThan(1_024);
+  });
+}, 60_000);
 
 test('starts go on beside admission, a few at a time', async () => {
   let unstarted = 60;

@@ -16,6 +16,9 @@ export const wakeSignal = { type: 'signal', name: 'wake' } as SignalDefinition;
 /** How far the walk has come. */
 export const progressQuery = { type: 'query', name: 'progress' } as QueryDefinition<AgendaWalkView>;
 
+/** How admission of an Insight stands, as of its last look. */
+export const admissionQuery = { type: 'query', name: 'admission' } as QueryDefinition<AdmissionState>;
+
 export interface AgendaWorkflowInput {
   readonly agendaId: string;
   readonly attempt: number;
@@ -37,10 +40,78 @@ export interface AdmissionWorkflowInput {
   readonly ticks?: number;
 }
 
+/** What the admission workflow tells of itself. */
+export interface AdmissionState {
+  readonly insightId: string;
+  /** Ticks of all runs. */
+  readonly ticks: number;
+  /** Agendas admitted in this run. */
+  readonly admitted: number;
+  /** When it looks again without a wake. */
+  readonly againTime: number | undefined;
+  readonly view: AdmissionView | undefined;
+}
+
+/** An Insight's queue for people: bounded in every direction, for histories keep it. Times in ms, costs and lag in the Insight's cost unit. */
+export interface AdmissionView {
+  readonly time: number;
+  readonly waiting: number;
+  /** More wait than were counted. */
+  readonly waitingIsMore: boolean;
+  readonly oldestSeconds?: number;
+  readonly running: number;
+  /** Of these, how many no pool worker has started yet. */
+  readonly queued: number;
+  readonly poolSlots: number;
+  readonly limits: { readonly queueSize: number; readonly maximumRunning?: number; readonly poolSlots?: number };
+  /** The customers that matter most now. */
+  readonly shares: readonly CustomerInView[];
+  /** The latest, newest first. */
+  readonly decisions: readonly DecisionInView[];
+}
+
+export interface CustomerInView {
+  readonly customerId: string;
+  readonly weight: number;
+  /** Part it is entitled to in its band; absent while it has nothing to share. */
+  readonly share?: number;
+  /** Part of the cost of the latest admissions. */
+  readonly received?: number;
+  readonly running: number;
+  readonly waiting: number;
+  readonly waitingIsMore: boolean;
+  /** Cost it is behind its share (below 0: ahead). */
+  readonly lag?: number;
+}
+
+export interface DecisionInView {
+  /** Of the Insight, from 1. */
+  readonly number: number;
+  readonly agendaId: string;
+  readonly customerId: string;
+  readonly reason: string;
+  readonly cost: number;
+}
+
+/** What one batch answers. */
+export interface AdmitBatchAnswer {
+  readonly admitted: number;
+  /** The batch was full: there is room and more waits. */
+  readonly more: boolean;
+  /** Admitted Agendas whose workflow is still to be started. */
+  readonly unstarted: number;
+  /** Time alone can change the answer then. */
+  readonly againInSeconds?: number;
+  /** When it was asked for. */
+  readonly view?: AdmissionView;
+}
+
 /** What `loadPlan` hands the walker: compact, no payloads. */
 export interface Plan {
   readonly resourcePoolId: string;
   readonly customerId: string;
+  /** Of the customer in its Insight; of attempts that were loaded by version 0.1.0: absent. */
+  readonly weight?: number;
   readonly names: readonly string[];
   readonly types: readonly string[];
   /** Per Operation, the indexes it waits for. */
@@ -68,7 +139,7 @@ export interface OperationKey {
 
 /** Activities of the control worker. All are idempotent. */
 export interface ControlActivities {
-  admitBatch(input: { insightId: string; batchId: string }): Promise<{ admitted: number; more: boolean; unstarted: number }>;
+  admitBatch(input: { insightId: string; batchId: string; view?: boolean }): Promise<AdmitBatchAnswer>;
   startAdmitted(input: { insightId: string; most: number }): Promise<{ started: number; remaining: number }>;
   /** As startAdmitted until none remains, heartbeating. */
   startAllAdmitted(input: { insightId: string }): Promise<{ started: number; remaining: number }>;

@@ -1,9 +1,10 @@
 /** The control activities as the workflows call them. */
-import { admitBatch, countAdmitted } from '../../db/admission.ts';
+import { admitBatch, type BatchAnswer, countAdmitted } from '../../db/admission.ts';
+import { readAdmissionView } from '../../db/admission-view.ts';
 import { finishAgenda, settleOperations } from '../../db/agenda-run.ts';
 import { cancelAgenda } from '../../db/cancel-agenda.ts';
 import { clearWake } from '../../db/wake.ts';
-import type { ControlActivities } from '../../workflows/messages.ts';
+import type { AdmissionView, ControlActivities } from '../../workflows/messages.ts';
 import { loadPlan } from './load-plan.ts';
 import type { ControlParts } from './parts.ts';
 import { runResident } from './run-resident.ts';
@@ -12,11 +13,24 @@ import { startAdmitted, startAllAdmitted } from './start-admitted.ts';
 export function controlActivities(parts: ControlParts): ControlActivities {
   const { database, log } = parts;
   return {
-    async admitBatch({ insightId, batchId }) {
+    async admitBatch({ insightId, batchId, view: wantsView = false }) {
       await clearWake(database, insightId);
-      const { admitted, more } = await admitBatch(database, { insightId, batchId });
+      const answer: BatchAnswer & { againInSeconds?: number; wake?: readonly string[] } = await admitBatch(database, {
+        insightId,
+        batchId,
+      });
+      const { admitted, more, againInSeconds, wake = [] } = answer;
+      parts.wake(wake);
       if (admitted > 0) log.debug({ insightId, batchId, admitted }, 'batch admitted');
-      return { admitted, more, unstarted: await countAdmitted(database, insightId) };
+      const [unstarted, view] = await Promise.all([
+        countAdmitted(database, insightId),
+        wantsView ? viewForPeople(parts, insightId) : undefined,
+      ]);
+      return {
+        ...{ admitted, more, unstarted },
+        ...(againInSeconds === undefined ? {} : { againInSeconds }),
+        ...(view === undefined ? {} : { view }),
+      };
     },
     startAdmitted: (input) => startAdmitted(parts, input),
     startAllAdmitted: (input) => startAllAdmitted(parts, input),
@@ -33,4 +47,14 @@ export function controlActivities(parts: ControlParts): ControlActivities {
       return { outcome: answer.outcome };
     },
   };
+}
+
+/** Admission goes on when there is nothing to show. */
+async function viewForPeople({ database, log }: ControlParts, insightId: string): Promise<AdmissionView | undefined> {
+  try {
+    return await readAdmissionView(database, insightId);
+  } catch (error) {
+    log.warn({ err: error, insightId }, 'the queue could not be read for the Web UI');
+    return undefined;
+  }
 }

@@ -35,14 +35,15 @@ export async function startAdmitted(parts: ControlParts, { insightId, most }: { 
   return { started: started.length, remaining };
 }
 
-/** As `startAdmitted` until none remains to try, with a heartbeat after each portion. */
+/** As `startAdmitted` until none remains to try or its workflow run is over, with a heartbeat after each portion. */
 export async function startAllAdmitted(parts: ControlParts, { insightId }: { insightId: string }) {
   let all = 0;
   for (;;) {
     const { started, remaining } = await startAdmitted(parts, { insightId, most: 25 });
     all += started;
-    Context.current().heartbeat({ started: all });
-    if (started === 0 || remaining === 0) return { started: all, remaining };
+    const { heartbeat, cancellationSignal } = Context.current();
+    heartbeat({ started: all });
+    if (started === 0 || remaining === 0 || cancellationSignal.aborted) return { started: all, remaining };
   }
 }
 

@@ -15,8 +15,8 @@ export type Queues = Readonly<Record<string, object>>;
 
 export interface WorkflowEnvironment extends AsyncDisposable {
   readonly client: Client;
-  /** Serves the queues until `body` is done. */
-  run<T>(queues: Queues, body: () => Promise<T>): Promise<T>;
+  /** Serves the queues until `body` is done, with the workflows of today or those of the file `workflowsPath`. */
+  run<T>(queues: Queues, body: () => Promise<T>, options?: { readonly workflowsPath?: string }): Promise<T>;
 }
 
 /** An environment on the time-skipping test server. */
@@ -45,15 +45,16 @@ async function around(create: () => Promise<TestWorkflowEnvironment>): Promise<W
   const [environment, codePath] = await Promise.all([create(), workflowBundle()]);
   // A workflow that sets one the server does not know would stand there for ever.
   await addSearchAttributes(environment.client, environment.namespace ?? 'default');
-  const serve = (taskQueue: string, activities: object) =>
+  const serve = (taskQueue: string, activities: object, workflowsPath: string | undefined) =>
     Worker.create({
-      ...{ connection: environment.nativeConnection, taskQueue, activities, workflowBundle: { codePath } },
+      ...{ connection: environment.nativeConnection, taskQueue, activities },
+      ...(workflowsPath === undefined ? { workflowBundle: { codePath } } : { workflowsPath }),
       maxHeartbeatThrottleInterval: '100 ms',
     });
   return {
     client: environment.client,
-    async run(queues, body) {
-      const workers = await Promise.all(Object.entries(queues).map(([queue, activities]) => serve(queue, activities)));
+    async run(queues, body, { workflowsPath } = {}) {
+      const workers = await Promise.all(Object.entries(queues).map(([queue, activities]) => serve(queue, activities, workflowsPath)));
       // The first worker stands around the second, and so on, around the body.
       return workers.reduce((inner, worker) => () => worker.runUntil(inner()), body)();
     },
