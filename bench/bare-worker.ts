@@ -13,6 +13,7 @@ installTemporalRuntime(log);
 const { address, namespace } = temporalSettings();
 const connection = await NativeConnection.connect({ address });
 const role = process.argv[2];
+const noOp = async (): Promise<void> => {};
 const worker =
   role === 'workflows'
     ? await Worker.create({
@@ -20,6 +21,8 @@ const worker =
         connection,
         namespace,
         taskQueue: 'bare',
+        // Run in the workflow's own task, as our control steps are.
+        activities: { noOp },
         workflowsPath: new URL('bare-workflows.ts', import.meta.url).pathname,
       })
     : await Worker.create({
@@ -27,7 +30,7 @@ const worker =
         connection,
         namespace,
         taskQueue: 'bare-activities',
-        activities: { noOp: async () => {} },
+        activities: { noOp },
       });
 const shutdown = untilShutdown(log);
 shutdown.signal.addEventListener('abort', () => worker.shutdown());

@@ -1,11 +1,24 @@
-/** The baseline: what Temporal alone needs for the same number of remote activities that do nothing. */
-import { proxyActivities } from '@temporalio/workflow';
+/** The baseline: what Temporal alone needs for the same number of workflows, and of remote activities that do nothing. */
+import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 
 const { noOp } = proxyActivities<{ noOp(): Promise<void> }>({
   taskQueue: 'bare-activities',
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '60 s',
 });
+
+const { noOp: localNoOp } = proxyLocalActivities<{ noOp(): Promise<void> }>({ startToCloseTimeout: '30 s' });
+const { noOp: unpolledNoOp } = proxyActivities<{ noOp(): Promise<void> }>({
+  taskQueue: 'bare-unpolled',
+  startToCloseTimeout: '10 minutes',
+  heartbeatTimeout: '60 s',
+});
+
+/** Its first task as ours: a step of its own, then an activity; that nobody takes, so it goes no further. */
+export async function bareStart(): Promise<void> {
+  await localNoOp();
+  await unpolledNoOp();
+}
 
 export async function bareChain({ length }: { length: number }): Promise<void> {
   for (let step = 0; step < length; step++) await noOp();

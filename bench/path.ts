@@ -2,14 +2,14 @@
  * The way from submission to result beside bare Temporal, on one machine (`npm run bench:path`, `-- --json`).
  * Both sides use the same server, the same worker options and the same split into a workflow and an activity process; rounds alternate.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { System } from '../cli/system.ts';
 import { agendaWorkflowId } from '../workflows/messages.ts';
+import { BareWorkers } from './bare-workers.ts';
+import { inParallel } from './in-parallel.ts';
 import { bounded, compared, median, quantile, type Row, report } from './report.ts';
 
 const rounds = 5;
@@ -37,15 +37,9 @@ async function main(): Promise<void> {
   const begun = performance.now();
   const system = await System.start({ home, registry });
   const startSeconds = (performance.now() - begun) / 1000;
-  const bare = ['workflows', 'activities'].map((role) =>
-    spawn(process.execPath, [join(import.meta.dirname, 'bare-worker.ts'), role], {
-      env: { ...process.env, TEMPORAL_ADDRESS: system.urls.temporal, POP_PARENT: 'watch', LOG_LEVEL: 'warn' },
-      stdio: ['pipe', 'pipe', 'inherit'],
-    }),
-  );
   const connection = await Connection.connect({ address: system.urls.temporal });
   try {
-    await Promise.all(bare.map(saysReady));
+    await using _ = await BareWorkers.start(system.urls.temporal, ['workflows', 'activities']);
     const bench = new PathBench(system, new Client({ connection }));
     await bench.prepare();
     const rows: Row[] = [bounded('start-up to ready', startSeconds, 's', { atMost: 10 })];
@@ -59,7 +53,6 @@ async function main(): Promise<void> {
     );
   } finally {
     await connection.close();
-    for (const child of bare) await ended(child);
     await system.stopAll();
     await rm(home, { recursive: true, force: true });
   }
@@ -216,28 +209,5 @@ const chain = (length: number) => ({
   customerId: 'bench',
   operations: Array.from({ length }, (_, n) => noOp(`o${n}`, n === 0 ? [] : [`o${n - 1}`])),
 });
-
-/** Runs `count` pieces of work, `width` at a time. */
-async function inParallel<T>(count: number, width: number, work: () => Promise<T>): Promise<T[]> {
-  const results: T[] = [];
-  let left = count;
-  const lane = async () => {
-    while (left-- > 0) results.push(await work());
-  };
-  await Promise.all(Array.from({ length: width }, lane));
-  return results;
-}
-
-async function saysReady(child: ChildProcess): Promise<void> {
-  for await (const chunk of child.stdout ?? []) if (String(chunk).includes('bare worker ready')) return;
-  throw new Error('the baseline worker ended before it was ready');
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return;
-  const exit = once(child, 'exit');
-  child.kill('SIGTERM');
-  await exit;
-}
 
 await main();

@@ -1,0 +1,150 @@
+/** `admitBatch` by itself: no api, no Temporal, one connection. */
+import { admitBatch, mostPerBatch } from '../db/admission.ts';
+import { bounded, plain, quantile, type Row } from './report.ts';
+import type { StatementSpans } from './statement-spans.ts';
+import { TransactionMeter } from './transaction-meter.ts';
+import type { InsightSettings, WaitingRecord } from './waiting-record.ts';
+
+const rounds = 3;
+const batchesPerRound = 12;
+const pullsPerRound = 200;
+const mostPerPull = 10;
+/** Agendas that run while others are pulled. */
+const runningWhilePulling = 200;
+/** Longest time a batch may hold the pool, in milliseconds. */
+const lockBar = 100;
+
+/** Of several rounds of batches. */
+interface Measured {
+  /** Decisions per second, of the best round. */
+  readonly rate: number;
+  /** Milliseconds of the transactions, of the round whose longest was shortest. */
+  readonly transactions: readonly number[];
+  readonly rowsPerBatch: number;
+}
+
+export interface AloneParts {
+  readonly record: WaitingRecord;
+  readonly url: string;
+  readonly say: (line: string) => void;
+  readonly spans?: StatementSpans;
+}
+
+export class AdmissionAlone {
+  readonly #parts: AloneParts;
+  #batches = 0;
+
+  constructor(parts: AloneParts) {
+    this.#parts = parts;
+  }
+
+  get #depth(): string {
+    return `${this.#parts.record.depth.toLocaleString('en')} waiting`;
+  }
+
+  /** Batches of 500: taking in what waits, deciding while nothing ends, deciding while as much ends and comes. */
+  async decisions(settings: InsightSettings, bars: { readonly atLeast?: number }): Promise<Row[]> {
+    const { record, url, say } = this.#parts;
+    const name = `${this.#depth}, ${settings.schedulingAlgorithm}, ${settings.costModel}`;
+    say(`${name}: preparing`);
+    await record.reset(settings);
+    await using meter = new TransactionMeter(url);
+    const takingIn = await this.#spanned(`${name}: taking in`, () => this.#takeIn(meter));
+    say(`${name}: deciding`);
+    const plainBatches = await this.#spanned(`${name}: deciding`, () => this.#rounds(meter, batchesPerRound, async () => undefined));
+    const steady = await this.#spanned(`${name}: as many end and come`, () =>
+      this.#rounds(meter, batchesPerRound, () => record.replace(mostPerBatch)),
+    );
+    const { atLeast } = bars;
+    const longest = (times: readonly number[]): number => Math.max(...times);
+    const inTime = (what: string, value: number): Row =>
+      atLeast === undefined ? plain(what, value, 'ms') : bounded(what, value, 'ms', { atMost: lockBar });
+    return [
+      atLeast === undefined
+        ? plain(`${name}: decisions`, plainBatches.rate, '/s')
+        : bounded(`${name}: decisions`, plainBatches.rate, '/s', { atLeast }),
+      plain(`${name}: decisions, as many ending and coming`, steady.rate, '/s'),
+      plain(`${name}: transaction, p50`, quantile(plainBatches.transactions, 0.5), 'ms'),
+      inTime(`${name}: transaction, longest`, longest(plainBatches.transactions)),
+      inTime(`${name}: transaction, as many ending and coming, longest`, longest(steady.transactions)),
+      plain(`${name}: rows read per batch`, plainBatches.rowsPerBatch, 'rows'),
+      plain(`${name}: taking in all queues`, takingIn.seconds, 's'),
+      inTime(`${name}: transaction, taking in, longest`, longest(takingIn.transactions)),
+    ];
+  }
+
+  /** Small batches one after the other, as a pool that pulls asks for, each after as many have ended and come. */
+  async pulls(settings: InsightSettings): Promise<Row[]> {
+    const { record, url, say } = this.#parts;
+    const name = `${this.#depth}, pulls of 1 to ${mostPerPull}`;
+    say(`${name}: preparing`);
+    await record.reset(settings);
+    await using meter = new TransactionMeter(url);
+    await record.limit(runningWhilePulling);
+    await this.#takeIn(meter);
+    say(name);
+    let size = 0;
+    const measured = await this.#spanned(name, () =>
+      this.#rounds(meter, pullsPerRound, () => {
+        size = (size % mostPerPull) + 1;
+        return record.replace(size);
+      }),
+    );
+    return [
+      bounded(`${name}: decisions`, measured.rate, '/s', { atLeast: 500 }),
+      plain(`${name}: transaction, p50`, quantile(measured.transactions, 0.5), 'ms'),
+      plain(`${name}: transaction, p99`, quantile(measured.transactions, 0.99), 'ms'),
+    ];
+  }
+
+  /** Batches until every queue is known to admission and nothing more is admitted that was to be taken in first. */
+  async #takeIn(meter: TransactionMeter): Promise<{ seconds: number; transactions: number[] }> {
+    const { record } = this.#parts;
+    const begun = performance.now();
+    for (let left = await record.unsettled(); left > 0; ) {
+      await this.#admit(meter);
+      const now = await record.unsettled();
+      if (now >= left) throw new Error(`admission takes nothing in: ${now} settlements are left`);
+      left = now;
+    }
+    return { seconds: (performance.now() - begun) / 1000, transactions: meter.take() };
+  }
+
+  async #rounds(meter: TransactionMeter, batches: number, between: () => Promise<unknown>): Promise<Measured> {
+    const all: Measured[] = [];
+    for (let round = 0; round < rounds; round++) {
+      meter.take();
+      const readBefore = await meter.rowsRead();
+      let [decisions, milliseconds] = [0, 0];
+      for (let batch = 0; batch < batches; batch++) {
+        await between();
+        const begun = performance.now();
+        decisions += await this.#admit(meter);
+        milliseconds += performance.now() - begun;
+      }
+      const transactions = meter.take();
+      if (decisions === 0 || transactions.length < batches) throw new Error(`${batches} batches admitted ${decisions} Agendas`);
+      all.push({ rate: (decisions * 1000) / milliseconds, transactions, rowsPerBatch: ((await meter.rowsRead()) - readBefore) / batches });
+    }
+    const best = (worth: (one: Measured) => number): Measured => all.reduce((a, b) => (worth(b) > worth(a) ? b : a));
+    return {
+      rate: best(({ rate }) => rate).rate,
+      transactions: best(({ transactions }) => -Math.max(...transactions)).transactions,
+      rowsPerBatch: best(({ rowsPerBatch }) => -rowsPerBatch).rowsPerBatch,
+    };
+  }
+
+  async #admit({ database }: TransactionMeter): Promise<number> {
+    const { insightId } = this.#parts.record;
+    const { admitted } = await admitBatch(database, { insightId, batchId: `bench-${process.pid}:${++this.#batches}` });
+    return admitted;
+  }
+
+  async #spanned<T>(title: string, work: () => Promise<T>): Promise<T> {
+    const { spans } = this.#parts;
+    await spans?.begin();
+    const answer = await work();
+    await spans?.tell(title);
+    return answer;
+  }
+}
