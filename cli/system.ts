@@ -41,8 +41,6 @@ export interface SystemOptions {
   readonly ports?: Ports;
   /** Whether parts that die come back by themselves; default false, as tests want it. */
   readonly restarts?: boolean;
-  /** A program in place of the control worker's own, for tests that kill it at a chosen point; asked anew at each of its starts. */
-  readonly controlProgram?: () => [string, ...string[]];
   /** Parts to leave out at the start; `start(part)` adds them. */
   readonly without?: readonly PartName[];
   /** More settings for the processes, such as POP_CANCEL_SECONDS. */
@@ -249,8 +247,7 @@ export class System implements AsyncDisposable {
 
   async #launchControl(spawned: (process: GuardedProcess) => void): Promise<void> {
     const settings = { DATABASE_URL: this.#databaseUrl, ...this.#temporalSettings() };
-    const command = this.#options.controlProgram?.() ?? program('workers/control.ts');
-    await this.#launch('control', command, settings, spawned, this.#says('control', 'control worker ready'));
+    await this.#launch('control', program('workers/control.ts'), settings, spawned, this.#says('control', 'control worker ready'));
   }
 
   async #launchPool(spawned: (process: GuardedProcess) => void): Promise<void> {
