@@ -1,0 +1,194 @@
+/** How an Insight stands right now: its settings and limits, what runs, what its pool has, where its clocks are. One statement, for those who only look. */
+import type { CostModel } from '../scheduling/cost-models.ts';
+import type { Resources } from '../scheduling/scheduler.ts';
+import type { Database } from './connect.ts';
+import type { CustomerInInsight, insightState } from './schema.ts';
+
+/** Waiting Agendas are counted to this number: as many can be put in order one by one. */
+export const fewWaiting = 1_000;
+/** Admissions that rates and usual costs are taken from: the last so many, none older than this. */
+const recentAdmissions = 100;
+export const recentSeconds = 600;
+
+export interface BandRow {
+  readonly level: number;
+  readonly clock: number;
+  readonly clockError: number;
+  readonly total: number;
+  readonly totalError: number;
+  readonly members: number;
+  readonly sinceLower: number;
+}
+
+/** The unit that capacity is held for. */
+export interface Held {
+  readonly insightId: string;
+  readonly agendaId: string;
+  readonly need: string;
+}
+
+export interface InsightStanding {
+  readonly id: string;
+  readonly title: string;
+  /** Its owner. */
+  readonly customerId: string;
+  readonly algorithm: string;
+  readonly queueSize: number;
+  readonly maximumRunning: number | null;
+  /** Slots. */
+  readonly maximum: number | null;
+  readonly admissionsPerSecond: number | null;
+  readonly costModel: CostModel;
+  readonly priorityStep: number | null;
+  readonly floor: number | null;
+  readonly promoteAfter: number | null;
+  readonly bypassLimit: number | null;
+  readonly bypassSeconds: number | null;
+  readonly paused: boolean;
+  readonly customers: Readonly<Record<string, CustomerInInsight>>;
+  readonly resourcePoolId: string;
+  readonly poolPaused: boolean;
+  readonly capacity: Resources;
+  /** What runs holds of the pool, through whatever Insight. */
+  readonly inUse: Required<Resources>;
+  /** Agendas that run through this Insight, those of them that no pool worker has started yet, and their slots. */
+  readonly running: number;
+  readonly inQueue: number;
+  readonly slots: number;
+  /** Up to `fewWaiting` + 1; those before their `notBefore` included. */
+  readonly waiting: number;
+  /** Seconds since the epoch by the database's clock. */
+  readonly now: number;
+  readonly lastTickTime: Date | null;
+  /** Of the algorithm that is set; null when nothing was admitted by it yet. */
+  readonly state: Pick<typeof insightState.$inferSelect, 'admissions' | 'memory'> | null;
+  readonly bands: readonly BandRow[];
+  readonly held: Held | null;
+  /** Held through another Insight of the pool. */
+  readonly heldElsewhere: Held | null;
+  /** The admissions of late: how many, since when, and their costs. */
+  readonly recent: { readonly count: number; readonly seconds: number; readonly meanCost: number; readonly largestCost: number };
+  /** Admissions in the span that `admissionsPerSecond` is counted over; 0 without such a limit. */
+  readonly inRateSpan: number;
+}
+
+type Row = Omit<InsightStanding, 'capacity' | 'inUse' | 'recent' | 'customers' | 'bands'> &
+  Record<'usedSlots' | 'usedCpu' | 'usedMemory' | 'usedGpu', number> & {
+    readonly capacity: Record<string, number | null> | null;
+    readonly customers: Readonly<Record<string, CustomerInInsight>> | null;
+    readonly bands: readonly BandRow[] | null;
+    readonly recentCount: number;
+    readonly recentSpan: number | null;
+    readonly meanCost: number | null;
+    readonly largestCost: number | null;
+  };
+
+/** Undefined when there is no such Insight. */
+export async function readStanding(database: Database, insightId: string): Promise<InsightStanding | undefined> {
+  const [row] = await database.$client<Row[]>`
+    /* readStanding */
+    select i.id, i.title, i.customer_id as "customerId", i.scheduling_algorithm as algorithm, i.queue_size as "queueSize",
+      i.maximum_running as "maximumRunning", i.maximum, i.admissions_per_second as "admissionsPerSecond", i.cost_model as "costModel",
+      i.priority_step as "priorityStep", i.floor, i.promote_after as "promoteAfter", i.bypass_limit as "bypassLimit",
+      i.bypass_seconds as "bypassSeconds", i.paused, i.customers, i.resource_pool_id as "resourcePoolId",
+      coalesce(p.paused, false) as "poolPaused", p.capacity, k.last_tick_time as "lastTickTime",
+      extract(epoch from clock_timestamp())::float8 as now,
+      case when s.insight_id is null then null else json_build_object('admissions', s.admissions, 'memory', s.memory) end as state,
+      (select json_agg(json_build_object('level', b.level, 'clock', b.clock, 'clockError', b.clock_error, 'total', b.total,
+          'totalError', b.total_error, 'members', b.members, 'sinceLower', b.since_lower) order by b.level)
+        from insight_band b where b.insight_id = s.insight_id) as bands,
+      case when s.held_agenda_id is null then null
+        else json_build_object('insightId', i.id, 'agendaId', s.held_agenda_id, 'need', s.held_need) end as held,
+      (select json_build_object('insightId', o.insight_id, 'agendaId', o.held_agenda_id, 'need', o.held_need)
+        from insight oi join insight_state o on o.insight_id = oi.id
+        where oi.resource_pool_id = i.resource_pool_id and oi.id <> i.id and o.held_agenda_id is not null limit 1) as "heldElsewhere",
+      (select count(*)::int from (select 1 from ready_agenda r where r.insight_id = i.id limit ${fewWaiting + 1}) few) as waiting,
+      case when i.admissions_per_second is null then 0 else (select count(*)::int from admission a where a.insight_id = i.id
+        and a.admitted_time > clock_timestamp() - make_interval(secs => ceil(i.admissions_per_second) / i.admissions_per_second)) end
+        as "inRateSpan",
+      u.*, a.*
+    from insight i
+    left join resource_pool p on p.id = i.resource_pool_id
+    left join insight_wake k on k.insight_id = i.id
+    -- Of another algorithm: it begins anew.
+    left join insight_state s on s.insight_id = i.id and s.algorithm = i.scheduling_algorithm
+    cross join lateral (
+      select count(*) filter (where r.insight_id = i.id)::int as running,
+        count(*) filter (where r.insight_id = i.id and r.left_queue_time is null)::int as "inQueue",
+        coalesce(sum(r.slots) filter (where r.insight_id = i.id), 0) as slots, coalesce(sum(r.slots), 0) as "usedSlots",
+        coalesce(sum(r.cpu), 0) as "usedCpu", coalesce(sum(r.memory), 0) as "usedMemory", coalesce(sum(r.gpu), 0) as "usedGpu"
+      from running_agenda r where r.resource_pool_id = i.resource_pool_id) u
+    cross join lateral (
+      select count(*)::int as "recentCount", extract(epoch from clock_timestamp() - min(l.admitted_time))::float8 as "recentSpan",
+        avg(l.cost) as "meanCost", max(l.cost) as "largestCost"
+      from (select admitted_time, cost from admission
+        where insight_id = i.id and admitted_time > clock_timestamp() - make_interval(secs => ${recentSeconds})
+        order by admitted_time desc limit ${recentAdmissions}) l) a
+    where i.id = ${insightId}`;
+  if (row === undefined) return undefined;
+  const { usedSlots, usedCpu, usedMemory, usedGpu, recentCount, recentSpan, meanCost, largestCost, capacity, ...others } = row;
+  return {
+    ...others,
+    customers: row.customers ?? {},
+    bands: row.bands ?? [],
+    capacity: Object.fromEntries(Object.entries(capacity ?? {}).filter(([, amount]) => amount !== null)) as Resources,
+    inUse: { slots: usedSlots, cpu: usedCpu, memory: usedMemory, gpu: usedGpu },
+    recent: { count: recentCount, seconds: recentSpan ?? 0, meanCost: meanCost ?? 0, largestCost: largestCost ?? 0 },
+  };
+}
+
+/** What is free of the pool; a resource it does not limit is absent. */
+export function freeOf({ capacity, inUse }: InsightStanding): Resources {
+  return Object.fromEntries(
+    Object.entries(capacity).map(([name, whole]) => [name, (whole as number) - inUse[name as keyof Resources]]),
+  ) as Resources;
+}
+
+/** What a customer is entitled to in an Insight, and whether one of its limits holds it back. */
+export interface Entitlement {
+  readonly customerId: string;
+  readonly weight: number;
+  /** 0 unless the algorithm has bands. */
+  readonly band: number;
+  readonly paused: boolean;
+  /** Its Agendas that run through this Insight, and through any. */
+  readonly running: number;
+  readonly runningEverywhere: number;
+  /** Limits on those two; null = unlimited. */
+  readonly maximumRunning: number | null;
+  readonly maximumEverywhere: number | null;
+}
+
+export const isAtLimit = ({ running, runningEverywhere, maximumRunning, maximumEverywhere }: Entitlement): boolean =>
+  running >= (maximumRunning ?? Number.POSITIVE_INFINITY) || runningEverywhere >= (maximumEverywhere ?? Number.POSITIVE_INFINITY);
+
+/** Of each of these customers; a setting of the Insight goes before the customer's own. */
+export async function readEntitlements(
+  database: Database,
+  insight: Pick<InsightStanding, 'id' | 'algorithm' | 'customers'>,
+  customerIds: readonly string[],
+): Promise<Map<string, Entitlement>> {
+  const rows = await database.$client<(Omit<Entitlement, 'maximumEverywhere'> & { readonly maximumRunning: number | null })[]>`
+    /* readEntitlements */
+    select n.id as "customerId", coalesce(c.weight, 1) as weight, coalesce(c.band, 0) as band, coalesce(c.paused, false) as paused,
+      c.maximum_running as "maximumRunning", coalesce(r.here, 0) as running, coalesce(r.everywhere, 0) as "runningEverywhere"
+    from unnest(${customerIds as string[]}::text[]) n(id)
+    left join customer c on c.id = n.id
+    left join (
+      select customer_id, count(*) filter (where insight_id = ${insight.id})::int as here, count(*)::int as everywhere
+      from running_agenda where customer_id = any(${customerIds as string[]}) group by customer_id) r on r.customer_id = n.id`;
+  return new Map(
+    rows.map((row) => {
+      const here = Object.hasOwn(insight.customers, row.customerId) ? (insight.customers[row.customerId] ?? {}) : {};
+      const entitlement: Entitlement = {
+        ...row,
+        weight: here.weight ?? row.weight,
+        band: insight.algorithm === 'Priority' ? (here.band ?? row.band) : 0,
+        paused: here.paused ?? row.paused,
+        maximumRunning: here.maximumRunning ?? null,
+        maximumEverywhere: row.maximumRunning,
+      };
+      return [row.customerId, entitlement];
+    }),
+  );
+}
