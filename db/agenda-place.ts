@@ -178,7 +178,7 @@ async function countOwn(
     own as (
       select b.level from (
         select q.level, q.promoted, q.need, v.priority, case when q.level < ${level} then 'infinity'::timestamptz
-          else ${readyTime} + make_interval(secs => (v.priority - ${priority}) * ${step}::float8) end as before
+          else ${readyTime}::timestamptz + make_interval(secs => (v.priority - ${priority}) * ${step}::float8) end as before
         from queues q cross join lateral unnest(q.priorities) v(priority)) b
       cross join lateral (
         select 1 from ready_agenda r

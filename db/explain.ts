@@ -142,7 +142,7 @@ function somebodyMustAct({ standing, entitlement, waiting, workers }: Facts): Ob
     };
   }
   if (workers === 0) return { code: 'poolHasNoWorkers', sentence: `No pool worker of ${standing.resourcePoolId} is there.` };
-  if (!waiting.isDue) return { code: 'notBefore', sentence: `It is not to start before ${waiting.readyTime.toISOString()}.` };
+  if (!waiting.isDue) return { code: 'notBefore', sentence: `It is not to start before ${new Date(waiting.ready * 1000).toISOString()}.` };
   return undefined;
 }
 
@@ -197,7 +197,7 @@ function countsOf({ ahead, aheadOfCustomer, positionIs }: Place): string {
 
 function linePart(code: WaitingCode, place: Place): string {
   const blocked = code === 'paused' || code === 'customerLimit';
-  if (place.ahead === 0) return blocked ? '' : ' Then it is the next one.';
+  if (place.ahead === 0) return blocked ? '' : ' It is then the next one.';
   return ` ${countsOf(place)} before it.`;
 }
 
@@ -212,9 +212,7 @@ function tooLittle(need: Resources, has: Resources): (keyof Resources)[] {
 }
 
 function shortOf(need: Resources, free: Resources, whole: Resources): string {
-  const parts = tooLittle(need, free).map(
-    (name) => `${need[name]} ${name}, of ${whole[name]} are free ${round(Math.max(0, free[name] ?? 0))}`,
-  );
+  const parts = tooLittle(need, free).map((name) => `${need[name]} ${name}, and ${round(Math.max(0, free[name] ?? 0))} of ${whole[name]} are`);
   return parts.join('; ');
 }
 

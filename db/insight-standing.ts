@@ -59,8 +59,9 @@ export interface InsightStanding {
   readonly waiting: number;
   /** Seconds since the epoch by the database's clock. */
   readonly now: number;
-  readonly lastTickTime: Date | null;
-  /** Of the algorithm that is set; null when nothing was admitted by it yet. */
+  /** When admission last looked; epoch milliseconds. */
+  readonly lastTickTime: number | null;
+  /** Of the algorithm and cost model that are set; null when nothing was admitted by it yet. */
   readonly state: Pick<typeof insightState.$inferSelect, 'admissions' | 'memory'> | null;
   readonly bands: readonly BandRow[];
   readonly held: Held | null;
@@ -91,7 +92,7 @@ export async function readStanding(database: Database, insightId: string): Promi
       i.maximum_running as "maximumRunning", i.maximum, i.admissions_per_second as "admissionsPerSecond", i.cost_model as "costModel",
       i.priority_step as "priorityStep", i.floor, i.promote_after as "promoteAfter", i.bypass_limit as "bypassLimit",
       i.bypass_seconds as "bypassSeconds", i.paused, i.customers, i.resource_pool_id as "resourcePoolId",
-      coalesce(p.paused, false) as "poolPaused", p.capacity, k.last_tick_time as "lastTickTime",
+      coalesce(p.paused, false) as "poolPaused", p.capacity, (extract(epoch from k.last_tick_time) * 1000)::float8 as "lastTickTime",
       extract(epoch from clock_timestamp())::float8 as now,
       case when s.insight_id is null then null else json_build_object('admissions', s.admissions, 'memory', s.memory) end as state,
       (select json_agg(json_build_object('level', b.level, 'clock', b.clock, 'clockError', b.clock_error, 'total', b.total,
@@ -110,8 +111,8 @@ export async function readStanding(database: Database, insightId: string): Promi
     from insight i
     left join resource_pool p on p.id = i.resource_pool_id
     left join insight_wake k on k.insight_id = i.id
-    -- Of another algorithm: it begins anew.
-    left join insight_state s on s.insight_id = i.id and s.algorithm = i.scheduling_algorithm
+    -- Of another algorithm or cost model: it begins anew.
+    left join insight_state s on s.insight_id = i.id and s.algorithm = i.scheduling_algorithm and s.cost_model = i.cost_model
     cross join lateral (
       select count(*) filter (where r.insight_id = i.id)::int as running,
         count(*) filter (where r.insight_id = i.id and r.left_queue_time is null)::int as "inQueue",

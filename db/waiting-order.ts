@@ -18,7 +18,8 @@ export interface OrderedAgenda {
   readonly position: number;
   readonly agendaId: string;
   readonly customerId: string;
-  readonly readyTime: Date;
+  /** Seconds since the epoch. */
+  readonly ready: number;
   readonly waitedSeconds: number;
   readonly priority: number;
   readonly cost: number;
@@ -38,7 +39,9 @@ export interface WaitingOrder {
 export interface WaitingRow {
   readonly agendaId: string;
   readonly customerId: string;
-  readonly readyTime: Date;
+  /** As Postgres writes it, to the microsecond. */
+  readonly readyTime: string;
+  /** The same in seconds since the epoch. */
   readonly ready: number;
   readonly priority: number;
   readonly need: string;
@@ -64,7 +67,7 @@ export const isFairShare = (algorithm: string): algorithm is 'Fairness' | 'Prior
 
 /** Columns of a WaitingRow, of `ready_agenda r`. */
 export const waitingColumns = (sql: Database['$client']) => sql`
-  r.agenda_id as "agendaId", r.customer_id as "customerId", r.ready_time as "readyTime", extract(epoch from r.ready_time)::float8 as ready,
+  r.agenda_id as "agendaId", r.customer_id as "customerId", r.ready_time::text as "readyTime", extract(epoch from r.ready_time)::float8 as ready,
   r.priority, r.need, r.promoted, extract(epoch from r.moved_time)::float8 as moved,
   coalesce(r.expected_seconds,
     (select d.seconds from learned_duration d where d.insight_id = r.insight_id and d.agenda_type = r.agenda_type and d.customer_id = r.customer_id),
@@ -91,10 +94,10 @@ export async function readOrder(
     const decision = next();
     const row = byId.get(decision?.id ?? '');
     if (decision === undefined || row === undefined) break;
-    const { agendaId, customerId, readyTime, priority } = row;
-    const waitedSeconds = Math.max(0, standing.now - row.ready);
+    const { agendaId, customerId, ready, priority } = row;
+    const waitedSeconds = Math.max(0, standing.now - ready);
     const position = agendas.length + 1;
-    agendas.push({ position, agendaId, customerId, readyTime, waitedSeconds, priority, cost: decision.cost, reason: decision.reason });
+    agendas.push({ position, agendaId, customerId, ready, waitedSeconds, priority, cost: decision.cost, reason: decision.reason });
     if (agendaId === upTo) break;
   }
   return { agendas, isExact: few, entitlements };
