@@ -41,6 +41,25 @@ export interface Agenda {
   readonly operations: readonly Operation[];
   /** Most Operations of this Agenda in flight at once; default and most: `mostInFlight`. */
   readonly parallelism?: number;
+  /** Head start among the waiting Agendas of its customer, in steps of its Insight; from -`highestPriority` to `highestPriority`, default 0. */
+  readonly priority?: number;
+  /** The most it will hold at once; absent: one slot. */
+  readonly peak?: Peak;
+  /** How long it is expected to run, where the submitter knows better than what was learned. */
+  readonly expectedSeconds?: number;
+  /** Not admitted before; epoch milliseconds. */
+  readonly notBefore?: number;
+}
+
+/** What an Agenda holds of its ResourcePool. Absent: `slots` 1, the others 0. */
+export interface Peak {
+  readonly slots?: number;
+  /** Cores. */
+  readonly cpu?: number;
+  /** Bytes. */
+  readonly memory?: number;
+  /** Devices. */
+  readonly gpu?: number;
 }
 
 export type ProcessingState = 'WAITING' | 'EXECUTING' | 'COMPLETE';
@@ -69,6 +88,10 @@ export interface Fault {
 
 /** Most Operations one Agenda may have. */
 export const maximumOperations = 500;
+/** Largest `priority`, and below 0 the smallest. */
+export const highestPriority = 100;
+/** Longest `expectedSeconds`, and longest of the settings in seconds: a year. */
+export const mostSeconds = 365 * 24 * 3600;
 /** Most Operations of one Agenda in flight at once. */
 export const mostInFlight = 200;
 /** Most characters of an Operation's name. */

@@ -1,6 +1,8 @@
 /** What an Agenda looks like in requests and answers. POP's fields and ours; other fields at the top of an Agenda or an Operation are ignored, as POP's files carry some. */
 import { z } from '@hono/zod-openapi';
-import { type JsonObject, maximumIdBytes, maximumNameLength, mostInFlight } from '../agenda/types.ts';
+import { highestPriority, type JsonObject, maximumIdBytes, maximumNameLength, mostInFlight, mostSeconds } from '../agenda/types.ts';
+import { resourcesSchema, resourcesViewSchema } from './resources-schema.ts';
+import { epochMillisecondsSchema } from './schemas.ts';
 
 /** Text of limited length; what Postgres cannot hold was refused when the body was parsed. */
 const limited = (most: number, unit: 'bytes' | 'characters' = 'characters') =>
@@ -52,6 +54,21 @@ export const operationSchema = z
   })
   .openapi('Operation');
 
+const priority = z.number().int().min(-highestPriority).max(highestPriority);
+const priorityDescription =
+  'Head start among the waiting Agendas of its customer, in steps of `priorityStep` seconds of its Insight, with the algorithm `Priority`; default 0.';
+const peakDescription = 'The most it will hold of its ResourcePool at once; absent: one slot.';
+const expectedSecondsDescription = 'How long it will run, where that is known; absent: learned from those before it.';
+const notBeforeDescription = 'Not admitted before; epoch milliseconds.';
+
+const peak = resourcesSchema.superRefine((given, context) => {
+  if (Object.values(given).some((amount) => amount !== null && amount !== undefined)) return;
+  context.addIssue({ code: 'custom', message: 'must name at least one of slots, cpu, memory, gpu.', params: { code: 'required' } });
+});
+
+/** What changes the priority of an Agenda that waits. */
+export const prioritySchema = z.strictObject({ priority: priority.openapi({ description: priorityDescription, example: 10 }) });
+
 /** A POST of an Agenda. A field that is null counts as absent. */
 export const agendaSchema = z
   .object({
@@ -68,6 +85,10 @@ export const agendaSchema = z
       .nullish()
       .transform((operations) => operations ?? []),
     parallelism: z.number().int().min(1).max(mostInFlight).nullish().openapi({ description: 'Most of its Operations in flight at once.' }),
+    priority: priority.nullish().openapi({ description: priorityDescription, example: 10 }),
+    peak: peak.nullish().openapi({ description: peakDescription, example: { slots: 1, cpu: 4, memory: 8_589_934_592 } }),
+    expectedSeconds: z.number().positive().max(mostSeconds).nullish().openapi({ description: expectedSecondsDescription, example: 600 }),
+    notBefore: epochMillisecondsSchema.nullish().openapi({ description: notBeforeDescription }),
   })
   .openapi('AgendaSubmission', {
     example: {
@@ -76,8 +97,6 @@ export const agendaSchema = z
       operations: [{ name: 'hello', type: 'sample', payload: { actions: [{ action: 'log', paramsMap: { logMessage: 'hello' } }] } }],
     },
   });
-
-const epochMilliseconds = z.number().int().openapi({ description: 'Epoch milliseconds.', example: 1_785_000_000_000 });
 
 export const agendaInsightSchema = z.object({ resourcePoolId: z.string(), insightId: z.string() }).openapi('AgendaInsight');
 
@@ -101,15 +120,19 @@ export const agendaViewSchema = z
     cid: z.string(),
     customerId: z.string(),
     title: z.string().optional(),
-    addedTime: epochMilliseconds,
-    updatedTime: epochMilliseconds,
+    addedTime: epochMillisecondsSchema,
+    updatedTime: epochMillisecondsSchema,
     linkId: z.string().optional(),
     progressId: z.string(),
     params: freeParams,
     parallelism: z.number().optional(),
+    priority: z.number().int().openapi({ description: priorityDescription }),
+    peak: resourcesViewSchema.optional().openapi({ description: peakDescription }),
+    expectedSeconds: z.number().optional().openapi({ description: expectedSecondsDescription }),
+    notBefore: epochMillisecondsSchema.optional().openapi({ description: notBeforeDescription }),
     agendaInsight: agendaInsightSchema,
     attempt: z.number().int().openapi({ description: '1 for the first execution; a rerun is the next.' }),
-    cancelRequestedTime: epochMilliseconds.optional(),
+    cancelRequestedTime: epochMillisecondsSchema.optional(),
     operations: z.array(operationView),
   })
   .openapi('Agenda');
@@ -129,15 +152,15 @@ const progressBase = {
   id: z.string(),
   cid: z.string(),
   customerId: z.string(),
-  addedTime: epochMilliseconds,
-  updatedTime: epochMilliseconds,
+  addedTime: epochMillisecondsSchema,
+  updatedTime: epochMillisecondsSchema,
   processingState: z.enum(['WAITING', 'EXECUTING', 'COMPLETE']),
   processingStateMessage: z.string().openapi({ example: 'succeeded' }),
   percentComplete: z.number(),
   diagnosticEvents: z.array(diagnosticEventView).optional(),
   params: freeParams.optional(),
-  startedTime: epochMilliseconds.optional(),
-  completedTime: epochMilliseconds.optional(),
+  startedTime: epochMillisecondsSchema.optional(),
+  completedTime: epochMillisecondsSchema.optional(),
 };
 
 export const operationProgressViewSchema = z
@@ -147,13 +170,13 @@ export const operationProgressViewSchema = z
     operation: z.string().openapi({ description: "The Operation's name." }),
     resultPayload: z.string().optional().openapi({ description: 'JSON text.' }),
     attemptCount: z.number().int(),
-    attemptTime: epochMilliseconds.optional(),
+    attemptTime: epochMillisecondsSchema.optional(),
     launch: z.number().int().openapi({ description: 'Raised when an earlier launch of the same attempt was lost.' }),
-    admittedTime: epochMilliseconds.optional(),
-    scheduledTime: epochMilliseconds.optional(),
-    pulledTime: epochMilliseconds.optional(),
-    endedTime: epochMilliseconds.optional(),
-    noticedTime: epochMilliseconds.optional(),
+    admittedTime: epochMillisecondsSchema.optional(),
+    scheduledTime: epochMillisecondsSchema.optional(),
+    pulledTime: epochMillisecondsSchema.optional(),
+    endedTime: epochMillisecondsSchema.optional(),
+    noticedTime: epochMillisecondsSchema.optional(),
   })
   .openapi('OperationProgress');
 

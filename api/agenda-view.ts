@@ -10,20 +10,50 @@ export type OperationProgressRow = typeof operationProgress.$inferSelect & { rea
 /** An object of the api; `undefined` members are left out of the JSON. */
 export type View = Readonly<Record<string, unknown>>;
 
+type Base = Pick<AgendaRow, 'id' | 'cid' | 'customerId' | 'addedTime' | 'updatedTime'>;
+
+/** What every object has. */
+const baseOf = ({ id, cid, customerId, addedTime, updatedTime }: Base): View => ({
+  ...{ id, cid, customerId },
+  addedTime: addedTime.getTime(),
+  updatedTime: updatedTime.getTime(),
+});
+
+/** What an Agenda and its progress show alike. */
+const agendaOf = (row: Base & Pick<AgendaRow, 'title' | 'linkId' | 'insightId' | 'resourcePoolId'>): View => ({
+  ...baseOf(row),
+  title: row.title ?? undefined,
+  linkId: row.linkId ?? undefined,
+  agendaInsight: { resourcePoolId: row.resourcePoolId, insightId: row.insightId },
+});
+
+/** How far an Agenda or an Operation is. */
+const stateOf = (
+  row: Pick<
+    OperationProgressRow,
+    'processingState' | 'processingStateMessage' | 'percentComplete' | 'diagnosticEvents' | 'params' | 'startedTime' | 'completedTime'
+  >,
+): View => ({
+  processingState: row.processingState,
+  processingStateMessage: row.processingStateMessage,
+  percentComplete: row.percentComplete,
+  diagnosticEvents: row.diagnosticEvents ?? undefined,
+  params: row.params ?? undefined,
+  startedTime: row.startedTime?.getTime(),
+  completedTime: row.completedTime?.getTime(),
+});
+
 /** An Agenda; without `operations` for lists. */
 export function agendaView(row: AgendaRow, operations?: readonly Operation[]): View {
   return {
-    id: row.id,
-    cid: row.cid,
-    customerId: row.customerId,
-    title: row.title ?? undefined,
-    addedTime: row.addedTime.getTime(),
-    updatedTime: row.updatedTime.getTime(),
-    linkId: row.linkId ?? undefined,
+    ...agendaOf(row),
     progressId: row.progressId,
     params: row.params,
     parallelism: row.parallelism ?? undefined,
-    agendaInsight: { resourcePoolId: row.resourcePoolId, insightId: row.insightId },
+    priority: row.priority,
+    peak: row.peak ?? undefined,
+    expectedSeconds: row.expectedSeconds ?? undefined,
+    notBefore: row.notBefore?.getTime(),
     attempt: row.attempt,
     cancelRequestedTime: row.cancelRequestedTime?.getTime(),
     operations: operations?.map(operationView),
@@ -51,10 +81,10 @@ export function submittedAgendaView(
       insightId: stored.insightId,
       resourcePoolId: stored.resourcePoolId,
       attempt: 1,
-      priority: 0,
-      peak: null,
-      expectedSeconds: null,
-      notBefore: null,
+      priority: agenda.priority ?? 0,
+      peak: agenda.peak ?? null,
+      expectedSeconds: agenda.expectedSeconds ?? null,
+      notBefore: agenda.notBefore === undefined ? null : new Date(agenda.notBefore),
       cancelRequestedTime: null,
     },
     agenda.operations,
@@ -83,53 +113,30 @@ function operationView({ name, type, id, payload, params, dependsOn, weight, tim
 /** An AgendaProgress; joined with its Operations on single objects only. */
 export function agendaProgressView(row: AgendaProgressRow, operations?: readonly OperationProgressRow[]): View {
   return {
-    id: row.id,
-    cid: row.cid,
-    customerId: row.customerId,
-    title: row.title ?? undefined,
-    addedTime: row.addedTime.getTime(),
-    updatedTime: row.updatedTime.getTime(),
+    ...agendaOf(row),
+    ...stateOf(row),
     agendaId: row.agendaId,
-    linkId: row.linkId ?? undefined,
     externalId: row.externalId ?? undefined,
-    processingState: row.processingState,
-    processingStateMessage: row.processingStateMessage,
-    percentComplete: row.percentComplete,
-    diagnosticEvents: row.diagnosticEvents ?? undefined,
-    params: row.params ?? undefined,
     attemptsCompleted: row.attemptsCompleted,
     maximumAttempts: row.maximumAttempts,
-    startedTime: row.startedTime?.getTime(),
-    completedTime: row.completedTime?.getTime(),
-    agendaInsight: { resourcePoolId: row.resourcePoolId, insightId: row.insightId },
     operationProgress: operations?.map(operationProgressView),
   };
 }
 
 export function operationProgressView(row: OperationProgressRow): View {
   return {
-    id: row.id,
-    cid: row.cid,
-    customerId: row.customerId,
-    addedTime: row.addedTime.getTime(),
-    updatedTime: row.updatedTime.getTime(),
+    ...baseOf(row),
+    ...stateOf(row),
     agendaProgressId: row.agendaProgressId,
     operation: row.operation,
-    processingState: row.processingState,
-    processingStateMessage: row.processingStateMessage,
-    percentComplete: row.percentComplete,
     resultPayload: row.resultPayload ?? undefined,
-    diagnosticEvents: row.diagnosticEvents ?? undefined,
-    params: row.params ?? undefined,
     attemptCount: row.attemptCount,
     attemptTime: row.attemptTime?.getTime(),
     launch: row.launch,
     admittedTime: row.admittedTime?.getTime(),
     scheduledTime: row.scheduledTime?.getTime(),
     pulledTime: row.pulledTime?.getTime(),
-    startedTime: row.startedTime?.getTime(),
     endedTime: row.endedTime?.getTime(),
     noticedTime: row.noticedTime?.getTime(),
-    completedTime: row.completedTime?.getTime(),
   };
 }

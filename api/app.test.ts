@@ -110,7 +110,7 @@ test('a failed query is logged without its parameters', async () => {
   await using database: TestDatabase = await testDatabase();
   const api = testApp(database);
   const operator = await api.caller({ superUser: true });
-  await database.$client`drop table customer`;
+  await database.$client`drop table customer cascade`;
   expect(await operator('POST', '/customer', { customerId: 'acme', title: 'very secret' })).toMatchObject({ status: 500 });
   expect(api.lines[0]).toMatchObject({
     level: 50,

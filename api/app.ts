@@ -9,10 +9,12 @@ import { BadCursorError } from '../db/list.ts';
 import type { Api, ApiEnvironment, ApiParts } from './endpoint.ts';
 import { badParameter, isDatabaseAway, ProblemError, problemBody, toProblem } from './problem.ts';
 import { addAgendaRoutes } from './routes/agenda.ts';
+import { addAgendaPriorityRoutes } from './routes/agenda-priority.ts';
 import { addAgendaTrailRoutes } from './routes/agenda-trail.ts';
 import { addApiKeyRoutes } from './routes/api-key.ts';
 import { addCustomerRoutes } from './routes/customer.ts';
 import { addDocumentRoutes, makeDocument } from './routes/document.ts';
+import { addExplainRoutes } from './routes/explain.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addInsightRoutes } from './routes/insight.ts';
 import { addProgressRoutes } from './routes/progress.ts';
@@ -35,7 +37,9 @@ const routes: readonly AddRoutes[] = [
   addInsightRoutes,
   addApiKeyRoutes,
   addAgendaRoutes,
+  addAgendaPriorityRoutes,
   addAgendaTrailRoutes,
+  addExplainRoutes,
   addProgressRoutes,
   addResourcePoolServiceRoutes,
 ];

@@ -24,8 +24,9 @@ export function checkAgenda(body: unknown): CheckedAgenda {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid(form);
   // Looks at what was sent, so a fault of form in one place hides none of content in another.
   const content = validateAgenda(body as Agenda);
-  const told = new Set(content.map((fault) => fault.pointer));
-  const faults = [...content, ...form.filter((fault) => !told.has(fault.pointer)), ...numberFaults(body), ...paramsFaults(body)];
+  const numbers = numberFaults(body);
+  const told = new Set([...content, ...numbers].map((fault) => fault.pointer));
+  const faults = [...content, ...form.filter((fault) => !told.has(fault.pointer)), ...numbers, ...paramsFaults(body)];
   if (faults.length > 0) {
     if (faults.some((fault) => fault.code !== 'payloadTooLarge')) throw invalid(faults);
     throw new ProblemError('payloadTooLarge', faults.map((fault) => fault.message).join(' '), { errors: faults });
@@ -36,7 +37,11 @@ export function checkAgenda(body: unknown): CheckedAgenda {
     const given = withoutNulls(operation);
     return given.timeout === undefined ? given : { ...given, timeout: withoutNulls(given.timeout) };
   });
-  return { agenda: { ...agenda, operations }, dependencies: dependenciesOf(operations) };
+  const { peak } = agenda;
+  return {
+    agenda: { ...agenda, operations, ...(peak === undefined ? {} : { peak: withoutNulls(peak) }) },
+    dependencies: dependenciesOf(operations),
+  };
 }
 
 function countFaults(body: unknown): Fault[] {

@@ -24,9 +24,15 @@ function faultsOfIssue(issue: Issue, above: readonly PropertyKey[]): Fault[] {
       if (issue.input === undefined) return fault('required', 'is required.');
       return fault('wrongType', `must be ${article(issue.expected)}, is ${valueText(issue.input)}.`);
     case 'too_big':
-      return fault('tooLarge', `must ${sizeOf(issue.origin)} at most ${issue.maximum}, is ${measured(issue.input)}.`);
+      return fault(
+        'tooLarge',
+        `must ${sizeOf(issue.origin)} ${issue.inclusive === false ? 'below' : 'at most'} ${issue.maximum}, is ${measured(issue.input)}.`,
+      );
     case 'too_small':
-      return fault('tooSmall', `must ${sizeOf(issue.origin)} at least ${issue.minimum}, is ${measured(issue.input)}.`);
+      return fault(
+        'tooSmall',
+        `must ${sizeOf(issue.origin)} ${issue.inclusive === false ? 'above' : 'at least'} ${issue.minimum}, is ${measured(issue.input)}.`,
+      );
     case 'unrecognized_keys':
       return issue.keys.map((key) => ({
         pointer: pointerOf([...path, key]),

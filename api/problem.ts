@@ -18,6 +18,7 @@ const problems = {
   alreadyExists: { status: 409, title: 'Exists already' },
   inUse: { status: 409, title: 'Still in use' },
   conflict: { status: 409, title: 'Not possible in the present state' },
+  notWaiting: { status: 409, title: 'Does not wait any more' },
   idempotencyKeyRunning: { status: 409, title: 'The first request with this Idempotency-Key is still running' },
   preconditionFailed: { status: 412, title: 'Changed meanwhile' },
   payloadTooLarge: { status: 413, title: 'Too large' },
@@ -65,7 +66,7 @@ export const badParameter = (name: string, message: string): ProblemError =>
   new ProblemError('badParameter', message, { errors: [{ pointer: '', code: name, message }] });
 export const unauthenticated = (detail: string): ProblemError =>
   new ProblemError('unauthenticated', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="pop"' } });
-export const forbidden = (detail: string): ProblemError => new ProblemError('forbidden', detail);
+export const forbidden = (detail: string, errors: readonly Fault[] = []): ProblemError => new ProblemError('forbidden', detail, { errors });
 /** Absent and not visible look the same. */
 export const notFound = (kind: string, id: string): ProblemError =>
   new ProblemError('notFound', `There is no ${kind} ${JSON.stringify(shown(id))}.`);

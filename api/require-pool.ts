@@ -1,15 +1,31 @@
 import type { Writer } from '../db/audit.ts';
-import { holdResourcePool } from '../db/resource-pool.ts';
-import { type Access, isVisible } from './auth/authorize.ts';
-import { invalidField } from './problem.ts';
+import { holdResourcePool, type ResourcePoolRow } from '../db/resource-pool.ts';
+import { type Access, isVisible, ownedBy } from './auth/authorize.ts';
+import { forbidden, invalidField } from './problem.ts';
 
 /**
  * The pool that a Customer or an Insight is to refer to exists, and stays until the transaction ends. Whoever names another
  * pool than before must be able to see it: else anybody could send work to anybody's pool.
  * @throws ProblemError 422
  */
-export async function requirePool(writer: Writer, access: Access, id: string, before: string | null | undefined): Promise<void> {
+export async function requirePool(writer: Writer, access: Access, id: string, before: string | null | undefined): Promise<ResourcePoolRow> {
   const pool = await holdResourcePool(writer, id);
-  if (pool !== undefined && (id === before || isVisible(access, pool))) return;
+  if (pool !== undefined && (id === before || isVisible(access, pool))) return pool;
   throw invalidField('/resourcePoolId', 'unknownResourcePool', `resourcePoolId names no ResourcePool: ${JSON.stringify(id)}.`);
+}
+
+/**
+ * What an object gets of its pool is at the cost of others there: for the pool's owner to say, not for the object's. Without a pool
+ * it is for a super user, for the pool is still to come.
+ * @throws ProblemError 403 naming those of `fields`, the ones that the request changes
+ */
+export function requirePoolOwner(access: Access, kind: string, pool: ResourcePoolRow | undefined, fields: readonly string[]): void {
+  if (fields.length === 0 || access.superUser || (pool !== undefined && ownedBy(access, pool.customerId))) return;
+  const why = pool === undefined ? `this ${kind} has none` : 'this one belongs to somebody else';
+  const errors = fields.map((field) => ({
+    pointer: `/${field}`,
+    code: 'forbidden',
+    message: `${field} of ${kind === 'Insight' ? 'an' : 'a'} ${kind} is set by the owner of its ResourcePool; ${why}.`,
+  }));
+  throw forbidden(errors.map(({ message }) => message).join(' '), errors);
 }

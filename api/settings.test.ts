@@ -252,6 +252,7 @@ test('an explicit null clears a field, and a default comes back', async () => {
     id: pool.body.id,
     cid: pool.body.cid,
     customerId: 'acme',
+    paused: false,
     insightIds: [],
     addedTime: pool.body.addedTime,
     updatedTime: expect.any(Number),
@@ -262,21 +263,10 @@ test('an explicit null clears a field, and a default comes back', async () => {
   });
 });
 
-test('an Insight with queueSize 0 says that it is paused', async () => {
-  const { body } = await operator('POST', '/insight', insight({ queueSize: 0 }));
-  expect(body.paused).toBe(true);
-  expect((await operator('PUT', `/insight/${body.id}`, { queueSize: 1 })).body.paused).toBe(false);
-  expect(await operator('PUT', `/insight/${body.id}`, { paused: true })).toMatchObject({
-    status: 422,
-    body: { errors: [{ pointer: '/paused' }] },
-  });
-});
-
 test.each([
   [{ queueSize: -1 }, '/queueSize', /at least 0, is -1/],
   [{ queueSize: 1.5 }, '/queueSize', /whole number/],
   [{ queueSize: 'ten' }, '/queueSize', /"ten"/],
-  [{ maximumRunning: 0 }, '/maximumRunning', /at least 1, is 0/],
   [{ schedulingAlgorithm: 'Coin' }, '/schedulingAlgorithm', /FirstInFirstOut.*"Coin"/],
   [{ mappers: { paramMap: ['k='] } }, '/mappers/paramMap/0', /key=value/],
   [{ mappers: { nope: ['x'] } }, '/mappers/nope', /nope/],
@@ -337,12 +327,6 @@ test('an Insight in which Agendas wait is neither deleted nor moved', async () =
   });
   await operator('POST', '/resourcepool', { id: 'second', customerId: 'operations' });
   expect((await operator('PUT', `/insight/${body.id}`, { resourcePoolId: 'second' })).status).toBe(409);
-
-  api.woken.length = 0;
-  await operator('PUT', `/insight/${body.id}`, { queueSize: 50 });
-  expect(api.woken).toEqual([body.id]);
-  await operator('PUT', '/resourcepool/pool', { capacity: { slots: 9 } });
-  expect(api.woken).toEqual([body.id, body.id]);
 
   await database.delete(readyAgenda).where(eq(readyAgenda.agendaId, 'a1'));
   expect((await operator('DELETE', `/insight/${body.id}`)).status).toBe(200);

@@ -51,8 +51,8 @@ export interface SettingsKind<Row extends SettingsRow, Settings extends { readon
   readonly inUse: (writer: Writer, id: string) => Promise<string | undefined>;
   /** What the schema cannot know, such as whether a pool exists. @throws ProblemError */
   readonly check?: (writer: Writer, access: Access, settings: Settings, before: Row | undefined) => Promise<void>;
-  /** Insights whose admission must look again after a change. */
-  readonly wakes?: (writer: Writer, row: Row) => Promise<readonly string[]>;
+  /** Tells admission what it goes by has changed, within the transaction; the Insights to wake after it. */
+  readonly settle?: (writer: Writer, before: Row, after: Row) => Promise<readonly string[]>;
 }
 
 /** Members that answers of every kind have. */
@@ -201,7 +201,7 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
         const after = await viewOf(writer, row);
         const entry = { customerId: row.customerId, actor: access.userId, action: `${action}.update`, objectId: id, cid };
         await appendAudit(writer, { ...entry, before: viewBefore, after });
-        return { view: after, wakes: (await kind.wakes?.(writer, row)) ?? [] };
+        return { view: after, wakes: (await kind.settle?.(writer, before, row)) ?? [] };
       });
       if (wakes.length > 0) parts.wake(wakes);
       return c.json(view, 200, { ETag: tagOf(view) });
@@ -248,7 +248,7 @@ const ifMatch = {
 };
 
 /** Written by the server or computed, by POP or by us: ignored in requests, so that an answer can be sent back as one. */
-const serverFields = new Set(['cid', 'addedTime', 'updatedTime', 'insightIds', 'availableInsightIds', 'global']);
+const serverFields = new Set(['cid', 'addedTime', 'updatedTime', 'insightIds', 'availableInsightIds', 'global', 'pausedBy']);
 
 function withoutServerFields(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(body).filter(([field]) => !serverFields.has(field)));

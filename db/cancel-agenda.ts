@@ -1,6 +1,7 @@
 /** Cancel is a row first: what waits ends at once, what runs is marked so that nothing more of it starts. */
 import { endProgress } from './agenda-run.ts';
 import type { Database } from './connect.ts';
+import { settleGone, type WaitingEntry } from './settlement.ts';
 
 export interface CancelAnswer {
   /** `ended`: it waited and is over. `requested`: it runs and its workflow is to be told. `over`: it had ended before. */
@@ -15,7 +16,9 @@ export async function cancelAgenda(
 ): Promise<CancelAnswer> {
   return database.$client.begin(async (sql) => {
     // The waiting row first: an admission under way holds it, and has committed when this returns.
-    const [waiting] = await sql`delete from ready_agenda where agenda_id = ${agendaId} returning agenda_id`;
+    const [waiting] = await sql<WaitingEntry[]>`
+      delete from ready_agenda where agenda_id = ${agendaId}
+      returning insight_id as "insightId", customer_id as "customerId", promoted, need, priority`;
     const [running] = await sql`select 1 from running_agenda where agenda_id = ${agendaId} for update`;
     const [agenda] = await sql<{ first: boolean }[]>`
       select a.cancel_requested_time is null as first from agenda a join agenda_progress p on p.agenda_id = a.id
@@ -29,7 +32,11 @@ export async function cancelAgenda(
     }
     if (running !== undefined) return { state: 'requested', wakeInsights: [] };
     const message = waiting === undefined ? 'cancelled before it was made ready' : 'cancelled while waiting';
-    await endProgress(sql, agendaId, { outcome: 'cancelled', message }, actor);
-    return { state: 'ended', wakeInsights: [] };
+    await Promise.all([
+      endProgress(sql, agendaId, { outcome: 'cancelled', message }, actor),
+      waiting === undefined ? undefined : settleGone(sql, { ...waiting, agendaId }),
+    ]);
+    // Who comes next may be another one now, and capacity may have been held for it.
+    return { state: 'ended', wakeInsights: waiting === undefined ? [] : [waiting.insightId] };
   }) as Promise<CancelAnswer>;
 }

@@ -1,9 +1,10 @@
 /** Customers: tenants, each belonging to one ResourcePool. */
-import { and, eq, ne, sql } from 'drizzle-orm';
+import { and, asc, eq, ne, or, sql } from 'drizzle-orm';
 import type { Writer } from './audit.ts';
 import type { Database } from './connect.ts';
 import { equals, type ListFilter, listRows, type Page, type Visibility } from './list.ts';
-import { agendaProgress, customer } from './schema.ts';
+import { agendaProgress, customer, customerLane, insight, readyAgenda, waitingQueue } from './schema.ts';
+import { differ, settleChanged } from './settlement.ts';
 import { updatedNow } from './updated-now.ts';
 
 export type CustomerRow = typeof customer.$inferSelect;
@@ -13,7 +14,15 @@ export interface CustomerSettings {
   readonly title: string;
   readonly billingCode: string | null;
   readonly resourcePoolId: string | null;
+  readonly weight: number;
+  readonly band: number;
+  readonly maximumRunning: number | null;
+  readonly paused: boolean;
 }
+
+/** What it is entitled to in its pool, and to what a Customer is entitled of which nothing is said. */
+export const plainEntitlements = { weight: 1, band: 0, maximumRunning: null, paused: false } as const;
+export const entitlements = ['weight', 'band', 'maximumRunning', 'paused'] as const;
 
 export interface CustomerFilter extends ListFilter {
   readonly byId?: string | undefined;
@@ -73,7 +82,26 @@ export async function deleteCustomer(writer: Writer, id: string): Promise<void> 
   await writer.delete(customer).where(eq(customer.id, id));
 }
 
-/** Why it cannot be deleted, if so. */
+/** Tells admission what changed, wherever it knows the customer; the Insights to wake after the transaction. */
+export async function settleCustomer(writer: Writer, before: CustomerRow, after: CustomerRow): Promise<readonly string[]> {
+  if (!differ(before, after, entitlements)) return [];
+  // What waits counts beside what admission has written of it: a batch under way may be reading the settings as they were.
+  const known = [
+    sql`exists (select from ${waitingQueue} where ${waitingQueue.insightId} = ${insight.id} and ${waitingQueue.customerId} = ${after.id})`,
+    sql`exists (select from ${customerLane} where ${customerLane.insightId} = ${insight.id} and ${customerLane.customerId} = ${after.id})`,
+    sql`exists (select from ${readyAgenda} where ${readyAgenda.insightId} = ${insight.id} and ${readyAgenda.customerId} = ${after.id})`,
+  ];
+  const rows = await writer
+    .select({ id: insight.id })
+    .from(insight)
+    .where(or(...known))
+    .orderBy(asc(insight.id));
+  const insightIds = rows.map((row) => row.id);
+  await settleChanged(writer, insightIds, after.id);
+  return insightIds;
+}
+
+/** Why it cannot be deleted or moved to another pool, if so. */
 export async function customerInUse(writer: Writer, id: string): Promise<string | undefined> {
   const unfinished = and(eq(agendaProgress.customerId, id), ne(agendaProgress.processingState, 'COMPLETE'));
   const [row] = await writer.select({ count: sql<number>`count(*)::int` }).from(agendaProgress).where(unfinished);

@@ -1,9 +1,24 @@
 /** Insights: queue definitions. */
 import { arrayOverlaps, eq, or, sql } from 'drizzle-orm';
+import type { CostModel } from '../scheduling/cost-models.ts';
 import type { Writer } from './audit.ts';
 import type { Database } from './connect.ts';
 import { equals, type ListFilter, listRows, type Page, type Visibility } from './list.ts';
-import { insight, insightWake, readyAgenda, runningAgenda } from './schema.ts';
+import { waitingInsightsOfPool } from './resource-pool.ts';
+import {
+  type CustomerInInsight,
+  customerLane,
+  insight,
+  insightBand,
+  insightState,
+  insightWake,
+  learnedDuration,
+  readyAgenda,
+  runningAgenda,
+  settlement,
+  waitingQueue,
+} from './schema.ts';
+import { differ, settleChanged } from './settlement.ts';
 import { updatedNow } from './updated-now.ts';
 
 export type InsightRow = typeof insight.$inferSelect;
@@ -16,6 +31,18 @@ export interface InsightSettings {
   readonly queueSize: number;
   readonly schedulingAlgorithm: string;
   readonly maximumRunning: number | null;
+  readonly weight: number;
+  readonly guaranteed: number | null;
+  readonly maximum: number | null;
+  readonly admissionsPerSecond: number | null;
+  readonly costModel: CostModel;
+  readonly priorityStep: number | null;
+  readonly floor: number | null;
+  readonly promoteAfter: number | null;
+  readonly bypassLimit: number | null;
+  readonly bypassSeconds: number | null;
+  readonly paused: boolean;
+  readonly customers: Record<string, CustomerInInsight>;
   readonly mappers: Record<string, string[]>;
   readonly isGlobal: boolean;
   /** Lower-cased and sorted. */
@@ -76,9 +103,47 @@ export async function updateInsight(writer: Writer, id: string, settings: Insigh
   return (await writer.update(insight).set(changed).where(eq(insight.id, id)).returning())[0];
 }
 
+/** With everything that admission remembers of it. */
 export async function deleteInsight(writer: Writer, id: string): Promise<void> {
+  // As admission does before it writes any of these: a batch under way is waited for, and what it wrote goes, too.
+  await writer.execute(
+    sql`select pg_advisory_xact_lock(hashtextextended('resource-pool:' || ${insight.resourcePoolId}, 0)) from ${insight} where ${insight.id} = ${id}`,
+  );
+  for (const table of [settlement, waitingQueue, customerLane, insightBand, insightState, learnedDuration])
+    await writer.delete(table).where(eq(table.insightId, id));
   await writer.delete(insightWake).where(eq(insightWake.insightId, id));
   await writer.delete(insight).where(eq(insight.id, id));
+}
+
+/** What its admission goes by. */
+const admissionSettings = [
+  'resourcePoolId',
+  'queueSize',
+  'schedulingAlgorithm',
+  'maximumRunning',
+  'weight',
+  'guaranteed',
+  'maximum',
+  'admissionsPerSecond',
+  'costModel',
+  'priorityStep',
+  'floor',
+  'promoteAfter',
+  'bypassLimit',
+  'bypassSeconds',
+  'paused',
+  'customers',
+] as const satisfies readonly (keyof InsightSettings)[];
+
+/** Of these, what changes how much of the pool it leaves to others. */
+const divisionSettings = ['queueSize', 'maximumRunning', 'weight', 'guaranteed', 'maximum', 'admissionsPerSecond', 'paused'] as const;
+
+/** Tells its admission what changed; the Insights to wake after the transaction: itself, and who shares the pool with it. */
+export async function settleInsight(writer: Writer, before: InsightRow, after: InsightRow): Promise<readonly string[]> {
+  if (!differ(before, after, admissionSettings)) return [];
+  await settleChanged(writer, [after.id]);
+  const others = differ(before, after, divisionSettings) ? await waitingInsightsOfPool(writer, after.resourcePoolId) : [];
+  return [...new Set([after.id, ...others])];
 }
 
 /** Why it cannot be deleted or moved to another pool, if so. */

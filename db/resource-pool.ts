@@ -1,9 +1,11 @@
 /** ResourcePools: places of compute. */
-import { asc, eq, inArray, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, sql } from 'drizzle-orm';
+import type { Peak } from '../agenda/types.ts';
 import type { Writer } from './audit.ts';
 import type { Database } from './connect.ts';
 import { equals, type ListFilter, listRows, type Page, type Visibility } from './list.ts';
-import { customer, insight, readyAgenda, resourcePool } from './schema.ts';
+import { customer, insight, readyAgenda, resourcePool, resourcePoolState } from './schema.ts';
+import { differ, settleChanged } from './settlement.ts';
 import { updatedNow } from './updated-now.ts';
 
 export type ResourcePoolRow = typeof resourcePool.$inferSelect;
@@ -11,7 +13,9 @@ export type ResourcePoolRow = typeof resourcePool.$inferSelect;
 export interface ResourcePoolSettings {
   readonly customerId: string;
   readonly title: string | null;
-  readonly capacity: { slots?: number } | null;
+  /** Absent resources are unlimited. */
+  readonly capacity: Peak | null;
+  readonly paused: boolean;
 }
 
 export interface ResourcePoolFilter extends ListFilter {
@@ -72,7 +76,16 @@ export async function updateResourcePool(writer: Writer, id: string, settings: R
 }
 
 export async function deleteResourcePool(writer: Writer, id: string): Promise<void> {
+  await writer.delete(resourcePoolState).where(eq(resourcePoolState.resourcePoolId, id));
   await writer.delete(resourcePool).where(eq(resourcePool.id, id));
+}
+
+/** Tells the admission of its Insights what changed; the Insights to wake after the transaction. */
+export async function settleResourcePool(writer: Writer, before: ResourcePoolRow, after: ResourcePoolRow): Promise<readonly string[]> {
+  if (!differ(before, after, ['capacity', 'paused'])) return [];
+  const insightIds = (await insightsOfPools(writer, [after.id])).get(after.id) ?? [];
+  await settleChanged(writer, insightIds);
+  return insightIds;
 }
 
 /** Why it cannot be deleted, if so. */
@@ -99,6 +112,14 @@ export async function insightsOfPools(database: Writer, poolIds: readonly string
     .orderBy(asc(insight.order), asc(insight.addedTime), asc(insight.id));
   for (const row of rows) found.get(row.resourcePoolId)?.push(row.id);
   return found;
+}
+
+/** Those of these pools that admit nothing. */
+export async function pausedPools(database: Writer, poolIds: readonly string[]): Promise<ReadonlySet<string>> {
+  if (poolIds.length === 0) return new Set();
+  const paused = and(inArray(resourcePool.id, [...new Set(poolIds)]), eq(resourcePool.paused, true));
+  const rows = await database.select({ id: resourcePool.id }).from(resourcePool).where(paused);
+  return new Set(rows.map((row) => row.id));
 }
 
 /** Insights of this pool in which an Agenda waits. */

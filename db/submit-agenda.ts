@@ -1,13 +1,15 @@
 /**
  * Submission: everything an Agenda needs is written by one statement, so either all of it is there or nothing.
- * The Insight is chosen from what the same transaction reads; should it vanish before the write (its row is locked against
- * deletion there), the choice is made again.
+ * The Insight is chosen from what the same transaction reads; should it vanish before the write, or the customer move to another pool
+ * (their rows are locked against both there), the choice is made again.
  */
 import type postgres from 'postgres';
 import { v7 as uuidv7 } from 'uuid';
-import type { Agenda, Json } from '../agenda/types.ts';
+import { agendaTypeOf } from '../agenda/agenda-type.ts';
+import type { Agenda, Fault, Json, Peak } from '../agenda/types.ts';
 import { defaultAttempts, maximumAttemptsOf } from '../agenda/validate-agenda.ts';
 import { chooseInsight, type MappedInsight } from '../scheduling/insight-mapping.ts';
+import { keyOfNeed } from '../scheduling/need.ts';
 import type { Database, Statements } from './connect.ts';
 
 export interface Submission {
@@ -25,6 +27,7 @@ export type SubmitRefusal =
   | 'customerNotFound'
   | 'noInsight'
   | 'defaultInsightDoesNotMatch'
+  | 'peakTooLarge'
   | 'progressIdNotSupported'
   | 'idempotencyKeyReused'
   | 'idempotencyKeyRunning'
@@ -47,8 +50,9 @@ export type SubmitAnswer =
   | {
       readonly kind: 'refused';
       readonly code: SubmitRefusal;
-      readonly message: string /** Into the request body. */;
-      readonly pointer?: string;
+      readonly message: string;
+      /** Where in the request body; empty when it is no fault of the body. */
+      readonly faults: readonly Fault[];
     };
 
 export type InsightForAgenda =
@@ -85,16 +89,17 @@ export async function insightForAgenda(database: Database, agenda: Agenda): Prom
 
 interface CandidateRow {
   readonly pool: string | null;
-  readonly insights: readonly MappedInsight[];
+  readonly capacity: Peak | null;
+  readonly insights: readonly (MappedInsight & { readonly maximum: number | null })[];
 }
 
 /** The customer's pool and that pool's Insights; no row: there is no such customer. */
 function readCandidates(sql: postgres.ISql, customerId: string): Promise<readonly CandidateRow[]> {
   return sql<CandidateRow[]>`
-    select c.resource_pool_id as pool,
+    select c.resource_pool_id as pool, (select p.capacity from resource_pool p where p.id = c.resource_pool_id) as capacity,
       coalesce(
         (select json_agg(json_build_object('id', i.id, 'title', i.title, 'customerId', i.customer_id, 'mappers', i.mappers, 'isGlobal', i.is_global,
-          'allowedCustomerIds', i.allowed_customer_ids, 'order', i."order", 'addedTime', extract(epoch from i.added_time) * 1000))
+          'allowedCustomerIds', i.allowed_customer_ids, 'order', i."order", 'maximum', i.maximum, 'addedTime', extract(epoch from i.added_time) * 1000))
           from insight i where i.resource_pool_id = c.resource_pool_id),
         '[]') as insights
     from customer c where c.id = ${customerId}`.execute();
@@ -103,12 +108,31 @@ function readCandidates(sql: postgres.ISql, customerId: string): Promise<readonl
 function pickInsight(agenda: Agenda, rows: readonly CandidateRow[]): InsightForAgenda {
   const row = rows[0];
   if (row === undefined) return refused('customerNotFound', `Customer not found for customerId ${agenda.customerId}`, '/customerId');
-  const { pool, insights } = row;
+  const { pool, capacity, insights } = row;
   const choice = chooseInsight({ agenda, customerId: agenda.customerId, insights });
-  if (choice.kind === 'chosen' && pool !== null) return { kind: 'chosen', insightId: choice.insightId, resourcePoolId: pool };
+  if (choice.kind === 'chosen' && pool !== null) {
+    const { insightId } = choice;
+    const maximum = insights.find(({ id }) => id === insightId)?.maximum ?? undefined;
+    const faults = [
+      ...peakFaults(agenda.peak, capacity ?? {}, `the ResourcePool ${JSON.stringify(pool)} has`),
+      ...peakFaults(agenda.peak, maximum === undefined ? {} : { slots: maximum }, `the Insight ${JSON.stringify(insightId)} may hold`),
+    ];
+    if (faults.length === 0) return { kind: 'chosen', insightId, resourcePoolId: pool };
+    return { kind: 'refused', code: 'peakTooLarge', message: faults.map(({ message }) => message).join(' '), faults };
+  }
   if (choice.kind !== 'defaultInsightDoesNotMatch') return refused('noInsight', 'No available insights for processing agenda');
   const message = `The Insight ${JSON.stringify(choice.defaultInsight.slice(0, 200))} that params.defaultInsight names does not match this Agenda.`;
   return refused('defaultInsightDoesNotMatch', message, '/params/defaultInsight');
+}
+
+/** What could never be admitted. A limit that is lowered later makes it wait, and is told by its explanation. */
+function peakFaults(peak: Peak | undefined, limits: Peak, who: string): Fault[] {
+  return (['slots', 'cpu', 'memory', 'gpu'] as const).flatMap((resource) => {
+    const [amount = 0, limit = Number.POSITIVE_INFINITY] = [peak?.[resource], limits[resource]];
+    if (amount <= limit) return [];
+    const message = `peak.${resource} is ${amount}; ${who} ${limit} in all.`;
+    return [{ pointer: `/peak/${resource}`, code: 'peakTooLarge', message }];
+  });
 }
 
 type Earlier = Exclude<SubmitAnswer, { kind: 'created' }> | undefined;
@@ -138,7 +162,7 @@ async function earlierAnswer(sql: Statements, { agenda, idempotency }: Submissio
   return lock?.free ? undefined : refused('idempotencyKeyRunning', 'A request with this Idempotency-Key is still running.');
 }
 
-/** @returns undefined when the Insight is gone or has moved to another pool: nothing was written. */
+/** @returns undefined when the Insight or the customer is gone or has moved to another pool: nothing was written. */
 async function write(
   sql: Statements,
   submission: Submission,
@@ -151,15 +175,22 @@ async function write(
   const agendaId = uuidv7();
   const progressId = uuidv7();
   const ready = !Object.hasOwn(params, 'doNotRun');
-  const after = JSON.stringify({ title, linkId, insightId, progressId, operations: operations.length, ready });
+  const { priority = 0, peak, expectedSeconds = null } = agenda;
+  const notBefore = agenda.notBefore === undefined ? null : new Date(agenda.notBefore).toISOString();
+  const need = keyOfNeed(peak && { slots: 1, ...peak });
+  const after = JSON.stringify({ title, linkId, insightId, progressId, operations: operations.length, priority, ready });
   // JSON goes as text and is cast by the server: what was sent comes back, `\u0000` in strings included.
   const rows = await sql<{ addedTime: number }[]>`
     with at as materialized (select clock_timestamp() as now),
-    chosen as (select id, resource_pool_id from insight where id = ${insightId} and resource_pool_id = ${resourcePoolId} for key share),
+    chosen as (
+      select i.id, i.resource_pool_id from insight i join customer c on c.resource_pool_id = i.resource_pool_id
+      where i.id = ${insightId} and i.resource_pool_id = ${resourcePoolId} and c.id = ${customerId} for key share),
     stored as (
-      insert into agenda (id, cid, customer_id, added_time, updated_time, title, link_id, progress_id, params, parallelism, insight_id, resource_pool_id)
+      insert into agenda (id, cid, customer_id, added_time, updated_time, title, link_id, progress_id, params, parallelism, priority, peak,
+        expected_seconds, not_before, insight_id, resource_pool_id)
       select ${agendaId}, ${cid}, ${customerId}, at.now, at.now, ${title}, ${linkId}, ${progressId}, ${JSON.stringify(params)}::text::json,
-        ${agenda.parallelism ?? null}::int, chosen.id, chosen.resource_pool_id
+        ${agenda.parallelism ?? null}::int, ${priority}::int, ${peak === undefined ? null : JSON.stringify(peak)}::text::json,
+        ${expectedSeconds}::float8, ${notBefore}::timestamptz, chosen.id, chosen.resource_pool_id
       from chosen, at
       returning added_time),
     submitted as (
@@ -184,8 +215,15 @@ async function write(
       select ${agendaId}, number - 1, ${progressId} || '-' || name, ${progressId}, ${customerId}, ${cid}, name, at.now, at.now
       from submitted, at),
     waiting as (
-      insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, ready_time)
-      select ${agendaId}, chosen.id, chosen.resource_pool_id, ${customerId}, 1, at.now from chosen, at, stored where ${ready}::boolean),
+      insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, ready_time, moved_time, is_due, priority, need,
+        agenda_type, expected_seconds)
+      select ${agendaId}, chosen.id, chosen.resource_pool_id, ${customerId}, 1, due.time, due.time, due.time = at.now, ${priority}::int, ${need},
+        ${agendaTypeOf(agenda)}, ${expectedSeconds}::float8
+      from chosen, stored, at, lateral (select greatest(at.now, ${notBefore}::timestamptz) as time) due where ${ready}::boolean
+      returning insight_id, customer_id, promoted, need, priority),
+    settled as (
+      insert into settlement (insight_id, customer_id, kind, promoted, need, priority)
+      select insight_id, customer_id, 'ready', promoted, need, priority from waiting),
     remembered as (
       insert into idempotency (customer_id, key, request_hash, agenda_id, added_time)
       select ${customerId}, ${idempotency?.key ?? null}, ${idempotency?.requestHash ?? null}, ${agendaId}, at.now
@@ -214,5 +252,5 @@ function textArray(values: readonly string[]): string {
 }
 
 function refused(code: SubmitRefusal, message: string, pointer?: string): Extract<SubmitAnswer, { kind: 'refused' }> {
-  return pointer === undefined ? { kind: 'refused', code, message } : { kind: 'refused', code, message, pointer };
+  return { kind: 'refused', code, message, faults: pointer === undefined ? [] : [{ pointer, code, message }] };
 }

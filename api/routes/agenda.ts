@@ -12,7 +12,7 @@ import { type Access, mayActFor, visibilityOf } from '../auth/authorize.ts';
 import { checkAgenda } from '../check-agenda.ts';
 import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
 import { fieldsQuery, onlyFields } from '../list-fields.ts';
-import { badParameter, conflict, invalidField, notFound, ProblemError } from '../problem.ts';
+import { badParameter, conflict, invalid, notFound, ProblemError } from '../problem.ts';
 import { byQuery, listAnswerSchema, listQuerySchema } from '../schemas.ts';
 
 const tag = 'Agenda';
@@ -33,6 +33,7 @@ const agendaExample = {
   updatedTime: 1_782_864_000_000,
   progressId: '0197f3c2-6d1e-7c4a-9b1f-32c5a0c4d9f0',
   params: {},
+  priority: 0,
   agendaInsight: { resourcePoolId: 'pool-east', insightId: 'encode' },
   attempt: 1,
   operations: submissionExample.operations,
@@ -246,7 +247,7 @@ function hashOf(...parts: readonly string[]): string {
   return createHash('sha256').update(parts.join('\n')).digest('hex');
 }
 
-function problemOf({ code, message, pointer }: Extract<SubmitAnswer, { kind: 'refused' }>): ProblemError {
+function problemOf({ code, message, faults }: Extract<SubmitAnswer, { kind: 'refused' }>): ProblemError {
   switch (code) {
     case 'noInsight':
     case 'idempotencyKeyReused':
@@ -256,7 +257,8 @@ function problemOf({ code, message, pointer }: Extract<SubmitAnswer, { kind: 're
       return conflict(message);
     case 'customerNotFound':
     case 'defaultInsightDoesNotMatch':
+    case 'peakTooLarge':
     case 'progressIdNotSupported':
-      return invalidField(pointer ?? '', code, message);
+      return invalid(faults);
   }
 }

@@ -5,30 +5,55 @@ import {
   type CustomerSettings,
   customerInUse,
   deleteCustomer,
+  entitlements,
   insertCustomer,
   listCustomers,
   lockCustomer,
+  plainEntitlements,
   readCustomer,
+  settleCustomer,
   updateCustomer,
 } from '../../db/customer.ts';
+import { bandSchema, maximumRunningSchema, pausedSchema, weightSchema } from '../admission-fields.ts';
 import type { Api, ApiParts } from '../endpoint.ts';
 import { fieldsQuery } from '../list-fields.ts';
-import { requirePool } from '../require-pool.ts';
+import { inUse } from '../problem.ts';
+import { requirePool, requirePoolOwner } from '../require-pool.ts';
 import { byQuery, idSchema, listQuerySchema, textOfBytes, titleSchema } from '../schemas.ts';
 import { addSettingsEndpoints, baseView, baseViewShape, documentedPost, documentedPut, type SettingsKind } from '../settings.ts';
+
+const weight = weightSchema.openapi({ description: 'Its part among the customers of an Insight is in proportion to this; default 1.' });
+const maximumRunning = maximumRunningSchema.openapi({
+  description: 'Agendas of it that may hold capacity at once, over all Insights; absent: unlimited.',
+});
 
 const shape = {
   customerId: idSchema.openapi({ description: 'Its owner; a Customer that is to see itself names its own id.', example: 'acme' }),
   title: titleSchema.openapi({ example: 'Acme Studios' }),
   billingCode: textOfBytes(1_000).nullish().openapi({ description: 'For information.', example: 'B-1042' }),
   resourcePoolId: idSchema.nullish().openapi({ description: 'The pool its Agendas go to.', example: 'pool-east' }),
+  weight: weight.nullish(),
+  band: bandSchema.nullish(),
+  maximumRunning: maximumRunning.nullish(),
+  paused: pausedSchema.nullish(),
 };
 
 const example = { id: 'acme', customerId: 'acme', title: 'Acme Studios', billingCode: 'B-1042', resourcePoolId: 'pool-east' };
 
 const viewSchema = z
-  .object({ ...baseViewShape, title: z.string(), billingCode: z.string().optional(), resourcePoolId: z.string().optional() })
+  .object({
+    ...baseViewShape,
+    title: z.string(),
+    billingCode: z.string().optional(),
+    resourcePoolId: z.string().optional(),
+    weight,
+    band: bandSchema,
+    maximumRunning: maximumRunning.optional(),
+    paused: pausedSchema,
+  })
   .openapi('Customer');
+
+const settingsOf = ({ id: _id, cid: _cid, addedTime: _addedTime, updatedTime: _updatedTime, ...settings }: CustomerRow) => settings;
 
 const customers: SettingsKind<CustomerRow, CustomerSettings> = {
   name: 'Customer',
@@ -38,6 +63,10 @@ const customers: SettingsKind<CustomerRow, CustomerSettings> = {
     title: given.title,
     billingCode: given.billingCode ?? null,
     resourcePoolId: given.resourcePoolId ?? null,
+    weight: given.weight ?? plainEntitlements.weight,
+    band: given.band ?? plainEntitlements.band,
+    maximumRunning: given.maximumRunning ?? plainEntitlements.maximumRunning,
+    paused: given.paused ?? plainEntitlements.paused,
   })),
   documentedPost: documentedPost(shape).openapi('CustomerCreate'),
   documentedPut: documentedPut(shape).openapi('CustomerUpdate'),
@@ -48,11 +77,16 @@ const customers: SettingsKind<CustomerRow, CustomerSettings> = {
   }),
   example: {
     post: example,
-    view: { ...example, cid: 'nightly-2026-07-01', addedTime: 1_782_864_000_000, updatedTime: 1_782_864_000_000 },
+    view: {
+      ...example,
+      ...{ weight: 1, band: 0, paused: false },
+      cid: 'nightly-2026-07-01',
+      addedTime: 1_782_864_000_000,
+      updatedTime: 1_782_864_000_000,
+    },
   },
-  settingsOf: ({ customerId, title, billingCode, resourcePoolId }) => ({ customerId, title, billingCode, resourcePoolId }),
-  views: async (_database, rows) =>
-    rows.map((row) => baseView(row, { title: row.title, billingCode: row.billingCode, resourcePoolId: row.resourcePoolId })),
+  settingsOf,
+  views: async (_database, rows) => rows.map((row) => baseView(row, settingsOf(row))),
   list: listCustomers,
   read: readCustomer,
   lock: lockCustomer,
@@ -61,8 +95,16 @@ const customers: SettingsKind<CustomerRow, CustomerSettings> = {
   remove: deleteCustomer,
   inUse: customerInUse,
   check: async (writer, access, settings, before) => {
-    if (settings.resourcePoolId !== null) await requirePool(writer, access, settings.resourcePoolId, before?.resourcePoolId);
+    const { resourcePoolId } = settings;
+    const pool = resourcePoolId === null ? undefined : await requirePool(writer, access, resourcePoolId, before?.resourcePoolId);
+    const changed = entitlements.filter((field) => settings[field] !== (before ?? plainEntitlements)[field]);
+    requirePoolOwner(access, 'Customer', pool, changed);
+    if (before === undefined || before.resourcePoolId === resourcePoolId) return;
+    // Waiting and running rows carry the pool; they would be left behind in the old one.
+    const uses = await customerInUse(writer, before.id);
+    if (uses !== undefined) throw inUse(`Customer ${JSON.stringify(before.id)} cannot move to another pool while it has ${uses}.`);
   },
+  settle: settleCustomer,
 };
 
 export function addCustomerRoutes(api: Api, parts: ApiParts): void {

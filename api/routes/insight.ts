@@ -1,6 +1,6 @@
 /** Insights over HTTP. */
 import { z } from '@hono/zod-openapi';
-import { admissionAlgorithms } from '../../db/admission.ts';
+import type { JsonObject } from '../../agenda/types.ts';
 import {
   deleteInsight,
   type InsightRow,
@@ -10,90 +10,19 @@ import {
   listInsights,
   lockInsight,
   readInsight,
+  settleInsight,
   updateInsight,
 } from '../../db/insight.ts';
-import { validateMappers } from '../../scheduling/insight-mapping.ts';
+import { pausedPools } from '../../db/resource-pool.ts';
+import type { CustomerInInsight } from '../../db/schema.ts';
+import type { customersSchema } from '../admission-fields.ts';
 import type { Api, ApiParts } from '../endpoint.ts';
+import { defaultAlgorithm, defaultCostModel, defaultQueueSize, insightShape, insightViewShape } from '../insight-fields.ts';
 import { fieldsQuery } from '../list-fields.ts';
 import { inUse } from '../problem.ts';
-import { requirePool } from '../require-pool.ts';
-import { byQuery, idSchema, listQuerySchema, textOfBytes, titleSchema } from '../schemas.ts';
+import { requirePool, requirePoolOwner } from '../require-pool.ts';
+import { byQuery, listQuerySchema, withoutNulls } from '../schemas.ts';
 import { addSettingsEndpoints, baseView, baseViewShape, documentedPost, documentedPut, type SettingsKind } from '../settings.ts';
-
-const defaultQueueSize = 100;
-const defaultAlgorithm = 'FirstInFirstOut';
-const mostAgendas = 1_000_000;
-
-const queueSize = z
-  .number()
-  .int()
-  .min(0)
-  .max(mostAgendas)
-  .openapi({
-    description: `Agendas admitted that no pool worker has started yet; 0 pauses the Insight; default ${defaultQueueSize}.`,
-    example: defaultQueueSize,
-  });
-
-const maximumRunning = z
-  .number()
-  .int()
-  .min(1)
-  .max(mostAgendas)
-  .openapi({ description: 'Agendas that may hold capacity through it at once; absent: unlimited.', example: 25 });
-
-const mappers = z
-  .record(z.string(), z.array(z.string().max(1_000)).max(1_000))
-  .superRefine((given, context) => {
-    for (const fault of validateMappers(given)) {
-      // From a pointer into the Insight to a path within the mappers.
-      const path = fault.pointer
-        .split('/')
-        .slice(2)
-        .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
-      context.addIssue({ code: 'custom', path, message: fault.message, params: { code: fault.code, sentence: true } });
-    }
-  })
-  .openapi({
-    description: 'Which Agendas belong here: one matching value of one mapper is enough; letter case is ignored.',
-    example: { operationType: ['ffmpeg'], paramMap: ['tier=gold'] },
-  });
-
-const schedulingAlgorithm = z
-  .string()
-  .superRefine((name, context) => {
-    if (admissionAlgorithms.includes(name)) return;
-    context.addIssue({
-      code: 'custom',
-      message: `must be one of ${admissionAlgorithms.join(', ')}, is ${JSON.stringify(name.slice(0, 100))}.`,
-      params: { code: 'notAllowed' },
-    });
-  })
-  .openapi({ description: `Who goes next; default ${defaultAlgorithm}.`, example: defaultAlgorithm });
-
-const order = z
-  .number()
-  .int()
-  .min(-1_000_000)
-  .max(1_000_000)
-  .openapi({ description: 'Among several Insights that match, the smallest goes first.', example: 0 });
-
-const shape = {
-  customerId: idSchema.openapi({ description: 'Its owner.', example: 'operations' }),
-  title: titleSchema.openapi({ example: 'Encodes' }),
-  resourcePoolId: idSchema.openapi({ description: 'The pool it feeds.', example: 'pool-east' }),
-  queueName: textOfBytes(1_000).nullish().openapi({ description: "POP's queue; kept, not used.", example: 'encodes' }),
-  queueSize: queueSize.nullish(),
-  schedulingAlgorithm: schedulingAlgorithm.nullish(),
-  maximumRunning: maximumRunning.nullish(),
-  mappers: mappers.nullish(),
-  isGlobal: z.boolean().nullish().openapi({ description: "Every customer's Agendas may map here.", example: false }),
-  allowedCustomerIds: z
-    .array(idSchema)
-    .max(10_000)
-    .nullish()
-    .openapi({ description: 'Customers besides the owner whose Agendas may map here; letter case is ignored.', example: ['acme'] }),
-  order: order.nullish(),
-};
 
 const example = {
   id: 'encodes',
@@ -108,33 +37,38 @@ const example = {
   allowedCustomerIds: ['acme'],
 };
 
-const viewSchema = z
-  .object({
-    ...baseViewShape,
-    title: z.string(),
-    resourcePoolId: z.string(),
-    queueName: z.string().optional(),
-    queueSize,
-    schedulingAlgorithm: z.string(),
-    maximumRunning: maximumRunning.optional(),
-    mappers: z.record(z.string(), z.array(z.string())),
-    isGlobal: z.boolean(),
-    allowedCustomerIds: z.array(z.string()).openapi({ description: 'Lower-cased and sorted.' }),
-    order,
-    paused: z.boolean().openapi({ description: 'Nothing is admitted, because queueSize is 0; computed.' }),
-  })
-  .openapi('Insight');
+const viewSchema = z.object({ ...baseViewShape, ...insightViewShape }).openapi('Insight');
+
+/** What an Insight gets of its pool against the others there, where nothing is said. */
+const plainDivision = { weight: 1, guaranteed: null } as const;
+
+/** Without what is null. */
+const customersOf = (given: z.output<typeof customersSchema>): Record<string, CustomerInInsight> =>
+  Object.fromEntries(
+    Object.entries(given).flatMap(([id, said]) => (said === null || said === undefined ? [] : [[id, withoutNulls(said)]])),
+  );
+
+const settingsOf = ({ id: _id, cid: _cid, addedTime: _addedTime, updatedTime: _updatedTime, ...settings }: InsightRow) => settings;
+
+const copied = (customers: InsightRow['customers']): JsonObject =>
+  Object.fromEntries(Object.entries(customers).map(([id, said]) => [id, { ...said }]));
+
+/** Why it admits nothing, if so. */
+function pausedBy(row: InsightRow, pausedPools: ReadonlySet<string>): 'setting' | 'queueSize' | 'resourcePool' | null {
+  if (row.paused) return 'setting';
+  if (row.queueSize === 0) return 'queueSize';
+  return pausedPools.has(row.resourcePoolId) ? 'resourcePool' : null;
+}
 
 const insights: SettingsKind<InsightRow, InsightSettings> = {
   name: 'Insight',
   path: '/insight',
   schema: z
-    // `paused` comes back with an answer that is sent as a request; it may not say something else than queueSize does.
-    .strictObject({ ...shape, paused: z.boolean().nullish() })
-    .superRefine((given, context) => {
-      if (typeof given.paused !== 'boolean' || given.paused === (given.queueSize === 0)) return;
-      const message = 'is computed: an Insight is paused while its queueSize is 0.';
-      context.addIssue({ code: 'custom', path: ['paused'], message, params: { code: 'computed' } });
+    .strictObject(insightShape)
+    .superRefine(({ guaranteed, maximum }, context) => {
+      if (typeof guaranteed !== 'number' || typeof maximum !== 'number' || guaranteed <= maximum) return;
+      const message = `must not be below guaranteed, which is ${guaranteed}; is ${maximum}.`;
+      context.addIssue({ code: 'custom', path: ['maximum'], message, params: { code: 'tooSmall' } });
     })
     .transform((given) => ({
       customerId: given.customerId,
@@ -144,13 +78,25 @@ const insights: SettingsKind<InsightRow, InsightSettings> = {
       queueSize: given.queueSize ?? defaultQueueSize,
       schedulingAlgorithm: given.schedulingAlgorithm ?? defaultAlgorithm,
       maximumRunning: given.maximumRunning ?? null,
+      weight: given.weight ?? plainDivision.weight,
+      guaranteed: given.guaranteed ?? plainDivision.guaranteed,
+      maximum: given.maximum ?? null,
+      admissionsPerSecond: given.admissionsPerSecond ?? null,
+      costModel: given.costModel ?? defaultCostModel,
+      priorityStep: given.priorityStep ?? null,
+      floor: given.floor ?? null,
+      promoteAfter: given.promoteAfter ?? null,
+      bypassLimit: given.bypassLimit ?? null,
+      bypassSeconds: given.bypassSeconds ?? null,
+      paused: given.paused ?? false,
+      customers: customersOf(given.customers ?? {}),
       mappers: given.mappers ?? {},
       isGlobal: given.isGlobal ?? false,
       allowedCustomerIds: [...new Set((given.allowedCustomerIds ?? []).map((id) => id.toLowerCase()))].sort(),
       order: given.order ?? 0,
     })),
-  documentedPost: documentedPost(shape).openapi('InsightCreate'),
-  documentedPut: documentedPut(shape).openapi('InsightUpdate'),
+  documentedPost: documentedPost(insightShape).openapi('InsightCreate'),
+  documentedPut: documentedPut(insightShape).openapi('InsightUpdate'),
   viewSchema,
   querySchema: listQuerySchema.extend({
     ...byQuery('byId', 'byCid', 'byCustomerId', 'byTitle', 'byResourcePoolId'),
@@ -160,30 +106,24 @@ const insights: SettingsKind<InsightRow, InsightSettings> = {
     post: example,
     view: {
       ...example,
-      order: 0,
+      weight: 1,
+      costModel: defaultCostModel,
       paused: false,
+      customers: {},
+      order: 0,
       cid: 'nightly-2026-07-01',
       addedTime: 1_782_864_000_000,
       updatedTime: 1_782_864_000_000,
     },
   },
-  settingsOf: ({ id: _id, cid: _cid, addedTime: _addedTime, updatedTime: _updatedTime, ...settings }) => settings,
-  views: async (_database, rows) =>
-    rows.map((row) =>
-      baseView(row, {
-        title: row.title,
-        resourcePoolId: row.resourcePoolId,
-        queueName: row.queueName,
-        queueSize: row.queueSize,
-        schedulingAlgorithm: row.schedulingAlgorithm,
-        maximumRunning: row.maximumRunning,
-        mappers: row.mappers,
-        isGlobal: row.isGlobal,
-        allowedCustomerIds: row.allowedCustomerIds,
-        order: row.order,
-        paused: row.queueSize === 0,
-      }),
-    ),
+  settingsOf,
+  views: async (database, rows) => {
+    const paused = await pausedPools(
+      database,
+      rows.map((row) => row.resourcePoolId),
+    );
+    return rows.map((row) => baseView(row, { ...settingsOf(row), customers: copied(row.customers), pausedBy: pausedBy(row, paused) }));
+  },
   list: listInsights,
   read: readInsight,
   lock: lockInsight,
@@ -192,13 +132,15 @@ const insights: SettingsKind<InsightRow, InsightSettings> = {
   remove: deleteInsight,
   inUse: insightInUse,
   check: async (writer, access, settings, before) => {
-    await requirePool(writer, access, settings.resourcePoolId, before?.resourcePoolId);
+    const pool = await requirePool(writer, access, settings.resourcePoolId, before?.resourcePoolId);
+    const changed = (['weight', 'guaranteed'] as const).filter((field) => settings[field] !== (before ?? plainDivision)[field]);
+    requirePoolOwner(access, 'Insight', pool, changed);
     if (before === undefined || before.resourcePoolId === settings.resourcePoolId) return;
     // Waiting and running rows carry the pool; they would be left behind in the old one.
     const uses = await insightInUse(writer, before.id);
     if (uses !== undefined) throw inUse(`Insight ${JSON.stringify(before.id)} cannot move to another pool while it has ${uses}.`);
   },
-  wakes: async (_writer, row) => [row.id],
+  settle: settleInsight,
 };
 
 export function addInsightRoutes(api: Api, parts: ApiParts): void {

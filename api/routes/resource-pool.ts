@@ -10,32 +10,34 @@ import {
   type ResourcePoolSettings,
   readResourcePool,
   resourcePoolInUse,
+  settleResourcePool,
   updateResourcePool,
-  waitingInsightsOfPool,
 } from '../../db/resource-pool.ts';
+import { pausedSchema } from '../admission-fields.ts';
 import type { Api, ApiParts } from '../endpoint.ts';
 import { fieldsQuery } from '../list-fields.ts';
-import { byQuery, idSchema, listQuerySchema, titleSchema } from '../schemas.ts';
+import { resourcesSchema, resourcesViewSchema } from '../resources-schema.ts';
+import { byQuery, idSchema, listQuerySchema, titleSchema, withoutNulls } from '../schemas.ts';
 import { addSettingsEndpoints, baseView, baseViewShape, documentedPost, documentedPut, type SettingsKind } from '../settings.ts';
 
-const slots = z.number().int().min(0).max(1_000_000).openapi({ description: 'Agendas that may hold the pool at once.', example: 40 });
+const capacityDescription = 'What Agendas may hold of it at once; an absent resource is unlimited.';
+const capacityExample = { slots: 40, cpu: 160, memory: 687_194_767_360, gpu: 8 };
 
 const shape = {
   customerId: idSchema.openapi({ description: 'Its owner.', example: 'operations' }),
   title: titleSchema.nullish().openapi({ example: 'Cluster east' }),
-  capacity: z
-    .strictObject({ slots: slots.nullish() })
-    .nullish()
-    .openapi({ description: 'Absent: unlimited.', example: { slots: 40 } }),
+  capacity: resourcesSchema.nullish().openapi({ description: capacityDescription, example: capacityExample }),
+  paused: pausedSchema.nullish(),
 };
 
-const example = { id: 'pool-east', customerId: 'operations', title: 'Cluster east', capacity: { slots: 40 } };
+const example = { id: 'pool-east', customerId: 'operations', title: 'Cluster east', capacity: capacityExample };
 
 const viewSchema = z
   .object({
     ...baseViewShape,
     title: z.string().optional(),
-    capacity: z.object({ slots }).optional(),
+    capacity: resourcesViewSchema.optional().openapi({ description: capacityDescription }),
+    paused: pausedSchema,
     insightIds: z.array(z.string()).openapi({ description: 'Its Insights; computed.' }),
   })
   .openapi('ResourcePool');
@@ -43,11 +45,10 @@ const viewSchema = z
 const resourcePools: SettingsKind<ResourcePoolRow, ResourcePoolSettings> = {
   name: 'ResourcePool',
   path: '/resourcepool',
-  schema: z.strictObject(shape).transform(({ customerId, title, capacity }) => ({
-    customerId,
-    title: title ?? null,
-    capacity: capacity?.slots === undefined || capacity.slots === null ? null : { slots: capacity.slots },
-  })),
+  schema: z.strictObject(shape).transform(({ customerId, title, capacity, paused }) => {
+    const limited = withoutNulls(capacity ?? {});
+    return { customerId, title: title ?? null, capacity: Object.keys(limited).length === 0 ? null : limited, paused: paused ?? false };
+  }),
   documentedPost: documentedPost(shape).openapi('ResourcePoolCreate'),
   documentedPut: documentedPut(shape).openapi('ResourcePoolUpdate'),
   viewSchema,
@@ -56,13 +57,14 @@ const resourcePools: SettingsKind<ResourcePoolRow, ResourcePoolSettings> = {
     post: example,
     view: {
       ...example,
+      paused: false,
       insightIds: ['encodes'],
       cid: 'nightly-2026-07-01',
       addedTime: 1_782_864_000_000,
       updatedTime: 1_782_864_000_000,
     },
   },
-  settingsOf: ({ customerId, title, capacity }) => ({ customerId, title, capacity }),
+  settingsOf: ({ customerId, title, capacity, paused }) => ({ customerId, title, capacity, paused }),
   views: async (database, rows) => {
     const insights = await insightsOfPools(
       database,
@@ -72,6 +74,7 @@ const resourcePools: SettingsKind<ResourcePoolRow, ResourcePoolSettings> = {
       baseView(row, {
         title: row.title,
         capacity: row.capacity === null ? null : { ...row.capacity },
+        paused: row.paused,
         insightIds: insights.get(row.id) ?? [],
       }),
     );
@@ -83,7 +86,7 @@ const resourcePools: SettingsKind<ResourcePoolRow, ResourcePoolSettings> = {
   update: updateResourcePool,
   remove: deleteResourcePool,
   inUse: resourcePoolInUse,
-  wakes: (writer, row) => waitingInsightsOfPool(writer, row.id),
+  settle: settleResourcePool,
 };
 
 export function addResourcePoolRoutes(api: Api, parts: ApiParts): void {

@@ -1,0 +1,28 @@
+/** Amounts of what a ResourcePool has, with their units: what a pool holds, and what an Agenda needs of it. */
+import { z } from '@hono/zod-openapi';
+
+/** More than any pool has; sums of them stay exact enough. */
+const mostOfEach = 1_000_000;
+
+const amounts = {
+  slots: z
+    .number()
+    .int()
+    .min(0)
+    .max(mostOfEach)
+    .openapi({ description: 'A whole number; what a slot is worth is up to the operator.', example: 4 }),
+  cpu: z.number().min(0).max(mostOfEach).openapi({ description: 'Cores.', example: 1.5 }),
+  memory: z.number().min(0).max(Number.MAX_SAFE_INTEGER).openapi({ description: 'Bytes.', example: 4_294_967_296 }),
+  gpu: z.number().min(0).max(mostOfEach).openapi({ description: 'Devices.', example: 1 }),
+};
+
+/** As taken in. A resource we do not know is refused, since it would silently not count. */
+export const resourcesSchema = z.strictObject({
+  slots: amounts.slots.nullish(),
+  cpu: amounts.cpu.nullish(),
+  memory: amounts.memory.nullish(),
+  gpu: amounts.gpu.nullish(),
+});
+
+/** As answered. */
+export const resourcesViewSchema = z.object(amounts).partial();

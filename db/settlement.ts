@@ -1,0 +1,65 @@
+/**
+ * What happened since the last batch of an Insight, told to its admission: rows written in the transaction in which it happened.
+ * After its commit the Insights are woken. Writing one waits for nobody, and only admission takes them away.
+ *
+ *   ready    an Agenda waits, or waits with another priority (submit-agenda.ts, change-priority.ts)
+ *   gone     one that waited does not any more (cancel-agenda.ts)
+ *   ended    one that ran has (agenda-run.ts)
+ *   changed  settings of the customer; without a customer: of the Insight or its pool (insight.ts, customer.ts, resource-pool.ts)
+ */
+import type { Writer } from './audit.ts';
+import type { Statements } from './connect.ts';
+import { settlement } from './schema.ts';
+
+/** A waiting Agenda as admission counts it. */
+export interface WaitingEntry {
+  readonly insightId: string;
+  readonly customerId: string;
+  readonly promoted: number;
+  readonly need: string;
+  readonly priority: number;
+}
+
+/** It waits with this priority now. */
+export const settleReady = (sql: Statements, { insightId, customerId, promoted, need, priority }: WaitingEntry) => sql`
+  insert into settlement (insight_id, customer_id, kind, promoted, need, priority)
+  values (${insightId}, ${customerId}, 'ready', ${promoted}, ${need}, ${priority})`;
+
+/** It waits no more, and was not admitted. */
+export const settleGone = (
+  sql: Statements,
+  { insightId, customerId, promoted, need, priority, agendaId }: WaitingEntry & { readonly agendaId: string },
+) => sql`
+  insert into settlement (insight_id, customer_id, kind, promoted, need, priority, agenda_id)
+  values (${insightId}, ${customerId}, 'gone', ${promoted}, ${need}, ${priority}, ${agendaId})`;
+
+/** An attempt that held capacity has ended. Where its customer is limited over all Insights, those in which it waits are told, too. */
+export const settleEnded = (
+  sql: Statements,
+  ended: {
+    readonly insightId: string;
+    readonly resourcePoolId: string;
+    readonly customerId: string;
+    readonly agendaId: string;
+    readonly attempt: number;
+  },
+) => sql`
+  insert into settlement (insight_id, customer_id, kind, agenda_id, attempt)
+  select ${ended.insightId}, ${ended.customerId}, 'ended', ${ended.agendaId}, ${ended.attempt}::int
+  union all
+  select i.id, c.id, 'changed', null, null from customer c join insight i on i.resource_pool_id = ${ended.resourcePoolId}
+  where c.id = ${ended.customerId} and c.maximum_running is not null and i.id <> ${ended.insightId}
+    and exists (select from ready_agenda w where w.insight_id = i.id and w.customer_id = c.id and w.is_due)`;
+
+/** Settings changed: of the customer, or without one of the Insights themselves or their pool. */
+export async function settleChanged(writer: Writer, insightIds: readonly string[], customerId?: string): Promise<void> {
+  if (insightIds.length === 0) return;
+  await writer
+    .insert(settlement)
+    .values(insightIds.map((insightId) => ({ insightId, customerId: customerId ?? null, kind: 'changed' as const })));
+}
+
+/** Whether any of these settings is another one now. */
+export function differ<Row>(before: Row, after: Row, fields: readonly (keyof Row)[]): boolean {
+  return fields.some((field) => JSON.stringify(before[field]) !== JSON.stringify(after[field]));
+}
