@@ -28,6 +28,8 @@ export interface ApiParts {
   readonly wake: (insightIds: readonly string[]) => void;
   /** Tells the workflow of a running Agenda that cancel was asked for; as `wake`. Absent: that is left to the sweep. */
   readonly tellCancel?: (agendaId: string) => void;
+  /** Pool workers that poll for a ResourcePool; undefined when that is not known. */
+  readonly countPoolWorkers?: (resourcePoolId: string) => Promise<number | undefined>;
   /** `<env>` of keys made here; default `live`. */
   readonly keyEnvironment?: string;
   /** The process is going: `/readyz` answers 503. */
