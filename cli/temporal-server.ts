@@ -11,7 +11,7 @@ export interface TemporalServerOptions {
 const searchAttributeTypes: Readonly<Record<string, string>> = { KEYWORD: 'Keyword', KEYWORD_LIST: 'KeywordList' };
 
 /** Server settings beyond Temporal's defaults, and why. Values are JSON. */
-const dynamicConfig: Readonly<Record<string, string>> = {
+export const temporalDynamicConfig: Readonly<Record<string, string>> = {
   // Priority and fairness are exact with one partition per task queue only.
   'matching.enableFairness': 'true',
   'matching.numTaskqueueReadPartitions': '1',
@@ -31,7 +31,7 @@ export function temporalServerCommand(options: TemporalServerOptions): [string, 
     ...['server', 'start-dev', '--ip', '127.0.0.1', '--log-level', 'warn', '--ui-disable-news-fetch'],
     ...['--port', String(options.port), '--ui-port', String(options.uiPort), '--db-filename', options.databaseFile],
     ...Object.values(searchAttributes).flatMap(({ name, type }) => ['--search-attribute', `${name}=${searchAttributeTypes[type] ?? type}`]),
-    ...Object.entries(dynamicConfig).flatMap(([key, value]) => ['--dynamic-config-value', `${key}=${value}`]),
+    ...Object.entries(temporalDynamicConfig).flatMap(([key, value]) => ['--dynamic-config-value', `${key}=${value}`]),
   ];
 }
 

@@ -85,7 +85,7 @@ test('the plan is in declaration order, with what has ended', async () => {
   await begin(agenda, 'b');
   await end(agenda, 'b');
   expect(await readPlan(database, agenda.agendaId)).toEqual({
-    customerId: 'customer',
+    ...{ customerId: 'customer', weight: 1 },
     parallelism: null,
     operations: [
       { name: 'b', type: 'x', dependencies: [], timeout: { runSeconds: 3 }, state: 'COMPLETE', message: 'succeeded' },
@@ -95,6 +95,20 @@ test('the plan is in declaration order, with what has ended', async () => {
   await expect(readPlan(database, 'nothing')).rejects.toThrow('not in the record');
   expect(await readPool(database, agenda)).toBe(agenda.resourcePoolId);
   expect(await readPool(database, { ...agenda, attempt: 2 })).toBeUndefined();
+});
+
+test("the plan has the customer's weight: its own, or what its Insight says, or 1 for one that is not in the record", async () => {
+  const insight = await addInsight(database);
+  const [set, unknown] = [freshId('customer'), freshId('customer')];
+  await database.$client`insert into customer (id, cid, customer_id, title, weight) values (${set}, 'test', 'owner', 'A customer', 4)`;
+  const ofSet = await addAgenda(database, insight, { customerId: set });
+  const ofUnknown = await addAgenda(database, insight, { customerId: unknown });
+  expect(await readPlan(database, ofSet.agendaId)).toMatchObject({ weight: 4 });
+  expect(await readPlan(database, ofUnknown.agendaId)).toMatchObject({ weight: 1 });
+  await database.$client`update insight set customers = ${JSON.stringify({ [set]: { weight: 0.5 }, [unknown]: { band: 1 } })}::text::json
+    where id = ${insight.insightId}`;
+  expect(await readPlan(database, ofSet.agendaId)).toMatchObject({ weight: 0.5 });
+  expect(await readPlan(database, ofUnknown.agendaId)).toMatchObject({ weight: 1 });
 });
 
 test('settling reads endings, gives one where there is none, and refuses what comes late', async () => {

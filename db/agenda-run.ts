@@ -48,21 +48,23 @@ export interface PlannedOperation {
   readonly message: string;
 }
 
-/** What a walker needs to know of an Agenda, Operations in declaration order. */
+/** What a walker needs to know of an Agenda, Operations in declaration order; the weight is its customer's in its Insight. */
 export async function readPlan(
   database: Database,
   agendaId: string,
-): Promise<{ customerId: string; parallelism: number | null; operations: PlannedOperation[] }> {
+): Promise<{ customerId: string; weight: number; parallelism: number | null; operations: PlannedOperation[] }> {
   const sql = database.$client;
   const [[agenda], operations] = await Promise.all([
-    sql<{ customer_id: string; parallelism: number | null }[]>`select customer_id, parallelism from agenda where id = ${agendaId}`,
+    sql<{ customer_id: string; weight: number; parallelism: number | null }[]>`
+      select a.customer_id, a.parallelism, coalesce((i.customers->a.customer_id->>'weight')::float8, c.weight, 1) as weight
+      from agenda a left join insight i on i.id = a.insight_id left join customer c on c.id = a.customer_id where a.id = ${agendaId}`,
     sql<PlannedOperation[]>`
       select o.name, o.type, o.dependencies, o.timeout, p.processing_state as state, p.processing_state_message as message
       from operation o join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index
       where o.agenda_id = ${agendaId} order by o.index`,
   ]);
   if (agenda === undefined) throw new Error(`Agenda ${agendaId} is not in the record`);
-  return { customerId: agenda.customer_id, parallelism: agenda.parallelism, operations: [...operations] };
+  return { customerId: agenda.customer_id, weight: agenda.weight, parallelism: agenda.parallelism, operations: [...operations] };
 }
 
 export interface OperationToSettle {

@@ -183,6 +183,8 @@ class Flight {
       startToCloseTimeout: `${seconds} s`,
       heartbeatTimeout: `${this.plan.heartbeatSeconds} s`,
       retry: { initialInterval: '1 s', backoffCoefficient: 1 },
+      // Before everything that only begins: what it stops still holds resources.
+      priority: { priorityKey: 1 },
       activityId: `stop:${this.#name(index)}`,
       summary: `stop ${this.#name(index)}`,
     });
@@ -203,12 +205,18 @@ class Flight {
       // Infrastructure only: a handler that failed is a result. A worker's shutdown uses up an attempt, so there is no maximum.
       retry: { initialInterval: '1 s', backoffCoefficient: 1 },
       // Operations of Agendas under way go before the first ones of new Agendas: a picked Agenda keeps its resources.
-      priority: { priorityKey: this.#underWay ? 3 : 4 },
+      priority: { priorityKey: this.#underWay ? 3 : 4, ...this.#fairness() },
       // Replays compare ids, not arguments: with the name in it, no Operation can be given the end of another.
       activityId: `run:${this.#name(index)}`,
       summary: this.#name(index),
     });
     return pool.runOperation(operation);
+  }
+
+  /** Among Operations that are equally urgent, customers take turns by weight. */
+  #fairness(): { fairnessKey?: string; fairnessWeight?: number } {
+    const { fairness } = this.plan;
+    return fairness === undefined ? {} : { fairnessKey: fairness.key, fairnessWeight: fairness.weight };
   }
 
   #name(index: number): string {

@@ -110,8 +110,8 @@ export interface AdmitBatchAnswer {
 export interface Plan {
   readonly resourcePoolId: string;
   readonly customerId: string;
-  /** Of the customer in its Insight; of attempts that were loaded by version 0.1.0: absent. */
-  readonly weight?: number;
+  /** The customer among others on the pool's queue, in Temporal's bounds. Absent in what version 0.1.0 loaded. */
+  readonly fairness?: { readonly key: string; readonly weight: number };
   readonly names: readonly string[];
   readonly types: readonly string[];
   /** Per Operation, the indexes it waits for. */

@@ -1,4 +1,5 @@
 /** The first step of an Agenda's workflow: claim the attempt, then say what there is to do. */
+import { createHash } from 'node:crypto';
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { mostInFlight, type OperationOutcome, type OperationTimeout } from '../../agenda/types.ts';
 import { claimAttempt, type PlannedOperation, readPlan } from '../../db/agenda-run.ts';
@@ -21,12 +22,13 @@ export async function loadPlan(
   }
   if (claim.kind !== 'claimed') return { verdict: 'over', reason: 'this attempt is not the running one' };
 
-  const { customerId, parallelism, operations } = await readPlan(database, key.agendaId);
+  const { customerId, weight, parallelism, operations } = await readPlan(database, key.agendaId);
   return {
     verdict: claim.cancelled ? 'cancelled' : 'run',
     plan: {
       resourcePoolId: claim.resourcePoolId,
       customerId,
+      fairness: { key: fairnessKeyOf(customerId), weight: Math.min(1_000, Math.max(0.001, weight)) },
       names: operations.map((operation) => operation.name),
       types: operations.map((operation) => operation.type),
       dependencies: operations.map((operation) => operation.dependencies),
@@ -37,6 +39,13 @@ export async function loadPlan(
       cancelSeconds: settings.cancelSeconds,
     },
   };
+}
+
+/** Temporal takes 64 bytes: a longer id is cut, and told from others by its hash. */
+export function fairnessKeyOf(customerId: string): string {
+  if (Buffer.byteLength(customerId) <= 64) return customerId;
+  const start = [...customerId].slice(0, 8).join('');
+  return `${start}…${createHash('sha256').update(customerId).digest('base64url').slice(0, 22)}`;
 }
 
 const endedOf = ({ state, message }: PlannedOperation, index: number): { index: number; outcome: OperationOutcome }[] =>

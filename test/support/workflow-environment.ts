@@ -13,10 +13,15 @@ import { workflowBundle } from '../../workers/workflow-bundle.ts';
 /** Per task queue, its activities; a queue served here runs workflows too. */
 export type Queues = Readonly<Record<string, object>>;
 
+export interface ServeOptions {
+  readonly workflowsPath?: string;
+  readonly concurrency?: number;
+}
+
 export interface WorkflowEnvironment extends AsyncDisposable {
   readonly client: Client;
-  /** Serves the queues until `body` is done, with the workflows of today or those of the file `workflowsPath`. */
-  run<T>(queues: Queues, body: () => Promise<T>, options?: { readonly workflowsPath?: string }): Promise<T>;
+  /** Serves the queues until `body` is done: with the workflows of today or those of the file `workflowsPath`, so many activities at once. */
+  run<T>(queues: Queues, body: () => Promise<T>, options?: ServeOptions): Promise<T>;
 }
 
 /** An environment on the time-skipping test server. */
@@ -45,16 +50,17 @@ async function around(create: () => Promise<TestWorkflowEnvironment>): Promise<W
   const [environment, codePath] = await Promise.all([create(), workflowBundle()]);
   // A workflow that sets one the server does not know would stand there for ever.
   await addSearchAttributes(environment.client, environment.namespace ?? 'default');
-  const serve = (taskQueue: string, activities: object, workflowsPath: string | undefined) =>
+  const serve = (taskQueue: string, activities: object, { workflowsPath, concurrency }: ServeOptions) =>
     Worker.create({
       ...{ connection: environment.nativeConnection, taskQueue, activities },
       ...(workflowsPath === undefined ? { workflowBundle: { codePath } } : { workflowsPath }),
+      ...(concurrency === undefined ? {} : { maxConcurrentActivityTaskExecutions: concurrency }),
       maxHeartbeatThrottleInterval: '100 ms',
     });
   return {
     client: environment.client,
-    async run(queues, body, { workflowsPath } = {}) {
-      const workers = await Promise.all(Object.entries(queues).map(([queue, activities]) => serve(queue, activities, workflowsPath)));
+    async run(queues, body, options = {}) {
+      const workers = await Promise.all(Object.entries(queues).map(([queue, activities]) => serve(queue, activities, options)));
       // The first worker stands around the second, and so on, around the body.
       return workers.reduce((inner, worker) => () => worker.runUntil(inner()), body)();
     },
