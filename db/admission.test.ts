@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admitBatch, countAdmitted, markStarted, mostPerBatch, postpone, readAdmitted } from './admission.ts';
+import { admitBatch, mostPerBatch } from './admission.ts';
+import { countAdmitted, markStarted, postpone, readAdmitted } from './admitted.ts';
 import { finishAgenda } from './agenda-run.ts';
 import { cancelAgenda } from './cancel-agenda.ts';
 import { startOperations } from './operation-run.ts';
@@ -94,6 +95,9 @@ describe('limits', () => {
       insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt)
       select ${`${insight.insightId}-`} || n, ${insight.insightId}, ${insight.resourcePoolId}, 'customer', 1
       from generate_series(1, ${mostPerBatch + 10}) n`;
+    await database.$client`
+      insert into settlement (insight_id, customer_id, kind, promoted, need, priority)
+      values (${insight.insightId}, 'customer', 'ready', 0, '1,0,0,0', 0)`;
     expect(await admit(insight.insightId)).toEqual({ admitted: mostPerBatch, more: true });
     expect(await admit(insight.insightId)).toEqual({ admitted: 5, more: false });
   });

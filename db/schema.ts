@@ -451,6 +451,8 @@ export const admission = pgTable(
     level: integer('level').notNull(),
     /** Seconds it was expected to run. */
     expectedSeconds: doublePrecision('expected_seconds').notNull(),
+    /** That was declared or learned; otherwise it is what an unknown duration counts. */
+    durationKnown: boolean('duration_known').notNull().default(false),
     /** Cost it was charged. */
     cost: doublePrecision('cost').notNull(),
     /** Its customer's weight then. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { admitBatch, markStarted } from './admission.ts';
+import { admitBatch } from './admission.ts';
+import { markStarted } from './admitted.ts';
 import { cancelAgenda } from './cancel-agenda.ts';
 import { sweep } from './sweep.ts';
 import { type TestDatabase, testDatabase } from './test-database.ts';
@@ -32,9 +33,16 @@ test('an Insight with waiting Agendas and no recent tick is woken, whatever its 
   expect(await find()).toEqual(nothing);
 });
 
-test('an Insight without headroom is left alone', async () => {
-  for (const settings of [{ queueSize: 0 }, { maximumRunning: 0 }, { slots: 0 }])
-    await addAgenda(database, await addInsight(database, settings));
+test('an Insight without headroom is left alone once it has taken in what happened', async () => {
+  const insights = [];
+  for (const settings of [{ queueSize: 0 }, { maximumRunning: 0 }, { slots: 0 }]) {
+    const insight = await addInsight(database, settings);
+    await addAgenda(database, insight);
+    insights.push(insight.insightId);
+  }
+  expect((await find())?.wake.toSorted()).toEqual(insights.toSorted());
+  for (const insightId of insights) await admit(insightId);
+  await forgetTicks();
   expect(await find()).toEqual(nothing);
 });
 

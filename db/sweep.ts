@@ -38,7 +38,9 @@ export async function sweep(
         from insight i left join resource_pool p on p.id = i.resource_pool_id
         where i.id = k.insight_id
           and (k.last_tick_time is null or k.last_tick_time < clock_timestamp() - make_interval(secs => ${sweepSeconds}))
-          and ((exists (select 1 from ready_agenda w where w.insight_id = i.id) and ${headroomOf(sql)} > 0)
+          and ((exists (select 1 from ready_agenda w where w.insight_id = i.id and w.is_due) and ${headroomOf(sql)} > 0)
+            or exists (select 1 from ready_agenda w where w.insight_id = i.id and not w.is_due and w.ready_time < clock_timestamp())
+            or exists (select 1 from settlement s where s.insight_id = i.id)
             or exists (select 1 from running_agenda r where r.insight_id = i.id and r.started_time is null
               and r.admitted_time < clock_timestamp() - make_interval(secs => 2)))
         returning k.insight_id, k.missed_sweeps`,

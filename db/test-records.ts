@@ -13,6 +13,7 @@ import {
   operationProgress,
   readyAgenda,
   resourcePool,
+  settlement,
 } from './schema.ts';
 
 let count = 0;
@@ -76,9 +77,13 @@ export async function addAgenda(
     readonly customerId?: string;
     readonly readyTime?: Date;
     readonly attempt?: number;
+    readonly need?: string;
+    readonly priority?: number;
+    readonly agendaType?: string;
+    readonly expectedSeconds?: number;
   } = {},
 ): Promise<TestAgenda> {
-  const { operations = [{ name: 'only' }], customerId = 'customer', readyTime, attempt = 1 } = settings;
+  const { operations = [{ name: 'only' }], customerId = 'customer', readyTime, attempt = 1, ...given } = settings;
   const agendaId = freshId('agenda');
   const progressId = `${agendaId}-progress`;
   const base = { cid: 'test-cid', customerId };
@@ -99,7 +104,18 @@ export async function addAgenda(
   );
   await database
     .insert(readyAgenda)
-    .values({ agendaId, insightId, resourcePoolId, customerId, attempt, ...(readyTime === undefined ? {} : { readyTime }) });
+    .values({
+      agendaId,
+      insightId,
+      resourcePoolId,
+      customerId,
+      attempt,
+      ...given,
+      ...(readyTime === undefined ? {} : { readyTime, movedTime: readyTime }),
+    });
+  await database
+    .insert(settlement)
+    .values({ insightId, customerId, kind: 'ready', promoted: 0, need: given.need ?? '1,0,0,0', priority: given.priority ?? 0 });
   return { agendaId, attempt, insightId, resourcePoolId };
 }
 

@@ -8,6 +8,7 @@
  * Whoever fills it sees to that: `clock` says how far a band's clock has come.
  */
 import { ChooseNext } from './choose-next.ts';
+import { CompensatedSum } from './compensated-sum.ts';
 import { type FairShareAlgorithm, reasons, rulesOf } from './fair-share.ts';
 import { type FairShareState, placeWaiting, restoreFairShare } from './fair-share-snapshot.ts';
 import type { Queue } from './lane.ts';
@@ -98,7 +99,7 @@ export class FairSharePart {
       now,
       admissions,
       customers: part.customers.map(({ id, weight, band }) => ({ id, share: { id, weight, band } })),
-      bands: part.bands.map((band) => ({ ...band, lanes: part.lanes.filter(({ level }) => level === band.level) })),
+      bands: withoutReached(part),
       waiting: part.waiting,
       running: part.running,
       held: part.reservation.held,
@@ -201,4 +202,28 @@ export class FairSharePart {
       })),
     };
   }
+}
+
+/** Leaving lanes that the clock reached while they were not looked at no longer count. */
+function withoutReached({ bands, lanes, customers }: Part): FairShareState['bands'] {
+  const weights = new Map(customers.map(({ id, weight }) => [id, weight]));
+  return bands.map((band) => {
+    const [clock, total] = [sumOf(band.clock), sumOf(band.total)];
+    let { members } = band;
+    const here = lanes
+      .filter(({ level }) => level === band.level)
+      .map((lane) => {
+        if (lane.state !== 'leaving' || sumOf(lane.tag).isAbove(clock)) return lane;
+        members -= 1;
+        total.add(-(weights.get(lane.customerId) as number));
+        return { ...lane, state: 'dormant' as const };
+      });
+    return { ...band, lanes: here, members, total: members === 0 ? ([0, 0] as const) : ([total.high, total.low] as const) };
+  });
+}
+
+function sumOf([high, low]: Pair): CompensatedSum {
+  const sum = new CompensatedSum();
+  sum.set({ high, low });
+  return sum;
 }

@@ -2,9 +2,9 @@
 import type { ChooseNext } from './choose-next.ts';
 import type { Tag } from './compensated-sum.ts';
 import type { Lane, Queue } from './lane.ts';
-import { keyOfNeed, needOf } from './need.ts';
+import { amountsOfKey, keyOfNeed, needOf } from './need.ts';
 import type { PassedBy, ReservationMemory } from './reservations.ts';
-import type { CustomerShare, ReadyItem, Resources } from './scheduler.ts';
+import type { CustomerShare, ReadyItem } from './scheduler.ts';
 
 /** `high` and `low` of a compensated sum. */
 type Pair = readonly [number, number];
@@ -53,13 +53,12 @@ export function snapshotFairShare(core: ChooseNext, admissions: number): FairSha
   const itemOf = (row: number) => {
     const { lane, needClass } = items.queues[row] as Queue;
     const seconds = items.seconds[row] as number;
-    const [slots, cpu, memory, gpu] = needClass.key.split(',').map(Number);
     return {
       id: idOf(row),
       customerId: lane.customer.id,
       readyTime: items.readyTime[row] as number,
       cost: items.cost[row] as number,
-      need: { slots, cpu, memory, gpu } as Resources,
+      need: amountsOfKey(needClass.key),
       ...(Number.isNaN(seconds) ? {} : { expectedSeconds: seconds }),
       band: lane.band.level,
     };

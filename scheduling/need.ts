@@ -60,3 +60,9 @@ export const minus = (a: Amounts, b: Amounts): Amounts => ({
 /** The same text for the same need. */
 export const keyOfNeed = (need: Resources | undefined): string =>
   need === undefined ? '1,0,0,0' : `${need.slots ?? 0},${need.cpu ?? 0},${need.memory ?? 0},${need.gpu ?? 0}`;
+
+/** What `keyOfNeed` wrote. */
+export function amountsOfKey(key: string): Amounts {
+  const [slots = 0, cpu = 0, memory = 0, gpu = 0] = key.split(',').map(Number);
+  return { slots, cpu, memory, gpu };
+}

@@ -1,5 +1,6 @@
 /** The control activities as the workflows call them. */
-import { admitBatch, type BatchAnswer, countAdmitted } from '../../db/admission.ts';
+import { admitBatch, type BatchAnswer } from '../../db/admission.ts';
+import { countAdmitted } from '../../db/admitted.ts';
 import { readAdmissionView } from '../../db/admission-view.ts';
 import { finishAgenda, settleOperations } from '../../db/agenda-run.ts';
 import { cancelAgenda } from '../../db/cancel-agenda.ts';

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admitBatch, countAdmitted } from '../../db/admission.ts';
+import { admitBatch } from '../../db/admission.ts';
+import { countAdmitted } from '../../db/admitted.ts';
 import { type TestDatabase, testDatabase } from '../../db/test-database.ts';
 import { addAgenda, addInsight, freshId, type TestAgenda, type TestInsight } from '../../db/test-records.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../../test/support/workflow-environment.ts';

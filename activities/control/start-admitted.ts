@@ -1,7 +1,7 @@
 /** Starts the workflows of admitted Agendas. Any start may be repeated: the claim in `loadPlan` makes one run of them count. */
 import { Context } from '@temporalio/activity';
 import { type Client, isGrpcServiceError, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
-import { type AdmittedAgenda, countAdmitted, markStarted, postpone, readAdmitted } from '../../db/admission.ts';
+import { type AdmittedAgenda, countAdmitted, markStarted, postpone, readAdmitted } from '../../db/admitted.ts';
 import { finishAgenda } from '../../db/agenda-run.ts';
 import { agendaWorkflowId, agendaWorkflowType, controlTaskQueue } from '../../workflows/messages.ts';
 import { searchAttributes } from '../../workflows/search-attributes.ts';

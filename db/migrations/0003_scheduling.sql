@@ -16,6 +16,7 @@ CREATE TABLE "admission" (
 	"need" text NOT NULL,
 	"level" integer NOT NULL,
 	"expected_seconds" double precision NOT NULL,
+	"duration_known" boolean DEFAULT false NOT NULL,
 	"cost" double precision NOT NULL,
 	"weight" double precision NOT NULL,
 	"total" double precision,

@@ -1,0 +1,70 @@
+/** What an Insight may fill now: the pool's free capacity, less what others hold it for, within its part when several Insights want the pool. */
+import { divideSlots, type Resources } from '../../scheduling/index.ts';
+import type { Statements } from '../connect.ts';
+import type { Settings } from './settings.ts';
+
+interface DemandRow {
+  id: string;
+  weight: number;
+  guaranteed: number | null;
+  maximum: number | null;
+  /** Slots. */
+  running: number;
+  /** Slots of what waits and may start by the limits of its customer and Insight; no more than the pool has. */
+  waiting: number;
+}
+
+/** Absent resources are unlimited; amounts may be below 0 where limits were lowered. */
+export async function freeFor(sql: Statements, settings: Settings): Promise<Resources> {
+  const { capacity, inUse, inUseHere, heldElsewhere, maximumSlots } = settings;
+  const free: { slots?: number; cpu?: number; memory?: number; gpu?: number } = {};
+  for (const name of ['slots', 'cpu', 'memory', 'gpu'] as const) {
+    const whole = capacity[name];
+    if (whole !== undefined) free[name] = whole - inUse[name] - heldElsewhere[name];
+  }
+  const most = Math.min(await partOfPool(sql, settings), maximumSlots ?? Number.POSITIVE_INFINITY);
+  if (Number.isFinite(most)) free.slots = Math.min(free.slots ?? Number.POSITIVE_INFINITY, most - inUseHere.slots);
+  return free;
+}
+
+/** Slots this Insight is entitled to of the pool; unlimited where it need not be divided. */
+async function partOfPool(sql: Statements, { insightId, resourcePoolId, capacity, reservation, inUseHere }: Settings): Promise<number> {
+  const { slots } = capacity;
+  if (slots === undefined) return Number.POSITIVE_INFINITY;
+  const [demands, [state]] = await Promise.all([
+    sql<DemandRow[]>`
+      /* admitBatch: demands */
+      select i.id, i.weight, i.guaranteed, i.maximum, runs.slots as running,
+        (select coalesce(sum(w.slots), 0)::float8 from (
+          select split_part(r.need, ',', 1)::float8 as slots
+          from waiting_queue q cross join lateral (
+            select need from ready_agenda where is_due and insight_id = i.id and customer_id = q.customer_id and promoted = q.promoted and need = q.need
+            limit ${Math.ceil(slots)}) r
+          where q.insight_id = i.id and q.active
+          limit case when i.paused then 0 else greatest(0, least(i.queue_size - runs.in_queue, i.maximum_running - runs.agendas, ${Math.ceil(slots)})) end) w)
+          as waiting
+      from insight i cross join lateral (select count(*) as agendas, coalesce(sum(slots), 0)::float8 as slots,
+          count(*) filter (where left_queue_time is null) as in_queue from running_agenda where insight_id = i.id) runs
+      where i.resource_pool_id = ${resourcePoolId} order by i.id`,
+    sql<{ remainders: Record<string, number> }[]>`
+      /* admitBatch: remainders */
+      select remainders from resource_pool_state where resource_pool_id = ${resourcePoolId}`,
+  ]);
+  const wanting = demands.filter(({ running, waiting }) => running + waiting > 0);
+  if (wanting.length < 2) return Number.POSITIVE_INFINITY;
+  const division = divideSlots(
+    slots,
+    wanting.map(({ id, weight, guaranteed, maximum, running, waiting }) => ({
+      ...{ id, weight, demand: running + waiting, minimum: guaranteed ?? 0 },
+      ...(maximum === null ? {} : { maximum }),
+    })),
+    state?.remainders,
+  );
+  await sql`
+    /* admitBatch: store remainders */
+    insert into resource_pool_state (resource_pool_id, remainders) values (${resourcePoolId}, ${JSON.stringify(division.remainders)}::text::json)
+    on conflict (resource_pool_id) do update set remainders = excluded.remainders`;
+  // A unit larger than the part takes the pool when it is all that this Insight runs: it would never start otherwise.
+  if (reservation.held !== null && inUseHere.slots === 0) return slots;
+  return division.slots.get(insightId) ?? 0;
+}

@@ -1,0 +1,188 @@
+/** Hands customers as they were loaded to the pure rules, and takes back what changed. */
+
+import { FairSharePart, type Part, type PartItem, type PartQueue, type PartReservation } from '../../scheduling/fair-share-part.ts';
+import type { FairShareState } from '../../scheduling/fair-share-snapshot.ts';
+import { costOf, expectedSeconds, type Resources } from '../../scheduling/index.ts';
+import { type Amounts, amountsOfKey } from '../../scheduling/need.ts';
+import type { Head, LoadedCustomer, StoredLane, StoredQueue } from './customers.ts';
+import type { Settings } from './settings.ts';
+
+/** What a duration nobody knows counts. */
+const unknownSeconds = 60;
+/** A duration counts at least this, so that what really was used can be told as a multiple of it. */
+const leastSeconds = 0.001;
+
+/** The band of Agendas that climbed so many from their customer's. */
+export const levelOf = ({ algorithm }: Settings, band: number, promoted: number): number =>
+  algorithm === 'Priority' ? Math.max(0, band - promoted) : 0;
+
+/** Seconds an Agenda is expected to hold capacity, for its cost. */
+export function secondsOf({ declaredSeconds, ofCustomer, ofType }: Head): number {
+  const learned = (seconds: number | null) => (seconds === null ? undefined : { seconds, samples: 1 });
+  return Math.max(leastSeconds, expectedSeconds(declaredSeconds ?? undefined, learned(ofCustomer), learned(ofType), unknownSeconds));
+}
+
+/** A pool that limits nothing is one slot, so that costs are still by slots and time. */
+const sharedPool = (capacity: Resources): Resources => (Object.keys(capacity).length === 0 ? { slots: 1 } : capacity);
+
+/** A waiting Agenda as the rules take it. */
+export function itemOf(settings: Settings, band: number, queue: StoredQueue, priority: number, head: Head): PartItem {
+  const need = amountsOfKey(queue.need);
+  const known = head.declaredSeconds ?? head.ofCustomer ?? head.ofType;
+  return {
+    id: head.agendaId,
+    customerId: queue.customerId,
+    readyTime: head.readyTime,
+    priority,
+    need,
+    cost: costOf({ model: settings.costModel, peak: need, pool: sharedPool(settings.capacity), seconds: secondsOf(head) }),
+    band: levelOf(settings, band, queue.promoted),
+    movedTime: head.movedTime,
+    // Of a duration that nobody knows nothing is to be expected.
+    ...(known === null ? {} : { expectedSeconds: known }),
+  };
+}
+
+/** The band and weight that a customer's state was written with. */
+export function writtenShare({ id, lanes, weight, band }: LoadedCustomer): Part['customers'][number] {
+  const lane = lanes[0];
+  return lane === undefined ? { id, weight, band } : { id, weight: lane.weight, band: lane.band };
+}
+
+/** All that is known of these customers as a part for the rules, entitled as they are now. */
+export function openPart(
+  settings: Settings,
+  customers: ReadonlyMap<string, LoadedCustomer>,
+  given: {
+    /** Leaving lanes of customers that are not looked at. */
+    readonly leaving?: readonly StoredLane[];
+    readonly running?: FairShareState['running'];
+    readonly ended?: readonly { readonly id: string; readonly cost: number }[];
+    readonly reservation?: PartReservation;
+    readonly inUse?: Amounts;
+    /** Waiting Agendas behind those at the heads of their queues. */
+    readonly beyond?: readonly PartItem[];
+  } = {},
+): FairSharePart {
+  const {
+    leaving = [],
+    running = [],
+    ended = [],
+    beyond = [],
+    reservation = { held: null, bypasses: [] },
+    inUse = amountsOfKey(''),
+  } = given;
+  const all = [...customers.values()];
+  const algorithm = settings.algorithm === 'Priority' ? 'Priority' : 'Fairness';
+  const part = new FairSharePart(
+    algorithm,
+    settings.options,
+    {
+      bands: settings.bands,
+      customers: [...all.map(writtenShare), ...leaving.map(({ customerId: id, weight, band }) => ({ id, weight, band }))],
+      lanes: [...all.flatMap(({ lanes }) => lanes), ...leaving],
+      waiting: [...all.flatMap((customer) => itemsOf(settings, customer)), ...beyond],
+      running,
+      inUse,
+      reservation,
+    },
+    settings,
+  );
+  for (const { id, cost } of ended) part.finish(id, cost);
+  const endedIds = new Set(ended.map(({ id }) => id));
+  const listed = new Map<string, number>();
+  for (const { id, customerId } of running) if (!endedIds.has(id)) listed.set(customerId, (listed.get(customerId) ?? 0) + 1);
+  for (const { id, weight, band, paused, mayRun } of all) {
+    const most = mayRun + (listed.get(id) ?? 0);
+    part.setCustomer({ id, weight, band, paused, ...(Number.isFinite(most) ? { maximumRunning: most } : {}) });
+  }
+  return part;
+}
+
+function itemsOf(settings: Settings, customer: LoadedCustomer): PartItem[] {
+  const { band } = writtenShare(customer);
+  return [...customer.queues.values()].flatMap((queue) =>
+    queue.heads.flatMap(({ priority, items }) => items.map((head) => itemOf(settings, band, queue, priority, head))),
+  );
+}
+
+/** What is to be written of customers: bands, lanes and queues that are not what they were. */
+export interface Changes {
+  readonly bands: Part['bands'];
+  readonly lanes: readonly StoredLane[];
+  readonly queues: readonly (Omit<StoredQueue, 'heads'> & { readonly priorities: readonly number[] })[];
+  readonly gone: readonly Pick<StoredQueue, 'customerId' | 'promoted' | 'need'>[];
+}
+
+/** Where the queues of these customers stand now. `taken`: Agendas that were admitted meanwhile. */
+export function changesOf(
+  customers: ReadonlyMap<string, LoadedCustomer>,
+  place: (customer: LoadedCustomer, queue: StoredQueue, head: Head) => Pick<PartQueue, 'level' | 'active' | 'start' | 'finish'>,
+  { part, leaving = [], taken = new Set() }: { part?: FairSharePart; leaving?: readonly StoredLane[]; taken?: ReadonlySet<string> } = {},
+): Changes {
+  const queues: Changes['queues'][number][] = [];
+  const gone: Changes['gone'][number][] = [];
+  for (const customer of customers.values()) {
+    for (const queue of customer.queues.values()) {
+      const { heads, ...stored } = queue;
+      const left = heads
+        .map(({ priority, items, more }) => ({ priority, more, items: items.filter(({ agendaId }) => !taken.has(agendaId)) }))
+        .filter(({ items, more }) => items.length > 0 || more);
+      const known = left.flatMap(({ items }) => items);
+      const [first] = known.sort((a, b) => a.readyTime - b.readyTime);
+      if (first === undefined) {
+        gone.push({ customerId: queue.customerId, promoted: queue.promoted, need: queue.need });
+        continue;
+      }
+      const headMoved = known.reduce((least, { movedTime }) => Math.min(least, movedTime), first.movedTime);
+      const now = { ...stored, ...place(customer, queue, first), headMoved, priorities: left.map(({ priority }) => priority) };
+      if (JSON.stringify(now) !== JSON.stringify({ ...stored, priorities: heads.map(({ priority }) => priority) })) queues.push(now);
+    }
+  }
+  return { bands: part?.bands() ?? [], lanes: part === undefined ? [] : changedLanes(customers, leaving, part), queues, gone };
+}
+
+function changedLanes(customers: ReadonlyMap<string, LoadedCustomer>, leaving: readonly StoredLane[], part: FairSharePart): StoredLane[] {
+  const before = new Map([...[...customers.values()].flatMap(({ lanes }) => lanes), ...leaving].map((lane) => [laneKey(lane), lane]));
+  const shares = new Map<string, { readonly weight: number; readonly band: number }>([
+    ...leaving.map((lane) => [lane.customerId, lane] as const),
+    ...[...customers].map(([id, customer]) => [id, customer] as const),
+  ]);
+  return part.lanes().flatMap((lane) => {
+    const share = shares.get(lane.customerId);
+    // Customers that are only here because something of theirs runs.
+    if (share === undefined) return [];
+    const now = { ...lane, weight: share.weight, band: share.band };
+    const was = before.get(laneKey(lane));
+    const same =
+      was !== undefined &&
+      was.tag[0] === now.tag[0] &&
+      was.tag[1] === now.tag[1] &&
+      was.state === now.state &&
+      was.weight === now.weight &&
+      was.band === now.band;
+    return same ? [] : [now];
+  });
+}
+
+const laneKey = ({ customerId, level }: { readonly customerId: string; readonly level: number }): string => `${level} ${customerId}`;
+
+/** Places queues where the rules put their lanes. */
+export function placedBy(settings: Settings, part: FairSharePart) {
+  const places = new Map(part.queues().map((queue) => [`${queue.level} ${queue.need} ${queue.customerId}`, queue]));
+  return (customer: LoadedCustomer, queue: StoredQueue): Pick<PartQueue, 'level' | 'active' | 'start' | 'finish'> => {
+    const level = levelOf(settings, customer.band, queue.promoted);
+    const place = places.get(`${level} ${queue.need} ${customer.id}`);
+    if (place === undefined) throw new Error(`the rules do not know the queue of ${customer.id} in band ${level} for ${queue.need}`);
+    return { level, active: place.active, start: place.start, finish: place.finish };
+  };
+}
+
+/** Places queues by the ready time of their first Agenda, for algorithms without tags. */
+export function placedByTime(
+  customer: LoadedCustomer,
+  _queue: StoredQueue,
+  head: Head,
+): Pick<PartQueue, 'level' | 'active' | 'start' | 'finish'> {
+  return { level: 0, active: !customer.paused && customer.mayRun > 0, start: head.readyTime, finish: head.readyTime };
+}
