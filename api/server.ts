@@ -17,6 +17,7 @@ import { agendaWorkflowId } from '../workflows/messages.ts';
 import { createApp } from './app.ts';
 import { authorizeByKey } from './auth/api-keys.ts';
 import { BackgroundWork } from './background-work.ts';
+import { poolWorkerCounter } from './pool-workers.ts';
 import { isDatabaseAway } from './problem.ts';
 
 /** Longest wait for requests that run when the process is told to go; long polls and slow clients are cut then. */
@@ -44,7 +45,8 @@ async function main(): Promise<void> {
     applicationName: 'pop-api',
     connections: positiveNumber('POP_DATABASE_CONNECTIONS', 20),
   });
-  await using client = lazyTemporalClient(temporalSettings());
+  const temporal = temporalSettings();
+  await using client = lazyTemporalClient(temporal);
   const background = new BackgroundWork();
 
   const app = createApp({
@@ -52,6 +54,7 @@ async function main(): Promise<void> {
     authorize: authorizeByKey(database),
     wake: (insightIds) => background.add(briefly(() => wakeInsights({ database, client, log }, insightIds))),
     tellCancel: (agendaId) => background.add(briefly(() => tellCancel(agendaId))),
+    countPoolWorkers: poolWorkerCounter(client, temporal.namespace, log),
     keyEnvironment: process.env.POP_KEY_ENVIRONMENT ?? 'live',
     draining: () => shutdown.signal.aborted,
     log,
