@@ -212,7 +212,9 @@ function tooLittle(need: Resources, has: Resources): (keyof Resources)[] {
 }
 
 function shortOf(need: Resources, free: Resources, whole: Resources): string {
-  const parts = tooLittle(need, free).map((name) => `${need[name]} ${name}, and ${round(Math.max(0, free[name] ?? 0))} of ${whole[name]} are`);
+  const parts = tooLittle(need, free).map(
+    (name) => `${need[name]} ${name}, and ${round(Math.max(0, free[name] ?? 0))} of ${whole[name]} are`,
+  );
   return parts.join('; ');
 }
 
