@@ -6,7 +6,7 @@ import { TransactionMeter } from './transaction-meter.ts';
 import type { InsightSettings, WaitingRecord } from './waiting-record.ts';
 
 const rounds = 3;
-const batchesPerRound = 12;
+const batchesPerRound = 20;
 const pullsPerRound = 200;
 const mostPerPull = 10;
 /** Agendas that run while others are pulled. */
@@ -51,10 +51,16 @@ export class AdmissionAlone {
     await using meter = new TransactionMeter(url);
     const takingIn = await this.#spanned(`${name}: taking in`, () => this.#takeIn(meter));
     say(`${name}: deciding`);
-    const plainBatches = await this.#spanned(`${name}: deciding`, () => this.#rounds(meter, batchesPerRound, async () => undefined));
-    const steady = await this.#spanned(`${name}: as many end and come`, () =>
-      this.#rounds(meter, batchesPerRound, () => record.replace(mostPerBatch)),
-    );
+    const plainBatches = await this.#rounds(meter, {
+      title: `${name}: deciding`,
+      batches: batchesPerRound,
+      between: async () => undefined,
+    });
+    const steady = await this.#rounds(meter, {
+      title: `${name}: deciding while as many end and come`,
+      batches: batchesPerRound,
+      between: () => record.replace(mostPerBatch),
+    });
     const { atLeast } = bars;
     const longest = (times: readonly number[]): number => Math.max(...times);
     const inTime = (what: string, value: number): Row =>
@@ -84,12 +90,14 @@ export class AdmissionAlone {
     await this.#takeIn(meter);
     say(name);
     let size = 0;
-    const measured = await this.#spanned(name, () =>
-      this.#rounds(meter, pullsPerRound, () => {
+    const measured = await this.#rounds(meter, {
+      title: name,
+      batches: pullsPerRound,
+      between: () => {
         size = (size % mostPerPull) + 1;
         return record.replace(size);
-      }),
-    );
+      },
+    });
     return [
       bounded(`${name}: decisions`, measured.rate, '/s', { atLeast: 500 }),
       plain(`${name}: transaction, p50`, quantile(measured.transactions, 0.5), 'ms'),
@@ -110,11 +118,19 @@ export class AdmissionAlone {
     return { seconds: (performance.now() - begun) / 1000, transactions: meter.take() };
   }
 
-  async #rounds(meter: TransactionMeter, batches: number, between: () => Promise<unknown>): Promise<Measured> {
+  /** Each round begins with the whole depth waiting and little running. */
+  async #rounds(
+    meter: TransactionMeter,
+    { title, batches, between }: { readonly title: string; readonly batches: number; readonly between: () => Promise<unknown> },
+  ): Promise<Measured> {
+    const { record, spans } = this.#parts;
     const all: Measured[] = [];
     for (let round = 0; round < rounds; round++) {
-      meter.take();
+      await record.replace((await record.running()).length);
+      await this.#takeIn(meter);
+      await record.flushCounts();
       const readBefore = await meter.rowsRead();
+      await spans?.begin();
       let [decisions, milliseconds] = [0, 0];
       for (let batch = 0; batch < batches; batch++) {
         await between();
@@ -124,6 +140,7 @@ export class AdmissionAlone {
       }
       const transactions = meter.take();
       if (decisions === 0 || transactions.length < batches) throw new Error(`${batches} batches admitted ${decisions} Agendas`);
+      if (round === rounds - 1) await spans?.tell(title);
       all.push({ rate: (decisions * 1000) / milliseconds, transactions, rowsPerBatch: ((await meter.rowsRead()) - readBefore) / batches });
     }
     const best = (worth: (one: Measured) => number): Measured => all.reduce((a, b) => (worth(b) > worth(a) ? b : a));

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { System } from '../cli/system.ts';
-import { openDatabase } from '../db/connect.ts';
+import { type Database, openDatabase } from '../db/connect.ts';
 import { AdmissionAlone } from './admission-alone.ts';
 import { AdmissionLive } from './admission-live.ts';
 import { BareWorkers } from './bare-workers.ts';
@@ -47,7 +47,7 @@ async function main(): Promise<void> {
   const registry = join(home, 'registry.json');
   await writeFile(registry, JSON.stringify({ basePodConfig: {}, noOp: { podConfig: { launch: 'inProcess', function: 'noOp' } } }));
   const system = await System.start({ home, registry, without: ['temporal', 'api', 'control', 'pool'] });
-  const database = openDatabase(system.urls.database, { applicationName: 'bench-record' });
+  const database = openDatabase(system.urls.database, { connections: 1, applicationName: 'bench-record' });
   try {
     const spans = options.spans === true ? await StatementSpans.enable(system, database) : undefined;
     const record = new WaitingRecord(database, {
@@ -67,7 +67,7 @@ async function main(): Promise<void> {
       if (chosen.some((part) => ['starts', 'places', 'explanations'].includes(part))) {
         await record.reset(fairness);
         await record.limit(0);
-        rows.push(...(await measureLive({ system, database, record, notes })));
+        rows.push(...(await measureLive({ system, record, notes, ...(spans === undefined ? {} : { spans }) })));
       }
     }
     rows.push(...deepAgainstShallow(rows), plain('memory of this process', process.memoryUsage().rss / 1e6, 'MB'));
@@ -98,13 +98,20 @@ async function measureAlone(alone: AdmissionAlone, depth: number): Promise<Row[]
 
 interface LiveRecord {
   readonly system: System;
-  readonly database: ReturnType<typeof openDatabase>;
   readonly record: WaitingRecord;
   readonly notes: string[];
+  readonly spans?: StatementSpans;
 }
 
 /** With Temporal, api and control worker, which run as long as this measures. */
-async function measureLive({ system, database, record, notes }: LiveRecord): Promise<Row[]> {
+async function measureLive({ system, record, notes, spans }: LiveRecord): Promise<Row[]> {
+  await using database = openDatabase(system.urls.database, { applicationName: 'bench-live' });
+  const spanned = async <T>(title: string, work: () => Promise<T>): Promise<T> => {
+    await spans?.begin();
+    const answer = await work();
+    await spans?.tell(`${record.depth.toLocaleString('en')} waiting, ${title}`);
+    return answer;
+  };
   say('starting Temporal, api and control worker');
   await system.start('temporal');
   await Promise.all([system.start('api'), system.start('control')]);
@@ -116,10 +123,10 @@ async function measureLive({ system, database, record, notes }: LiveRecord): Pro
     await live.settled();
     if (chosen.includes('starts')) {
       await using _ = await BareWorkers.start(system.urls.temporal, ['workflows']);
-      rows.push(await live.starts());
+      rows.push(await spanned('starts', () => live.starts()));
     }
-    if (chosen.includes('places')) rows.push(...(await live.freePlaces()));
-    if (chosen.includes('explanations')) rows.push(...(await live.explanations()));
+    if (chosen.includes('places')) rows.push(...(await spanned('free places', () => live.freePlaces())));
+    if (chosen.includes('explanations')) rows.push(...(await spanned('explanations', () => live.explanations())));
     rows.push(
       plain(`${record.depth.toLocaleString('en')} waiting: memory of the control worker`, residentBytes(system.pid('control')) / 1e6, 'MB'),
     );
@@ -145,7 +152,7 @@ function deepAgainstShallow(rows: readonly Row[]): Row[] {
 }
 
 /** Calibration: what Postgres commits here in a second, one row at a time, best of 3 rounds. */
-async function commitsPerSecond({ $client: sql }: ReturnType<typeof openDatabase>): Promise<number> {
+async function commitsPerSecond({ $client: sql }: Database): Promise<number> {
   const commits = 300;
   await sql`create table bench_commit (number int)`;
   const rates: number[] = [];

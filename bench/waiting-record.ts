@@ -26,6 +26,7 @@ export class WaitingRecord {
   readonly #options: RecordOptions;
   #depth = 0;
 
+  /** @param database With one connection, so that what it counts is known. */
   constructor(database: Database, options: RecordOptions) {
     this.#sql = database.$client;
     this.#options = options;
@@ -50,6 +51,7 @@ export class WaitingRecord {
     await sql`insert into insight_wake (insight_id) values (${this.insightId})`;
     // What waits at first, kept aside so that the record can be made anew.
     await sql`create unlogged table bench_waiting (like ready_agenda including defaults, progress_id text, number int)`;
+    await sql`create unique index on bench_waiting (agenda_id)`;
   }
 
   /** Adds Agendas until so many wait, customer by customer in turn, a millisecond apart. */
@@ -114,16 +116,20 @@ export class WaitingRecord {
     });
   }
 
-  /** Ends the oldest that run and has as many new ones submitted: what admission finds in a system that goes on. */
+  /** The oldest that run succeed, after 30 to 90 seconds, and as many new ones are submitted: what admission finds in a system that goes on. */
   async replace(most: number): Promise<void> {
     await this.#sql`
       with ended as (
         delete from running_agenda where agenda_id in (
           select agenda_id from running_agenda where insight_id = ${this.insightId} order by admitted_time limit ${most})
         returning *),
+      succeeded as (
+        update agenda_progress p set processing_state = 'COMPLETE', processing_state_message = 'succeeded'
+        from ended e where p.agenda_id = e.agenda_id),
       told as (
-        insert into settlement (insight_id, customer_id, kind, agenda_id, attempt)
-        select insight_id, customer_id, 'ended', agenda_id, attempt from ended),
+        insert into settlement (insight_id, customer_id, kind, agenda_id, attempt, time)
+        select e.insight_id, e.customer_id, 'ended', e.agenda_id, e.attempt, e.admitted_time + make_interval(secs => 30 + b.number * 7 % 60)
+        from ended e join bench_waiting b using (agenda_id)),
       submitted as (
         insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, priority, need, agenda_type)
         select e.agenda_id, e.insight_id, e.resource_pool_id, e.customer_id, e.attempt + 1, b.priority, b.need, b.agenda_type
@@ -142,6 +148,18 @@ export class WaitingRecord {
     return this.#sql<{ agendaId: string; attempt: number; isStarted: boolean }[]>`
       select agenda_id as "agendaId", attempt, started_time is not null as "isStarted" from running_agenda
       where insight_id = ${this.insightId} order by admitted_time`;
+  }
+
+  async countRunning(): Promise<number> {
+    const [row] = await this.#sql<
+      { count: number }[]
+    >`select count(*)::int as count from running_agenda where insight_id = ${this.insightId}`;
+    return row?.count ?? 0;
+  }
+
+  /** Has Postgres count now what this connection read, not in the middle of a measurement. */
+  async flushCounts(): Promise<void> {
+    await this.#sql`select pg_stat_force_next_flush()`;
   }
 
   /** Some that wait, spread over the whole queue. */
