@@ -18,6 +18,8 @@ export const admissionViewSchema = z
     need: resourcesViewSchema.openapi({ description: 'What it was to hold of its pool.' }),
     level: z.number().int().openapi({ description: 'The band it was admitted in.' }),
     expectedSeconds: z.number(),
+    durationKnown: z.boolean().openapi({ description: 'Declared or learned; else a usual one was taken.' }),
+    costModel: z.string(),
     cost: z.number().openapi({ description: 'What its customer was charged for it.' }),
     actualCost: z
       .number()
@@ -51,6 +53,8 @@ export function admissionView(row: AdmissionRow): z.input<typeof admissionViewSc
     need: { slots, cpu, memory, gpu },
     level: row.level,
     expectedSeconds: row.expectedSeconds,
+    durationKnown: row.durationKnown,
+    costModel: row.costModel,
     cost: row.cost,
     actualCost: row.actualCost ?? undefined,
     seconds: row.seconds ?? undefined,
@@ -77,6 +81,8 @@ export const admissionExample: z.input<typeof admissionViewSchema> = {
   need: { slots: 1, cpu: 0, memory: 0, gpu: 0 },
   level: 0,
   expectedSeconds: 60,
+  durationKnown: true,
+  costModel: 'shareTime',
   cost: 7.5,
   actualCost: 6.25,
   seconds: 50,

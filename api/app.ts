@@ -17,6 +17,8 @@ import { addDocumentRoutes, makeDocument } from './routes/document.ts';
 import { addExplainRoutes } from './routes/explain.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addInsightRoutes } from './routes/insight.ts';
+import { addInsightQueueRoutes } from './routes/insight-queue.ts';
+import { addInsightSharesRoutes } from './routes/insight-shares.ts';
 import { addProgressRoutes } from './routes/progress.ts';
 import { addResourcePoolRoutes } from './routes/resource-pool.ts';
 import { addResourcePoolServiceRoutes } from './routes/resource-pool-service.ts';
@@ -35,6 +37,8 @@ const routes: readonly AddRoutes[] = [
   addCustomerRoutes,
   addResourcePoolRoutes,
   addInsightRoutes,
+  addInsightQueueRoutes,
+  addInsightSharesRoutes,
   addApiKeyRoutes,
   addAgendaRoutes,
   addAgendaPriorityRoutes,

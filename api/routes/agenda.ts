@@ -4,8 +4,10 @@ import { z } from '@hono/zod-openapi';
 import { maximumIdBytes } from '../../agenda/types.ts';
 import { cancelAgenda } from '../../db/cancel-agenda.ts';
 import { listAgendas } from '../../db/list-agenda.ts';
+import { readAdmission } from '../../db/read-admission.ts';
 import { readAgenda, readOperations } from '../../db/read-agenda.ts';
 import { insightForAgenda, type SubmitAnswer, submitAgenda } from '../../db/submit-agenda.ts';
+import { admissionExample, admissionView, admissionViewSchema } from '../admission-view.ts';
 import { agendaInsightSchema, agendaSchema, agendaViewSchema } from '../agenda-schema.ts';
 import { agendaView, operationOfRow, submittedAgendaView, type View } from '../agenda-view.ts';
 import { type Access, mayActFor, visibilityOf } from '../auth/authorize.ts';
@@ -38,6 +40,9 @@ const agendaExample = {
   attempt: 1,
   operations: submissionExample.operations,
 };
+
+/** A single Agenda shows how its attempt was admitted. */
+const agendaDetailSchema = agendaViewSchema.extend({ admission: admissionViewSchema.optional() }).openapi('AgendaDetail');
 
 const listQuery = listQuerySchema.extend({
   ...byQuery('byId', 'byCid', 'byLinkId', 'byCustomerId', 'byTitle', 'byInsightId', 'byResourcePoolId'),
@@ -193,9 +198,19 @@ export function addAgendaRoutes(api: Api, parts: ApiParts): void {
       tag,
       summary: 'Read an Agenda',
       scope: 'read',
-      answers: { 200: { description: 'The Agenda as stored, payloads as submitted', schema: agendaViewSchema, example: agendaExample } },
+      answers: {
+        200: {
+          description: 'The Agenda as stored, payloads as submitted',
+          schema: agendaDetailSchema,
+          example: { ...agendaExample, admission: admissionExample },
+        },
+      },
     },
-    async ({ c, access, id }) => c.json(await wholeAgenda(parts, access, id)),
+    async ({ c, access, id }) => {
+      const view = await wholeAgenda(parts, access, id);
+      const admission = await readAdmission(database, id, view.attempt as number);
+      return c.json({ ...view, admission: admission && admissionView(admission) });
+    },
   );
 
   addEndpoint(
