@@ -20,7 +20,7 @@ async function addAdmissions({ insightId, resourcePoolId }: TestInsight, custome
         admittedTime: secondsAgo(1_000 - from - n),
         readyTime: secondsAgo(2_000),
         algorithm: 'Fairness',
-        costModel: 'shareTime',
+        costModel: 'shareTime' as const,
         epoch: 0,
         reason: 'share',
       },

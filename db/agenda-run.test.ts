@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { admitBatch } from './admission.ts';
 import { claimAttempt, finishAgenda, readPlan, readPool, settleOperations } from './agenda-run.ts';
 import { cancelAgenda } from './cancel-agenda.ts';
-import { finishOperations, startOperations } from './operation-run.ts';
+import { finishOperations } from './finish-operations.ts';
 import { readAdmittedTimes } from './read-agenda.ts';
+import { startOperations } from './start-operations.ts';
 import { type TestDatabase, testDatabase } from './test-database.ts';
 import { addAgenda, addInsight, addRunningAgenda, freshId, type TestAgenda } from './test-records.ts';
 

@@ -90,6 +90,10 @@ export async function settleOperations(
   key: AttemptKey,
   operations: readonly OperationToSettle[],
 ): Promise<SettledOperation[] | undefined> {
+  // An ending is final: where all are there, as after most waits, they are read without a lock.
+  const ended = await readEndings(database.$client, key, operations);
+  if (ended.length === operations.length && ended.every(({ outcome }) => outcome !== 'waiting' && outcome !== 'executing')) return ended;
+
   const given = operations.filter((operation) => operation.without !== undefined);
   return database.$client.begin(async (sql) => {
     const [held] = await sql`select 1 from running_agenda where agenda_id = ${key.agendaId} and attempt = ${key.attempt} for update`;
@@ -98,26 +102,30 @@ export async function settleOperations(
       ...{ index, without },
       events: fault === undefined ? null : eventsText({ message: fault, code: 'noEnding', time: Date.now() }),
     }));
-    const [, rows] = await Promise.all([
-      given.length === 0
-        ? undefined
-        : sql`
+    if (given.length > 0)
+      await sql`
         update operation_progress p set processing_state = 'COMPLETE', launch = p.launch + 1,
           processing_state_message = case when s.without = 'failed' and a.cancel_requested_time is not null then 'cancelled' else s.without end,
           diagnostic_events = coalesce(s.events::json, p.diagnostic_events), completed_time = clock_timestamp(), updated_time = clock_timestamp()
         from json_to_recordset(${JSON.stringify(values)}::json) as s(index int, without text, events text), agenda a
-        where p.agenda_id = ${key.agendaId} and a.id = p.agenda_id and p.index = s.index and p.processing_state <> 'COMPLETE'`,
-      sql<{ index: number; state: string; message: OperationOutcome }[]>`
-        select index, processing_state as state, processing_state_message as message from operation_progress
-        where agenda_id = ${key.agendaId} and index = any(${operations.map((operation) => operation.index)}::int[]) order by index`,
-    ]);
-    return rows.map(
-      (row): SettledOperation => ({
-        index: row.index,
-        outcome: row.state === 'COMPLETE' ? row.message : row.state === 'EXECUTING' ? 'executing' : 'waiting',
-      }),
-    );
+        where p.agenda_id = ${key.agendaId} and a.id = p.agenda_id and p.index = s.index and p.processing_state <> 'COMPLETE'`;
+    return readEndings(sql, key, operations);
   }) as Promise<SettledOperation[] | undefined>;
+}
+
+/** How these Operations of a running attempt stand, in order of their index. */
+async function readEndings(sql: Statements | Database['$client'], key: AttemptKey, operations: readonly OperationToSettle[]) {
+  const rows = await sql<{ index: number; state: string; message: OperationOutcome }[]>`
+    select p.index, p.processing_state as state, p.processing_state_message as message
+    from running_agenda r join operation_progress p on p.agenda_id = r.agenda_id
+    where r.agenda_id = ${key.agendaId} and r.attempt = ${key.attempt} and p.index = any(${operations.map((operation) => operation.index)}::int[])
+    order by p.index`;
+  return rows.map(
+    ({ index, state, message }): SettledOperation => ({
+      index,
+      outcome: state === 'COMPLETE' ? message : state === 'EXECUTING' ? 'executing' : 'waiting',
+    }),
+  );
 }
 
 /** Diagnostics as JSON that Postgres takes for `json` and for `jsonb`. */

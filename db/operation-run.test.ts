@@ -3,7 +3,9 @@ import { maximumPayloadBytes } from '../agenda/types.ts';
 import type { FinishOperationItem, ReportProgressItem, StartOperationItem, StartVerdict } from '../api/resource-pool-messages.ts';
 import { finishAgenda, settleOperations } from './agenda-run.ts';
 import { cancelAgenda } from './cancel-agenda.ts';
-import { finishOperations, reportProgress, startOperations } from './operation-run.ts';
+import { finishOperations } from './finish-operations.ts';
+import { reportProgress } from './report-progress.ts';
+import { startOperations } from './start-operations.ts';
 import { type TestDatabase, testDatabase } from './test-database.ts';
 import { addAgenda, addInsight, addRunningAgenda, type TestAgenda, type TestOperation } from './test-records.ts';
 
@@ -79,6 +81,27 @@ describe('starting', () => {
       startOperations(database, agenda.resourcePoolId, [{ ...itemOf(agenda, operation), place: 'here', worker: 'w' }]);
     expect((await ask('a')).wakeInsights).toEqual([insight.insightId]);
     expect((await ask('b')).wakeInsights).toEqual([]);
+  });
+
+  test('another Operation of an Agenda under way writes neither row of the Agenda again, unless that was quiet', async () => {
+    const agenda = await add({ name: 'a' }, { name: 'b' }, { name: 'c' });
+    const versions = async () => {
+      const [row] = await database.$client<{ running: string; progress: string }[]>`
+        select r.xmin::text as running, g.xmin::text as progress from running_agenda r join agenda_progress g using (agenda_id)
+        where r.agenda_id = ${agenda.agendaId}`;
+      return row;
+    };
+    await start(agenda, 'a');
+    const before = await versions();
+    await start(agenda, 'b');
+    expect(await versions()).toEqual(before);
+    await database.$client`update running_agenda set seen_time = seen_time - interval '2 seconds' where agenda_id = ${agenda.agendaId}`;
+    await database.$client`update agenda_progress set updated_time = '2020-01-01' where agenda_id = ${agenda.agendaId}`;
+    await start(agenda, 'c');
+    expect((await agendaRowOf(agenda))['updated_time']).not.toEqual(new Date('2020-01-01'));
+    const [running] = await database.$client`
+      select seen_time > clock_timestamp() - interval '1 second' as seen from running_agenda where agenda_id = ${agenda.agendaId}`;
+    expect(running?.['seen']).toBe(true);
   });
 
   test('from the same place again adopts the launch and keeps what it had', async () => {

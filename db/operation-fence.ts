@@ -1,0 +1,80 @@
+/**
+ * The fenced record of running Operations, as pool workers (and the control worker, for resident types) read and write it.
+ *
+ *   WAITING --startOperations--> EXECUTING --finishOperations--> COMPLETE (succeeded | failed | cancelled)
+ *
+ * Everything takes the Agenda's lock first (its row in running_agenda, by id), so it never meets half a cancel or half
+ * an end; no such row, or another attempt in it, means the Agenda is over for this caller. A report counts only with the
+ * current operation attempt and launch; a repeat of a report that counted is answered as before and changes nothing.
+ */
+import type { DiagnosticEvent, OperationTimeout } from '../agenda/types.ts';
+import type { Statements } from './connect.ts';
+import { storable } from './storable.ts';
+
+export interface OperationRow {
+  readonly n: number;
+  readonly agenda_id: string;
+  readonly index: number;
+  readonly type: string;
+  readonly given_id: string | null;
+  readonly payload: string | null;
+  readonly timeout: OperationTimeout | null;
+  readonly processing_state: string;
+  readonly processing_state_message: string;
+  readonly percent_complete: number;
+  readonly params: unknown;
+  readonly diagnostic_events: readonly DiagnosticEvent[] | null;
+  readonly attempt_count: number;
+  readonly launch: number;
+  readonly place: string | null;
+  readonly progress_id: string;
+  readonly customer_id: string;
+  readonly cid: string;
+  readonly cancelled: boolean;
+  /** An Operation of its Agenda was started before. */
+  readonly left_queue: boolean;
+  /** Its Agenda's last sign of life is a while ago. */
+  readonly quiet: boolean;
+}
+
+/** Takes the locks of these Agendas, in one order for everybody, and nothing of Agendas of another pool. */
+export const lockAgendas = (sql: Statements, resourcePoolId: string, agendaIds: readonly string[]) => sql`
+  select agenda_id from running_agenda
+  where agenda_id = any(${agendaIds.map(storable)}) and resource_pool_id = ${resourcePoolId} order by agenda_id for update`;
+
+/** The Operations asked for, as far as their Agendas run in this pool with that attempt; `contents` brings what can be large, too. */
+export const readOperations = (
+  sql: Statements,
+  resourcePoolId: string,
+  items: readonly { agendaId: string; attempt: number; operation: string }[],
+  contents: boolean,
+) => sql<OperationRow[]>`
+  select i.n::int, p.agenda_id, p.index, o.type, o.given_id, ${contents ? sql`o.payload, p.params, p.diagnostic_events` : sql`null as payload`},
+    o.timeout, p.processing_state, p.processing_state_message, p.percent_complete, p.attempt_count, p.launch, p.place, p.id as progress_id,
+    p.customer_id, p.cid, a.cancel_requested_time is not null as cancelled, r.left_queue_time is not null as left_queue,
+    r.seen_time < clock_timestamp() - interval '1 second' as quiet
+  from unnest(${items.map((i) => storable(i.agendaId))}::text[], ${items.map((i) => i.attempt)}::int[],
+    ${items.map((i) => storable(i.operation))}::text[])
+    with ordinality as i(agenda_id, attempt, operation, n)
+  join running_agenda r on r.agenda_id = i.agenda_id and r.attempt = i.attempt and r.resource_pool_id = ${resourcePoolId}
+  join agenda a on a.id = i.agenda_id
+  join operation o on o.agenda_id = i.agenda_id and o.name = i.operation
+  join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index
+  order by i.n`;
+
+/**
+ * Says that these Agendas live, to the sweep and to who watches `updatedTime`: those that were quiet, for in a burst of reports each
+ * would write the same two rows again.
+ */
+export function touchQuiet(sql: Statements, rows: readonly OperationRow[], agendaIds: ReadonlySet<string>) {
+  const quiet = distinct(rows.filter((row) => row.quiet && agendaIds.has(row.agenda_id)).map((row) => row.agenda_id));
+  if (quiet.length === 0) return undefined;
+  return sql`
+    with seen as (update running_agenda set seen_time = clock_timestamp() where agenda_id = any(${quiet}))
+    update agenda_progress set updated_time = clock_timestamp() where agenda_id = any(${quiet}) and processing_state <> 'COMPLETE'`;
+}
+
+export const isCurrent = (row: OperationRow, item: { operationAttempt: number; launch: number }): boolean =>
+  row.attempt_count === item.operationAttempt && row.launch === item.launch;
+
+export const distinct = (values: readonly string[]): string[] => [...new Set(values)];

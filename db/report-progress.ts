@@ -1,0 +1,53 @@
+/** What Operations say while they run. */
+import type { DiagnosticEvent, JsonObject } from '../agenda/types.ts';
+import type { ProgressVerdict, ReportProgressItem } from '../api/resource-pool-messages.ts';
+import { refreshAgendaProgress } from './agenda-progress.ts';
+import type { Database } from './connect.ts';
+import { type Change, unchanged, writeChanges } from './operation-change.ts';
+import { distinct, isCurrent, lockAgendas, readOperations, touchQuiet } from './operation-fence.ts';
+
+/** Takes in what handlers say of themselves; also the sign of life of an Agenda that has nothing to say. */
+export async function reportProgress(
+  database: Database,
+  resourcePoolId: string,
+  items: readonly ReportProgressItem[],
+): Promise<ProgressVerdict[]> {
+  const agendaIds = distinct(items.map((item) => item.agendaId));
+  return database.$client.begin(async (sql) => {
+    const [, rows] = await Promise.all([lockAgendas(sql, resourcePoolId, agendaIds), readOperations(sql, resourcePoolId, items, false)]);
+    const verdicts: ProgressVerdict[] = items.map(() => ({ verdict: 'over' }));
+    const changes = new Map<string, Change>();
+    const alive = new Set<string>();
+    for (const row of rows) {
+      const item = items[row.n - 1];
+      if (item === undefined || row.processing_state !== 'EXECUTING' || !isCurrent(row, item)) continue;
+      verdicts[row.n - 1] = { verdict: row.cancelled ? 'cancelled' : 'ok' };
+      if (item.orphan !== true) alive.add(row.agenda_id);
+      const says = item.message ?? item.percentComplete ?? item.params ?? item.diagnosticEvents ?? item.startedTime;
+      if (says === undefined) continue;
+      const key = `${row.agenda_id} ${row.index}`;
+      const earlier = changes.get(key) ?? unchanged;
+      changes.set(key, {
+        ...earlier,
+        agendaId: row.agenda_id,
+        index: row.index,
+        state: 'EXECUTING',
+        message: item.message ?? earlier.message,
+        percent: item.percentComplete === undefined ? earlier.percent : Math.max(item.percentComplete, earlier.percent ?? 0),
+        diagnosticEvents: (item.diagnosticEvents as DiagnosticEvent[] | undefined) ?? earlier.diagnosticEvents,
+        params: (item.params as JsonObject | undefined) ?? earlier.params,
+        attemptCount: row.attempt_count,
+        launch: row.launch,
+        worker: item.worker ?? earlier.worker,
+        started: item.startedTime ?? earlier.started,
+      });
+    }
+    if (alive.size === 0) return verdicts;
+    const told = distinct([...changes.values()].map((change) => change.agendaId));
+    await Promise.all([
+      ...(told.length === 0 ? [] : [writeChanges(sql, [...changes.values()]), refreshAgendaProgress(sql, told)]),
+      touchQuiet(sql, rows, alive),
+    ]);
+    return verdicts;
+  }) as Promise<ProgressVerdict[]>;
+}
