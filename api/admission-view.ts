@@ -1,6 +1,7 @@
 /** How an attempt of an Agenda was admitted, as JSON. */
 import { z } from '@hono/zod-openapi';
 import type { AdmissionRow } from '../db/read-admission.ts';
+import { amountsOfKey } from '../scheduling/need.ts';
 import { resourcesViewSchema } from './resources-schema.ts';
 import { epochMillisecondsSchema } from './schemas.ts';
 
@@ -39,7 +40,6 @@ export const admissionViewSchema = z
   .openapi('Admission');
 
 export function admissionView(row: AdmissionRow): z.input<typeof admissionViewSchema> {
-  const [slots = 0, cpu = 0, memory = 0, gpu = 0] = row.need.split(',').map(Number);
   return {
     attempt: row.attempt,
     insightId: row.insightId,
@@ -50,7 +50,7 @@ export function admissionView(row: AdmissionRow): z.input<typeof admissionViewSc
     readyTime: row.readyTime.getTime(),
     admittedTime: row.admittedTime.getTime(),
     waitedSeconds: Math.max(0, row.admittedTime.getTime() - row.readyTime.getTime()) / 1000,
-    need: { slots, cpu, memory, gpu },
+    need: amountsOfKey(row.need),
     level: row.level,
     expectedSeconds: row.expectedSeconds,
     durationKnown: row.durationKnown,

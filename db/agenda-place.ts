@@ -4,9 +4,10 @@
  * of which its customer takes w.
  */
 import { reasons } from '../scheduling/fair-share.ts';
+import { isFairShare } from './admission/settings.ts';
 import type { Database } from './connect.ts';
 import { type Entitlement, fewWaiting, type InsightStanding } from './insight-standing.ts';
-import { costOfWaiting, isFairShare, readOrder, type WaitingRow } from './waiting-order.ts';
+import { costOfWaiting, readOrder, type WaitingRow } from './waiting-order.ts';
 
 /** An Agenda that goes before. */
 export interface Ahead {
@@ -70,7 +71,8 @@ async function orderedPlace(database: Database, standing: InsightStanding, { age
     position: own.position,
     ahead: before.length,
     aheadOfCustomer: before.filter((one) => one.customerId === customerId).length,
-    positionIs: 'exact' as const,
+    // Turns depend on how many are admitted at once.
+    positionIs: standing.algorithm === 'RoundRobin' ? ('estimate' as const) : ('exact' as const),
     whoIsAhead: before.slice(0, mostNamed).map((one) => ({ agendaId: one.agendaId, customerId: one.customerId, why: one.reason.sentence })),
     largestCost: agendas.reduce((largest, { cost }) => Math.max(largest, cost), 0),
   };
@@ -162,7 +164,7 @@ async function readLane(database: Database, standing: InsightStanding, customerI
 async function countOwn(
   database: Database,
   insightId: string,
-  { agendaId, customerId, readyTime, priority, need, promoted }: WaitingRow,
+  { agendaId, customerId, readyAt, priority, need, promoted }: WaitingRow,
   { level, step }: { level: number; step: number },
 ): Promise<{ sameLevel: number; all: number }> {
   const [row] = await database.$client<{ same: number; above: number }[]>`
@@ -178,7 +180,7 @@ async function countOwn(
     own as (
       select b.level from (
         select q.level, q.promoted, q.need, v.priority, case when q.level < ${level} then 'infinity'::timestamptz
-          else ${readyTime}::timestamptz + make_interval(secs => (v.priority - ${priority}) * ${step}::float8) end as before
+          else ${readyAt}::timestamptz + make_interval(secs => (v.priority - ${priority}) * ${step}::float8) end as before
         from queues q cross join lateral unnest(q.priorities) v(priority)) b
       cross join lateral (
         select 1 from ready_agenda r
@@ -195,7 +197,7 @@ async function countOwn(
 async function countAround(
   database: Database,
   { id, algorithm }: InsightStanding,
-  { customerId, readyTime }: WaitingRow,
+  { customerId, readyAt }: WaitingRow,
   level: number,
 ): Promise<Around> {
   const sql = database.$client;
@@ -208,7 +210,7 @@ async function countAround(
         where q.insight_id = ${id} and q.level < ${level} and q.active and q.customer_id <> ${customerId}`
       : none;
   const older =
-    algorithm === 'FirstInFirstOut' ? sql`select 1 from ready_agenda where insight_id = ${id} and ready_time < ${readyTime}` : none;
+    algorithm === 'FirstInFirstOut' ? sql`select 1 from ready_agenda where insight_id = ${id} and ready_time < ${readyAt}` : none;
   const customers =
     algorithm === 'RoundRobin' ? sql`select distinct customer_id from waiting_queue where insight_id = ${id} and active` : none;
   const [row] = await sql<{ waiting: number; above: number; older: number; customers: number }[]>`
@@ -225,7 +227,7 @@ async function countAround(
 async function nameSome(
   database: Database,
   { id, algorithm }: InsightStanding,
-  { agendaId, customerId, readyTime, priority, need, promoted }: WaitingRow,
+  { agendaId, customerId, readyAt, priority, need, promoted }: WaitingRow,
   level: number,
 ): Promise<Ahead[]> {
   const sql = database.$client;
@@ -233,7 +235,7 @@ async function nameSome(
     const oldest = await sql<Omit<Ahead, 'why'>[]>`
       /* explain: oldest */
       select agenda_id as "agendaId", customer_id as "customerId" from ready_agenda
-      where insight_id = ${id} and ready_time < ${readyTime} and is_due order by ready_time limit ${mostNamed}`;
+      where insight_id = ${id} and ready_time < ${readyAt} and is_due order by ready_time limit ${mostNamed}`;
     return oldest.map((one) => ({ ...one, why: 'It became ready before.' }));
   }
   const [own, others] = await Promise.all([
@@ -241,7 +243,7 @@ async function nameSome(
       /* explain: own first */
       select agenda_id as "agendaId", customer_id as "customerId" from ready_agenda
       where insight_id = ${id} and customer_id = ${customerId} and promoted = ${promoted} and need = ${need} and priority = ${priority} and is_due
-        and (ready_time, agenda_id) < (${readyTime}, ${agendaId})
+        and (ready_time, agenda_id) < (${readyAt}, ${agendaId})
       order by ready_time, agenda_id limit 2`,
     sql<Omit<Ahead, 'why'>[]>`
       /* explain: first customers */

@@ -4,7 +4,7 @@
  * cheap and reckoned from shares beyond; `positionIs` says which.
  */
 import { algorithmNames } from '../scheduling/index.ts';
-import { amountsOf, fits, fitsSum, needOf } from '../scheduling/need.ts';
+import { amountsOf, amountsOfKey, fits, fitsSum } from '../scheduling/need.ts';
 import type { ExplanationCode, Resources } from '../scheduling/scheduler.ts';
 import { type Place, readPlace } from './agenda-place.ts';
 import type { Database } from './connect.ts';
@@ -133,16 +133,17 @@ function somebodyMustAct({ standing, entitlement, waiting, workers }: Facts): Ob
   if (!algorithmNames().includes(standing.algorithm)) {
     return { code: 'noAlgorithm', sentence: `Its Insight names the algorithm ${standing.algorithm}, which is not there.` };
   }
-  if (!fitsSum(needOf(needFrom(waiting.need)), amountsOf(standing.capacity))) {
+  if (!fitsSum(amountsOfKey(waiting.need), amountsOf(standing.capacity))) {
     return {
       code: 'neverFits',
-      sentence: `It needs more than the whole pool has: ${tooLittle(needFrom(waiting.need), standing.capacity)
-        .map((name) => `${needFrom(waiting.need)[name]} ${name} of ${standing.capacity[name]}`)
+      sentence: `It needs more than the whole pool has: ${tooLittle(amountsOfKey(waiting.need), standing.capacity)
+        .map((name) => `${amountsOfKey(waiting.need)[name]} ${name} of ${standing.capacity[name]}`)
         .join('; ')}.`,
     };
   }
   if (workers === 0) return { code: 'poolHasNoWorkers', sentence: `No pool worker of ${standing.resourcePoolId} is there.` };
-  if (!waiting.isDue) return { code: 'notBefore', sentence: `It is not to start before ${new Date(waiting.ready * 1000).toISOString()}.` };
+  if (!waiting.isDue)
+    return { code: 'notBefore', sentence: `It is not to start before ${new Date(waiting.readyTime * 1000).toISOString()}.` };
   return undefined;
 }
 
@@ -152,8 +153,8 @@ function limitReached({ standing, entitlement, waiting }: Facts): Obstacle | und
   if (running >= (maximumRunning ?? Number.POSITIVE_INFINITY)) {
     return { code: 'insightLimit', sentence: `${running} of at most ${maximumRunning} Agendas run through its Insight.` };
   }
-  const need = needFrom(waiting.need);
-  if (maximum !== null && standing.slots + (need.slots ?? 0) > maximum) {
+  const need = amountsOfKey(waiting.need);
+  if (maximum !== null && standing.slots + need.slots > maximum) {
     return { code: 'insightLimit', sentence: `Agendas of its Insight hold ${standing.slots} of at most ${maximum} slots.` };
   }
   if (inQueue >= queueSize) {
@@ -166,7 +167,7 @@ function limitReached({ standing, entitlement, waiting }: Facts): Obstacle | und
     return { code: 'rateLimit', sentence: `Its Insight admits at most ${rate} a second.` };
   }
   const free = freeOf(standing);
-  if (!fits(needOf(need), amountsOf(free))) {
+  if (!fits(need, amountsOf(free))) {
     const heldForIt = standing.held?.agendaId === waiting.agendaId ? '; capacity is held for it' : '';
     return { code: 'poolFull', sentence: `What it needs is not free: ${shortOf(need, free, standing.capacity)}${heldForIt}.` };
   }
@@ -201,11 +202,6 @@ function linePart(code: WaitingCode, place: Place): string {
   return ` ${countsOf(place)} before it.`;
 }
 
-const needFrom = (need: string): Required<Resources> => {
-  const [slots = 0, cpu = 0, memory = 0, gpu = 0] = need.split(',').map(Number);
-  return { slots, cpu, memory, gpu };
-};
-
 /** Names of what there is too little of. */
 function tooLittle(need: Resources, has: Resources): (keyof Resources)[] {
   return (Object.keys(need) as (keyof Resources)[]).filter((name) => (need[name] ?? 0) > (has[name] ?? Number.POSITIVE_INFINITY));
@@ -234,7 +230,7 @@ function estimatedStart(code: WaitingCode, standing: InsightStanding, waiting: W
   if (withoutEnd.has(code) || place === undefined || recent.count < 2 || !(recent.seconds > 0)) return undefined;
   const rate = recent.count / recent.seconds;
   const inLineSeconds = place.position / rate;
-  const seconds = Math.max(inLineSeconds, waiting.ready - standing.now);
+  const seconds = Math.max(inLineSeconds, waiting.readyTime - standing.now);
   const span = recent.seconds >= recentSeconds * 0.99 ? `${recentSeconds / 60} minutes` : `${round(recent.seconds)} s`;
   const sure = { exact: 'its place in line', estimate: 'its place in line as estimated', atLeast: 'the least number before it' }[
     place.positionIs

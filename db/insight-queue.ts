@@ -1,7 +1,9 @@
 /** The queue of an Insight as it stands: who goes next, merged and by customer. Bounded whatever waits; what is counted up to a cap says so. */
+
+import { isFairShare } from './admission/settings.ts';
 import type { Database } from './connect.ts';
 import { type Entitlement, fewWaiting, type InsightStanding, isAtLimit, readEntitlements } from './insight-standing.ts';
-import { isFairShare, type OrderedAgenda, readOrder, type WaitingRow, waitingColumns } from './waiting-order.ts';
+import { type OrderedAgenda, readOrder, type WaitingRow, waitingColumns } from './waiting-order.ts';
 
 /** Index entries read to count the waiting Agendas of all customers shown, together. */
 const mostCounted = 100_000;
@@ -26,7 +28,8 @@ export interface InsightQueue {
   /** Up to a cap. */
   readonly waiting: number;
   readonly waitingIsMore: boolean;
-  readonly isExact: boolean;
+  /** As many as were asked for, or all that may start. */
+  readonly isWhole: boolean;
   readonly agendas: readonly QueuedAgenda[];
   readonly customers: readonly QueuedCustomer[];
 }
@@ -44,7 +47,7 @@ export async function readQueue(
   ]);
   const heads = await readHeads(database, standing, shown, customerIds === undefined ? 1 : limit);
   const [customers, agendas] = [await describe(database, standing, heads), merged(order.agendas, heads, standing.now, customerIds, limit)];
-  return { waiting: count, waitingIsMore: isMore, isExact: order.isExact, agendas, customers };
+  return { waiting: count, waitingIsMore: isMore, isWhole: order.isWhole, agendas, customers };
 }
 
 /** In the order; of chosen customers also those whose place is not known, behind. */
@@ -62,7 +65,7 @@ function merged(
   const others = heads.filter(({ agendaId }) => !known.has(agendaId)).slice(0, limit - placed.length);
   return [
     ...placed,
-    ...others.map(({ agendaId, customerId, ready, priority }) => {
+    ...others.map(({ agendaId, customerId, readyTime: ready, priority }) => {
       return { agendaId, customerId, ready, priority, waitedSeconds: Math.max(0, now - ready) };
     }),
   ];

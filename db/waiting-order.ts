@@ -1,17 +1,26 @@
 /**
- * The order in which what waits in an Insight would go, if all of its pool were free and nothing changed: the core decides, on a copy of its
- * state that is thrown away. Where few wait they are all put in order and the order is exact; else the customers that are first in line with
- * the first of their Agendas, and the order is what comes of these.
+ * The order in which what waits in an Insight would go, if all of its pool were free and nothing changed: the rules decide on what admission
+ * would read, and it is thrown away. Where few wait all of it is read, also what admission has not taken in yet; else the customers that are
+ * first in line, and the order ends where others that were not read might come in.
  */
-import { costOf } from '../scheduling/cost-models.ts';
-import { FairSharePart, type PartItem } from '../scheduling/fair-share-part.ts';
-import { createAlgorithm } from '../scheduling/index.ts';
-import type { SchedulerOptions } from '../scheduling/scheduler.ts';
-import type { Database } from './connect.ts';
-import { type Entitlement, fewWaiting, type InsightStanding, isAtLimit, readEntitlements } from './insight-standing.ts';
 
-/** What an Agenda is taken to run whose duration nobody knows. */
-export const unknownSeconds = 60;
+import type { FairSharePart, PartItem } from '../scheduling/fair-share-part.ts';
+import { createAlgorithm, type SchedulerOptions, type SchedulerSnapshot } from '../scheduling/index.ts';
+import { needOf } from '../scheduling/need.ts';
+import { type Candidates, findCandidates, findTurns } from './admission/candidates.ts';
+import {
+  expectHeads,
+  type Head,
+  type Heads,
+  type LoadedCustomer,
+  loadCustomers,
+  readHeads,
+  type StoredQueue,
+} from './admission/customers.ts';
+import { itemOf, openPart, writtenShare } from './admission/part-of.ts';
+import { isFairShare, type Settings } from './admission/settings.ts';
+import type { Database, Statements } from './connect.ts';
+import { fewWaiting, type InsightStanding } from './insight-standing.ts';
 
 export interface OrderedAgenda {
   /** From 1; of what may start, so without those whose customer is held back. */
@@ -29,231 +38,221 @@ export interface OrderedAgenda {
 
 export interface WaitingOrder {
   readonly agendas: readonly OrderedAgenda[];
-  /** Nothing was left out that could change it. */
-  readonly isExact: boolean;
-  /** Of the customers that were looked at. */
-  readonly entitlements: ReadonlyMap<string, Entitlement>;
+  /** It holds all that may start, or as many as were asked for. */
+  readonly isWhole: boolean;
 }
 
-/** A waiting Agenda with what its place depends on. */
-export interface WaitingRow {
-  readonly agendaId: string;
-  readonly customerId: string;
-  /** As Postgres writes it, to the microsecond. */
-  readonly readyTime: string;
-  /** The same in seconds since the epoch. */
-  readonly ready: number;
-  readonly priority: number;
-  readonly need: string;
-  readonly promoted: number;
-  readonly moved: number;
-  /** Expected. */
-  readonly seconds: number;
+/** One after the other, without limits; what is put in order may grow on the way. */
+interface Line {
+  next(): { readonly id: string; readonly cost: number; readonly reason: OrderedAgenda['reason'] } | undefined;
+  add(items: readonly PartItem[]): void;
+  clock(level: number): number;
 }
 
-interface LaneRow {
-  readonly customerId: string;
-  readonly level: number;
-  readonly tag: number;
-  readonly tagError: number;
-  readonly state: 'active' | 'leaving' | 'dormant';
-  readonly weight: number;
-  readonly band: number;
+interface Place {
+  readonly head: Head;
+  readonly heads: Heads;
+  readonly queue: StoredQueue;
 }
-
-/** Whether the algorithm shares by weight. */
-export const isFairShare = (algorithm: string): algorithm is 'Fairness' | 'Priority' =>
-  algorithm === 'Fairness' || algorithm === 'Priority';
-
-/** Columns of a WaitingRow, of `ready_agenda r`. */
-export const waitingColumns = (sql: Database['$client']) => sql`
-  r.agenda_id as "agendaId", r.customer_id as "customerId", r.ready_time::text as "readyTime", extract(epoch from r.ready_time)::float8 as ready,
-  r.priority, r.need, r.promoted, extract(epoch from r.moved_time)::float8 as moved,
-  coalesce(r.expected_seconds,
-    (select d.seconds from learned_duration d where d.insight_id = r.insight_id and d.agenda_type = r.agenda_type and d.customer_id = r.customer_id),
-    (select d.seconds from learned_duration d where d.insight_id = r.insight_id and d.agenda_type = r.agenda_type and d.customer_id = ''),
-    ${unknownSeconds}) as seconds`;
 
 /** The first `most`, or all up to one Agenda. `unblocked`: a customer that is put in order as if its limits did not hold it back. */
-export async function readOrder(
+export function readOrder(
   database: Database,
   standing: InsightStanding,
+  wanted: { most: number; upTo?: string; unblocked?: string },
+): Promise<WaitingOrder> {
+  const settings = settingsOf(standing);
+  const few = standing.waiting <= fewWaiting;
+  return database.$client.begin('isolation level repeatable read read only', (sql) =>
+    putInOrder(sql, settings, few, wanted),
+  ) as Promise<WaitingOrder>;
+}
+
+async function putInOrder(
+  sql: Statements,
+  settings: Settings,
+  few: boolean,
   { most, upTo, unblocked }: { most: number; upTo?: string; unblocked?: string },
 ): Promise<WaitingOrder> {
-  const few = standing.waiting <= fewWaiting;
-  const rows = few ? await readFew(database, standing.id) : await readFirstInLine(database, standing, most);
-  const customerIds = [...new Set(rows.map((row) => row.customerId))];
-  const [entitlements, lanes] = await Promise.all([
-    readEntitlements(database, standing, customerIds),
-    isFairShare(standing.algorithm) && standing.state !== null ? readLanes(database, standing.id, customerIds) : [],
-  ]);
-  const next = orderer(standing, rows, lanes, entitlements, unblocked);
-  const byId = new Map(rows.map((row) => [row.agendaId, row]));
+  const known = settings.algorithm === 'RoundRobin' ? await readPoolCustomers(sql, settings) : [];
+  const [customers, candidates] = few ? await readFew(sql, settings) : await readFirstInLine(sql, settings, known, most);
+  const places = new Map<string, Place>();
+  for (const { queues } of customers.values())
+    for (const queue of queues.values())
+      for (const heads of queue.heads) for (const head of heads.items) places.set(head.agendaId, { head, heads, queue });
+  const line = lineUp(settings, liftLimits(customers, unblocked), candidates, known, most);
   const agendas: OrderedAgenda[] = [];
+  const took = new Map<Heads, number>();
   while (agendas.length < most) {
-    const decision = next();
-    const row = byId.get(decision?.id ?? '');
-    if (decision === undefined || row === undefined) break;
-    const { agendaId, customerId, ready, priority } = row;
-    const waitedSeconds = Math.max(0, standing.now - ready);
-    const position = agendas.length + 1;
-    agendas.push({ position, agendaId, customerId, ready, waitedSeconds, priority, cost: decision.cost, reason: decision.reason });
-    if (agendaId === upTo) break;
+    for (const [level, tag] of candidates.horizons) if (line.clock(level) > tag) return { agendas, isWhole: false };
+    const decision = line.next();
+    if (decision === undefined) return { agendas, isWhole: !candidates.truncated };
+    const { head, heads, queue } = places.get(decision.id) as Place;
+    // A later one than customers that were not read may have.
+    if (settings.algorithm === 'FirstInFirstOut' && head.readyTime > (candidates.horizons.get(0) ?? Number.POSITIVE_INFINITY))
+      return { agendas, isWhole: false };
+    agendas.push({
+      ...{ position: agendas.length + 1, agendaId: head.agendaId, customerId: queue.customerId },
+      ...{ ready: head.readyTime, waitedSeconds: Math.max(0, settings.now - head.readyTime) },
+      ...{ priority: heads.priority, cost: decision.cost, reason: decision.reason },
+    });
+    if (head.agendaId === upTo) break;
+    took.set(heads, (took.get(heads) ?? 0) + 1);
+    // The one behind the next has to be known before the next goes.
+    if (!heads.more || heads.items.length - (took.get(heads) ?? 0) > 1) continue;
+    const read = await readHeads(sql, settings, [{ queue, heads, most: Math.max(16, heads.items.length) }]);
+    for (const one of read) places.set(one.head.agendaId, { head: one.head, heads, queue });
+    const { band } = writtenShare(customers.get(queue.customerId) as LoadedCustomer);
+    line.add(read.map((one) => itemOf(settings, band, queue, one.priority, one.head)));
   }
-  return { agendas, isExact: few, entitlements };
+  return { agendas, isWhole: true };
 }
 
-interface NextDecision {
-  readonly id: string;
-  readonly cost: number;
-  readonly reason: { readonly code: string; readonly sentence: string };
+type Loaded = readonly [customers: Map<string, LoadedCustomer>, candidates: Candidates];
+
+/** All that waits, whether or not admission took it in. */
+async function readFew(sql: Statements, settings: Settings): Promise<Loaded> {
+  const kinds = await sql<{ customerId: string; promoted: number; need: string; priority: number }[]>`
+    /* readOrder: kinds */
+    select customer_id as "customerId", promoted, need, priority from ready_agenda where insight_id = ${settings.insightId} and is_due
+    group by customer_id, promoted, need, priority`;
+  const ids = [...new Set(kinds.map(({ customerId }) => customerId))];
+  const customers = await loadCustomers(sql, settings, ids);
+  for (const { customerId, ...kind } of kinds) expectHeads(customers.get(customerId) as LoadedCustomer, kind);
+  const all = [...customers.values()].flatMap(({ queues }) =>
+    [...queues.values()].flatMap((queue) => queue.heads.map((heads) => ({ queue, heads }))),
+  );
+  await readHeads(
+    sql,
+    settings,
+    all.map((one) => ({ ...one, most: fewWaiting + 1 })),
+  );
+  // Emptied since admission looked.
+  for (const { queues } of customers.values())
+    for (const [key, queue] of queues) if (queue.heads.every(({ items }) => items.length === 0)) queues.delete(key);
+  return [customers, { customerIds: ids, leaving: [], horizons: new Map(), truncated: false, needs: 1 }];
 }
 
-/** Decides one after the other, without limits; who is held back by its own is left out. */
-function orderer(
-  standing: InsightStanding,
-  rows: readonly WaitingRow[],
-  lanes: readonly LaneRow[],
-  entitlements: ReadonlyMap<string, Entitlement>,
-  unblocked: string | undefined,
-): () => NextDecision | undefined {
-  const { algorithm, now } = standing;
-  const shares = [...entitlements.values()].map((entitlement) => ({
-    id: entitlement.customerId,
-    weight: entitlement.weight,
-    band: entitlement.band,
-    paused: entitlement.customerId !== unblocked && (entitlement.paused || isAtLimit(entitlement)),
-  }));
-  const items = rows.map((row) => itemOf(standing, row));
-  if (isFairShare(algorithm)) {
-    const written = new Map(lanes.map((lane) => [lane.customerId, lane]));
-    const bandThen = (customerId: string): number => written.get(customerId)?.band ?? entitlements.get(customerId)?.band ?? 0;
-    const known = [...new Set([...entitlements.keys(), ...written.keys()])];
-    const waiting = items.map(({ item, row }) => ({
-      ...item,
-      band: Math.max(0, bandThen(row.customerId) - row.promoted),
-      movedTime: row.moved,
-    }));
-    const held = waiting.some((item) => item.id === standing.held?.agendaId) ? (standing.held?.agendaId ?? null) : null;
-    const part = new FairSharePart(
-      algorithm,
-      optionsOf(standing),
-      {
-        bands: standing.bands.map(({ level, clock, clockError, total, totalError, members, sinceLower }) => ({
-          ...{ level, members, sinceLower },
-          clock: [clock, clockError] as const,
-          total: [total, totalError] as const,
-        })),
-        customers: known.map((id) => ({
-          id,
-          weight: written.get(id)?.weight ?? entitlements.get(id)?.weight ?? 1,
-          band: bandThen(id),
-        })),
-        lanes: lanes.map(({ customerId, level, tag, tagError, state }) => ({ customerId, level, state, tag: [tag, tagError] as const })),
-        waiting: waiting satisfies PartItem[],
-        running: [],
-        inUse: { slots: 0, cpu: 0, memory: 0, gpu: 0 },
-        reservation: { held, bypasses: [] },
-      },
-      { now, admissions: 0 },
-    );
-    for (const share of shares) part.setCustomer(share);
-    return () => part.next({}, now);
+/** The customers that can be next, with as many of their Agendas as they are likely to start, and some more. */
+async function readFirstInLine(sql: Statements, settings: Settings, known: readonly string[], most: number): Promise<Loaded> {
+  const candidates =
+    settings.algorithm === 'RoundRobin' ? await findTurns(sql, settings, known, most) : await findCandidates(sql, settings, {}, most);
+  const customers = await loadCustomers(sql, settings, candidates.customerIds);
+  const weights = [...customers.values()].reduce((sum, { weight }) => sum + weight, 0);
+  await readHeads(
+    sql,
+    settings,
+    [...customers.values()].flatMap(({ queues, weight }) =>
+      [...queues.values()].flatMap((queue) =>
+        queue.heads.map((heads) => ({ queue, heads, most: Math.min(most, Math.ceil((2 * most * weight) / weights)) + 2 })),
+      ),
+    ),
+  );
+  return [customers, candidates];
+}
+
+/** Who is not held back now is not on the way either. */
+function liftLimits(customers: ReadonlyMap<string, LoadedCustomer>, unblocked: string | undefined): Map<string, LoadedCustomer> {
+  return new Map(
+    [...customers].map(([id, customer]) => {
+      const isBlocked = id !== unblocked && (customer.paused || customer.mayRun === 0);
+      return [id, { ...customer, paused: isBlocked, mayRun: Number.POSITIVE_INFINITY }];
+    }),
+  );
+}
+
+function lineUp(
+  settings: Settings,
+  customers: Map<string, LoadedCustomer>,
+  { leaving }: Candidates,
+  known: readonly string[],
+  most: number,
+): Line {
+  const items = [...customers.values()].flatMap((customer) =>
+    [...customer.queues.values()].flatMap((queue) =>
+      queue.heads.flatMap((heads) => heads.items.map((head) => itemOf(settings, writtenShare(customer).band, queue, heads.priority, head))),
+    ),
+  );
+  if (isFairShare(settings.algorithm)) {
+    const { held } = settings.reservation;
+    const reservation = { held: items.some(({ id }) => id === held) ? held : null, bypasses: [] };
+    const part: FairSharePart = openPart(settings, customers, { leaving, reservation });
+    return { next: () => part.next({}, settings.now), add: (more) => part.add(more), clock: (level) => part.clock(level) };
   }
-  const scheduler = createAlgorithm(algorithm, {});
-  for (const share of shares) scheduler.setCustomer(share);
-  for (const { item } of items.sort((a, b) => a.row.ready - b.row.ready || (a.row.agendaId < b.row.agendaId ? -1 : 1))) scheduler.add(item);
-  scheduler.begin(items.length);
-  return () => scheduler.next();
+  const requested = Math.min(most, Number.MAX_SAFE_INTEGER);
+  const state = { customers: known.map((id) => ({ id, share: null })), pending: settings.pending, run: null, requested };
+  const empty = { waiting: [], running: [], arrivals: 0, admissions: 0, unfitting: null };
+  const snapshot: SchedulerSnapshot = { algorithm: settings.algorithm, options: {}, state: { ...state, ...empty } as never };
+  const scheduler = createAlgorithm(settings.algorithm, {}, settings.algorithm === 'RoundRobin' ? snapshot : undefined);
+  for (const { id, paused } of customers.values()) scheduler.setCustomer({ id, weight: 1, paused });
+  const add = (more: readonly PartItem[]) => {
+    for (const item of more.toSorted((a, b) => a.readyTime - b.readyTime || (a.id < b.id ? -1 : 1))) scheduler.add(item);
+  };
+  add(items);
+  scheduler.begin(requested);
+  return { next: () => scheduler.next(), add, clock: () => Number.NEGATIVE_INFINITY };
 }
 
-const optionsOf = (standing: InsightStanding): SchedulerOptions => {
-  const { priorityStep, floor } = standing;
-  return { ...(priorityStep === null ? {} : { priorityStep }), ...(floor === null ? {} : { floor }) };
-};
+/** All customers of the pool in the order in which they were added: whose turns RoundRobin counts. */
+async function readPoolCustomers(sql: Statements, { resourcePoolId }: Settings): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    /* readOrder: pool customers */
+    select id from customer where resource_pool_id = ${resourcePoolId} order by added_time, id`;
+  return rows.map(({ id }) => id);
+}
 
-function itemOf({ costModel, capacity }: InsightStanding, row: WaitingRow) {
-  const [slots = 0, cpu = 0, memory = 0, gpu = 0] = row.need.split(',').map(Number);
-  const need = { slots, cpu, memory, gpu };
+/** The Insight as admission would go by it; limits on how much may start are of no matter here. */
+export function settingsOf(standing: InsightStanding): Settings {
+  const { priorityStep, floor, capacity, state, bands, held } = standing;
+  const options: SchedulerOptions = { ...(priorityStep === null ? {} : { priorityStep }), ...(floor === null ? {} : { floor }) };
   return {
-    row,
-    item: {
-      id: row.agendaId,
-      customerId: row.customerId,
-      readyTime: row.ready,
-      priority: row.priority,
-      need,
-      cost: costOf({ model: costModel, peak: need, pool: capacity, seconds: row.seconds }),
-      expectedSeconds: row.seconds,
-    },
+    insightId: standing.id,
+    resourcePoolId: standing.resourcePoolId,
+    batchId: '',
+    algorithm: standing.algorithm,
+    costModel: standing.costModel,
+    options,
+    customers: standing.customers,
+    now: standing.now,
+    capacity,
+    inUse: standing.inUse,
+    inUseHere: needOf({ slots: standing.slots }),
+    heldElsewhere: needOf({}),
+    mostAgendas: Number.POSITIVE_INFINITY,
+    maximumSlots: null,
+    againInSeconds: undefined,
+    epoch: 0,
+    admissions: 0,
+    reservation: { held: held?.agendaId ?? null, bypasses: [] },
+    pending: (state?.memory as { pending?: string[] } | undefined)?.pending ?? [],
+    bands: bands.map(({ level, clock, clockError, total, totalError, members, sinceLower }) => ({
+      ...{ level, members, sinceLower },
+      clock: [clock, clockError] as const,
+      total: [total, totalError] as const,
+    })),
   };
 }
 
+/** A waiting Agenda with what its place depends on. */
+export interface WaitingRow extends Head {
+  readonly customerId: string;
+  readonly priority: number;
+  readonly need: string;
+  readonly promoted: number;
+}
+
+/** Columns of a WaitingRow, of `ready_agenda r`. */
+export const waitingColumns = (sql: Database['$client']) => sql`
+  r.agenda_id as "agendaId", r.attempt, r.customer_id as "customerId", extract(epoch from r.ready_time)::float8 as "readyTime",
+  r.ready_time::text as "readyAt", extract(epoch from r.moved_time)::float8 as "movedTime", r.priority, r.need, r.promoted,
+  r.agenda_type as "agendaType", r.expected_seconds as "declaredSeconds",
+  (select d.seconds from learned_duration d where d.insight_id = r.insight_id and d.agenda_type = r.agenda_type and d.customer_id = r.customer_id)
+    as "ofCustomer",
+  (select d.seconds from learned_duration d where d.insight_id = r.insight_id and d.agenda_type = r.agenda_type and d.customer_id = '')
+    as "ofType"`;
+
 /** What it would cost now. */
-export const costOfWaiting = (standing: InsightStanding, row: WaitingRow): number => itemOf(standing, row).item.cost;
-
-function readFew(database: Database, insightId: string): Promise<readonly WaitingRow[]> {
-  const sql = database.$client;
-  return sql<WaitingRow[]>`
-    /* readOrder: all that wait */
-    select ${waitingColumns(sql)} from ready_agenda r where r.insight_id = ${insightId} and r.is_due limit ${fewWaiting + 1}`;
-}
-
-/** Those of these customers, and what is leaving. */
-function readLanes(database: Database, insightId: string, customerIds: readonly string[]): Promise<readonly LaneRow[]> {
-  return database.$client<LaneRow[]>`
-    /* readOrder: lanes */
-    select customer_id as "customerId", level, tag, tag_error as "tagError", state, weight, band from customer_lane
-    where insight_id = ${insightId} and customer_id = any(${customerIds as string[]})
-    union
-    (select customer_id, level, tag, tag_error, state, weight, band from customer_lane
-    where insight_id = ${insightId} and state = 'leaving' order by level, tag limit ${fewWaiting})`;
-}
-
-/** Agendas of one need of one customer that are read at most: so many go to it of the next `most`, and some more. */
-const headsOf = (most: number): number => most + 1;
-
-/** The first in line by tags, of each need in each band, with the first of their Agendas; by age where there are no tags. */
-async function readFirstInLine(database: Database, standing: InsightStanding, most: number): Promise<readonly WaitingRow[]> {
-  const sql = database.$client;
-  if (!isFairShare(standing.algorithm)) {
-    return sql<WaitingRow[]>`
-      /* readOrder: oldest */
-      select ${waitingColumns(sql)} from ready_agenda r where r.insight_id = ${standing.id} and r.is_due
-      order by r.ready_time limit ${2 * most}`;
-  }
-  const step = standing.algorithm === 'Priority' ? (standing.priorityStep ?? 60) : 0;
-  return sql<WaitingRow[]>`
-    /* readOrder: first in line */
-    with kinds as (select distinct level, need from waiting_queue where insight_id = ${standing.id} and active),
-    lanes as (
-      select f.customer_id, f.level, f.start, f.finish from kinds k
-      cross join lateral (
-        select q.customer_id, q.level, q.start, q.finish from waiting_queue q
-        where q.insight_id = ${standing.id} and q.level = k.level and q.need = k.need and q.active
-        order by q.finish, q.start, q.customer_id collate "C" limit ${most}) f
-      union
-      select s.customer_id, s.level, s.start, s.finish from kinds k
-      cross join lateral (
-        select q.customer_id, q.level, q.start, q.finish from waiting_queue q
-        where q.insight_id = ${standing.id} and q.level = k.level and q.need = k.need and q.active
-        order by q.start, q.customer_id collate "C" limit ${most}) s),
-    -- As much of each as its weight can get of so many admissions, twice over, and what it is behind.
-    parts as (
-      select l.customer_id, l.level,
-        least(${headsOf(most)}, 3 + ceil(2 * ${most} * c.weight / greatest(b.total, c.weight)
-          + greatest(0, b.clock - l.start) / greatest(l.finish - l.start, 1e-300)))::int as heads
-      from lanes l
-      join customer_lane c on c.insight_id = ${standing.id} and c.customer_id = l.customer_id and c.level = l.level
-      join insight_band b on b.insight_id = ${standing.id} and b.level = l.level)
-    select ${waitingColumns(sql)} from parts p
-    join waiting_queue q on q.insight_id = ${standing.id} and q.customer_id = p.customer_id and q.level = p.level
-    cross join lateral (
-      select h.* from unnest(q.priorities) v(priority)
-      cross join lateral (
-        select * from ready_agenda r
-        where r.insight_id = q.insight_id and r.customer_id = q.customer_id and r.promoted = q.promoted and r.need = q.need
-          and r.priority = v.priority and r.is_due
-        order by r.ready_time, r.agenda_id limit p.heads) h
-      order by extract(epoch from h.ready_time) - h.priority * ${step}::float8 limit p.heads) r`;
+export function costOfWaiting(standing: InsightStanding, { customerId, promoted, need, priority, ...head }: WaitingRow): number {
+  const queue: StoredQueue = { ...{ customerId, promoted, need, heads: [], level: 0, active: true, start: 0, finish: 0 }, headMoved: null };
+  return itemOf(settingsOf(standing), 0, queue, priority, head).cost as number;
 }

@@ -4,6 +4,7 @@ import type { Place } from '../../db/agenda-place.ts';
 import { type AgendaExplanation, explainAgenda } from '../../db/explain.ts';
 import type { InsightStanding } from '../../db/insight-standing.ts';
 import { readAgenda } from '../../db/read-agenda.ts';
+import { amountsOfKey } from '../../scheduling/need.ts';
 import { admissionView, admissionViewSchema } from '../admission-view.ts';
 import { type Access, ownedBy, visibilityOf } from '../auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
@@ -157,7 +158,7 @@ function viewOf({ agendaId, code, sentence, place, ...rest }: AgendaExplanation,
     },
     insight: standing && insightView(standing),
     pool: standing && { id: standing.resourcePoolId, capacity: standing.capacity, inUse: standing.inUse },
-    need: waiting && resourcesOf(waiting.need),
+    need: waiting && amountsOfKey(waiting.need),
     reservation: standing && reservationView(standing, agendaId, seesAll),
     estimatedStart,
     admission: admission && admissionView(admission),
@@ -195,11 +196,6 @@ function reservationView({ id, held, heldElsewhere }: InsightStanding, agendaId:
   return {
     ...(isKnown ? { agendaId: reservation.agendaId } : {}),
     ...(reservation.insightId === id ? { insightId: id } : {}),
-    need: resourcesOf(reservation.need),
+    need: amountsOfKey(reservation.need),
   };
-}
-
-function resourcesOf(need: string) {
-  const [slots = 0, cpu = 0, memory = 0, gpu = 0] = need.split(',').map(Number);
-  return { slots, cpu, memory, gpu };
 }

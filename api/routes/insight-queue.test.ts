@@ -58,7 +58,7 @@ afterAll(() => database[Symbol.asyncDispose]());
 test('the owner of an Insight sees its whole queue: merged in order, and by customer', async () => {
   const { status, body } = await operator('GET', '/insight/shared/queue');
   expect(status).toBe(200);
-  expect(body).toMatchObject({ insightId: 'shared', schedulingAlgorithm: 'Fairness', waiting: 3, waitingIsMore: false, orderIs: 'exact' });
+  expect(body).toMatchObject({ insightId: 'shared', schedulingAlgorithm: 'Fairness', waiting: 3, waitingIsMore: false, isWhole: true });
   const [first, second, third] = agendas;
   expect(body.agendas).toEqual([
     expect.objectContaining({ position: 1, agendaId: second, customerId: 'umbrella', cost: 60, reason: 'share', priority: 0 }),

@@ -26,8 +26,8 @@ const queueSchema = z
     schedulingAlgorithm: z.string(),
     waiting: z.number().int().openapi({ description: 'Agendas that wait, of all customers.' }),
     waitingIsMore: z.boolean().openapi({ description: 'More wait than were counted.' }),
-    orderIs: z.enum(['exact', 'estimate']).openapi({
-      description: '`exact`: all that waits was put in order. `estimate`: the first in line were, with the first of their Agendas.',
+    isWhole: z.boolean().openapi({
+      description: '`agendas` holds as many as were asked for, or all that may start; else it ends where others could come in.',
     }),
     agendas: z.array(
       z.object({
@@ -69,7 +69,7 @@ const example: z.input<typeof queueSchema> = {
   schedulingAlgorithm: 'Fairness',
   waiting: 1,
   waitingIsMore: false,
-  orderIs: 'exact',
+  isWhole: true,
   agendas: [
     {
       position: 1,
@@ -121,7 +121,7 @@ export function addInsightQueueRoutes(api: Api, parts: ApiParts): void {
         schedulingAlgorithm: standing.algorithm,
         waiting: queue.waiting,
         waitingIsMore: queue.waitingIsMore,
-        orderIs: queue.isExact ? 'exact' : 'estimate',
+        isWhole: queue.isWhole,
         agendas: queue.agendas.map(agendaView),
         customers: queue.customers.map(customerView),
       } satisfies z.input<typeof queueSchema>);
