@@ -7,6 +7,7 @@
  */
 import type { AgendaOutcome, DiagnosticEvent, OperationOutcome, OperationTimeout } from '../agenda/types.ts';
 import type { Database, Statements } from './connect.ts';
+import { settleEnded } from './settlement.ts';
 import { storable } from './storable.ts';
 
 interface AttemptKey {
@@ -146,31 +147,32 @@ export interface FinishAnswer {
 }
 
 /**
- * Ends the attempt: state, attempts, the place given back, audit, in one transaction. With `runId` only for the run that
- * claimed it (or before any claim); without, for the sweep, whatever run held it.
+ * Ends the attempt: state, attempts, the place given back, what admission is to know, audit, in one transaction. With `runId`
+ * only for the run that claimed it (or before any claim); without, for the sweep, whatever run held it.
  */
 export async function finishAgenda(database: Database, key: AttemptKey & { runId?: string }, end: AgendaEnd): Promise<FinishAnswer> {
   return database.$client.begin(async (sql) => {
-    const [held] = await sql<{ resource_pool_id: string; insight_id: string }[]>`
-      select resource_pool_id, insight_id from running_agenda
+    const [held] = await sql<{ resourcePoolId: string; insightId: string; customerId: string }[]>`
+      select resource_pool_id as "resourcePoolId", insight_id as "insightId", customer_id as "customerId" from running_agenda
       where agenda_id = ${key.agendaId} and attempt = ${key.attempt} ${key.runId === undefined ? sql`` : sql`and (run_id is null or run_id = ${key.runId})`}
       for update`;
     if (held === undefined) return { outcome: 'over', wakeInsights: [] } satisfies FinishAnswer;
     const cause = end.outcome === 'failed' ? await firstCause(sql, key.agendaId) : undefined;
     const told = cause === undefined ? end : { ...end, message: [end.message, cause].filter((part) => part !== undefined).join(': ') };
-    const [, line, , wake] = await Promise.all([
+    const [, line, , , wake] = await Promise.all([
       sql`
         update operation_progress set processing_state = 'COMPLETE', processing_state_message = 'abandoned', launch = launch + 1,
           completed_time = clock_timestamp(), updated_time = clock_timestamp()
         where agenda_id = ${key.agendaId} and processing_state = 'EXECUTING'`,
       endProgress(sql, key.agendaId, told, 'system'),
       sql`delete from running_agenda where agenda_id = ${key.agendaId}`,
+      settleEnded(sql, { ...held, agendaId: key.agendaId, attempt: key.attempt }),
       sql<{ id: string }[]>`
-        select id from insight i where i.resource_pool_id = ${held.resource_pool_id}
+        select id from insight i where i.resource_pool_id = ${held.resourcePoolId}
           and exists (select 1 from ready_agenda w where w.insight_id = i.id)`,
     ]);
     const wakeInsights = wake.map((row) => row.id);
-    return { outcome: end.outcome, wakeInsights, ...(line === undefined ? {} : { line: { ...line, insightId: held.insight_id } }) };
+    return { outcome: end.outcome, wakeInsights, ...(line === undefined ? {} : { line: { ...line, insightId: held.insightId } }) };
   }) as Promise<FinishAnswer>;
 }
 

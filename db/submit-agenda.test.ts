@@ -43,6 +43,21 @@ test('an Insight that is deleted between the choice and the write is not used: t
   expect(await database.$count(agendaTable)).toBe(1);
 });
 
+test('a customer that moves to another pool between the choice and the write goes to an Insight there', async () => {
+  const moved = { customerId: 'acme', cid: 'cid', resourcePoolId: 'elsewhere', mappers: { operationType: ['sample'] } };
+  await database.insert(insight).values({ ...moved, id: 'there', title: 'There', isGlobal: true });
+  await database.insert(customer).values({ cid: 'cid', customerId: 'mover', id: 'mover', title: 'Mover', resourcePoolId: 'pool' });
+  await database.update(insight).set({ isGlobal: true });
+  let submission: ReturnType<typeof submit> | undefined;
+  await database.$client.begin(async (sql) => {
+    await sql`select from customer where id = 'mover' for update`;
+    submission = submitAgenda(database, { agenda: { ...agenda, customerId: 'mover' }, dependencies: [[]], actor: 'test', cid: 'cid' });
+    await untilBlocked();
+    await sql`update customer set resource_pool_id = 'elsewhere' where id = 'mover'`;
+  });
+  expect(await submission).toMatchObject({ kind: 'created', insightId: 'there', resourcePoolId: 'elsewhere' });
+});
+
 test('a repeat while the first request with its key still runs is told so', async () => {
   const idempotency = { key: 'k', requestHash: 'h' };
   let first: ReturnType<typeof submit> | undefined;
