@@ -106,10 +106,12 @@ test('row X6: a malformed mapper is refused, and disturbs nobody', async () => {
 
 test('row X8: an Insight that can admit nothing is refused or says so', async () => {
   const { addInsight, resourcePoolId } = await place();
-  expect(await addInsight({ queueSize: 0 })).toMatchObject({ queueSize: 0, paused: true });
+  expect(await addInsight({ queueSize: 0 })).toMatchObject({ queueSize: 0, pausedBy: 'queueSize' });
+  expect(await addInsight({ paused: true })).toMatchObject({ paused: true, pausedBy: 'setting' });
   const plain = await addInsight({});
   expect(plain.queueSize).toBeGreaterThan(0);
   expect(plain).toMatchObject({ paused: false, schedulingAlgorithm: expect.stringMatching(/\w/) });
+  expect(plain).not.toHaveProperty('pausedBy');
   const fields = { customerId: 'operations', title: 'Bad', resourcePoolId };
   for (const bad of [{ schedulingAlgorithm: 'Nobody' }, { queueSize: -1 }, { queueSize: 'many' }]) {
     expect((await operator('POST', '/insight', { ...fields, ...bad })).status, JSON.stringify(bad)).toBe(422);

@@ -92,11 +92,14 @@ test('row 9: an omitted customerId or title is refused and named', async () => {
 test('row 7: a PUT of the title alone leaves the other fields as they were', async () => {
   const resourcePoolId = await pool();
   const kinds: readonly [path: string, fields: Fields][] = [
-    ['/customer', { billingCode: 'B-1', resourcePoolId }],
-    ['/resourcepool', { capacity: { slots: 3 } }],
+    ['/customer', { billingCode: 'B-1', resourcePoolId, weight: 2, maximumRunning: 3 }],
+    ['/resourcepool', { capacity: { slots: 3, memory: 1e9 } }],
     [
       '/insight',
-      { resourcePoolId, queueSize: 7, maximumRunning: 2, mappers: { operationName: ['a'] }, allowedCustomerIds: ['x'], order: 4 },
+      {
+        ...{ resourcePoolId, queueSize: 7, maximumRunning: 2, mappers: { operationName: ['a'] }, allowedCustomerIds: ['x'], order: 4 },
+        ...{ weight: 0.5, customers: { x: { weight: 3 } } },
+      },
     ],
   ];
   for (const [path, fields] of kinds) {
