@@ -31,6 +31,8 @@ export interface BatchAnswer {
   readonly againInSeconds?: number;
   /** Other Insights of the pool that may use what this one leaves. */
   readonly wake?: readonly string[];
+  /** How many were admitted by reason. */
+  readonly reasons?: Readonly<Record<string, number>>;
 }
 
 const nothing: BatchAnswer = { admitted: 0, more: false };
@@ -78,9 +80,16 @@ async function admit(sql: Statements, { insightId, batchId }: { insightId: strin
     more: folded.more || (verdict?.more ?? false),
     ...(again === undefined ? {} : { againInSeconds: again }),
     ...(wake.length === 0 ? {} : { wake }),
+    ...(admitted === 0 ? {} : { reasons: countReasons(verdict?.admitted ?? []) }),
   };
   await storeVerdict(sql, current, verdict, answer);
   return answer;
+}
+
+function countReasons(admitted: Verdict['admitted']): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { decision } of admitted) counts[decision.reason.code] = (counts[decision.reason.code] ?? 0) + 1;
+  return counts;
 }
 
 /** Undefined when there is room for nothing, or nothing waits. */
