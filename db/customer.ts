@@ -89,7 +89,11 @@ export async function settleCustomer(writer: Writer, before: CustomerRow, after:
   const known = [
     sql`exists (select from ${waitingQueue} where ${waitingQueue.insightId} = ${insight.id} and ${waitingQueue.customerId} = ${after.id})`,
     sql`exists (select from ${customerLane} where ${customerLane.insightId} = ${insight.id} and ${customerLane.customerId} = ${after.id})`,
-    sql`exists (select from ${readyAgenda} where ${readyAgenda.insightId} = ${insight.id} and ${readyAgenda.customerId} = ${after.id})`,
+    ...[sql`${readyAgenda.isDue}`, sql`not ${readyAgenda.isDue}`].map(
+      // Each has an index of its own.
+      (due) =>
+        sql`exists (select from ${readyAgenda} where ${due} and ${readyAgenda.insightId} = ${insight.id} and ${readyAgenda.customerId} = ${after.id})`,
+    ),
   ];
   const rows = await writer
     .select({ id: insight.id })

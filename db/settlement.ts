@@ -48,8 +48,9 @@ export const settleEnded = (
   select ${ended.insightId}, ${ended.customerId}, 'ended', ${ended.agendaId}, ${ended.attempt}::int
   union all
   select i.id, c.id, 'changed', null, null from customer c join insight i on i.resource_pool_id = ${ended.resourcePoolId}
-  where c.id = ${ended.customerId} and c.maximum_running is not null and i.id <> ${ended.insightId}
-    and exists (select from ready_agenda w where w.insight_id = i.id and w.customer_id = c.id and w.is_due)`;
+    -- With a limit it stays one look per Insight, however many of one customer wait.
+    cross join lateral (select from ready_agenda w where w.insight_id = i.id and w.customer_id = c.id and w.is_due limit 1) waits
+  where c.id = ${ended.customerId} and c.maximum_running is not null and i.id <> ${ended.insightId}`;
 
 /** Settings changed: of the customer, or without one of the Insights themselves or their pool. */
 export async function settleChanged(writer: Writer, insightIds: readonly string[], customerId?: string): Promise<void> {
