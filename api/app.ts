@@ -2,10 +2,13 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { DrizzleQueryError } from 'drizzle-orm';
 import type { Context } from 'hono';
+import { routePath } from 'hono/route';
 import type { Logger } from 'pino';
+import { Registry } from 'prom-client';
 import { v7 as uuidv7 } from 'uuid';
 import { maximumIdBytes } from '../agenda/types.ts';
 import { BadCursorError } from '../db/list.ts';
+import { addRecordMetrics, addRequestMetrics, type RecordMetricsOptions } from '../workers/metrics.ts';
 import type { Api, ApiEnvironment, ApiParts } from './endpoint.ts';
 import { badParameter, isDatabaseAway, ProblemError, problemBody, toProblem } from './problem.ts';
 import { addAgendaRoutes } from './routes/agenda.ts';
@@ -19,6 +22,7 @@ import { addHealthRoutes } from './routes/health.ts';
 import { addInsightRoutes } from './routes/insight.ts';
 import { addInsightQueueRoutes } from './routes/insight-queue.ts';
 import { addInsightSharesRoutes } from './routes/insight-shares.ts';
+import { addMetricsRoutes } from './routes/metrics.ts';
 import { addProgressRoutes } from './routes/progress.ts';
 import { addResourcePoolRoutes } from './routes/resource-pool.ts';
 import { addResourcePoolServiceRoutes } from './routes/resource-pool-service.ts';
@@ -27,6 +31,9 @@ export interface AppOptions extends ApiParts {
   readonly log: Logger;
   /** Before every path but the probes; default `/v1`. */
   readonly basePath?: string;
+  /** What `/metrics` tells besides requests and the record. */
+  readonly registry?: Registry;
+  readonly metrics?: Omit<RecordMetricsOptions, 'log'>;
 }
 
 /** Adds the endpoints of one family to the app. */
@@ -52,6 +59,9 @@ const routes: readonly AddRoutes[] = [
 export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   const basePath = options.basePath ?? '/v1';
   const root: Api = new OpenAPIHono<ApiEnvironment>();
+  const registry = options.registry ?? new Registry();
+  const requests = addRequestMetrics(registry);
+  addRecordMetrics(registry, options.database, { ...options.metrics, log: options.log });
 
   root.use('*', async (c, next) => {
     const begun = performance.now();
@@ -71,13 +81,22 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
     c.res.headers.set('X-pop-cid', cid);
     // Else the connection would stay open behind the answer and hold up the end of the process.
     if (options.draining?.() === true) c.res.headers.set('Connection', 'close');
-    logRequest(c, performance.now() - begun);
+    const milliseconds = performance.now() - begun;
+    const route = routePath(c);
+    requests.request({
+      method: c.req.method,
+      route: /\*$/.test(route) ? 'other' : route,
+      status: c.res.status,
+      seconds: milliseconds / 1000,
+    });
+    logRequest(c, milliseconds);
   });
   root.onError((error, c) => answerProblem(c, problemOf(error)));
   root.notFound((c) => answerProblem(c, noSuchRoute(root, c)));
 
   const api: Api = new OpenAPIHono<ApiEnvironment>();
   for (const add of routes) add(api, options);
+  addMetricsRoutes(api, options, registry);
   let made: ReturnType<typeof makeDocument> | undefined;
   const document = () => {
     made ??= makeDocument(api, basePath);
@@ -88,6 +107,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   // Probes and people who look around know no base path.
   const bare: Api = new OpenAPIHono<ApiEnvironment>();
   addHealthRoutes(bare, options);
+  addMetricsRoutes(bare, options, registry);
   addDocumentRoutes(bare, options, document);
   root.route('/', bare);
   return root;

@@ -7,9 +7,10 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import { type Logger, pino } from 'pino';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { openDatabase } from '../db/connect.ts';
 import { migrateDatabase } from '../db/migrate.ts';
-import { logLevel, positiveNumber, required } from '../workers/environment.ts';
+import { logLevel, positiveNumber, required, wholeNumber } from '../workers/environment.ts';
 import { untilShutdown } from '../workers/shutdown.ts';
 import { lazyTemporalClient, temporalSettings } from '../workers/temporal-client.ts';
 import { wakeInsights } from '../workers/wake-insights.ts';
@@ -49,8 +50,13 @@ async function main(): Promise<void> {
   await using client = lazyTemporalClient(temporal);
   const background = new BackgroundWork();
 
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+
   const app = createApp({
     database,
+    registry,
+    metrics: { mostCustomers: wholeNumber('POP_METRICS_CUSTOMERS', 20) },
     authorize: authorizeByKey(database),
     wake: (insightIds) => background.add(briefly(() => wakeInsights({ database, client, log }, insightIds))),
     tellCancel: (agendaId) => background.add(briefly(() => tellCancel(agendaId))),

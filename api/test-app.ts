@@ -8,7 +8,7 @@ import { authorizeByKey, createKey, type StoredKey } from './auth/api-keys.ts';
 export interface TestAnswer {
   readonly status: number;
   readonly headers: Headers;
-  /** The parsed body; undefined when it is empty. */
+  /** The parsed body, text where it is not JSON; undefined when it is empty. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
   readonly body: any;
 }
@@ -59,7 +59,8 @@ export function testApp(database: Database): TestApp {
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
       const text = await response.text();
-      return { status: response.status, headers: response.headers, body: text === '' ? undefined : JSON.parse(text) };
+      const isJson = /json/.test(response.headers.get('content-type') ?? '');
+      return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text || undefined };
     };
   return {
     app,

@@ -17,6 +17,16 @@ export function positiveNumber(name: string, otherwise: number): number {
   return value;
 }
 
+/** A whole number from 0 on. */
+export function wholeNumber(name: string, otherwise: number): number {
+  const text = process.env[name];
+  if (text === undefined || text === '') return otherwise;
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new SettingError(`the setting ${name} must be a whole number from 0 on, not "${text}"`);
+  return value;
+}
+
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
 /** `LOG_LEVEL`; `info` when it is not set. */

@@ -3,12 +3,14 @@
  * Two Workers in one process, so that no backlog of Agenda tasks stands before admission.
  */
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { controlActivities } from '../activities/control/index.ts';
 import type { ControlParts, ControlSettings } from '../activities/control/parts.ts';
 import { openDatabase } from '../db/connect.ts';
 import { admissionTaskQueue, type ControlActivities, controlTaskQueue } from '../workflows/messages.ts';
-import { positiveNumber, required } from './environment.ts';
+import { positiveNumber, required, wholeNumber } from './environment.ts';
 import { createLog, installTemporalRuntime } from './log.ts';
+import { addControlMetrics, addRecordMetrics, serveMetrics } from './metrics.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
 import { untilShutdown } from './shutdown.ts';
 import { runSweeper } from './sweeper.ts';
@@ -41,6 +43,9 @@ export async function runControl(makers: ControlMakers = {}): Promise<void> {
   const settings = readSettings();
   const temporal = temporalSettings();
   const shutdown = untilShutdown(log);
+  const metricsHost = process.env.POP_METRICS_HOST || '127.0.0.1';
+  // None unless it is set: whoever connects there sees the names of customers.
+  const metricsPort = (process.env.POP_METRICS_PORT ?? '') === '' ? undefined : wholeNumber('POP_METRICS_PORT', 0);
   const [codePath, connection] = await Promise.all([
     workflowBundle((message) => log.info(message)),
     connectPatiently((options) => NativeConnection.connect(options), temporal, log, shutdown.signal).catch((error: unknown) => {
@@ -54,7 +59,17 @@ export async function runControl(makers: ControlMakers = {}): Promise<void> {
   await using client = (makers.temporalClient ?? lazyTemporalClient)(temporal);
   await ensureSearchAttributes(client, temporal.namespace, log);
 
-  const parts: ControlParts = { database, client, log, settings, wake: (ids) => void wakeInsights({ database, client, log }, ids) };
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  addRecordMetrics(registry, database, { log, mostCustomers: wholeNumber('POP_METRICS_CUSTOMERS', 20) });
+  const metrics = addControlMetrics(registry);
+  await using _served = metricsPort === undefined ? undefined : await serveMetrics(registry, { host: metricsHost, port: metricsPort, log });
+
+  const wake = (ids: readonly string[]) => {
+    metrics.wakes(ids.length);
+    void wakeInsights({ database, client, log }, ids);
+  };
+  const parts: ControlParts = { database, client, log, settings, metrics, wake };
   const activities = { ...(makers.activities ?? controlActivities)(parts) };
   const common = {
     connection,

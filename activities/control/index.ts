@@ -1,7 +1,7 @@
 /** The control activities as the workflows call them. */
 import { admitBatch, type BatchAnswer } from '../../db/admission.ts';
-import { countAdmitted } from '../../db/admitted.ts';
 import { readAdmissionView } from '../../db/admission-view.ts';
+import { countAdmitted } from '../../db/admitted.ts';
 import { finishAgenda, settleOperations } from '../../db/agenda-run.ts';
 import { cancelAgenda } from '../../db/cancel-agenda.ts';
 import { clearWake } from '../../db/wake.ts';
@@ -16,11 +16,13 @@ export function controlActivities(parts: ControlParts): ControlActivities {
   return {
     async admitBatch({ insightId, batchId, view: wantsView = false }) {
       await clearWake(database, insightId);
+      const begun = performance.now();
       const answer: BatchAnswer & { againInSeconds?: number; wake?: readonly string[] } = await admitBatch(database, {
         insightId,
         batchId,
       });
-      const { admitted, more, againInSeconds, wake = [] } = answer;
+      const { admitted, more, againInSeconds, wake = [], reasons = {} } = answer;
+      parts.metrics?.batch(insightId, { seconds: (performance.now() - begun) / 1000, admitted, reasons });
       parts.wake(wake);
       if (admitted > 0) log.debug({ insightId, batchId, admitted }, 'batch admitted');
       const [unstarted, view] = await Promise.all([

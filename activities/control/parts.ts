@@ -2,6 +2,7 @@
 import type { Client } from '@temporalio/client';
 import type { Database } from '../../db/connect.ts';
 import type { Log } from '../../workers/log.ts';
+import type { ControlMetrics } from '../../workers/metrics.ts';
 
 export interface ControlParts {
   readonly database: Database;
@@ -10,6 +11,7 @@ export interface ControlParts {
   readonly settings: ControlSettings;
   /** Wakes Insights after what the caller committed; never fails. */
   wake(insightIds: readonly string[]): void;
+  readonly metrics?: ControlMetrics;
 }
 
 /** Settings of the control worker, in seconds. */
