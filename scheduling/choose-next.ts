@@ -28,7 +28,6 @@ import { type Amounts, fits, keyOfNeed, needOf, someOfEach } from './need.ts';
 import { Promotions } from './promotions.ts';
 import { type PassedBy, Reservations } from './reservations.ts';
 import type { CustomerShare, ReadyItem, SchedulerOptions } from './scheduler.ts';
-import { Registry } from './tag-heap.ts';
 import { isWaiting, WaitingItems } from './waiting-items.ts';
 
 /** The Agenda that goes, and why it is this one. */
@@ -60,8 +59,6 @@ export class ChooseNext {
   readonly bands: Band[] = [];
   readonly reservations: Reservations;
   readonly promotions: Promotions;
-  readonly #lanes = new Registry<Lane>();
-  readonly #queues = new Registry<Queue>();
   now = 0;
   #mostCustomers = 1024;
 
@@ -190,7 +187,7 @@ export class ChooseNext {
     for (const queue of lane.queues) this.#put(queue, undefined);
     if (lane.tag.isAbove(lane.band.clock)) {
       lane.state = 'leaving';
-      lane.band.leaving.add(lane, lane.tag);
+      lane.band.leaving.put(lane, lane.tag);
     } else this.#depart(lane);
   }
 
@@ -392,7 +389,7 @@ export class ChooseNext {
   /** After a lane's tag changed outside of its turn. */
   #retag(lane: Lane): void {
     if (lane.state === 'active') this.#place(lane);
-    else if (lane.state === 'leaving') lane.band.leaving.move(lane, lane.tag);
+    else if (lane.state === 'leaving') lane.band.leaving.put(lane, lane.tag);
   }
 
   // ── 9. Reweighting ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -477,14 +474,14 @@ export class ChooseNext {
     const index = this.bands.findIndex((band) => band.level >= level);
     const known = this.bands[index];
     if (known?.level === level) return known;
-    const band = newBand(level, this.#lanes);
+    const band = newBand(level);
     this.bands.splice(index === -1 ? this.bands.length : index, 0, band);
     return band;
   }
 
   laneOf(customer: Customer, level: number): Lane {
     for (const known of customer.lanes) if (known.band.level === level) return known;
-    const lane = newLane(customer, this.bandOf(level), this.#lanes);
+    const lane = newLane(customer, this.bandOf(level));
     customer.lanes.push(lane);
     return lane;
   }
@@ -494,10 +491,10 @@ export class ChooseNext {
     const { classes } = lane.band;
     let needClass = classes.find((one) => one.key === key);
     if (needClass === undefined) {
-      needClass = newNeedClass(key, need, this.reservations.neverFits(need), this.#queues);
+      needClass = newNeedClass(key, need, this.reservations.neverFits(need));
       classes.push(needClass);
     }
-    const queue = newQueue(lane, needClass, this.#queues);
+    const queue = newQueue(lane, needClass);
     needClass.queues.add(queue);
     lane.queues.push(queue);
     return queue;
@@ -544,19 +541,15 @@ export class ChooseNext {
   replace(lane: Lane): void {
     this.findHead(lane);
     if (lane.state === 'active') this.#place(lane);
-    else if (lane.state === 'leaving') lane.band.leaving.add(lane, lane.tag);
+    else if (lane.state === 'leaving') lane.band.leaving.put(lane, lane.tag);
   }
 
   #put(queue: Queue, heap: NeedClass['reached'] | undefined): void {
     const { tag, finish } = queue.lane;
-    if (heap === undefined) queue.heap?.remove(queue);
-    else {
+    if (queue.heap !== heap) queue.heap?.remove(queue);
+    if (heap !== undefined) {
       const isAhead = heap === queue.needClass.ahead;
-      if (queue.heap === heap) heap.move(queue, isAhead ? tag : finish, isAhead ? 0 : tag.high);
-      else {
-        queue.heap?.remove(queue);
-        heap.add(queue, isAhead ? tag : finish, isAhead ? 0 : tag.high);
-      }
+      heap.put(queue, isAhead ? tag : finish, isAhead ? 0 : tag.high);
     }
     queue.heap = heap;
   }
@@ -587,7 +580,7 @@ export class ChooseNext {
 
   #dropQueue(queue: Queue, band: Band, needClass: NeedClass): void {
     needClass.queues.delete(queue);
-    this.#queues.delete(queue);
+    needClass.registry.delete(queue);
     if (needClass.queues.size === 0) band.classes.splice(band.classes.indexOf(needClass), 1);
   }
 
@@ -615,7 +608,7 @@ export class ChooseNext {
         continue;
       for (const lane of customer.lanes) {
         for (const queue of lane.queues) this.#dropQueue(queue, lane.band, queue.needClass);
-        this.#lanes.delete(lane);
+        lane.band.lanes.delete(lane);
       }
       this.customers.delete(customer.id);
     }

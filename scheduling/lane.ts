@@ -2,7 +2,7 @@
 import { CompensatedSum } from './compensated-sum.ts';
 import type { Amounts } from './need.ts';
 import type { CustomerShare } from './scheduler.ts';
-import { type Registry, type Tagged, TagHeap } from './tag-heap.ts';
+import { Registry, type Tagged, TagHeap } from './tag-heap.ts';
 
 export interface Customer {
   readonly id: string;
@@ -46,6 +46,7 @@ export interface NeedClass {
   /** More than the whole pool. */
   neverFits: boolean;
   readonly queues: Set<Queue>;
+  readonly registry: Registry<Queue>;
   /** Queues of lanes with S ≤ V, by F; the first is looked at again when the clock moved back. */
   readonly reached: TagHeap<Queue>;
   /** Queues of lanes with S > V, by S. */
@@ -60,6 +61,7 @@ export interface Band {
   /** W, the weights of the lanes that are active or leaving. */
   readonly total: CompensatedSum;
   members: number;
+  readonly lanes: Registry<Lane>;
   /** Leaving lanes by S. */
   readonly leaving: TagHeap<Lane>;
   readonly classes: NeedClass[];
@@ -79,18 +81,14 @@ export function startsBefore(a: Lane, b: Lane): boolean {
   return b.tag.isAbove(a.tag) || (!a.tag.isAbove(b.tag) && a.customer.id < b.customer.id);
 }
 
-export const newBand = (level: number, lanes: Registry<Lane>): Band => ({
-  level,
-  clock: new CompensatedSum(),
-  total: new CompensatedSum(),
-  members: 0,
-  leaving: new TagHeap<Lane>(lanes),
-  classes: [],
-  sinceLower: 0,
-});
+export function newBand(level: number): Band {
+  const lanes = new Registry<Lane>();
+  const [clock, total] = [new CompensatedSum(), new CompensatedSum()];
+  return { level, clock, total, members: 0, lanes, leaving: new TagHeap(lanes), classes: [], sinceLower: 0 };
+}
 
-export const newLane = (customer: Customer, band: Band, lanes: Registry<Lane>): Lane =>
-  lanes.add(customer.id, (index) => ({
+export const newLane = (customer: Customer, band: Band): Lane =>
+  band.lanes.add(customer.id, (index) => ({
     index,
     id: customer.id,
     customer,
@@ -103,17 +101,13 @@ export const newLane = (customer: Customer, band: Band, lanes: Registry<Lane>): 
     queues: [],
   }));
 
-export const newQueue = (lane: Lane, needClass: NeedClass, queues: Registry<Queue>): Queue =>
-  queues.add(lane.id, (index) => ({ index, id: lane.id, lane, needClass, rows: [], keys: [], heap: undefined }));
+export function newNeedClass(key: string, need: Amounts, neverFits: boolean): NeedClass {
+  const registry = new Registry<Queue>();
+  return { key, need, neverFits, queues: new Set(), registry, reached: new TagHeap(registry), ahead: new TagHeap(registry) };
+}
 
-export const newNeedClass = (key: string, need: Amounts, neverFits: boolean, queues: Registry<Queue>): NeedClass => ({
-  key,
-  need,
-  neverFits,
-  queues: new Set(),
-  reached: new TagHeap<Queue>(queues),
-  ahead: new TagHeap<Queue>(queues),
-});
+export const newQueue = (lane: Lane, needClass: NeedClass): Queue =>
+  needClass.registry.add(lane.id, (index) => ({ index, id: lane.id, lane, needClass, rows: [], keys: [], heap: undefined }));
 
 export function isBlocked({ share, running }: Customer): boolean {
   return share !== undefined && (share.paused === true || running >= (share.maximumRunning ?? Number.POSITIVE_INFINITY));

@@ -16,8 +16,10 @@ test('gives the elements in one order, by tag, second number and id, whatever ca
     pick: fc.nat(),
   });
   fc.assert(
-    fc.property(fc.array(operation, { maxLength: 60 }), (operations) => {
+    fc.property(fc.array(operation, { maxLength: 60 }), fc.nat({ max: 600 }), (operations, others) => {
       const registry = new Registry<Entry>();
+      // Known, and in no heap.
+      for (let number = 0; number < others; number++) registry.add('', (index) => ({ index, id: '', high: 0, second: 0 }));
       const heap = new TagHeap(registry);
       let entries: Entry[] = [];
       const tagOf = ({ high }: Entry) => ({ high, low: 0 });
@@ -27,14 +29,14 @@ test('gives the elements in one order, by tag, second number and id, whatever ca
           const own = `${id}${number}`;
           const entry = registry.add(own, (index) => ({ index, id: own, high, second }));
           entries.push(entry);
-          heap.add(entry, tagOf(entry), second);
+          heap.put(entry, tagOf(entry), second);
         } else if (chosen !== undefined && kind === 'remove') {
           entries = entries.filter((one) => one !== chosen);
           heap.remove(chosen);
           registry.delete(chosen);
         } else if (chosen !== undefined) {
           Object.assign(chosen, { high, second });
-          heap.move(chosen, tagOf(chosen), second);
+          heap.put(chosen, tagOf(chosen), second);
         }
         const sorted = entries.toSorted((a, b) => a.high - b.high || a.second - b.second || (a.id < b.id ? -1 : 1));
         expect([...heap.inOrder()].map((one) => one.id)).toEqual(sorted.map((one) => one.id));

@@ -2,34 +2,42 @@ import type { Tag } from './compensated-sum.ts';
 
 /** What a `TagHeap` holds. */
 export interface Tagged {
-  /** Its place in the heap's registry. */
+  /** Its place in the heap's registry, and in the heap. */
   readonly index: number;
   /** Decides between equal numbers. */
   readonly id: string;
 }
 
-/** Elements by number, so that heaps move numbers only. An element is in one heap of its registry at a time. */
+/** Numbers of an element, with one unused: so they lie in one line of the processor's cache. */
+const stride = 4;
+
+/** Elements by number, so that heaps compare numbers only. An element is in one heap of its registry at a time. */
 export class Registry<T extends Tagged> {
   readonly elements: T[] = [];
-  /** Where an element is in its heap. */
-  positions = new Int32Array(16);
-  // What decides where the first number is the same, in this order, and last the id.
-  lows = new Float64Array(16);
-  seconds = new Float64Array(16);
-  prefixes = new Float64Array(16);
+  /** How many there is room for. */
+  room = 16;
+  /** What decides where the high parts of tags are the same: three numbers of each element side by side, the low part, a second number, and its id's. */
+  #ties = new Float64Array(this.room * stride);
+  /** How all ids begin, and so what does not tell them apart. */
+  #beginning: string | undefined;
   readonly #unused: number[] = [];
 
   add(id: string, make: (index: number) => T): T {
     const index = this.#unused.pop() ?? this.elements.length;
-    if (index === this.positions.length) {
-      this.positions = longer(this.positions, new Int32Array(index * 2));
-      this.lows = longer(this.lows, new Float64Array(index * 2));
-      this.seconds = longer(this.seconds, new Float64Array(index * 2));
-      this.prefixes = longer(this.prefixes, new Float64Array(index * 2));
+    if (index === this.room) {
+      this.room *= 2;
+      const ties = new Float64Array(this.room * stride);
+      ties.set(this.#ties);
+      this.#ties = ties;
     }
     const element = make(index);
     this.elements[index] = element;
-    this.prefixes[index] = prefixOf(id);
+    const beginning = sharedBeginning(this.#beginning ?? id, id);
+    const isShorter = beginning !== this.#beginning;
+    this.#beginning = beginning;
+    // Seldom: no more often than an id has characters.
+    if (isShorter) for (const other of this.elements) this.#number(other);
+    else this.#number(element);
     return element;
   }
 
@@ -37,26 +45,47 @@ export class Registry<T extends Tagged> {
     this.#unused.push(index);
   }
 
-  /** Whether `a` goes before `b` where their first numbers are the same. */
+  lowOf(index: number): number {
+    return this.#ties[index * stride] as number;
+  }
+
+  setTies(index: number, low: number, second: number): void {
+    this.#ties[index * stride] = low;
+    this.#ties[index * stride + 1] = second;
+  }
+
+  /** Whether `a` goes before `b` where the high parts of their tags are the same. */
   breaksTie(a: number, b: number): boolean {
-    if (this.lows[a] !== this.lows[b]) return (this.lows[a] as number) < (this.lows[b] as number);
-    if (this.seconds[a] !== this.seconds[b]) return (this.seconds[a] as number) < (this.seconds[b] as number);
-    if (this.prefixes[a] !== this.prefixes[b]) return (this.prefixes[a] as number) < (this.prefixes[b] as number);
+    const ties = this.#ties;
+    const [atA, atB] = [a * stride, b * stride];
+    if (ties[atA] !== ties[atB]) return (ties[atA] as number) < (ties[atB] as number);
+    if (ties[atA + 1] !== ties[atB + 1]) return (ties[atA + 1] as number) < (ties[atB + 1] as number);
+    if (ties[atA + 2] !== ties[atB + 2]) return (ties[atA + 2] as number) < (ties[atB + 2] as number);
     return (this.elements[a] as T).id < (this.elements[b] as T).id;
+  }
+
+  #number({ index, id }: T): void {
+    this.#ties[index * stride + 2] = numberOf(id, this.#beginning?.length ?? 0);
   }
 }
 
-/** Children of an element: four lie side by side in memory and make the heap half as deep as two. */
-const arity = 4;
+/** log2 of how many meet in one match: eight keys lie side by side in memory, and a hundred thousand elements make six rounds. */
+const shift = 3;
+const many = 1 << shift;
+const nobody = -1;
 
 /**
- * A heap ordered by a Tag, then a second number, then id. Finding a place moves numbers and does not touch objects, of which there may be a
- * hundred thousand. The order is total: the first element never depends on how others came.
+ * The first of many by a Tag, then a second number, then id: a tournament. Each element has a fixed place at the bottom, groups of eight play,
+ * their winners play in groups of eight, up to one. What changes plays again on its way up, until the winner there is the same; nothing is
+ * moved about, and objects, of which there may be a hundred thousand, are not touched. The order is total: the first element never depends on how
+ * others came.
  */
 export class TagHeap<T extends Tagged> {
-  /** The high part of the tag of each element. */
-  #keys = new Float64Array(8);
-  #indexes = new Int32Array(8);
+  /** The high part of the tag of each winner, infinite where nobody plays: elements by their index, then a round above the other. */
+  #keys = new Float64Array(0);
+  #winners = new Int32Array(0);
+  /** Where each round starts, the bottom first; the last is the one place at the top. */
+  #rounds: number[] = [];
   #size = 0;
   readonly #registry: Registry<T>;
 
@@ -65,134 +94,123 @@ export class TagHeap<T extends Tagged> {
   }
 
   get first(): T | undefined {
-    return this.#size === 0 ? undefined : this.#registry.elements[this.#indexes[0] as number];
+    const winner = this.#winners[this.#winners.length - 1] ?? nobody;
+    return winner === nobody ? undefined : this.#registry.elements[winner];
   }
 
   /** Whether the first element's tag is at or below `tag`. */
   firstReached(tag: Tag): boolean {
-    if (this.#size === 0) return false;
-    const high = this.#keys[0] as number;
-    return high !== tag.high ? high < tag.high : (this.#registry.lows[this.#indexes[0] as number] as number) <= tag.low;
+    const winner = this.#winners[this.#winners.length - 1] ?? nobody;
+    if (winner === nobody) return false;
+    const high = this.#keys[this.#keys.length - 1] as number;
+    return high !== tag.high ? high < tag.high : this.#registry.lowOf(winner) <= tag.low;
   }
 
-  add({ index }: T, { high, low }: Tag, second = 0): void {
-    if (this.#size === this.#indexes.length) this.#grow();
-    this.#size += 1;
-    this.#registry.lows[index] = low;
-    this.#registry.seconds[index] = second;
-    this.#rise(this.#size - 1, index, high);
-  }
-
-  /** Finds the new place of an element whose numbers changed. */
-  move({ index }: T, { high, low }: Tag, second = 0): void {
-    const position = this.#registry.positions[index] as number;
-    this.#registry.lows[index] = low;
-    this.#registry.seconds[index] = second;
-    if (!this.#rise(position, index, high)) this.#sink(position, index, high);
+  /** Adds an element, or finds the new place of one whose numbers changed. */
+  put({ index }: T, { high, low }: Tag, second = 0): void {
+    if (index >= this.#size) this.#growTo(this.#registry.room);
+    this.#registry.setTies(index, low, second);
+    this.#play(index, high);
   }
 
   remove({ index }: T): void {
-    const position = this.#registry.positions[index] as number;
-    this.#size -= 1;
-    const end = this.#size;
-    if (position === end) return;
-    const last = this.#indexes[end] as number;
-    const high = this.#keys[end] as number;
-    if (!this.#rise(position, last, high)) this.#sink(position, last, high);
+    this.#play(index, Number.POSITIVE_INFINITY);
   }
 
-  /** The elements in order, each at the cost of a look at those next to it; the heap must not change meanwhile. */
+  /** The elements in order; the heap must be left alone meanwhile. */
   *inOrder(): Generator<T> {
-    const frontier = this.#size === 0 ? [] : [0];
-    while (frontier.length > 0) {
-      let best = 0;
-      for (let i = 1; i < frontier.length; i++) if (this.#isBefore(frontier[i] as number, frontier[best] as number)) best = i;
-      const position = frontier[best] as number;
-      frontier[best] = frontier[frontier.length - 1] as number;
-      frontier.pop();
-      yield this.#registry.elements[this.#indexes[position] as number] as T;
-      for (let child = position * arity + 1; child <= position * arity + arity && child < this.#size; child++) frontier.push(child);
-    }
-  }
-
-  #isBefore(a: number, b: number): boolean {
-    const [aHigh, bHigh] = [this.#keys[a] as number, this.#keys[b] as number];
-    return aHigh !== bHigh ? aHigh < bHigh : this.#registry.breaksTie(this.#indexes[a] as number, this.#indexes[b] as number);
-  }
-
-  /** Returns whether it rose. */
-  #rise(from: number, index: number, high: number): boolean {
-    const keys = this.#keys;
-    const indexes = this.#indexes;
-    const { positions } = this.#registry;
-    let position = from;
-    while (position > 0) {
-      const parent = (position - 1) >> 2;
-      const parentHigh = keys[parent] as number;
-      const other = indexes[parent] as number;
-      if (high > parentHigh || (high === parentHigh && this.#registry.breaksTie(other, index))) break;
-      keys[position] = parentHigh;
-      indexes[position] = other;
-      positions[other] = position;
-      position = parent;
-    }
-    keys[position] = high;
-    indexes[position] = index;
-    positions[index] = position;
-    return position !== from;
-  }
-
-  #sink(from: number, index: number, high: number): void {
-    const keys = this.#keys;
-    const indexes = this.#indexes;
-    const { positions } = this.#registry;
-    const size = this.#size;
-    let position = from;
-    for (;;) {
-      const child = position * arity + 1;
-      if (child >= size) break;
-      const end = Math.min(child + arity, size);
-      let best = child;
-      let bestHigh = keys[child] as number;
-      for (let other = child + 1; other < end; other++) {
-        const otherHigh = keys[other] as number;
-        if (otherHigh > bestHigh) continue;
-        if (otherHigh === bestHigh && !this.#registry.breaksTie(indexes[other] as number, indexes[best] as number)) continue;
-        best = other;
-        bestHigh = otherHigh;
+    const seen: { readonly index: number; readonly high: number }[] = [];
+    try {
+      for (let element = this.first; element !== undefined; element = this.first) {
+        yield element;
+        const { index } = element;
+        seen.push({ index, high: this.#keys[index] as number });
+        this.#play(index, Number.POSITIVE_INFINITY);
       }
-      const lower = indexes[best] as number;
-      if (bestHigh > high || (bestHigh === high && !this.#registry.breaksTie(lower, index))) break;
-      keys[position] = bestHigh;
-      indexes[position] = lower;
-      positions[lower] = position;
-      position = best;
+    } finally {
+      for (const { index, high } of seen) this.#play(index, high);
     }
-    keys[position] = high;
-    indexes[position] = index;
-    positions[index] = position;
   }
 
-  #grow(): void {
-    this.#keys = longer(this.#keys, new Float64Array(this.#keys.length * 2));
-    this.#indexes = longer(this.#indexes, new Int32Array(this.#indexes.length * 2));
+  /** Lets an element play with a new key, from the bottom up. */
+  #play(index: number, high: number): void {
+    const keys = this.#keys;
+    const winners = this.#winners;
+    const rounds = this.#rounds;
+    keys[index] = high;
+    let winner = high === Number.POSITIVE_INFINITY ? nobody : index;
+    let best = high;
+    winners[index] = winner;
+    let place = index;
+    for (let round = 1; round < rounds.length; round++) {
+      const group = (rounds[round - 1] as number) + ((place >> shift) << shift);
+      const child = place;
+      place >>= shift;
+      const above = (rounds[round] as number) + place;
+      const before = winners[above] as number;
+      const beforeBest = keys[above] as number;
+      const cameFromHere = before !== nobody && before >> (shift * (round - 1)) === child;
+      if (!cameFromHere) {
+        // Those beside it have not changed: it plays against the best of them only.
+        if (best > beforeBest || winner === nobody) return;
+        if (best === beforeBest && !this.#registry.breaksTie(winner, before)) return;
+      } else if (!(best < beforeBest)) {
+        winner = nobody;
+        best = Number.POSITIVE_INFINITY;
+        for (let other = group; other < group + many; other++) {
+          const otherBest = keys[other] as number;
+          if (otherBest > best) continue;
+          const otherWinner = winners[other] as number;
+          if (otherBest === best && (otherWinner === nobody || !this.#registry.breaksTie(otherWinner, winner))) continue;
+          winner = otherWinner;
+          best = otherBest;
+        }
+      }
+      winners[above] = winner;
+      keys[above] = best;
+    }
+  }
+
+  #growTo(size: number): void {
+    const lengths = [size];
+    while ((lengths.at(-1) as number) > 1) {
+      const matches = (lengths.at(-1) as number) >> shift;
+      // A whole group, or the one place at the top.
+      lengths.push(matches <= 1 ? 1 : ((matches + many - 1) >> shift) << shift);
+    }
+    const rounds: number[] = [];
+    let total = 0;
+    for (const length of lengths) {
+      rounds.push(total);
+      total += length;
+    }
+    const keys = new Float64Array(total).fill(Number.POSITIVE_INFINITY);
+    const winners = new Int32Array(total).fill(nobody);
+    const old = this.#keys.subarray(0, this.#size);
+    const oldWinners = this.#winners.subarray(0, this.#size);
+    this.#keys = keys;
+    this.#winners = winners;
+    this.#rounds = rounds;
+    this.#size = size;
+    for (const [index, high] of old.entries()) if (oldWinners[index] !== nobody) this.#play(index, high);
   }
 }
 
-function longer<T extends Int32Array | Float64Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
+function sharedBeginning(a: string, b: string): string {
+  let length = 0;
+  while (length < a.length && a.charCodeAt(length) === b.charCodeAt(length)) length += 1;
+  return a.slice(0, length);
 }
 
-/** The beginning of an id as a number: smaller for ids that sort before by code units, equal where seven characters do not tell. */
-function prefixOf(id: string): number {
-  let prefix = 0;
+/** Seven characters of an id as a number: smaller for ids that sort before by code units, equal where these do not tell. */
+function numberOf(id: string, from: number): number {
+  let number = 0;
   let tells = true;
-  for (let i = 0; i < 7; i++) {
+  for (let i = from; i < from + 7; i++) {
     const code = id.charCodeAt(i);
-    prefix = prefix * 128 + (tells && i < id.length ? Math.min(code, 126) + 1 : 0);
+    number = number * 128 + (tells && i < id.length ? Math.min(code, 126) + 1 : 0);
     // Beyond ASCII characters look the same, and what follows them must not decide.
     if (code >= 126) tells = false;
   }
-  return prefix;
+  return number;
 }
