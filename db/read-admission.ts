@@ -30,7 +30,7 @@ export async function deleteOldAdmissions(database: Database, days: number, most
         where a.admitted_time < clock_timestamp() - make_interval(secs => ${days * 86_400})
           and not exists (select 1 from running_agenda r where r.agenda_id = a.agenda_id and r.attempt = a.attempt)
           -- Its end is still to be taken in: that needs what it was charged.
-          and not exists (select 1 from settlement s where s.insight_id = a.insight_id and s.agenda_id = a.agenda_id and s.attempt = a.attempt)
+          and (a.ended_time is not null or a.admitted_time < clock_timestamp() - make_interval(secs => ${2 * days * 86_400}))
         order by a.admitted_time limit ${portion} for update skip locked)`;
     deleted += count;
     if (count < portion) break;

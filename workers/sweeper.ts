@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isOpen } from '../activities/control/load-plan.ts';
 import type { ControlParts } from '../activities/control/parts.ts';
 import { finishAgenda } from '../db/agenda-run.ts';
+import { deleteOldAdmissions } from '../db/read-admission.ts';
 import { type SweepFindings, sweep } from '../db/sweep.ts';
 import { admissionTaskQueue, admissionWorkflowId, admissionWorkflowType, agendaWorkflowId } from '../workflows/messages.ts';
 import { signalWoken } from './wake-insights.ts';
@@ -13,7 +14,10 @@ export async function runSweeper(parts: ControlParts, signal: AbortSignal): Prom
   while (!signal.aborted) {
     try {
       const findings = await sweep(parts.database, parts.settings);
-      if (findings !== undefined) await actOn(parts, findings);
+      if (findings !== undefined) {
+        await actOn(parts, findings);
+        await deleteOldAdmissions(parts.database, parts.settings.admissionsDays);
+      }
       if (failing) parts.log.info('sweep works again');
       failing = false;
     } catch (error) {

@@ -23,4 +23,6 @@ export interface ControlSettings {
   /** A started Agenda that was quiet this long is checked against Temporal. */
   readonly quietSeconds: number;
   readonly sweepSeconds: number;
+  /** The record of admissions is kept this long. In days. */
+  readonly admissionsDays: number;
 }

@@ -21,7 +21,7 @@ beforeAll(async () => {
     database,
     client: environment.client,
     log: pino({ level: 'silent' }),
-    settings: { heartbeatSeconds: 5, cancelSeconds: 5, quietSeconds: 0.001, sweepSeconds: 0.05 },
+    settings: { heartbeatSeconds: 5, cancelSeconds: 5, quietSeconds: 0.001, sweepSeconds: 0.05, admissionsDays: 30 },
     wake: (insightIds) => woken.push(...insightIds),
   };
 });
