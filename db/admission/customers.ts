@@ -19,6 +19,8 @@ export interface StoredQueue {
   readonly start: number;
   readonly finish: number;
   readonly headMoved: number | null;
+  /** As it was written. */
+  readonly priorities: readonly number[];
   /** In the order of priorities; each by ready time. */
   readonly heads: Heads[];
 }
@@ -140,7 +142,7 @@ export async function loadCustomers(sql: Statements, settings: Settings, ids: re
   for (const row of lanes) customers.get(row.customer_id)?.lanes.push(storedLane(row));
   for (const { customer_id: customerId, head_moved: headMoved, priorities, ...row } of queues) {
     const heads = priorities.map((priority) => ({ priority, items: [], more: true }));
-    customers.get(customerId)?.queues.set(queueKey(row), { customerId, headMoved, heads, ...row });
+    customers.get(customerId)?.queues.set(queueKey(row), { customerId, headMoved, priorities, heads, ...row });
   }
   return customers;
 }
@@ -153,7 +155,17 @@ export function expectHeads(customer: LoadedCustomer, kind: { promoted: number; 
   if (known !== undefined) known.heads.push(heads);
   else {
     const { promoted, need } = kind;
-    const fresh = { customerId: customer.id, promoted, need, level: 0, active: false, start: 0, finish: 0, headMoved: null };
+    const fresh = {
+      customerId: customer.id,
+      promoted,
+      need,
+      level: 0,
+      active: false,
+      start: 0,
+      finish: 0,
+      headMoved: null,
+      priorities: [],
+    };
     customer.queues.set(queueKey(kind), { ...fresh, heads: [heads] });
   }
 }

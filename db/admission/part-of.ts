@@ -110,7 +110,7 @@ function itemsOf(settings: Settings, customer: LoadedCustomer): PartItem[] {
 export interface Changes {
   readonly bands: Part['bands'];
   readonly lanes: readonly StoredLane[];
-  readonly queues: readonly (Omit<StoredQueue, 'heads'> & { readonly priorities: readonly number[] })[];
+  readonly queues: readonly Omit<StoredQueue, 'heads'>[];
   readonly gone: readonly Pick<StoredQueue, 'customerId' | 'promoted' | 'need'>[];
 }
 
@@ -136,7 +136,7 @@ export function changesOf(
       }
       const headMoved = known.reduce((least, { movedTime }) => Math.min(least, movedTime), first.movedTime);
       const now = { ...stored, ...place(customer, queue, first), headMoved, priorities: left.map(({ priority }) => priority) };
-      if (JSON.stringify(now) !== JSON.stringify({ ...stored, priorities: heads.map(({ priority }) => priority) })) queues.push(now);
+      if (JSON.stringify(now) !== JSON.stringify(stored)) queues.push(now);
     }
   }
   return { bands: part?.bands() ?? [], lanes: part === undefined ? [] : changedLanes(customers, leaving, part), queues, gone };
@@ -144,16 +144,12 @@ export function changesOf(
 
 function changedLanes(customers: ReadonlyMap<string, LoadedCustomer>, leaving: readonly StoredLane[], part: FairSharePart): StoredLane[] {
   const before = new Map([...[...customers.values()].flatMap(({ lanes }) => lanes), ...leaving].map((lane) => [laneKey(lane), lane]));
-  const shares = new Map<string, { readonly weight: number; readonly band: number }>([
-    ...leaving.map((lane) => [lane.customerId, lane] as const),
-    ...[...customers].map(([id, customer]) => [id, customer] as const),
-  ]);
   return part.lanes().flatMap((lane) => {
-    const share = shares.get(lane.customerId);
-    // Customers that are only here because something of theirs runs.
+    const was = before.get(laneKey(lane));
+    const share = customers.get(lane.customerId) ?? was;
+    // A lane that is only here because something runs that was admitted from it: what it looks like is not known.
     if (share === undefined) return [];
     const now = { ...lane, weight: share.weight, band: share.band };
-    const was = before.get(laneKey(lane));
     const same =
       was !== undefined &&
       was.tag[0] === now.tag[0] &&
