@@ -18,7 +18,7 @@ test('the watch sees a limit exceeded, by reading and at the commit, and whateve
     const seen = await watch.take();
     return seen.breaches.length > 0 && seen;
   });
-  expect(breaches[0]).toMatchObject({ kind: 'insight.queueSize', id: insight.insightId, limit: '0', actual: '1' });
+  expect(breaches[0]).toMatchObject({ kind: 'insight.queueSize', id: insight.insightId, limit: 0, actual: 1 });
   await sql`update running_agenda set seen_time = clock_timestamp() where agenda_id = ${agenda.agendaId}`;
   expect(await sql`select kind from fault_watch.breach`).toEqual([{ kind: 'insight.queueSize' }]);
 

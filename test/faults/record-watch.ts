@@ -15,7 +15,7 @@ export interface Transition {
 
 const triggers = `
   create schema fault_watch;
-  create table fault_watch.breach (time timestamptz default clock_timestamp(), kind text, id text, "limit" bigint, actual bigint);
+  create table fault_watch.breach (time timestamptz default clock_timestamp(), kind text, id text, "limit" float8, actual float8);
   create function fault_watch.note_breach() returns trigger language plpgsql as $$
     begin
       insert into fault_watch.breach (kind, id, "limit", actual) select kind, id, "limit", actual from public.limit_breach;

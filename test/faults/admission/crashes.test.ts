@@ -1,0 +1,83 @@
+/**
+ * Control workers that are killed while they admit and start, whatever else happens. Short here: one in turn at the bounds of each transaction,
+ * at calls to Temporal and at answers, and at some of the other statements, which ones the seed says (POP_FAULT_SEED has a choice again).
+ * `npm run test:crashes` has one die before and after every statement, each followed by one that lives for a while.
+ */
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { AdmissionSystem } from './admission-system.ts';
+
+const isWhole = process.env.POP_CRASHES === 'every';
+const seed = Number(process.env.POP_FAULT_SEED ?? Math.floor(Math.random() * 1_000_000));
+const points = '(begin|commit|answer|workflow\\.\\w+)$|startAdmitted';
+const some = isWhole ? {} : { some: { points, part: 0.12, seed } };
+const agendas = isWhole ? 600 : 200;
+const timeout = isWhole ? 3_600_000 : 240_000;
+
+let it: AdmissionSystem;
+beforeAll(async () => {
+  it = await AdmissionSystem.start();
+});
+afterEach(() => it.heal());
+afterAll(() => it[Symbol.asyncDispose]());
+
+test(`kill -9 of the only control worker, at each point once (seed ${seed})`, { timeout }, async () => {
+  const deaths = it.deaths();
+  await it.submit(agendas);
+  if (isWhole) await it.controlSingly({ deaths: deaths.file }, 3);
+  else await it.controlInTurn({ deaths: deaths.file, ...some });
+  for (const activity of ['admitBatch', 'startAdmitted']) expect(deaths.points).toContain(`before ${activity}: answer`);
+  for (const bound of ['begin', 'commit'])
+    expect(deaths.points).toEqual(expect.arrayContaining([`before admitBatch: ${bound}`, `after admitBatch: ${bound}`]));
+  for (const side of ['before', 'after']) {
+    expect(deaths.points).toEqual(expect.arrayContaining([`${side} startAdmitted: workflow.start`, `${side} startAdmitted: mark started`]));
+  }
+  console.log(`died ${deaths.points.length} times`);
+  await it.prove();
+});
+
+test(`one of two control workers is killed again and again (seed ${seed})`, { timeout }, async () => {
+  const deaths = it.deaths();
+  await it.submit(agendas);
+  {
+    await using lives = it.control();
+    lives.go();
+    await it.controlInTurn({ deaths: deaths.file, ...some, occurrence: 2 });
+  }
+  console.log(`died ${deaths.points.length} times`);
+  expect(deaths.points.length).toBeGreaterThan(3);
+  await it.prove();
+});
+
+test.each(['postgres', 'temporal'] as const)(
+  `%s killed and started again, twice, while control workers are killed (seed ${seed})`,
+  { timeout },
+  async (part) => {
+    const deaths = it.deaths();
+    await it.submit(agendas);
+    const controlled = it.controlInTurn({ deaths: deaths.file, ...some, occurrence: 3 });
+    for (const left of [0.7, 0.3]) {
+      await it.untilLeft(agendas * left);
+      await it.system.kill(part);
+      await it.system.start(part);
+    }
+    await controlled;
+    console.log(`died ${deaths.points.length} times`);
+    await it.prove();
+  },
+);
+
+test.each(isWhole ? [3600, -3600] : [3600])(
+  `a control worker whose clock is %d s ahead beside others that are killed (seed ${seed})`,
+  { timeout },
+  async (clockAheadSeconds) => {
+    const deaths = it.deaths();
+    await it.submit(agendas);
+    {
+      await using wrong = it.control({ clockAheadSeconds });
+      wrong.go();
+      await it.controlInTurn({ deaths: deaths.file, ...some, occurrence: 2 });
+    }
+    console.log(`died ${deaths.points.length} times`);
+    await it.prove();
+  },
+);

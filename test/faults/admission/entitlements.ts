@@ -1,0 +1,35 @@
+/** Who is entitled to what in the crash tests: as the objects are made, and as their proof reckons. */
+import type { Entitlements } from './fairness-bound.ts';
+
+export const slots = 7;
+/** Weights of customers, and the most that one may run over both Insights. */
+export const customers = {
+  bronze: { weight: 1 },
+  silver: { weight: 2 },
+  gold: { weight: 4, maximumRunning: 3 },
+} as const;
+/** The second one has entitlements of its own: another weight, a cap. */
+export const insights = {
+  alpha: { weight: 2, queueSize: 4, maximumRunning: 6, customers: {} },
+  beta: { weight: 1, queueSize: 3, maximumRunning: 4, customers: { bronze: { weight: 2 }, silver: { maximumRunning: 1 } } },
+} as const;
+/** How many of 200 Agendas are whose, in the Insights together: near what they are entitled to, so that all wait for most of a test. */
+export const parts = { bronze: 40, silver: 70, gold: 90 } as const;
+
+interface OfCustomer {
+  readonly weight?: number;
+  readonly maximumRunning?: number;
+}
+
+const entitlement = (insightId: string, customerId: string): { here: OfCustomer; own: OfCustomer } => ({
+  here: (insights as Record<string, { customers: Record<string, OfCustomer> }>)[insightId]?.customers[customerId] ?? {},
+  own: (customers as Record<string, OfCustomer>)[customerId] ?? {},
+});
+export const entitled: Entitlements = {
+  weight: (insightId, customerId) => {
+    const { here, own } = entitlement(insightId, customerId);
+    return here.weight ?? own.weight ?? 1;
+  },
+  cap: (customerId) => entitlement('', customerId).own.maximumRunning ?? Number.POSITIVE_INFINITY,
+  capInInsight: (insightId, customerId) => entitlement(insightId, customerId).here.maximumRunning ?? Number.POSITIVE_INFINITY,
+};
