@@ -61,6 +61,7 @@ export class AdmissionAlone {
       batches: batchesPerRound,
       between: () => record.replace(mostPerBatch),
     });
+    const changed = await this.#changedSettings(meter, name);
     const { atLeast } = bars;
     const longest = (times: readonly number[]): number => Math.max(...times);
     const inTime = (what: string, value: number): Row =>
@@ -76,6 +77,7 @@ export class AdmissionAlone {
       plain(`${name}: rows read per batch`, plainBatches.rowsPerBatch, 'rows'),
       plain(`${name}: taking in all queues`, takingIn.seconds, 's'),
       inTime(`${name}: transaction, taking in, longest`, longest(takingIn.transactions)),
+      plain(`${name}: settings of the Insight changed, until it admits again`, changed, 'ms'),
     ];
   }
 
@@ -105,6 +107,17 @@ export class AdmissionAlone {
     ];
   }
 
+  /** Each customer's place is worked out anew. */
+  async #changedSettings(meter: TransactionMeter, name: string): Promise<number> {
+    const { record } = this.#parts;
+    await record.changeSettings();
+    return this.#spanned(`${name}: settings changed`, async () => {
+      const begun = performance.now();
+      for (let batch = 0; batch < 1_000; batch++) if ((await this.#admit(meter)) > 0) return performance.now() - begun;
+      throw new Error('nothing is admitted after settings changed');
+    });
+  }
+
   /** Batches until every queue is known to admission and nothing more is admitted that was to be taken in first. */
   async #takeIn(meter: TransactionMeter): Promise<{ seconds: number; transactions: number[] }> {
     const { record } = this.#parts;
@@ -126,11 +139,12 @@ export class AdmissionAlone {
     const { record, spans } = this.#parts;
     const all: Measured[] = [];
     for (let round = 0; round < rounds; round++) {
-      await record.replace((await record.running()).length);
+      await record.replace((await record.countRunning()).all);
       await this.#takeIn(meter);
       await record.flushCounts();
       const readBefore = await meter.rowsRead();
       await spans?.begin();
+      const usedBefore = process.cpuUsage();
       let [decisions, milliseconds] = [0, 0];
       for (let batch = 0; batch < batches; batch++) {
         await between();
@@ -140,7 +154,12 @@ export class AdmissionAlone {
       }
       const transactions = meter.take();
       if (decisions === 0 || transactions.length < batches) throw new Error(`${batches} batches admitted ${decisions} Agendas`);
-      if (round === rounds - 1) await spans?.tell(title);
+      if (round === rounds - 1) {
+        const { user, system } = process.cpuUsage(usedBefore);
+        await spans?.tell(
+          `${title}: ${(milliseconds / batches).toFixed(1)} ms a batch, processor of this process ${((user + system) / 1000 / batches).toFixed(1)} ms`,
+        );
+      }
       all.push({ rate: (decisions * 1000) / milliseconds, transactions, rowsPerBatch: ((await meter.rowsRead()) - readBefore) / batches });
     }
     const best = (worth: (one: Measured) => number): Measured => all.reduce((a, b) => (worth(b) > worth(a) ? b : a));

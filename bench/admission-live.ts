@@ -173,7 +173,7 @@ export class AdmissionLive {
     const { wakeInsights } = await finishAgenda(database, oldest, { outcome: 'succeeded' });
     const begun = performance.now();
     await this.#wake(wakeInsights);
-    while ((await record.countRunning()) < running) await delay(2);
+    while ((await record.countRunning()).all < running) await delay(2);
     const milliseconds = performance.now() - begun;
     await client.workflow.getHandle(agendaWorkflowId(oldest.agendaId)).terminate();
     await this.#untilStarted(running);
@@ -186,8 +186,8 @@ export class AdmissionLive {
 
   async #untilStarted(count: number): Promise<void> {
     for (;;) {
-      const agendas = await this.#parts.record.running();
-      if (agendas.length === count && agendas.every(({ isStarted }) => isStarted)) return;
+      const { all, started } = await this.#parts.record.countRunning();
+      if (all === count && started === count) return;
       await delay(50);
     }
   }

@@ -108,12 +108,14 @@ export class WaitingRecord {
     await sql`checkpoint`;
   }
 
-  /** Changes the limit as the api does. */
+  /** Leaves room for so many Agendas; the next batch reads it. */
   async limit(queueSize: number): Promise<void> {
-    await this.#sql.begin(async (sql) => {
-      await sql`update insight set queue_size = ${queueSize} where id = ${this.insightId}`;
-      await sql`insert into settlement (insight_id, kind) values (${this.insightId}, 'changed')`;
-    });
+    await this.#sql`update insight set queue_size = ${queueSize} where id = ${this.insightId}`;
+  }
+
+  /** Tells admission, as the api does, that settings of the whole Insight are other ones. */
+  async changeSettings(): Promise<void> {
+    await this.#sql`insert into settlement (insight_id, kind) values (${this.insightId}, 'changed')`;
   }
 
   /** The oldest that run succeed, after 30 to 90 seconds, and as many new ones are submitted: what admission finds in a system that goes on. */
@@ -144,17 +146,16 @@ export class WaitingRecord {
     return row?.count ?? 0;
   }
 
-  async running(): Promise<{ agendaId: string; attempt: number; isStarted: boolean }[]> {
-    return this.#sql<{ agendaId: string; attempt: number; isStarted: boolean }[]>`
-      select agenda_id as "agendaId", attempt, started_time is not null as "isStarted" from running_agenda
-      where insight_id = ${this.insightId} order by admitted_time`;
+  /** Oldest first. */
+  async running(): Promise<{ agendaId: string; attempt: number }[]> {
+    return this.#sql<{ agendaId: string; attempt: number }[]>`
+      select agenda_id as "agendaId", attempt from running_agenda where insight_id = ${this.insightId} order by admitted_time`;
   }
 
-  async countRunning(): Promise<number> {
-    const [row] = await this.#sql<
-      { count: number }[]
-    >`select count(*)::int as count from running_agenda where insight_id = ${this.insightId}`;
-    return row?.count ?? 0;
+  async countRunning(): Promise<{ all: number; started: number }> {
+    const [row] = await this.#sql<{ all: number; started: number }[]>`
+      select count(*)::int as all, count(started_time)::int as started from running_agenda where insight_id = ${this.insightId}`;
+    return row ?? { all: 0, started: 0 };
   }
 
   /** Has Postgres count now what this connection read, not in the middle of a measurement. */
