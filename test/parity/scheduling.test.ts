@@ -122,6 +122,23 @@ test('row 53: a broken Insight does not keep others from being served', async ()
   for (const each of [agenda, poked]) expect((await ended(broken, each)).processingStateMessage).toBe('succeeded');
 });
 
+test('row 54: the metric of waiting Agendas is their number, also above 100', async () => {
+  const tenant = await newTenant({ queueSize: 0, title: 'All of them wait' });
+  const agendas = await Promise.all(Array.from({ length: 120 }, () => submit(tenant, { operations: [sample('a')] })));
+  const metric = async () => {
+    const lines: string[] = (await done(operator, 'GET', '/metrics')).split('\n');
+    const line = lines.find((one) => one.startsWith(`pop_waiting_agendas{insight="${tenant.insightId}",title="All_of_them_wait"}`));
+    return Number(line?.split(' ').at(-1));
+  };
+  await until('120 wait', async () => ((await metric()) === 120 ? true : undefined));
+  await done(tenant.send, 'POST', `/agenda/${agendas[0]?.id}/cancel`);
+  await until('119 wait', async () => ((await metric()) === 119 ? true : undefined));
+  const oldest = await done(tenant.send, 'GET', `/agenda/${agendas[1]?.id}/explain`);
+  expect(oldest).toMatchObject({ code: 'insightPaused', sentence: expect.stringContaining('queueSize is 0') });
+  await Promise.all(agendas.slice(1).map((agenda) => done(tenant.send, 'POST', `/agenda/${agenda.id}/cancel`)));
+  await until('none waits', async () => ((await metric()) === 0 ? true : undefined));
+});
+
 test('row 55: the Operations of an Agenda that was picked come before those of Agendas picked later', async () => {
   await using pool = await OwnPool.make();
   const tenant = await newTenant({}, pool.id);
