@@ -159,7 +159,9 @@ export async function finishAgenda(database: Database, key: AttemptKey & { runId
     if (held === undefined) return { outcome: 'over', wakeInsights: [] } satisfies FinishAnswer;
     const cause = end.outcome === 'failed' ? await firstCause(sql, key.agendaId) : undefined;
     const told = cause === undefined ? end : { ...end, message: [end.message, cause].filter((part) => part !== undefined).join(': ') };
-    const [, line, , , wake] = await Promise.all([
+    const [, , line, , , wake] = await Promise.all([
+      // A submission of a limited customer that is under way shares its customer's row: it is waited for, so that its Insight is told of this end.
+      sql`select from customer where id = ${held.customerId} and maximum_running is not null for update`,
       sql`
         update operation_progress set processing_state = 'COMPLETE', processing_state_message = 'abandoned', launch = launch + 1,
           completed_time = clock_timestamp(), updated_time = clock_timestamp()

@@ -131,6 +131,7 @@ export function changesOf(
       const known = left.flatMap(({ items }) => items);
       const [first] = known.sort((a, b) => a.readyTime - b.readyTime);
       if (first === undefined) {
+        if (left.length > 0) continue;
         gone.push({ customerId: queue.customerId, promoted: queue.promoted, need: queue.need });
         continue;
       }
