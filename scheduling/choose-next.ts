@@ -9,26 +9,13 @@
  *
  * Numbers are compensated sums, compared and added only; ties end at ids. So the same calls decide the same, everywhere and after a restore.
  */
-import { CompensatedSum } from './compensated-sum.ts';
-import {
-  type Band,
-  type Customer,
-  finishesBefore,
-  isBlocked,
-  type Lane,
-  type NeedClass,
-  newBand,
-  newLane,
-  newNeedClass,
-  newQueue,
-  type Queue,
-  startsBefore,
-} from './lane.ts';
+import { FairShareLedger } from './fair-share-ledger.ts';
+import { type Band, type Customer, isBlocked, type Lane, type Queue } from './lane.ts';
+import { bestLane, finishesBefore, firstOf, place, put } from './lane-order.ts';
 import { type Amounts, fits, keyOfNeed, needOf, someOfEach } from './need.ts';
-import { Promotions } from './promotions.ts';
-import { type PassedBy, Reservations } from './reservations.ts';
+import { firstPasser } from './passing.ts';
+import type { PassedBy } from './reservations.ts';
 import type { CustomerShare, ReadyItem, SchedulerOptions } from './scheduler.ts';
-import { isWaiting, WaitingItems } from './waiting-items.ts';
 
 /** The Agenda that goes, and why it is this one. */
 export interface Choice {
@@ -47,26 +34,16 @@ export interface Rules {
   readonly hasBands: boolean;
 }
 
-/** Customers whose Agendas are looked at, one by one, for one short enough to pass. */
-const mostLooks = 64;
-
-export class ChooseNext {
+/** Rules 1 to 9; what waits and what runs is in the ledger. */
+export class ChooseNext extends FairShareLedger {
   readonly rules: Rules;
   readonly options: SchedulerOptions;
-  readonly items = new WaitingItems();
-  readonly customers = new Map<string, Customer>();
-  /** From the top, level 0, down. */
-  readonly bands: Band[] = [];
-  readonly reservations: Reservations;
-  readonly promotions: Promotions;
   now = 0;
-  #mostCustomers = 1024;
 
   constructor(rules: Rules, options: SchedulerOptions) {
+    super(options, rules.promoteAfter);
     this.rules = rules;
     this.options = options;
-    this.reservations = new Reservations(this.items, options.capacity);
-    this.promotions = new Promotions(this.items, rules.promoteAfter);
   }
 
   // ── 1. Becoming active ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -88,44 +65,14 @@ export class ChooseNext {
 
   /** The lane that goes first, whether or not its head fits. */
   #firstLane(band: Band): Lane | undefined {
-    let first: Lane | undefined;
-    for (const needClass of band.classes) {
-      const lane = this.#firstOf(band, needClass)?.lane;
-      if (lane !== undefined && (first === undefined || this.#goesBefore(lane, first))) first = lane;
-    }
+    let first = bestLane(band, (needClass) => firstOf(band, needClass)?.lane);
     if (first === undefined || !first.tag.isAbove(band.clock)) return first;
     // The clock would move to this tag: of those that start there, the smallest F.
     const { tag } = first;
-    for (const { reached, ahead } of band.classes) while (ahead.firstReached(tag)) this.#put(ahead.first as Queue, reached);
+    for (const { reached, ahead } of band.classes) while (ahead.firstReached(tag)) put(ahead.first as Queue, reached);
     for (const { reached } of band.classes)
       if (reached.first !== undefined && finishesBefore(reached.first.lane, first)) first = reached.first.lane;
     return first;
-  }
-
-  /** The better of what each need offers: lanes the clock reached before others, by F; others by S. */
-  #best(band: Band, offer: (needClass: NeedClass) => Lane | undefined): Lane | undefined {
-    let best: Lane | undefined;
-    for (const needClass of band.classes) {
-      const lane = offer(needClass);
-      if (lane !== undefined && (best === undefined || this.#goesBefore(lane, best))) best = lane;
-    }
-    return best;
-  }
-
-  #goesBefore(a: Lane, b: Lane): boolean {
-    const { clock } = a.band;
-    const aWaits = a.tag.isAbove(clock);
-    const bWaits = b.tag.isAbove(clock);
-    if (aWaits !== bWaits) return bWaits;
-    return aWaits ? startsBefore(a, b) : finishesBefore(a, b);
-  }
-
-  /** The first queue of a need. The clock may have moved, either way, since queues were put where they are. */
-  #firstOf({ clock }: Band, needClass: NeedClass): Queue | undefined {
-    const { reached, ahead } = needClass;
-    while (ahead.firstReached(clock)) this.#put(ahead.first as Queue, reached);
-    while (reached.first?.lane.tag.isAbove(clock)) this.#put(reached.first, ahead);
-    return reached.first ?? ahead.first;
   }
 
   /** Admits one or nothing. `room` is what is free. */
@@ -153,7 +100,7 @@ export class ChooseNext {
       this.#departReached(band);
     }
     lane.tag.add(cost / customer.weight);
-    this.#unqueue(row);
+    this.unqueue(row);
     items.weightThen[row] = customer.weight;
     items.totalThen[row] = band.total.high;
     items.startTime[row] = this.now;
@@ -184,7 +131,7 @@ export class ChooseNext {
   }
 
   #leave(lane: Lane): void {
-    for (const queue of lane.queues) this.#put(queue, undefined);
+    for (const queue of lane.queues) put(queue, undefined);
     if (lane.tag.isAbove(lane.band.clock)) {
       lane.state = 'leaving';
       lane.band.leaving.put(lane, lane.tag);
@@ -213,7 +160,7 @@ export class ChooseNext {
   /** The unit capacity is held for goes as soon as it fits, whoever's turn it is. */
   #heldThatFits(room: Amounts): Choice | undefined {
     const row = this.reservations.held;
-    if (row === undefined || !fits(this.#needOf(row), room)) return undefined;
+    if (row === undefined || !fits(this.needOf(row), room)) return undefined;
     const index = this.bands.indexOf((this.items.queues[row] as Queue).lane.band);
     for (const band of this.bands.slice(0, index)) if (this.#owes(band)) band.sinceLower = 0;
     this.#countTurn(index, room);
@@ -225,65 +172,23 @@ export class ChooseNext {
     if (this.reservations.held === undefined) {
       const lane = this.#firstLane(band);
       if (lane === undefined) return undefined;
-      if (fits(this.#needOf(lane.head), room)) return { row: lane.head, why: 'share' };
-      const fitting = this.#chooseFitting(band, room);
-      if (!holds) return fitting;
+      if (fits(this.needOf(lane.head), room)) return { row: lane.head, why: 'share' };
+      const fitting = bestLane(band, (needClass) => (fits(needClass.need, room) ? firstOf(band, needClass)?.lane : undefined));
+      if (!holds) return fitting === undefined ? undefined : { row: fitting.head, why: 'passing' };
       // Where one of the things it needs is used up there is nothing to keep for it yet, and whoever is first once there is goes.
-      if (fitting === undefined && !someOfEach(this.#needOf(lane.head), room)) return undefined;
+      if (fitting === undefined && !someOfEach(this.needOf(lane.head), room)) return undefined;
       this.reservations.hold(lane.head, this.now);
     }
-    return this.#choosePassing(band, room);
-  }
-
-  #choosePassing(band: Band, room: Amounts): Choice | undefined {
     const passage = this.reservations.passage(room, this.now, this.rules);
-    const ends = (row: number): boolean => (this.items.seconds[row] as number) <= passage.withinSeconds;
-    const lane = this.#best(band, (needClass) => {
-      if (!fits(needClass.need, room)) return undefined;
-      if (passage.anyMayPass || fits(needClass.need, passage.spare)) return this.#firstOf(band, needClass)?.lane;
-      return passage.withinSeconds > 0 ? this.#firstThatEnds(band, needClass, ends) : undefined;
-    });
-    if (lane === undefined) return undefined;
-    // Not always its head: the first of its Agendas that may.
-    let row: number | undefined;
-    for (const queue of lane.queues) {
-      const { need } = queue.needClass;
-      if (queue.heap === undefined || !fits(need, room)) continue;
-      const whole = passage.anyMayPass || fits(need, passage.spare);
-      const first = whole ? queue.rows[0] : this.items.firstThat(queue, ends, mostLooks);
-      if (first !== undefined && (row === undefined || this.items.isBefore(first, row))) row = first;
-    }
-    if (row === undefined) return undefined;
-    return { row, why: 'passing', by: ends(row) ? 'time' : fits(this.#needOf(row), passage.spare) ? 'spare' : 'patience' };
-  }
-
-  /** The first lane, in the order of rule 2, that has one which ends in time. */
-  #firstThatEnds(band: Band, needClass: NeedClass, ends: (row: number) => boolean): Lane | undefined {
-    this.#firstOf(band, needClass);
-    let looks = 0;
-    let late: Lane | undefined;
-    for (const heap of [needClass.reached, needClass.ahead]) {
-      for (const queue of heap.inOrder()) {
-        if (looks++ === mostLooks) break;
-        if (this.items.firstThat(queue, ends, mostLooks) === undefined) continue;
-        if (!queue.lane.tag.isAbove(band.clock)) return queue.lane;
-        if (late === undefined || startsBefore(queue.lane, late)) late = queue.lane;
-      }
-    }
-    return late;
-  }
-
-  /** Anything of the band that fits. */
-  #chooseFitting(band: Band, room: Amounts): Choice | undefined {
-    const lane = this.#best(band, (needClass) => (fits(needClass.need, room) ? this.#firstOf(band, needClass)?.lane : undefined));
-    return lane === undefined ? undefined : { row: lane.head, why: 'passing' };
+    const passer = firstPasser(band, room, passage, this.items);
+    return passer === undefined ? undefined : { ...passer, why: 'passing' };
   }
 
   /** What needs more than the whole pool is set aside, and back once the pool has grown. */
   #reviewNeverFits(room: Amounts): void {
     if (!this.reservations.capacityChanged(room)) return;
     const { held } = this.reservations;
-    if (held !== undefined && this.reservations.neverFits(this.#needOf(held))) this.reservations.release();
+    if (held !== undefined && this.reservations.neverFits(this.needOf(held))) this.reservations.release();
     for (const band of this.bands) {
       for (const needClass of band.classes) {
         const neverFits = this.reservations.neverFits(needClass.need);
@@ -352,7 +257,7 @@ export class ChooseNext {
   #rehouse(row: number, level: number): void {
     const { items } = this;
     const { lane, needClass } = items.queues[row] as Queue;
-    this.#unqueue(row);
+    this.unqueue(row);
     this.#settle(lane);
     items.movedTime[row] = this.now;
     this.#enqueue(row, lane.customer, level, needClass.key, needClass.need);
@@ -388,7 +293,7 @@ export class ChooseNext {
 
   /** After a lane's tag changed outside of its turn. */
   #retag(lane: Lane): void {
-    if (lane.state === 'active') this.#place(lane);
+    if (lane.state === 'active') place(lane, this.items.cost);
     else if (lane.state === 'leaving') lane.band.leaving.put(lane, lane.tag);
   }
 
@@ -439,7 +344,12 @@ export class ChooseNext {
     const customer = this.customerOf(item.customerId);
     this.describe(row, item);
     items.movedTime[row] = Math.max(item.readyTime, this.now);
-    this.#enqueue(row, customer, this.#levelOf(customer), keyOfNeed(item.need), undefined, item);
+    this.#enqueue(row, customer, this.#levelOf(customer), keyOfNeed(item.need), needOf(item.need));
+  }
+
+  #enqueue(row: number, customer: Customer, level: number, key: string, need: Amounts): void {
+    const lane = this.laneOf(customer, level);
+    if (this.enqueue(row, lane, this.queueOf(lane, key, need))) this.#settle(lane);
   }
 
   /** Writes down what an item says. */
@@ -456,48 +366,9 @@ export class ChooseNext {
   remove(row: number): void {
     const { lane } = this.items.queues[row] as Queue;
     this.reservations.removed(row);
-    this.#unqueue(row);
+    this.unqueue(row);
     this.items.delete(row);
     this.#settle(lane);
-  }
-
-  customerOf(id: string): Customer {
-    const known = this.customers.get(id);
-    if (known !== undefined) return known;
-    if (this.customers.size >= this.#mostCustomers) this.#forgetCustomers();
-    const customer: Customer = { id, share: undefined, weight: 1, running: 0, lanes: [] };
-    this.customers.set(id, customer);
-    return customer;
-  }
-
-  bandOf(level: number): Band {
-    const index = this.bands.findIndex((band) => band.level >= level);
-    const known = this.bands[index];
-    if (known?.level === level) return known;
-    const band = newBand(level);
-    this.bands.splice(index === -1 ? this.bands.length : index, 0, band);
-    return band;
-  }
-
-  laneOf(customer: Customer, level: number): Lane {
-    for (const known of customer.lanes) if (known.band.level === level) return known;
-    const lane = newLane(customer, this.bandOf(level));
-    customer.lanes.push(lane);
-    return lane;
-  }
-
-  queueOf(lane: Lane, key: string, need: Amounts): Queue {
-    for (const known of lane.queues) if (known.needClass.key === key) return known;
-    const { classes } = lane.band;
-    let needClass = classes.find((one) => one.key === key);
-    if (needClass === undefined) {
-      needClass = newNeedClass(key, need, this.reservations.neverFits(need));
-      classes.push(needClass);
-    }
-    const queue = newQueue(lane, needClass);
-    needClass.queues.add(queue);
-    lane.queues.push(queue);
-    return queue;
   }
 
   /** Puts a lane where it belongs after what it waits for, or its customer's limits, changed. */
@@ -505,7 +376,7 @@ export class ChooseNext {
     this.findHead(lane);
     if (lane.head !== -1 && !isBlocked(lane.customer)) {
       if (lane.state !== 'active') this.#enter(lane);
-      this.#place(lane);
+      place(lane, this.items.cost);
     } else if (lane.state === 'active') this.#leave(lane);
   }
 
@@ -516,127 +387,14 @@ export class ChooseNext {
       this.reservations.release();
   }
 
-  findHead(lane: Lane): void {
-    lane.head = -1;
-    for (const { needClass, rows } of lane.queues) {
-      const first = rows[0];
-      if (first !== undefined && !needClass.neverFits && (lane.head === -1 || this.items.isBefore(first, lane.head))) lane.head = first;
-    }
-  }
-
-  /** Puts the queues of an active lane where its tags say. */
-  #place(lane: Lane): void {
-    const { tag, finish, band } = lane;
-    finish.set(tag);
-    finish.add((this.items.cost[lane.head] as number) / lane.customer.weight);
-    const ahead = tag.isAbove(band.clock);
-    for (const queue of lane.queues) {
-      const { needClass, rows } = queue;
-      if (rows.length === 0 || needClass.neverFits) this.#put(queue, undefined);
-      else this.#put(queue, ahead ? needClass.ahead : needClass.reached);
-    }
-  }
-
   /** For a lane that was restored as it was. */
   replace(lane: Lane): void {
     this.findHead(lane);
-    if (lane.state === 'active') this.#place(lane);
+    if (lane.state === 'active') place(lane, this.items.cost);
     else if (lane.state === 'leaving') lane.band.leaving.put(lane, lane.tag);
-  }
-
-  #put(queue: Queue, heap: NeedClass['reached'] | undefined): void {
-    const { tag, finish } = queue.lane;
-    if (queue.heap !== heap) queue.heap?.remove(queue);
-    if (heap !== undefined) {
-      const isAhead = heap === queue.needClass.ahead;
-      heap.put(queue, isAhead ? tag : finish, isAhead ? 0 : tag.high);
-    }
-    queue.heap = heap;
-  }
-
-  #enqueue(row: number, customer: Customer, level: number, key: string, need: Amounts | undefined, item?: ReadyItem): void {
-    const lane = this.laneOf(customer, level);
-    const queue = this.queueOf(lane, key, need ?? needOf(item?.need));
-    this.items.enqueue(queue, row);
-    lane.waiting += 1;
-    this.promotions.watch(row, level);
-    // Behind others of the same need nothing changes but the queue's length.
-    if (queue.rows[0] === row || queue.rows.length === 1) this.#settle(lane);
-  }
-
-  /** Takes a waiting one out of its queue; the lane is settled by the caller. */
-  #unqueue(row: number): void {
-    const queue = this.items.queues[row] as Queue;
-    const { lane, needClass } = queue;
-    this.items.dequeue(row);
-    lane.waiting -= 1;
-    this.promotions.forget(row);
-    if (queue.rows.length > 0 || lane.queues.length === 1) return;
-    // A lane keeps one queue for its next Agenda; needs that differ all the time leave nothing behind.
-    this.#put(queue, undefined);
-    lane.queues = lane.queues.filter((one) => one !== queue);
-    this.#dropQueue(queue, lane.band, needClass);
-  }
-
-  #dropQueue(queue: Queue, band: Band, needClass: NeedClass): void {
-    needClass.queues.delete(queue);
-    needClass.registry.delete(queue);
-    if (needClass.queues.size === 0) band.classes.splice(band.classes.indexOf(needClass), 1);
-  }
-
-  /**
-   * Forgets customers nobody set that have nothing here and whose tag the clock can no longer fall behind: it moves back by at most what is
-   * charged and not yet known for sure. So no decision ever depends on when this happens.
-   */
-  #forgetCustomers(): void {
-    const lowest = new Map<Band, CompensatedSum>();
-    for (const band of this.bands) {
-      const sum = new CompensatedSum();
-      sum.set(band.clock);
-      lowest.set(band, sum);
-    }
-    for (const row of this.items.running) {
-      lowest
-        .get((this.items.queues[row] as Queue).lane.band)
-        ?.add((-2 * (this.items.cost[row] as number)) / (this.items.totalThen[row] as number));
-    }
-    for (const customer of this.customers.values()) {
-      if (customer.share !== undefined || customer.running > 0) continue;
-      if (
-        customer.lanes.some(({ state, waiting, band, tag }) => state !== 'dormant' || waiting > 0 || tag.isAbove(lowest.get(band) ?? tag))
-      )
-        continue;
-      for (const lane of customer.lanes) {
-        for (const queue of lane.queues) this.#dropQueue(queue, lane.band, queue.needClass);
-        lane.band.lanes.delete(lane);
-      }
-      this.customers.delete(customer.id);
-    }
-    this.#mostCustomers = this.customers.size * 2 + 1024;
-  }
-
-  /** For a copy that shows an order: what customers may run no longer ends it half-way. Who is blocked stays so, but for the customer of `id`. */
-  liftLimits(id: string | undefined): void {
-    const row = id === undefined ? undefined : this.items.rowOf(id);
-    const own = row === undefined ? undefined : (this.items.queues[row] as Queue).lane.customer;
-    for (const customer of this.customers.values()) {
-      if (customer.share === undefined) continue;
-      const { maximumRunning: _, ...share } = customer.share;
-      const paused = customer !== own && isBlocked(customer);
-      customer.share = { ...share, paused };
-      this.settleCustomer(customer);
-    }
   }
 
   #levelOf(customer: Customer): number {
     return this.rules.hasBands ? (customer.share?.band ?? 0) : 0;
-  }
-
-  #needOf(row: number): Amounts {
-    return (this.items.queues[row] as Queue).needClass.need;
-  }
-
-  isWaitingRow(row: number): boolean {
-    return this.items.states[row] === isWaiting;
   }
 }

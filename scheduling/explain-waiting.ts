@@ -65,3 +65,16 @@ function boundOf(core: ChooseNext, row: number): number {
   }
   return largest;
 }
+
+/** For a copy that shows an order: what customers may run no longer ends it half-way. Who is blocked stays so, but for the customer of `id`. */
+export function liftLimits(core: ChooseNext, id: string | undefined): void {
+  const row = id === undefined ? undefined : core.items.rowOf(id);
+  const own = row === undefined ? undefined : (core.items.queues[row] as Queue).lane.customer;
+  for (const customer of core.customers.values()) {
+    if (customer.share === undefined) continue;
+    const { maximumRunning: _, ...share } = customer.share;
+    const paused = customer !== own && isBlocked(customer);
+    customer.share = { ...share, paused };
+    core.settleCustomer(customer);
+  }
+}

@@ -8,7 +8,7 @@
 import type { Json } from '../agenda/types.ts';
 import { checkActualCost, checkFree, checkItem, checkNow, checkOptions, checkPriority, checkShare } from './check-numbers.ts';
 import { type Choice, ChooseNext, type Rules } from './choose-next.ts';
-import { explainWaiting } from './explain-waiting.ts';
+import { explainWaiting, liftLimits } from './explain-waiting.ts';
 import { type FairShareState, restoreFairShare, snapshotFairShare } from './fair-share-snapshot.ts';
 import type { Queue } from './lane.ts';
 import { amountsOf } from './need.ts';
@@ -147,7 +147,7 @@ export class FairShare implements Scheduler {
   #copyForOrder(id?: string): FairShare {
     const { maximumRunning: _, ...options } = this.#options;
     const copy = new FairShare({ ...options, algorithm: this.#algorithm }, this.snapshot());
-    copy.#core.liftLimits(id);
+    liftLimits(copy.#core, id);
     return copy;
   }
 }

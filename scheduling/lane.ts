@@ -69,18 +69,6 @@ export interface Band {
   sinceLower: number;
 }
 
-/** Smallest F, then smallest S, then id. */
-export function finishesBefore(a: Lane, b: Lane): boolean {
-  if (b.finish.isAbove(a.finish)) return true;
-  if (a.finish.isAbove(b.finish)) return false;
-  return a.tag.high !== b.tag.high ? a.tag.high < b.tag.high : a.customer.id < b.customer.id;
-}
-
-/** Smallest S, then id. */
-export function startsBefore(a: Lane, b: Lane): boolean {
-  return b.tag.isAbove(a.tag) || (!a.tag.isAbove(b.tag) && a.customer.id < b.customer.id);
-}
-
 export function newBand(level: number): Band {
   const lanes = new Registry<Lane>();
   const [clock, total] = [new CompensatedSum(), new CompensatedSum()];
