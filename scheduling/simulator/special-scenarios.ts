@@ -3,7 +3,7 @@ import { FairShare } from '../fair-share.ts';
 import { divideSlots, type Remainders, shareCapacity } from '../share-capacity.ts';
 import { FluidReference } from './fluid-reference.ts';
 import { Random } from './random.ts';
-import type { Scenario } from './scenarios.ts';
+import type { Scenario } from './scenario.ts';
 
 export const specialScenarios: readonly Scenario[] = [
   {

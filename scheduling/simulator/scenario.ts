@@ -1,0 +1,81 @@
+/** What a scenario is: a workload as data, what is measured on its report, and the policies it is measured on; the bar is on ours. */
+import { simulate } from './simulate.ts';
+import type { Policy, SimulationReport, Source, Workload } from './workload.ts';
+
+export interface Bar {
+  readonly atMost?: number;
+  readonly atLeast?: number;
+}
+
+/** One figure of a scenario. Without a bar it informs. */
+export interface Cell {
+  readonly scenario: string;
+  readonly measure: string;
+  readonly policy: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly bar?: Bar;
+}
+
+export interface Measure {
+  readonly name: string;
+  readonly unit: string;
+  readonly bar: Bar;
+  of(report: SimulationReport): number;
+}
+
+export interface Scenario {
+  readonly id: string;
+  readonly title: string;
+  cells(): Cell[];
+}
+
+interface Comparison {
+  readonly id: string;
+  readonly title: string;
+  readonly workload: Workload;
+  readonly measures: readonly Measure[];
+  readonly ours?: Policy;
+  readonly others: readonly Policy[];
+}
+
+/** A scenario that one run of the simulation for each policy shows. */
+export const compared = ({ id, title, workload, measures, ours = 'Fairness', others }: Comparison): Scenario => ({
+  id,
+  title,
+  cells: () =>
+    [ours, ...others].flatMap((policy, index) => {
+      const report = simulate(workload, policy);
+      const name = index === 0 ? 'ours' : report.policy;
+      return measures.map(({ name: measure, unit, bar, of }) => ({
+        scenario: id,
+        measure,
+        policy: name,
+        value: of(report),
+        unit,
+        ...(index === 0 ? { bar } : {}),
+      }));
+    }),
+});
+
+export const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, index) => make(index));
+
+/** Always has 50 waiting. */
+export const backlogged = (customerId: string, more: Partial<Source> = {}): Source => ({ customerId, seconds: 1, waiting: 50, ...more });
+
+export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Admissions of a customer among those from one to another. */
+export const partOf = (report: SimulationReport, from: number, to: number, id: string): number =>
+  report.admissions.slice(from, to).filter(({ customerId }) => customerId === id).length;
+
+/** The longest run of admissions of one customer. */
+export function longestRun(customers: readonly string[]): number {
+  let longest = 0;
+  let run = 0;
+  for (const [index, id] of customers.entries()) {
+    run = id === customers[index - 1] ? run + 1 : 1;
+    longest = Math.max(longest, run);
+  }
+  return longest;
+}
