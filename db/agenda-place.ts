@@ -32,6 +32,8 @@ export interface Place {
 
 /** What goes before is counted to this number. */
 const mostCounted = 10_000;
+/** What waits in all, to this number: there cannot be more before it. */
+const mostWaiting = 5_000;
 /** Of those before it, named. */
 const mostNamed = 5;
 
@@ -210,17 +212,20 @@ async function countAround(
         where q.insight_id = ${id} and q.level < ${level} and q.active and q.customer_id <> ${customerId}`
       : none;
   const older =
-    algorithm === 'FirstInFirstOut' ? sql`select 1 from ready_agenda where insight_id = ${id} and ready_time < ${readyAt}` : none;
+    algorithm === 'FirstInFirstOut'
+      ? sql`select 1 from ready_agenda where insight_id = ${id} and ready_time < ${readyAt} order by ready_time`
+      : none;
   const customers =
     algorithm === 'RoundRobin' ? sql`select distinct customer_id from waiting_queue where insight_id = ${id} and active` : none;
   const [row] = await sql<{ waiting: number; above: number; older: number; customers: number }[]>`
     /* explain: around */
-    select (select count(*)::int from (select 1 from ready_agenda where insight_id = ${id} limit ${few}) w) as waiting,
+    select (select count(*)::int from (
+        select 1 from ready_agenda where insight_id = ${id} order by ready_time limit ${mostWaiting + 1}) w) as waiting,
       (select count(*)::int from (${above} limit ${few}) a) as above,
       (select count(*)::int from (${older} limit ${few}) o) as older,
       (select count(*)::int from (${customers} limit ${few}) c) as customers`;
   const { waiting = 0, ...counts } = row ?? { above: 0, older: 0, customers: 0 };
-  return { ...counts, waiting, isWhole: waiting <= mostCounted };
+  return { ...counts, waiting, isWhole: waiting <= mostWaiting };
 }
 
 /** Some of those before it: of its own customer, then the customers that are first in line with the same need. */

@@ -10,10 +10,11 @@ import { type Place, readPlace } from './agenda-place.ts';
 import type { Database } from './connect.ts';
 import {
   type Entitlement,
+  entitledIn,
   freeOf,
   type InsightStanding,
   isAtLimit,
-  readEntitlements,
+  readOwnEntitlements,
   readStanding,
   recentSeconds,
 } from './insight-standing.ts';
@@ -71,12 +72,13 @@ export async function explainAgenda(parts: ExplainParts, agendaId: string): Prom
   ]);
   if (agenda === undefined) return undefined;
   if (waiting === undefined || agenda.runs) return notWaiting(parts, agendaId, agenda);
-  const [standing, workers] = await Promise.all([
+  const [standing, own, workers] = await Promise.all([
     readStanding(database, agenda.insightId),
+    readOwnEntitlements(database, agenda.insightId, [agenda.customerId]),
     parts.countPoolWorkers?.(agenda.resourcePoolId),
   ]);
   if (standing === undefined) return { agendaId, code: 'noAlgorithm', sentence: 'Its Insight is gone.' };
-  const entitlement = (await readEntitlements(database, standing, [agenda.customerId])).get(agenda.customerId) as Entitlement;
+  const entitlement = entitledIn(standing, own).get(agenda.customerId) as Entitlement;
   const place = algorithmNames().includes(standing.algorithm) ? await readPlace(database, standing, waiting, entitlement) : undefined;
   const { code, sentence } = obstacle({ standing, entitlement, waiting, place, workers });
   const start = estimatedStart(code, standing, waiting, place);

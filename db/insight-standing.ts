@@ -103,7 +103,7 @@ export async function readStanding(database: Database, insightId: string): Promi
       (select json_build_object('insightId', o.insight_id, 'agendaId', o.held_agenda_id, 'need', o.held_need)
         from insight oi join insight_state o on o.insight_id = oi.id
         where oi.resource_pool_id = i.resource_pool_id and oi.id <> i.id and o.held_agenda_id is not null limit 1) as "heldElsewhere",
-      (select count(*)::int from (select 1 from ready_agenda r where r.insight_id = i.id limit ${fewWaiting + 1}) few) as waiting,
+      (select count(*)::int from (select 1 from ready_agenda r where r.insight_id = i.id order by r.ready_time limit ${fewWaiting + 1}) few) as waiting,
       case when i.admissions_per_second is null then 0 else (select count(*)::int from admission a where a.insight_id = i.id
         and a.admitted_time > clock_timestamp() - make_interval(secs => ceil(i.admissions_per_second) / i.admissions_per_second)) end
         as "inRateSpan",
@@ -166,18 +166,33 @@ export const isAtLimit = ({ running, runningEverywhere, maximumRunning, maximumE
 /** Of each of these customers; a setting of the Insight goes before the customer's own. */
 export async function readEntitlements(
   database: Database,
-  insight: Pick<InsightStanding, 'id' | 'algorithm' | 'customers'>,
+  insight: InsightStanding,
   customerIds: readonly string[],
 ): Promise<Map<string, Entitlement>> {
-  const rows = await database.$client<(Omit<Entitlement, 'maximumEverywhere'> & { readonly maximumRunning: number | null })[]>`
+  return entitledIn(insight, await readOwnEntitlements(database, insight.id, customerIds));
+}
+
+/** As customers have them, whatever the Insight says. */
+export function readOwnEntitlements(
+  database: Database,
+  insightId: string,
+  customerIds: readonly string[],
+): Promise<readonly OwnEntitlement[]> {
+  return database.$client<OwnEntitlement[]>`
     /* readEntitlements */
     select n.id as "customerId", coalesce(c.weight, 1) as weight, coalesce(c.band, 0) as band, coalesce(c.paused, false) as paused,
       c.maximum_running as "maximumRunning", coalesce(r.here, 0) as running, coalesce(r.everywhere, 0) as "runningEverywhere"
     from unnest(${customerIds as string[]}::text[]) n(id)
     left join customer c on c.id = n.id
     left join (
-      select customer_id, count(*) filter (where insight_id = ${insight.id})::int as here, count(*)::int as everywhere
+      select customer_id, count(*) filter (where insight_id = ${insightId})::int as here, count(*)::int as everywhere
       from running_agenda where customer_id = any(${customerIds as string[]}) group by customer_id) r on r.customer_id = n.id`;
+}
+
+/** A customer's own settings, and what it runs. */
+type OwnEntitlement = Omit<Entitlement, 'maximumEverywhere'>;
+
+export function entitledIn(insight: InsightStanding, rows: readonly OwnEntitlement[]): Map<string, Entitlement> {
   return new Map(
     rows.map((row) => {
       const here = Object.hasOwn(insight.customers, row.customerId) ? (insight.customers[row.customerId] ?? {}) : {};

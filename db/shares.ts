@@ -80,14 +80,8 @@ export async function readShares(database: Database, { id, customers }: InsightS
         join admission a on a.agenda_id = r.agenda_id and a.attempt = r.attempt
         where r.insight_id = ${id} and a.admitted_time <= span.since) a
       group by a.customer_id),
-    -- The oldest that waits still, of each need and priority.
-    waits as (
-      select q.customer_id, min(r.ready_time) as since from waiting_queue q
-      cross join lateral unnest(q.priorities) v(priority)
-      cross join lateral (
-        select ready_time from ready_agenda r where r.insight_id = q.insight_id and r.customer_id = q.customer_id and r.promoted = q.promoted
-          and r.need = q.need and r.priority = v.priority and r.is_due order by r.ready_time limit 1) r
-      where q.insight_id = ${id} group by q.customer_id),
+    -- The oldest that waits still, as admission has taken it in.
+    waits as (select customer_id, min(head_moved_time) as since from waiting_queue where insight_id = ${id} group by customer_id),
     everybody as (select customer_id from given union select customer_id from held union select customer_id from waits)
     select e.customer_id as "customerId", coalesce(c.weight, 1) as weight, coalesce(g.admissions, 0) as admissions,
       coalesce(g.cost, 0) as cost, coalesce(h.slot_seconds, 0) as "slotSeconds",

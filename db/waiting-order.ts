@@ -253,6 +253,7 @@ export const waitingColumns = (sql: Database['$client']) => sql`
 
 /** What it would cost now. */
 export function costOfWaiting(standing: InsightStanding, { customerId, promoted, need, priority, ...head }: WaitingRow): number {
-  const queue: StoredQueue = { ...{ customerId, promoted, need, heads: [], level: 0, active: true, start: 0, finish: 0 }, headMoved: null };
+  const place = { level: 0, active: true, start: 0, finish: 0, headMoved: null, priorities: [priority], heads: [] };
+  const queue: StoredQueue = { customerId, promoted, need, ...place };
   return itemOf(settingsOf(standing), 0, queue, priority, head).cost as number;
 }

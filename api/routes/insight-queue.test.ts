@@ -49,8 +49,8 @@ beforeAll(async () => {
   ]);
   const queue = { insightId: 'shared', promoted: 0, need: '1,0,0,0', priorities: [0], active: true };
   await database.insert(waitingQueue).values([
-    { ...queue, customerId: 'acme', start: 130, finish: 190 },
-    { ...queue, customerId: 'umbrella', start: 90, finish: 110 },
+    { ...queue, customerId: 'acme', start: 130, finish: 190, headMovedTime: at(-300) },
+    { ...queue, customerId: 'umbrella', start: 90, finish: 110, headMovedTime: at(-200) },
   ]);
 });
 afterAll(() => database[Symbol.asyncDispose]());
