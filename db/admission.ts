@@ -70,7 +70,7 @@ async function admit(sql: Statements, { insightId, batchId }: { insightId: strin
   if (settings === undefined) return nothing;
 
   const folded = await fold(sql, settings);
-  const current: Settings = { ...settings, bands: folded.bands };
+  const current: Settings = { ...settings, bands: folded.bands, ...stillHeld(settings, folded.gone) };
   const verdict = folded.more ? undefined : await decideWithin(sql, current);
   const again = againOf(await nextDue(sql, current), current);
   const admitted = verdict?.admitted.length ?? 0;
@@ -90,6 +90,13 @@ function countReasons(admitted: Verdict['admitted']): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { decision } of admitted) counts[decision.reason.code] = (counts[decision.reason.code] ?? 0) + 1;
   return counts;
+}
+
+/** A pause, or the end of the wait, gives up what is held; a limit that is reached does not: it passes. */
+function stillHeld({ reservation, heldNeed, isPaused }: Settings, gone: readonly string[]): Pick<Settings, 'reservation' | 'heldNeed'> {
+  const { held, bypasses } = reservation;
+  if (held !== null && !isPaused && !gone.includes(held)) return { reservation, heldNeed };
+  return { reservation: { held: null, bypasses }, heldNeed: null };
 }
 
 /** Undefined when there is room for nothing, or nothing waits. */
@@ -112,19 +119,15 @@ async function storeVerdict(sql: Statements, settings: Settings, verdict: Verdic
       delete from ready_agenda where agenda_id = any(${chosen.map(({ head }) => head.agendaId)})`;
     if (gone.count !== chosen.length) throw new ChosenGone();
   }
-  // Without room for anything no capacity is held: others of the pool may use it meanwhile.
-  const held = verdict?.reservation.held ?? null;
-  const memory = {
-    bypasses: verdict?.reservation.bypasses ?? settings.reservation.bypasses,
-    pending: verdict?.pending ?? settings.pending,
-  };
+  const { reservation, heldNeed, pending } = verdict ?? settings;
+  const memory = { bypasses: reservation.bypasses, pending };
   await Promise.all([
     ...(verdict === undefined ? [] : storeChanges(sql, settings, verdict.changes)),
     ...storeAdmissions(sql, settings, chosen),
     sql`
       /* admitBatch: store state */
       insert into insight_state (insight_id, algorithm, cost_model, epoch, admissions, held_agenda_id, held_need, memory)
-      values (${insightId}, ${algorithm}, ${costModel}, ${epoch}, ${admissions + chosen.length}, ${held}, ${verdict?.heldNeed ?? null},
+      values (${insightId}, ${algorithm}, ${costModel}, ${epoch}, ${admissions + chosen.length}, ${reservation.held}, ${heldNeed},
         ${JSON.stringify(memory)}::text::json)
       on conflict (insight_id) do update set algorithm = excluded.algorithm, cost_model = excluded.cost_model, epoch = excluded.epoch,
         admissions = excluded.admissions, held_agenda_id = excluded.held_agenda_id, held_need = excluded.held_need, memory = excluded.memory`,

@@ -34,6 +34,8 @@ export interface Folded {
   readonly bands: Settings['bands'];
   /** Something was taken in. */
   readonly any: boolean;
+  /** Agendas that do not wait any more. */
+  readonly gone: readonly string[];
   /** There may be more: nothing is to be decided yet. */
   readonly more: boolean;
 }
@@ -71,7 +73,8 @@ export async function fold(sql: Statements, settings: Settings & { readonly isNe
   ]);
   const came = [...rows, ...due, ...climbed];
   const more = rows.length === mostRows || due.length === mostRows;
-  if (came.length === 0) return { bands: settings.bands, any: false, more };
+  const gone = rows.flatMap(({ kind, agenda_id: id }) => (kind === 'gone' && id !== null ? [id] : []));
+  if (came.length === 0) return { bands: settings.bands, any: false, gone, more };
 
   const customers = await loadCustomers(sql, settings, [...new Set(came.map((row) => row.customer_id))]);
   for (const { customer_id: id, promoted, need, priority } of came) {
@@ -87,12 +90,12 @@ export async function fold(sql: Statements, settings: Settings & { readonly isNe
   );
   if (!isFairShare(settings.algorithm)) {
     await Promise.all(storeChanges(sql, settings, changesOf(customers, placedByTime)));
-    return { bands: [], any: true, more };
+    return { bands: [], any: true, gone, more };
   }
   const part = openPart(settings, customers, { running: ended.map(({ item }) => item), ended });
   const changes = changesOf(customers, placedBy(settings, part), { part });
   await Promise.all(storeChanges(sql, settings, changes));
-  return { bands: changes.bands, any: true, more };
+  return { bands: changes.bands, any: true, gone, more };
 }
 
 /** Agendas that waited long enough in their band go up one. */

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { admitBatch, type BatchAnswer } from '../admission.ts';
 import { finishAgenda } from '../agenda-run.ts';
+import { cancelAgenda } from '../cancel-agenda.ts';
 import { customer } from '../schema.ts';
 import { settleChanged } from '../settlement.ts';
 import { type TestDatabase, testDatabase } from '../test-database.ts';
@@ -247,6 +248,29 @@ describe('resources', () => {
       reason: 'reservation',
     });
   });
+
+  test.each(['cancelled', 'paused'])(
+    'capacity that is held for an Agenda is for others once that one, or its Insight, is %s',
+    async (how) => {
+      const other = await addInsight(database, { resourcePoolId: insight.resourcePoolId, schedulingAlgorithm: 'Fairness' });
+      await setPool({ capacity: JSON.stringify({ slots: 4 }) }, [insight.insightId, other.insightId]);
+      await set({ bypass_limit: 0, maximum_running: 1 });
+      await add(1);
+      await admit();
+      const [large] = await add(1, { customerId: await addCustomer(), need: '4,0,0,0' });
+      await set({ maximum_running: 2 });
+      await admit();
+      // A limit that is reached meanwhile does not give up what is held.
+      await set({ maximum_running: 1 });
+      await admit();
+      await add(1, { customerId: await addCustomer() }, other);
+      expect(await admit(other.insightId)).toMatchObject({ admitted: 0 });
+      if (how === 'paused') await set({ paused: true });
+      else await cancelAgenda(database, { agendaId: large as string, actor: 'test' });
+      await admit();
+      expect(await admit(other.insightId)).toMatchObject({ admitted: 1 });
+    },
+  );
 
   test('one that needs more than the whole pool stops nobody', async () => {
     await setPool({ capacity: JSON.stringify({ slots: 2 }) });

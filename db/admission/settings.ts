@@ -24,6 +24,8 @@ export interface Settings {
   readonly inUseHere: Amounts;
   /** What other Insights of the pool hold capacity for. */
   readonly heldElsewhere: Amounts;
+  /** The Insight or its pool is paused, or its queueSize is 0. */
+  readonly isPaused: boolean;
   /** Most Agendas that may be admitted now, by all limits that count Agendas. */
   readonly mostAgendas: number;
   readonly maximumSlots: number | null;
@@ -32,6 +34,8 @@ export interface Settings {
   readonly epoch: number;
   readonly admissions: number;
   readonly reservation: PartReservation;
+  /** What the Agenda needs that capacity is held for. */
+  readonly heldNeed: string | null;
   /** RoundRobin: whose turn it is. */
   readonly pending: readonly string[];
   readonly bands: readonly PartBand[];
@@ -45,6 +49,7 @@ interface Row {
   customers: Record<string, CustomerInInsight>;
   now: number;
   capacity: Resources | null;
+  paused: boolean;
   agendas_left: number;
   in_use: Amounts;
   in_use_here: Amounts;
@@ -58,6 +63,7 @@ interface Row {
   epoch: number;
   admissions: number;
   held: string | null;
+  held_need: string | null;
   memory: { bypasses?: PartReservation['bypasses']; pending?: string[] } | null;
 }
 
@@ -89,6 +95,7 @@ export async function readSettings(
         json_strip_nulls(json_build_object('priorityStep', i.priority_step, 'floor', i.floor, 'bypassLimit', i.bypass_limit,
           'bypassSeconds', i.bypass_seconds, 'promoteAfter', i.promote_after, 'capacity', p.capacity)) as options,
         extract(epoch from clock_timestamp())::float8 as now, p.capacity,
+        i.paused or coalesce(p.paused, false) or i.queue_size = 0 as paused,
         case when i.paused or p.paused then 0
           else least(i.queue_size - here.in_queue, i.maximum_running - here.running, 1000000000) end::int as agendas_left,
         here.in_use as in_use_here, whole.in_use,
@@ -96,7 +103,7 @@ export async function readSettings(
           where o.resource_pool_id = i.resource_pool_id and o.id <> i.id and s.held_need is not null), '{}') as held_elsewhere,
         i.admissions_per_second as rate, recent.count::int as recent, extract(epoch from recent.oldest)::float8 as oldest_recent,
         s.algorithm as state_algorithm, s.cost_model as state_cost_model, coalesce(s.epoch, 0) as epoch,
-        coalesce(s.admissions, 0)::float8 as admissions, s.held_agenda_id as held, s.memory
+        coalesce(s.admissions, 0)::float8 as admissions, s.held_agenda_id as held, s.held_need, s.memory
       from insight i
         left join resource_pool p on p.id = i.resource_pool_id
         left join insight_state s on s.insight_id = i.id
@@ -128,12 +135,14 @@ export async function readSettings(
     inUse: row.in_use,
     inUseHere: row.in_use_here,
     heldElsewhere: row.held_elsewhere.map(amountsOfKey).reduce(plus, needOf({})),
+    isPaused: row.paused,
     mostAgendas: Math.max(0, Math.min(row.agendas_left, rateLeft)),
     maximumSlots: row.maximum,
     againInSeconds: row.agendas_left > 0 && rateLeft <= 0 ? Math.max(0.001, (row.oldest_recent ?? row.now) + window - row.now) : undefined,
     epoch: isNew ? row.epoch + 1 : row.epoch,
     admissions: row.admissions,
     reservation: isNew ? { held: null, bypasses: [] } : { held: row.held, bypasses: row.memory?.bypasses ?? [] },
+    heldNeed: isNew ? null : row.held_need,
     pending: row.memory?.pending ?? [],
     bands: isNew
       ? []
