@@ -112,11 +112,13 @@ describe('limits', () => {
     expect(scheduler.next({ gpu: 0 })?.id).toBe('small');
   });
 
-  test('a need of nothing fits a full pool, but not one that is over-full of what it needs', () => {
-    const scheduler = filled(undefined, item('a', 1, { need: {} }), item('b', 2, { need: { cpu: 0 } }));
-    expect(scheduler.next({ slots: 0, cpu: 0 })?.id).toBe('a');
+  test('a need of nothing fits a full pool, an over-full one too; a need of something does not', () => {
+    const needs = [{}, { cpu: 0 }, { cpu: 1 }];
+    const scheduler = filled(undefined, ...needs.map((need, index) => item(`needs${index}`, index, { need })));
+    expect(scheduler.next({ slots: 0, cpu: 0 })?.id).toBe('needs0');
+    expect(scheduler.next({ cpu: -1 })?.id).toBe('needs1');
     expect(scheduler.next({ cpu: -1 })).toBeUndefined();
-    expect(scheduler.next({ cpu: 0 })?.id).toBe('b');
+    expect(scheduler.next({ cpu: 1 })?.id).toBe('needs2');
   });
 });
 
