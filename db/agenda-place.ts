@@ -33,7 +33,7 @@ export interface Place {
 /** What goes before is counted to this number. */
 const mostCounted = 10_000;
 /** What waits in all, to this number: there cannot be more before it. */
-const mostWaiting = 5_000;
+const mostWaiting = 2_000;
 /** Of those before it, named. */
 const mostNamed = 5;
 
