@@ -218,6 +218,8 @@ export function settingsOf(standing: InsightStanding): Settings {
     inUse: standing.inUse,
     inUseHere: needOf({ slots: standing.slots }),
     heldElsewhere: needOf({}),
+    isPaused: false,
+    heldNeed: null,
     mostAgendas: Number.POSITIVE_INFINITY,
     maximumSlots: null,
     againInSeconds: undefined,
