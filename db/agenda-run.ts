@@ -151,15 +151,15 @@ export interface FinishAnswer {
  * only for the run that claimed it (or before any claim); without, for the sweep, whatever run held it.
  */
 export async function finishAgenda(database: Database, key: AttemptKey & { runId?: string }, end: AgendaEnd): Promise<FinishAnswer> {
-  return database.$client.begin(async (sql) => {
+  const ended = (await database.$client.begin(async (sql) => {
     const [held] = await sql<{ resourcePoolId: string; insightId: string; customerId: string }[]>`
       select resource_pool_id as "resourcePoolId", insight_id as "insightId", customer_id as "customerId" from running_agenda
       where agenda_id = ${key.agendaId} and attempt = ${key.attempt} ${key.runId === undefined ? sql`` : sql`and (run_id is null or run_id = ${key.runId})`}
       for update`;
-    if (held === undefined) return { outcome: 'over', wakeInsights: [] } satisfies FinishAnswer;
+    if (held === undefined) return undefined;
     const cause = end.outcome === 'failed' ? await firstCause(sql, key.agendaId) : undefined;
     const told = cause === undefined ? end : { ...end, message: [end.message, cause].filter((part) => part !== undefined).join(': ') };
-    const [, , line, , , wake] = await Promise.all([
+    const [, , line] = await Promise.all([
       // A submission of a limited customer that is under way shares its customer's row: it is waited for, so that its Insight is told of this end.
       sql`select from customer where id = ${held.customerId} and maximum_running is not null for update`,
       sql`
@@ -169,13 +169,17 @@ export async function finishAgenda(database: Database, key: AttemptKey & { runId
       endProgress(sql, key.agendaId, told, 'system'),
       sql`delete from running_agenda where agenda_id = ${key.agendaId}`,
       settleEnded(sql, { ...held, agendaId: key.agendaId, attempt: key.attempt }),
-      sql<{ id: string }[]>`
-        select id from insight i where i.resource_pool_id = ${held.resourcePoolId}
-          and exists (select 1 from ready_agenda w where w.insight_id = i.id)`,
     ]);
-    const wakeInsights = wake.map((row) => row.id);
-    return { outcome: end.outcome, wakeInsights, ...(line === undefined ? {} : { line: { ...line, insightId: held.insightId } }) };
-  }) as Promise<FinishAnswer>;
+    return { held, line };
+  })) as { held: { resourcePoolId: string; insightId: string }; line: EndedProgress | undefined } | undefined;
+  if (ended === undefined) return { outcome: 'over', wakeInsights: [] };
+  const { held, line } = ended;
+  // After the commit: what came to wait before it may have found no place, what comes later wakes by itself.
+  const wake = await database.$client<{ id: string }[]>`
+    select id from insight i where i.resource_pool_id = ${held.resourcePoolId}
+      and exists (select 1 from ready_agenda w where w.insight_id = i.id)`;
+  const wakeInsights = wake.map((row) => row.id);
+  return { outcome: end.outcome, wakeInsights, ...(line === undefined ? {} : { line: { ...line, insightId: held.insightId } }) };
 }
 
 const longestCause = 1_000;

@@ -17,7 +17,7 @@ export async function startOperations(
   items: readonly StartOperationItem[],
 ): Promise<{ verdicts: StartVerdict[]; wakeInsights: string[] }> {
   const agendaIds = distinct(items.map((item) => item.agendaId));
-  return database.$client.begin(async (sql) => {
+  const { verdicts, left } = (await database.$client.begin(async (sql) => {
     const [, rows] = await Promise.all([lockAgendas(sql, resourcePoolId, agendaIds), readOperations(sql, resourcePoolId, items, true)]);
     const payloads = await payloadsOf(sql, rows, items);
     const verdicts: StartVerdict[] = items.map(() => ({ verdict: 'over' }));
@@ -31,7 +31,7 @@ export async function startOperations(
       // The same Operation twice in one request: what adopts the launch of the first has nothing to add.
       if (change !== undefined && (change.fresh || !changes.has(key))) changes.set(key, change);
     }
-    if (changes.size === 0) return { verdicts, wakeInsights: [] };
+    if (changes.size === 0) return { verdicts, left: [] };
     const touched = new Set([...changes.values()].map((change) => change.agendaId));
     const first = distinct(rows.filter((row) => !row.left_queue && touched.has(row.agenda_id)).map((row) => row.agenda_id));
     const [, , left] = await Promise.all([
@@ -39,20 +39,28 @@ export async function startOperations(
       touchQuiet(sql, rows, touched),
       first.length === 0 ? [] : leaveQueue(sql, first),
     ]);
-    return { verdicts, wakeInsights: left.map((row) => row.insight_id) };
-  }) as Promise<{ verdicts: StartVerdict[]; wakeInsights: string[] }>;
+    return { verdicts, left: left.map((row) => row.insight_id) };
+  })) as { verdicts: StartVerdict[]; left: string[] };
+  return { verdicts, wakeInsights: left.length === 0 ? [] : await waitingAmong(database, left) };
 }
 
-/** The first Operation of these Agendas is started: their places in the queue are free for what waits in the Insights it answers. */
-const leaveQueue = (sql: Statements, agendaIds: readonly string[]) => sql<{ insight_id: string }[]>`
+/** The first Operation of these Agendas is started: their places in the queues of the Insights it answers are free. */
+const leaveQueue = (sql: Statements, agendaIds: string[]) => sql<{ insight_id: string }[]>`
   with left_queue as (
-    update running_agenda set left_queue_time = clock_timestamp() where agenda_id = any(${agendaIds as string[]}) and left_queue_time is null
+    update running_agenda set left_queue_time = clock_timestamp() where agenda_id = any(${agendaIds}) and left_queue_time is null
     returning insight_id),
   executing as (
     update agenda_progress set processing_state = 'EXECUTING', processing_state_message = 'Running Operations',
       started_time = coalesce(started_time, clock_timestamp()), updated_time = clock_timestamp()
-    where agenda_id = any(${agendaIds as string[]}) and processing_state = 'WAITING')
-  select distinct insight_id from left_queue where exists (select 1 from ready_agenda w where w.insight_id = left_queue.insight_id)`;
+    where agenda_id = any(${agendaIds}) and processing_state = 'WAITING')
+  select distinct insight_id from left_queue`;
+
+/** Asked after the commit: what came to wait before it may have found the queue full, what comes later wakes by itself. */
+async function waitingAmong(database: Database, insightIds: string[]): Promise<string[]> {
+  const rows = await database.$client<{ id: string }[]>`
+    select id from unnest(${insightIds}::text[]) i(id) where exists (select 1 from ready_agenda w where w.insight_id = i.id)`;
+  return rows.map((row) => row.id);
+}
 
 /** The payloads of those that may start, by their place in the request. */
 async function payloadsOf(sql: Statements, rows: readonly OperationRow[], items: readonly StartOperationItem[]) {

@@ -16,6 +16,8 @@ export interface GathererOptions {
   readonly mostBytes: number;
   /** Least time between two requests; an item that comes later than that after the last one goes at once. */
   readonly gatherMilliseconds: number;
+  /** The same after a request of many: so much per item of the last one, at most this. */
+  readonly longestGatherMilliseconds: number;
   /** Requests under way at once. */
   readonly mostRequests: number;
   /** Mean of the first rest after a trouble; doubles up to `longestRestMilliseconds`. */
@@ -41,6 +43,7 @@ export class Gatherer<Item, Verdict> {
   #troubles = 0;
   #restUntil = 0;
   #sentTime = Number.NEGATIVE_INFINITY;
+  #sentItems = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(exchange: Exchange<Verdict>, options: GathererOptions) {
@@ -88,7 +91,7 @@ export class Gatherer<Item, Verdict> {
       const now = performance.now();
       const count = this.#batchLength();
       const isFull = count < this.#waiting.length || count === this.#options.mostItems;
-      const gathersUntil = isFull ? now : this.#sentTime + this.#options.gatherMilliseconds;
+      const gathersUntil = isFull ? now : this.#sentTime + this.#gatherMilliseconds();
       const due = Math.max(gathersUntil, this.#restUntil);
       if (due > now) {
         this.#timer = setTimeout(() => this.#pump(), Math.ceil(due - now));
@@ -96,6 +99,12 @@ export class Gatherer<Item, Verdict> {
       }
       void this.#send(this.#waiting.splice(0, count));
     }
+  }
+
+  /** Where items come fast, requests are fewer and larger; where one comes now and then, it does not wait for others. */
+  #gatherMilliseconds(): number {
+    const { gatherMilliseconds, longestGatherMilliseconds } = this.#options;
+    return Math.max(gatherMilliseconds, Math.min(gatherMilliseconds * this.#sentItems, longestGatherMilliseconds));
   }
 
   /** How many of the waiting fit into one request; at least one, however large. */
@@ -113,6 +122,7 @@ export class Gatherer<Item, Verdict> {
   async #send(batch: readonly Waiting<Verdict>[]): Promise<void> {
     this.#requests++;
     this.#sentTime = performance.now();
+    this.#sentItems = batch.length;
     try {
       const answers = await this.#exchange(batch.map(({ text }) => text));
       this.#answered();

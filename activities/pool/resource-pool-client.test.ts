@@ -82,6 +82,18 @@ describe('gathering', () => {
     expect(it.requests.map((asked) => asked.items.length)).toEqual([1, 50]);
   });
 
+  test('after a request of many the next one gathers longer, up to a limit', async () => {
+    const gather = { gatherMilliseconds: 40, longestGatherMilliseconds: 200 };
+    await using it = await service((asked) => asked.answer(), { gather });
+    const ask = (...all: string[]) => Promise.all(all.map((operation) => it.client.startOperation(item(operation), never)));
+    await ask('first', ...Array.from({ length: 20 }, (_, index) => `n${index}`));
+    const begun = performance.now();
+    await ask('later');
+    // The request of twenty went just before: a lone one would have waited 40 ms at most.
+    expect(performance.now() - begun).toBeGreaterThan(100);
+    expect(it.requests.map((asked) => asked.items.length)).toEqual([1, 20, 1]);
+  });
+
   test('nobody waits long for a request that hangs', async () => {
     await using it = await service((asked, number) => number > 1 && asked.answer());
     const hanging = it.client.startOperation(item('first'), never);
