@@ -1,0 +1,32 @@
+import pino from 'pino';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
+import { lazyTemporalClient } from '../workers/temporal-client.ts';
+import { poolTaskQueue } from '../workflows/messages.ts';
+import { poolWorkerCounter } from './pool-workers.ts';
+
+let environment: WorkflowEnvironment;
+beforeAll(async () => {
+  environment = await realWorkflowEnvironment();
+});
+afterAll(() => environment[Symbol.asyncDispose]());
+
+const log = pino({ level: 'silent' });
+
+test('a pool with a worker is told from one without', async () => {
+  await environment.run({ [poolTaskQueue('served')]: { runOperation: async () => undefined } }, async () => {
+    await expect.poll(async () => poolWorkerCounter(environment.client, 'default', log)('served'), { timeout: 20_000 }).toBe(1);
+    const count = poolWorkerCounter(environment.client, 'default', log);
+    expect(await count('nobody')).toBe(0);
+    expect(await Promise.all([count('served'), count('served')])).toEqual([1, 1]);
+  });
+});
+
+test('while Temporal is away nothing is said, and nobody waits for it twice', async () => {
+  await using away = lazyTemporalClient({ address: '127.0.0.1:1', namespace: 'default' });
+  const count = poolWorkerCounter(away, 'default', log);
+  expect(await count('served')).toBeUndefined();
+  const begun = performance.now();
+  expect(await count('served')).toBeUndefined();
+  expect(performance.now() - begun).toBeLessThan(100);
+});
