@@ -1,5 +1,5 @@
 /** The control activities as the workflows call them. */
-import { admitBatch, type BatchAnswer } from '../../db/admission.ts';
+import { admitBatch } from '../../db/admission.ts';
 import { readAdmissionView } from '../../db/admission-view.ts';
 import { countAdmitted } from '../../db/admitted.ts';
 import { finishAgenda, settleOperations } from '../../db/agenda-run.ts';
@@ -17,11 +17,7 @@ export function controlActivities(parts: ControlParts): ControlActivities {
     async admitBatch({ insightId, batchId, view: wantsView = false }) {
       await clearWake(database, insightId);
       const begun = performance.now();
-      const answer: BatchAnswer & { againInSeconds?: number; wake?: readonly string[] } = await admitBatch(database, {
-        insightId,
-        batchId,
-      });
-      const { admitted, more, againInSeconds, wake = [], reasons = {} } = answer;
+      const { admitted, more, againInSeconds, wake = [], reasons = {} } = await admitBatch(database, { insightId, batchId });
       parts.metrics?.batch(insightId, { seconds: (performance.now() - begun) / 1000, admitted, reasons });
       parts.wake(wake);
       if (admitted > 0) log.debug({ insightId, batchId, admitted }, 'batch admitted');
