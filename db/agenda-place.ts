@@ -266,6 +266,6 @@ async function nameSome(
   ]);
   return [
     ...own.map((one) => ({ ...one, why: 'Of its own customer, and ready before.' })),
-    ...others.map((one) => ({ ...one, why: reasons.share.sentence })),
+    ...others.map((one) => ({ ...one, why: isFairShare(algorithm) ? reasons.share.sentence : 'Its customer has its turn before.' })),
   ].slice(0, mostNamed);
 }

@@ -32,7 +32,7 @@ const explanationSchema = z
     aheadOfCustomer: z.number().int().optional().openapi({ description: 'Those of its own customer among them.' }),
     positionIs: z.enum(['exact', 'estimate', 'atLeast']).optional().openapi({
       description:
-        '`exact`: all that waits was put in order. `estimate`: its own customer was counted, the others reckoned from shares. `atLeast`: more go before it than are counted.',
+        '`exact`: all that waits was put in order. `estimate`: its own customer was counted, the others reckoned from shares, as if all that have work went on having it. `atLeast`: more go before it than are counted.',
     }),
     whoIsAhead: z
       .array(
