@@ -16,7 +16,7 @@ import { System } from '../../../cli/system.ts';
 import { agendaWorkflowType } from '../../../workflows/messages.ts';
 import { RecordWatch } from '../record-watch.ts';
 import { until } from '../test-system.ts';
-import { noteStanding, takeBatches, watchAdmission } from './admission-watch.ts';
+import { forgetBatches, noteStanding, watchAdmission } from './admission-watch.ts';
 import type { ControlFaults } from './control-with-fault-points.ts';
 import { customers, insights, parts, slots } from './entitlements.ts';
 import { proveAdmissions } from './prove-admissions.ts';
@@ -119,39 +119,36 @@ export class AdmissionSystem implements AsyncDisposable {
       logFile,
       go: () => writeFileSync(go, ''),
       [Symbol.asyncDispose]: async () => {
-        // One that still waits for its word hears no other.
-        writeFileSync(go, '');
-        await worker.stop();
+        worker.kill('SIGKILL');
+        await worker.ended;
       },
     };
   }
 
-  /** One control worker after the other, until all Agendas have ended or `enough` says so when one has died. */
-  async controlInTurn(faults: Omit<ControlFaults, 'go'>, enough: () => boolean = () => false): Promise<void> {
-    // The next one is loaded while this one works.
-    let next = this.control(faults);
-    try {
-      for (;;) {
-        await using worker = next;
-        worker.go();
-        next = this.control(faults);
-        if ((await this.#doneOrDead(worker)) === 'done' || enough()) return;
-      }
-    } finally {
-      next.process.kill('SIGKILL');
-      await next.process.ended;
+  /** One control worker after the other, until all Agendas have ended. */
+  async controlInTurn(faults: Omit<ControlFaults, 'go'>): Promise<void> {
+    await using workers = new AsyncDisposableStack();
+    let next = workers.use(this.control(faults));
+    for (;;) {
+      const worker = next;
+      // The next one is loaded while this one works.
+      next = workers.use(this.control(faults));
+      if ((await this.#doneOrDead(worker)) === 'done') return;
     }
   }
 
-  /** One control worker after the other; after each death one that lives until so many more Agendas have ended. */
+  /** As above, and after each death one that does not die works until so many more Agendas have ended. */
   async controlSingly(faults: Omit<ControlFaults, 'go'>, more: number): Promise<void> {
+    await using workers = new AsyncDisposableStack();
+    let next = workers.use(this.control(faults));
     for (;;) {
-      const isOver = async () => (await this.left()) === 0;
-      await this.controlInTurn(faults, () => true);
-      if (await isOver()) return;
-      await using worker = this.control();
-      worker.go();
+      const worker = next;
+      const healthy = workers.use(this.control());
+      if ((await this.#doneOrDead(worker)) === 'done') return;
+      next = workers.use(this.control(faults));
+      healthy.go();
       await this.untilLeft(Math.max(0, (await this.left()) - more));
+      await healthy[Symbol.asyncDispose]();
     }
   }
 
@@ -163,7 +160,7 @@ export class AdmissionSystem implements AsyncDisposable {
   /** How many Agendas have not ended. */
   async left(): Promise<number> {
     const [row] = await this.sql<{ count: number }[]>`
-      select count(*)::int as count from agenda_progress where processing_state <> 'COMPLETE' and agenda_id = any(${this.#ids})`;
+      select ((select count(*) from ready_agenda) + (select count(*) from running_agenda))::int as count`;
     return row?.count ?? 0;
   }
 
@@ -171,10 +168,6 @@ export class AdmissionSystem implements AsyncDisposable {
   async prove(): Promise<void> {
     const { sql } = this;
     await this.untilLeft(0);
-    await until('all places are free', async () => {
-      const [row] = await sql`select agenda_id from running_agenda union all select agenda_id from ready_agenda limit 1`;
-      return row === undefined;
-    });
     const ends = await sql<{ message: string; attempts: number; launch: number; count: number }[]>`
       select p.processing_state_message as message, p.attempts_completed as attempts, o.launch, count(*)::int as count
       from agenda_progress p join operation_progress o on o.agenda_id = p.agenda_id
@@ -207,7 +200,7 @@ export class AdmissionSystem implements AsyncDisposable {
     worker.go();
     await this.untilLeft(0);
     await this.#watch.take();
-    await takeBatches(this.sql);
+    await forgetBatches(this.sql);
     this.#submitted = [];
   }
 
@@ -233,6 +226,7 @@ export class AdmissionSystem implements AsyncDisposable {
 
   /** @throws when the worker ended of a fault of its own */
   async #doneOrDead(worker: ControlWorker): Promise<'done' | 'dead'> {
+    worker.go();
     const over = { ending: undefined as Ending | undefined };
     void worker.process.ended.then((ending) => Object.assign(over, { ending }));
     const seen = await until(

@@ -55,6 +55,12 @@ export async function noteStanding(sql: postgres.Sql): Promise<void> {
   await sql`select fault_watch.note_standing()`;
 }
 
+/** Forgets all notes. */
+export async function forgetBatches(sql: postgres.Sql): Promise<void> {
+  await sql`delete from fault_watch.admitted`;
+  await sql`delete from fault_watch.standing`;
+}
+
 /** The batches since the last call, after the standing that was noted before them. */
 export async function takeBatches(
   sql: postgres.Sql,

@@ -34,14 +34,20 @@ const { msToTs } = await import('@temporalio/common/lib/time.js');
 while (!existsSync(faults.go)) await delay(5);
 
 const { deaths, some, occurrence = 1 } = faults;
-const dead = new Set(deaths !== undefined && existsSync(deaths) ? readFileSync(deaths, 'utf8').split('\n') : []);
 const passed = new Map<string, number>();
+/** Points at which it never dies. */
+const survived = new Set<string>();
 
 function pass(side: Side, name: string): void {
   const point = `${side} ${name}`;
   const count = (passed.get(point) ?? 0) + 1;
   passed.set(point, count);
-  if (deaths === undefined || !isChosen(point) || dead.has(point) || count < occurrence) return;
+  if (deaths === undefined || survived.has(point) || count < occurrence) return;
+  // Another one that runs at the same time may have died there meanwhile.
+  if (!isChosen(point) || (existsSync(deaths) && readFileSync(deaths, 'utf8').split('\n').includes(point))) {
+    survived.add(point);
+    return;
+  }
   appendFileSync(deaths, `${point}\n`);
   process.kill(process.pid, 'SIGKILL');
 }

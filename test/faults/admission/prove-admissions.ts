@@ -124,7 +124,7 @@ function proveChoices(customerId: string, run: readonly Row[]): void {
       if (row.customerId === customerId) expect(Math.abs(row.start - own.finish), `its tag moved: ${where}`).toBeLessThan(little);
       else if (row.start > row.clock + little)
         expect(row.start, `the clock passed ${customerId}: ${where}`).toBeLessThan(own.finish + little);
-      else if (own.finish < row.clock + little)
+      else if (own.finish < row.clock - little)
         expect(row.finish, `${customerId} was due earlier: ${where}`).toBeLessThan(deadline + little);
     }
     if (row.customerId === customerId) own = row;
