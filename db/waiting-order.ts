@@ -14,6 +14,7 @@ import {
   type Heads,
   type LoadedCustomer,
   loadCustomers,
+  queueKey,
   readHeads,
   type StoredQueue,
 } from './admission/customers.ts';
@@ -112,24 +113,31 @@ type Loaded = readonly [customers: Map<string, LoadedCustomer>, candidates: Cand
 
 /** All that waits, whether or not admission took it in. */
 async function readFew(sql: Statements, settings: Settings): Promise<Loaded> {
-  const kinds = await sql<{ customerId: string; promoted: number; need: string; priority: number }[]>`
-    /* readOrder: kinds */
-    select customer_id as "customerId", promoted, need, priority from ready_agenda where insight_id = ${settings.insightId} and is_due
-    group by customer_id, promoted, need, priority`;
-  const ids = [...new Set(kinds.map(({ customerId }) => customerId))];
+  const { insightId } = settings;
+  const rows = await sql<WaitingRow[]>`
+    /* readOrder: all that wait */
+    select r.agenda_id as "agendaId", r.attempt, r.customer_id as "customerId", extract(epoch from r.ready_time)::float8 as "readyTime",
+      r.ready_time::text as "readyAt", extract(epoch from r.moved_time)::float8 as "movedTime", r.priority, r.need, r.promoted,
+      r.agenda_type as "agendaType", r.expected_seconds as "declaredSeconds", own.seconds as "ofCustomer", alike.seconds as "ofType"
+    from ready_agenda r
+      left join learned_duration own on own.insight_id = ${insightId} and own.agenda_type = r.agenda_type and own.customer_id = r.customer_id
+      left join learned_duration alike on alike.insight_id = ${insightId} and alike.agenda_type = r.agenda_type and alike.customer_id = ''
+    where r.insight_id = ${insightId} and r.is_due order by r.ready_time, r.agenda_id limit ${fewWaiting + 1}`;
+  const ids = [...new Set(rows.map(({ customerId }) => customerId))];
   const customers = await loadCustomers(sql, settings, ids);
-  for (const { customerId, ...kind } of kinds) expectHeads(customers.get(customerId) as LoadedCustomer, kind);
-  const all = [...customers.values()].flatMap(({ queues }) =>
-    [...queues.values()].flatMap((queue) => queue.heads.map((heads) => ({ queue, heads }))),
-  );
-  await readHeads(
-    sql,
-    settings,
-    all.map((one) => ({ ...one, most: fewWaiting + 1 })),
-  );
-  // Emptied since admission looked.
-  for (const { queues } of customers.values())
-    for (const [key, queue] of queues) if (queue.heads.every(({ items }) => items.length === 0)) queues.delete(key);
+  for (const row of rows) {
+    const customer = customers.get(row.customerId) as LoadedCustomer;
+    expectHeads(customer, row);
+    const queue = customer.queues.get(queueKey(row)) as StoredQueue;
+    queue.heads.find(({ priority }) => priority === row.priority)?.items.push(row);
+  }
+  for (const { queues } of customers.values()) {
+    for (const [key, { heads }] of queues) {
+      for (const one of heads) one.more = false;
+      // Emptied since admission looked.
+      if (heads.every(({ items }) => items.length === 0)) queues.delete(key);
+    }
+  }
   return [customers, { customerIds: ids, leaving: [], horizons: new Map(), truncated: false, needs: 1 }];
 }
 
