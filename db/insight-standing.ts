@@ -5,7 +5,7 @@ import type { Database } from './connect.ts';
 import type { CustomerInInsight, insightState } from './schema.ts';
 
 /** Waiting Agendas are counted to this number: as many can be put in order one by one. */
-export const fewWaiting = 500;
+export const fewWaiting = 300;
 /** Admissions that rates and usual costs are taken from: the last so many, none older than this. */
 const recentAdmissions = 100;
 export const recentSeconds = 600;

@@ -75,8 +75,11 @@ async function putInOrder(
   few: boolean,
   { most, upTo, unblocked }: { most: number; upTo?: string; unblocked?: string },
 ): Promise<WaitingOrder> {
-  const known = settings.algorithm === 'RoundRobin' ? await readPoolCustomers(sql, settings) : [];
-  const [customers, candidates] = few ? await readFew(sql, settings) : await readFirstInLine(sql, settings, known, most);
+  const byTurns = settings.algorithm === 'RoundRobin';
+  const everybody = byTurns && !few ? await readPoolCustomers(sql, settings) : [];
+  const [customers, candidates] = few ? await readFew(sql, settings) : await readFirstInLine(sql, settings, everybody, most);
+  // Turns of customers without anything ready come to nothing: of these one of the pending is enough, since none pending means all.
+  const known = byTurns && few ? await readPoolCustomers(sql, settings, [...customers.keys(), ...settings.pending.slice(0, 1)]) : everybody;
   const places = new Map<string, Place>();
   for (const { queues } of customers.values())
     for (const queue of queues.values())
@@ -188,7 +191,13 @@ function lineUp(
     return { next: () => part.next({}, settings.now), add: (more) => part.add(more), clock: (level) => part.clock(level) };
   }
   const requested = Math.min(most, Number.MAX_SAFE_INTEGER);
-  const state = { customers: known.map((id) => ({ id, share: null })), pending: settings.pending, run: null, requested };
+  const isKnown = new Set(known);
+  const state = {
+    customers: known.map((id) => ({ id, share: null })),
+    pending: settings.pending.filter((id) => isKnown.has(id)),
+    run: null,
+    requested,
+  };
   const empty = { waiting: [], running: [], arrivals: 0, admissions: 0, unfitting: null };
   const snapshot: SchedulerSnapshot = { algorithm: settings.algorithm, options: {}, state: { ...state, ...empty } as never };
   const scheduler = createAlgorithm(settings.algorithm, {}, settings.algorithm === 'RoundRobin' ? snapshot : undefined);
@@ -201,11 +210,12 @@ function lineUp(
   return { next: () => scheduler.next(), add, clock: () => Number.NEGATIVE_INFINITY };
 }
 
-/** All customers of the pool in the order in which they were added: whose turns RoundRobin counts. */
-async function readPoolCustomers(sql: Statements, { resourcePoolId }: Settings): Promise<string[]> {
+/** Customers of the pool in the order in which they were added: whose turns RoundRobin counts. */
+async function readPoolCustomers(sql: Statements, { resourcePoolId }: Settings, ids?: readonly string[]): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
     /* readOrder: pool customers */
-    select id from customer where resource_pool_id = ${resourcePoolId} order by added_time, id`;
+    select id from customer where resource_pool_id = ${resourcePoolId} ${ids === undefined ? sql`` : sql`and id = any(${ids as string[]})`}
+    order by added_time, id`;
   return rows.map(({ id }) => id);
 }
 
