@@ -147,7 +147,10 @@ test('limits are told from the narrowest to the widest, with their numbers', asy
   await database.update(insight).set({ maximum: null }).where(eq(insight.id, of.insightId));
   expect(await explain(agendaId)).toMatchObject({ code: 'queueFull', sentence: expect.stringContaining('1 of at most 1 admitted') });
   await database.update(runningAgenda).set({ leftQueueTime: new Date() }).where(eq(runningAgenda.insightId, of.insightId));
-  expect(await explain(agendaId)).toMatchObject({ code: 'poolFull', sentence: 'What it needs is not free: 1 slots, and 0 of 2 are. It is then the next one.' });
+  expect(await explain(agendaId)).toMatchObject({
+    code: 'poolFull',
+    sentence: 'What it needs is not free: 1 slots, and 0 of 2 are. It is then the next one.',
+  });
 });
 
 test('the limit of a customer inside the Insight is told as such', async () => {
@@ -180,15 +183,13 @@ test('capacity held for another is told, of this Insight or another of the pool'
   const neighbour = await addInsight(database, { resourcePoolId: of.resourcePoolId });
   const { agendaId } = await addAgenda(database, of);
   const large = await addAgenda(database, neighbour);
-  await database
-    .insert(insightState)
-    .values({
-      insightId: neighbour.insightId,
-      algorithm: 'FirstInFirstOut',
-      costModel: 'shareTime',
-      heldAgendaId: large.agendaId,
-      heldNeed: '5,0,0,0',
-    });
+  await database.insert(insightState).values({
+    insightId: neighbour.insightId,
+    algorithm: 'FirstInFirstOut',
+    costModel: 'shareTime',
+    heldAgendaId: large.agendaId,
+    heldNeed: '5,0,0,0',
+  });
   expect(await explain(agendaId)).toMatchObject({ code: 'reservation', standing: { heldElsewhere: { agendaId: large.agendaId } } });
 });
 
@@ -207,4 +208,40 @@ test('of what waits no more it says so', async () => {
     .where(eq(agendaProgress.agendaId, agendaId));
   expect(await explain(agendaId)).toMatchObject({ code: 'ended', sentence: 'It has ended: failed.' });
   expect(await explainAgenda({ database }, 'nobody')).toBeUndefined();
+});
+
+test('the estimated start goes by the admissions of late, and is absent where somebody has to act first', async () => {
+  const of = await addInsight(database, { queueSize: 1 });
+  const [, { agendaId }] = [await addAgenda(database, of, { readyTime: at(1) }), await addAgenda(database, of, { readyTime: at(2) })];
+  await addRunning(of, 'customer', { leftQueueTime: null });
+  await database.$client`
+    insert into admission (agenda_id, attempt, insight_id, resource_pool_id, customer_id, number, batch_id, admitted_time, ready_time, algorithm,
+      cost_model, epoch, reason, agenda_type, need, level, expected_seconds, cost, weight)
+    select ${of.insightId} || n, 1, ${of.insightId}, ${of.resourcePoolId}, 'customer', n, 'batch', clock_timestamp() - n * interval '10 seconds',
+      clock_timestamp() - interval '1 day', 'Fairness', 'shareTime', 0, 'share', 'a×1', '1,0,0,0', 0, 60, n, 1 from generate_series(1, 20) n`;
+  const { code, estimatedStart, place } = await explain(agendaId);
+  expect(code).toBe('queueFull');
+  expect(place).toMatchObject({ position: 2, bound: 60 });
+  // Twenty in 200 seconds, and it is the second.
+  expect(estimatedStart?.seconds).toBeCloseTo(20, 0);
+  expect((estimatedStart?.time ?? 0) - Date.now()).toBeGreaterThan(10_000);
+  expect(estimatedStart?.basis).toMatch(/^20 Agendas were admitted in the last 200\.?\d* s; its place in line is 2\.$/);
+  await database.update(insight).set({ queueSize: 0 }).where(eq(insight.id, of.insightId));
+  expect((await explain(agendaId)).estimatedStart).toBeUndefined();
+});
+
+test('more admissions than a second may have are told as the limit they are', async () => {
+  const of = await addInsight(database);
+  const { agendaId } = await addAgenda(database, of);
+  await database.update(insight).set({ admissionsPerSecond: 0.1 }).where(eq(insight.id, of.insightId));
+  expect(await codeOf(agendaId)).toBe('next');
+  await database.$client`
+    insert into admission (agenda_id, attempt, insight_id, resource_pool_id, customer_id, number, batch_id, admitted_time, ready_time, algorithm,
+      cost_model, epoch, reason, agenda_type, need, level, expected_seconds, cost, weight)
+    values (${of.insightId}, 1, ${of.insightId}, ${of.resourcePoolId}, 'customer', 1, 'batch', clock_timestamp() - interval '1 second',
+      clock_timestamp(), 'Fairness', 'shareTime', 0, 'share', 'a×1', '1,0,0,0', 0, 60, 1, 1)`;
+  expect(await explain(agendaId)).toMatchObject({
+    code: 'rateLimit',
+    sentence: 'Its Insight admits at most 0.1 a second. It is then the next one.',
+  });
 });

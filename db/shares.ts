@@ -70,13 +70,14 @@ export async function readShares(database: Database, { id, customers }: InsightS
       select a.customer_id, count(*)::int as admissions, sum(coalesce(a.actual_cost, a.cost)) as cost,
         range_agg(tstzrange(greatest(least(a.ready_time, a.admitted_time), span.since), a.admitted_time, '[)')) as waited
       from admission a, span where a.insight_id = ${id} and a.admitted_time > span.since group by a.customer_id),
+    -- Of one whose end admission has not taken in yet, its progress knows.
     held as (
       select a.customer_id, sum(split_part(a.need, ',', 1)::float8 * greatest(0, extract(epoch from
-          least(coalesce(a.ended_time, span.until), span.until) - greatest(a.admitted_time, span.since)))::float8) as slot_seconds
+          least(coalesce(a.ended_time, (select p.completed_time from agenda_progress p where p.agenda_id = a.agenda_id), span.until), span.until) - greatest(a.admitted_time, span.since)))::float8) as slot_seconds
       from span cross join lateral (
-        select customer_id, need, admitted_time, ended_time from admission a where a.insight_id = ${id} and a.admitted_time > span.since
+        select a.agenda_id, customer_id, need, admitted_time, ended_time from admission a where a.insight_id = ${id} and a.admitted_time > span.since
         union all
-        select a.customer_id, a.need, a.admitted_time, a.ended_time from running_agenda r
+        select a.agenda_id, a.customer_id, a.need, a.admitted_time, a.ended_time from running_agenda r
         join admission a on a.agenda_id = r.agenda_id and a.attempt = r.attempt
         where r.insight_id = ${id} and a.admitted_time <= span.since) a
       group by a.customer_id),
