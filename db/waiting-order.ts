@@ -5,9 +5,10 @@
  */
 
 import type { FairSharePart, PartItem } from '../scheduling/fair-share-part.ts';
-import { createAlgorithm, type SchedulerOptions, type SchedulerSnapshot } from '../scheduling/index.ts';
+import type { SchedulerOptions } from '../scheduling/index.ts';
 import { needOf } from '../scheduling/need.ts';
 import { type Candidates, findCandidates, findTurns } from './admission/candidates.ts';
+import { takeTurns } from './admission/choosers.ts';
 import {
   expectHeads,
   type Head,
@@ -18,7 +19,8 @@ import {
   readHeads,
   type StoredQueue,
 } from './admission/customers.ts';
-import { itemOf, openPart, writtenShare } from './admission/part-of.ts';
+import { firstHeads } from './admission/in-hand.ts';
+import { itemOf, itemsOf, openPart, writtenShare } from './admission/part-of.ts';
 import { isFairShare, type Settings } from './admission/settings.ts';
 import type { Database, Statements } from './connect.ts';
 import { fewWaiting, type InsightStanding } from './insight-standing.ts';
@@ -107,7 +109,7 @@ async function putInOrder(
     const read = await readHeads(sql, settings, [{ queue, heads, most: Math.max(16, heads.items.length) }]);
     for (const one of read) places.set(one.head.agendaId, { head: one.head, heads, queue });
     const { band } = writtenShare(customers.get(queue.customerId) as LoadedCustomer);
-    line.add(read.map((one) => itemOf(settings, band, queue, one.priority, one.head)));
+    line.add(read.map((one) => itemOf(settings, band, queue, heads.priority, one.head)));
   }
   return { agendas, isWhole: true };
 }
@@ -141,7 +143,7 @@ async function readFew(sql: Statements, settings: Settings): Promise<Loaded> {
       if (heads.every(({ items }) => items.length === 0)) queues.delete(key);
     }
   }
-  return [customers, { customerIds: ids, leaving: [], horizons: new Map(), truncated: false, needs: 1 }];
+  return [customers, { customerIds: ids, leaving: [], horizons: new Map(), leavingHorizons: new Map(), truncated: false, needs: 1 }];
 }
 
 /** The customers that can be next, with as many of their Agendas as they are likely to start, and some more. */
@@ -149,16 +151,7 @@ async function readFirstInLine(sql: Statements, settings: Settings, known: reado
   const candidates =
     settings.algorithm === 'RoundRobin' ? await findTurns(sql, settings, known, most) : await findCandidates(sql, settings, {}, most);
   const customers = await loadCustomers(sql, settings, candidates.customerIds);
-  const weights = [...customers.values()].reduce((sum, { weight }) => sum + weight, 0);
-  await readHeads(
-    sql,
-    settings,
-    [...customers.values()].flatMap(({ queues, weight }) =>
-      [...queues.values()].flatMap((queue) =>
-        queue.heads.map((heads) => ({ queue, heads, most: Math.min(most, Math.ceil((2 * most * weight) / weights)) + 2 })),
-      ),
-    ),
-  );
+  await readHeads(sql, settings, firstHeads(customers, most));
   return [customers, candidates];
 }
 
@@ -179,28 +172,17 @@ function lineUp(
   known: readonly string[],
   most: number,
 ): Line {
-  const items = [...customers.values()].flatMap((customer) =>
-    [...customer.queues.values()].flatMap((queue) =>
-      queue.heads.flatMap((heads) => heads.items.map((head) => itemOf(settings, writtenShare(customer).band, queue, heads.priority, head))),
-    ),
-  );
+  const items = itemsOf(settings, customers);
   if (isFairShare(settings.algorithm)) {
     const { held } = settings.reservation;
     const reservation = { held: items.some(({ id }) => id === held) ? held : null, bypasses: [] };
-    const part: FairSharePart = openPart(settings, customers, { leaving, reservation });
+    const part: FairSharePart = openPart(settings, customers, items, { leaving, reservation });
     return { next: () => part.next({}, settings.now), add: (more) => part.add(more), clock: (level) => part.clock(level) };
   }
   const requested = Math.min(most, Number.MAX_SAFE_INTEGER);
   const isKnown = new Set(known);
-  const state = {
-    customers: known.map((id) => ({ id, share: null })),
-    pending: settings.pending.filter((id) => isKnown.has(id)),
-    run: null,
-    requested,
-  };
-  const empty = { waiting: [], running: [], arrivals: 0, admissions: 0, unfitting: null };
-  const snapshot: SchedulerSnapshot = { algorithm: settings.algorithm, options: {}, state: { ...state, ...empty } as never };
-  const scheduler = createAlgorithm(settings.algorithm, {}, settings.algorithm === 'RoundRobin' ? snapshot : undefined);
+  const pending = settings.pending.filter((id) => isKnown.has(id));
+  const scheduler = takeTurns({ ...settings, pending }, known, requested, {});
   for (const { id, paused } of customers.values()) scheduler.setCustomer({ id, weight: 1, paused });
   const add = (more: readonly PartItem[]) => {
     for (const item of more.toSorted((a, b) => a.readyTime - b.readyTime || (a.id < b.id ? -1 : 1))) scheduler.add(item);

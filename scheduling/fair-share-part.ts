@@ -121,6 +121,33 @@ export class FairSharePart {
     this.#core.setShare({ ...share });
   }
 
+  /** More customers, or more of their lanes; whoever is here already stays as it is. Each is to be set once, as at the beginning. */
+  join({ customers, lanes, waiting }: Pick<Part, 'customers' | 'lanes' | 'waiting'>): void {
+    const core = this.#core;
+    for (const { id, weight, band } of customers) {
+      const customer = core.customerOf(id);
+      if (customer.share !== undefined) continue;
+      customer.share = { id, weight, band };
+      customer.weight = weight;
+    }
+    for (const { customerId, level, tag, state } of lanes) {
+      const customer = core.customerOf(customerId);
+      const known = customer.lanes.find((lane) => lane.band.level === level);
+      // One that only something that runs brought here is blank.
+      if (known !== undefined && (known.state !== 'dormant' || known.tag.high !== 0)) continue;
+      const lane = known ?? core.laneOf(customer, level);
+      lane.tag.set({ high: tag[0], low: tag[1] });
+      lane.state = state;
+      if (state !== 'leaving' || lane.tag.isAbove(lane.band.clock)) continue;
+      lane.state = 'dormant';
+      lane.band.members -= 1;
+      if (lane.band.members === 0) lane.band.total.set({ high: 0, low: 0 });
+      else lane.band.total.add(-customer.weight);
+    }
+    for (const item of waiting) placeWaiting(core, item);
+    for (const { id } of customers) for (const lane of core.customerOf(id).lanes) core.replace(lane);
+  }
+
   /** More Agendas of customers that are here. */
   add(items: readonly PartItem[]): void {
     for (const item of items) placeWaiting(this.#core, item);

@@ -16,13 +16,22 @@ export interface Candidates {
   readonly leaving: readonly StoredLane[];
   /** By band: how far its clock may come before lanes that were not read matter. */
   readonly horizons: ReadonlyMap<number, number>;
+  /** Of these, those that leaving lanes set. */
+  readonly leavingHorizons: ReadonlyMap<number, number>;
   /** There are customers that were not read. */
   readonly truncated: boolean;
   /** Different needs wait. */
   readonly needs: number;
 }
 
-export async function findCandidates(sql: Statements, settings: Settings, free: Resources, most: number): Promise<Candidates> {
+export interface Before {
+  /** Customers that are in hand. */
+  readonly known: readonly string[];
+  readonly before: Candidates;
+}
+
+/** With `on`, the ones that follow those in hand, from where the clocks are now. */
+export async function findCandidates(sql: Statements, settings: Settings, free: Resources, most: number, on?: Before): Promise<Candidates> {
   const { insightId } = settings;
   const classes = await sql<{ level: number; need: string }[]>`
     /* admitBatch: needs */
@@ -33,13 +42,15 @@ export async function findCandidates(sql: Statements, settings: Settings, free: 
         select level, need from waiting_queue where insight_id = ${insightId} and active and (level, need) > (c.level, c.need)
         order by level, need limit 1) n)
     select level, need from classes limit ${mostClasses}`;
-  if (classes.length === 0) return { customerIds: [], leaving: [], horizons: new Map(), truncated: false, needs: 0 };
+  if (classes.length === 0)
+    return { customerIds: [], leaving: [], horizons: new Map(), leavingHorizons: new Map(), truncated: false, needs: 0 };
   const clocks = new Map(settings.bands.map(({ level, clock }) => [level, clock[0]]));
   const byTags = isFairShare(settings.algorithm);
   const clockOf = (level: number) => (byTags ? (clocks.get(level) ?? 0) : Number.MAX_VALUE);
   // One more than can be admitted, so that whose turn it is can be told of all that fit and one that does not.
   const wanted = classes.map(({ level, need }) => ({ level, need, clock: clockOf(level), most: Math.min(most, timesIn(need, free)) + 1 }));
   const leavingMost = most * 4;
+  const others = on === undefined ? sql`` : sql`and customer_id <> all(${on.known as string[]}::text[])`;
   const levels = [...new Set(classes.map(({ level }) => level))];
   const [found, leavingRows] = await Promise.all([
     sql<{ n: number; customer_id: string; start: number; reached: boolean }[]>`
@@ -49,13 +60,13 @@ export async function findCandidates(sql: Statements, settings: Settings, free: 
           ${wanted.map(({ clock }) => clock)}::float8[], ${wanted.map((one) => one.most)}::int[]) with ordinality as c(level, need, clock, most, n)
         cross join lateral (
           (select customer_id, start, true as reached from waiting_queue
-            where insight_id = ${insightId} and active and level = c.level and need = c.need and start <= c.clock
+            where insight_id = ${insightId} and active and level = c.level and need = c.need and start <= c.clock ${others}
             order by finish, start, customer_id collate "C" limit c.most)
           union all
           (select customer_id, start, false from waiting_queue
-            where insight_id = ${insightId} and active and level = c.level and need = c.need and start > c.clock
+            where insight_id = ${insightId} and active and level = c.level and need = c.need and start > c.clock ${others}
             order by start, customer_id collate "C" limit c.most)) x`,
-    byTags
+    byTags && on === undefined
       ? sql<LaneRow[]>`
           /* admitBatch: leaving */
           select l.* from unnest(${levels}::int[]) b(level) cross join lateral (
@@ -74,17 +85,20 @@ export async function findCandidates(sql: Statements, settings: Settings, free: 
     const later = byTags ? ahead : reached;
     if (later.length === limitOfClass) limit(level, Math.max(...later.map(({ start }) => start)));
   });
+  const leavingHorizons = new Map(on?.before.leavingHorizons);
   for (const level of levels) {
     const lanes = leavingRows.filter((row) => row.level === level);
     const last = lanes.at(-1);
-    if (last !== undefined && lanes.length === leavingMost) limit(level, last.tag);
+    if (last !== undefined && lanes.length === leavingMost) leavingHorizons.set(level, last.tag);
   }
+  for (const [level, tag] of leavingHorizons) limit(level, tag);
   const customerIds = [...new Set(found.map((row) => row.customer_id))];
   const looked = new Set(customerIds);
   return {
     customerIds,
     leaving: leavingRows.filter((row) => !looked.has(row.customer_id)).map(storedLane),
     horizons,
+    leavingHorizons,
     truncated,
     needs: new Set(classes.map(({ need }) => need)).size,
   };
@@ -118,5 +132,5 @@ export async function findTurns(
   const all = [...new Set([...known, ...[...ready].toSorted()])];
   const firstOf = (ids: readonly string[], count: number) => ids.filter((id) => ready.has(id)).slice(0, count);
   const customerIds = [...new Set([...firstOf(pending.length > 0 ? pending : all, most), ...firstOf(all, most * 2)])];
-  return { customerIds, leaving: [], horizons: new Map(), truncated: false, needs: 1 };
+  return { customerIds, leaving: [], horizons: new Map(), leavingHorizons: new Map(), truncated: false, needs: 1 };
 }

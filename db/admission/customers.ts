@@ -112,10 +112,10 @@ export async function loadCustomers(sql: Statements, settings: Settings, ids: re
     sql<ShareRow[]>`
       /* admitBatch: customers */
       select ids.id, coalesce(c.weight, 1) as weight, coalesce(c.band, 0) as band, coalesce(c.paused, false) as paused, c.maximum_running,
-        runs.here, runs.everywhere
+        coalesce(runs.here, 0) as here, coalesce(runs.everywhere, 0) as everywhere
       from unnest(${ids as string[]}::text[]) ids(id) left join customer c on c.id = ids.id
-        cross join lateral (select count(*) filter (where insight_id = ${insightId})::int as here, count(*)::int as everywhere
-          from running_agenda where customer_id = ids.id) runs`,
+        left join (select customer_id, count(*) filter (where insight_id = ${insightId})::int as here, count(*)::int as everywhere
+          from running_agenda where customer_id = any(${ids as string[]}) group by customer_id) runs on runs.customer_id = ids.id`,
     sql<LaneRow[]>`
       /* admitBatch: lanes */
       select ${laneColumns(sql)} from customer_lane where insight_id = ${insightId} and customer_id = any(${ids as string[]})`,
@@ -180,12 +180,12 @@ interface HeadRow extends Head {
   readonly n: number;
 }
 
-/** Reads on behind what is known; what was read is added and returned. */
+/** Reads on behind what is known; what was read is added, and returned with its place in `wanted`. */
 export async function readHeads(
   sql: Statements,
   { insightId }: Settings,
   wanted: readonly HeadsWanted[],
-): Promise<{ readonly queue: StoredQueue; readonly priority: number; readonly head: Head }[]> {
+): Promise<{ readonly wanted: number; readonly head: Head }[]> {
   if (wanted.length === 0) return [];
   const last = wanted.map(({ heads }) => heads.items.at(-1));
   const rows = await sql<HeadRow[]>`
@@ -209,10 +209,9 @@ export async function readHeads(
     order by w.n, r."readyAt"::timestamptz, r."agendaId"`;
   const counts = new Map<number, number>();
   const read = rows.map(({ n, ...head }) => {
-    const { queue, heads } = wanted[n - 1] as HeadsWanted;
-    heads.items.push(head);
+    (wanted[n - 1] as HeadsWanted).heads.items.push(head);
     counts.set(n, (counts.get(n) ?? 0) + 1);
-    return { queue, priority: heads.priority, head };
+    return { wanted: n - 1, head };
   });
   wanted.forEach(({ heads, most }, index) => {
     heads.more = (counts.get(index + 1) ?? 0) === most;

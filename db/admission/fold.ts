@@ -9,12 +9,12 @@ import { type Estimate, learn } from '../../scheduling/index.ts';
 import { amountsOfKey } from '../../scheduling/need.ts';
 import type { Statements } from '../connect.ts';
 import { expectHeads, type LoadedCustomer, loadCustomers, readHeads } from './customers.ts';
-import { changesOf, openPart, placedBy, placedByTime } from './part-of.ts';
+import { changesOf, itemsOf, openPart, placedBy, placedByTime } from './part-of.ts';
 import { isFairShare, type Settings } from './settings.ts';
 import { storeChanges } from './store.ts';
 
 /** Most settlement rows of one batch: what keeps it short. */
-const mostRows = 1_000;
+const mostRows = 2_000;
 /** Most Agendas that climb a band in one batch, of one queue. */
 const mostClimbing = 100;
 
@@ -92,7 +92,7 @@ export async function fold(sql: Statements, settings: Settings & { readonly isNe
     await Promise.all(storeChanges(sql, settings, changesOf(customers, placedByTime)));
     return { bands: [], any: true, gone, more };
   }
-  const part = openPart(settings, customers, { running: ended.map(({ item }) => item), ended });
+  const part = openPart(settings, customers, itemsOf(settings, customers), { running: ended.map(({ item }) => item), ended });
   const changes = changesOf(customers, placedBy(settings, part), { part });
   await Promise.all(storeChanges(sql, settings, changes));
   return { bands: changes.bands, any: true, gone, more };

@@ -3,6 +3,9 @@ import { divideSlots, type Resources } from '../../scheduling/index.ts';
 import type { Statements } from '../connect.ts';
 import type { Settings } from './settings.ts';
 
+/** Waiting Agendas that are counted of an Insight: what it could take until it is asked again, so that a deep queue costs no more than a short one. */
+const mostCounted = 1_000;
+
 interface DemandRow {
   id: string;
   weight: number;
@@ -10,7 +13,7 @@ interface DemandRow {
   maximum: number | null;
   /** Slots. */
   running: number;
-  /** Slots of what waits and may start by the limits of its customer and Insight; no more than the pool has. */
+  /** Slots of what waits and may start by the limits of its customer and Insight; of no more Agendas than two batches take. */
   waiting: number;
 }
 
@@ -31,6 +34,11 @@ export async function freeFor(sql: Statements, settings: Settings): Promise<Reso
 async function partOfPool(sql: Statements, { insightId, resourcePoolId, capacity, reservation, inUseHere }: Settings): Promise<number> {
   const { slots } = capacity;
   if (slots === undefined) return Number.POSITIVE_INFINITY;
+  const [others] = await sql`
+    /* admitBatch: others of the pool */
+    select from insight i where i.resource_pool_id = ${resourcePoolId} and i.id <> ${insightId}
+      and (exists (select from waiting_queue where insight_id = i.id and active) or exists (select from running_agenda where insight_id = i.id)) limit 1`;
+  if (others === undefined) return Number.POSITIVE_INFINITY;
   const [demands, [state]] = await Promise.all([
     sql<DemandRow[]>`
       /* admitBatch: demands */
@@ -39,9 +47,9 @@ async function partOfPool(sql: Statements, { insightId, resourcePoolId, capacity
           select split_part(r.need, ',', 1)::float8 as slots
           from waiting_queue q cross join lateral (
             select need from ready_agenda where is_due and insight_id = i.id and customer_id = q.customer_id and promoted = q.promoted and need = q.need
-            limit ${Math.ceil(slots)}) r
+            limit ${mostCounted}) r
           where q.insight_id = i.id and q.active
-          limit case when i.paused then 0 else greatest(0, least(i.queue_size - runs.in_queue, i.maximum_running - runs.agendas, ${Math.ceil(slots)})) end) w)
+          limit case when i.paused then 0 else greatest(0, least(i.queue_size - runs.in_queue, i.maximum_running - runs.agendas, ${mostCounted})) end) w)
           as waiting
       from insight i cross join lateral (select count(*) as agendas, coalesce(sum(slots), 0)::float8 as slots,
           count(*) filter (where left_queue_time is null) as in_queue from running_agenda where insight_id = i.id) runs

@@ -53,6 +53,7 @@ export function writtenShare({ id, lanes, weight, band }: LoadedCustomer): Part[
 export function openPart(
   settings: Settings,
   customers: ReadonlyMap<string, LoadedCustomer>,
+  waiting: readonly PartItem[],
   given: {
     /** Leaving lanes of customers that are not looked at. */
     readonly leaving?: readonly StoredLane[];
@@ -60,18 +61,9 @@ export function openPart(
     readonly ended?: readonly { readonly id: string; readonly cost: number }[];
     readonly reservation?: PartReservation;
     readonly inUse?: Amounts;
-    /** Waiting Agendas behind those at the heads of their queues. */
-    readonly beyond?: readonly PartItem[];
   } = {},
 ): FairSharePart {
-  const {
-    leaving = [],
-    running = [],
-    ended = [],
-    beyond = [],
-    reservation = { held: null, bypasses: [] },
-    inUse = amountsOfKey(''),
-  } = given;
+  const { leaving = [], running = [], ended = [], reservation = { held: null, bypasses: [] }, inUse = amountsOfKey('') } = given;
   const all = [...customers.values()];
   const algorithm = settings.algorithm === 'Priority' ? 'Priority' : 'Fairness';
   const part = new FairSharePart(
@@ -81,7 +73,7 @@ export function openPart(
       bands: settings.bands,
       customers: [...all.map(writtenShare), ...leaving.map(({ customerId: id, weight, band }) => ({ id, weight, band }))],
       lanes: [...all.flatMap(({ lanes }) => lanes), ...leaving],
-      waiting: [...all.flatMap((customer) => itemsOf(settings, customer)), ...beyond],
+      waiting,
       running,
       inUse,
       reservation,
@@ -90,20 +82,32 @@ export function openPart(
   );
   for (const { id, cost } of ended) part.finish(id, cost);
   const endedIds = new Set(ended.map(({ id }) => id));
-  const listed = new Map<string, number>();
-  for (const { id, customerId } of running) if (!endedIds.has(id)) listed.set(customerId, (listed.get(customerId) ?? 0) + 1);
-  for (const { id, weight, band, paused, mayRun } of all) {
-    const most = mayRun + (listed.get(id) ?? 0);
-    part.setCustomer({ id, weight, band, paused, ...(Number.isFinite(most) ? { maximumRunning: most } : {}) });
-  }
+  entitle(
+    part,
+    customers,
+    running.filter(({ id }) => !endedIds.has(id)),
+  );
   return part;
 }
 
-function itemsOf(settings: Settings, customer: LoadedCustomer): PartItem[] {
-  const { band } = writtenShare(customer);
-  return [...customer.queues.values()].flatMap((queue) =>
-    queue.heads.flatMap(({ priority, items }) => items.map((head) => itemOf(settings, band, queue, priority, head))),
-  );
+/** Tells the rules what these customers are entitled to now, by limits that count what runs and is not listed here. */
+export function entitle(part: FairSharePart, customers: ReadonlyMap<string, LoadedCustomer>, running: FairShareState['running']): void {
+  const listed = new Map<string, number>();
+  for (const { customerId } of running) listed.set(customerId, (listed.get(customerId) ?? 0) + 1);
+  for (const { id, weight, band, paused, mayRun } of customers.values()) {
+    const most = mayRun + (listed.get(id) ?? 0);
+    part.setCustomer({ id, weight, band, paused, ...(Number.isFinite(most) ? { maximumRunning: most } : {}) });
+  }
+}
+
+/** The heads that were read of these customers, as the rules take them. */
+export function itemsOf(settings: Settings, customers: ReadonlyMap<string, LoadedCustomer>): PartItem[] {
+  return [...customers.values()].flatMap((customer) => {
+    const { band } = writtenShare(customer);
+    return [...customer.queues.values()].flatMap((queue) =>
+      queue.heads.flatMap(({ priority, items }) => items.map((head) => itemOf(settings, band, queue, priority, head))),
+    );
+  });
 }
 
 /** What is to be written of customers: bands, lanes and queues that are not what they were. */
@@ -137,11 +141,20 @@ export function changesOf(
       }
       const headMoved = known.reduce((least, { movedTime }) => Math.min(least, movedTime), first.movedTime);
       const now = { ...stored, ...place(customer, queue, first), headMoved, priorities: left.map(({ priority }) => priority) };
-      if (JSON.stringify(now) !== JSON.stringify(stored)) queues.push(now);
+      if (!isSame(now, stored)) queues.push(now);
     }
   }
   return { bands: part?.bands() ?? [], lanes: part === undefined ? [] : changedLanes(customers, leaving, part), queues, gone };
 }
+
+const isSame = (a: Omit<StoredQueue, 'heads'>, b: Omit<StoredQueue, 'heads'>): boolean =>
+  a.level === b.level &&
+  a.active === b.active &&
+  a.start === b.start &&
+  a.finish === b.finish &&
+  a.headMoved === b.headMoved &&
+  a.priorities.length === b.priorities.length &&
+  a.priorities.every((priority, index) => priority === b.priorities[index]);
 
 function changedLanes(customers: ReadonlyMap<string, LoadedCustomer>, leaving: readonly StoredLane[], part: FairSharePart): StoredLane[] {
   const before = new Map([...[...customers.values()].flatMap(({ lanes }) => lanes), ...leaving].map((lane) => [laneKey(lane), lane]));

@@ -77,8 +77,9 @@ interface BandRow {
   since_lower: number;
 }
 
-const holds = (sql: Statements) =>
-  sql`json_build_object('slots', coalesce(sum(slots), 0), 'cpu', coalesce(sum(cpu), 0), 'memory', coalesce(sum(memory), 0), 'gpu', coalesce(sum(gpu), 0))`;
+const holds = (sql: Statements, which: ReturnType<Statements>) =>
+  sql`json_build_object('slots', coalesce(sum(slots) ${which}, 0), 'cpu', coalesce(sum(cpu) ${which}, 0),
+    'memory', coalesce(sum(memory) ${which}, 0), 'gpu', coalesce(sum(gpu) ${which}, 0))`;
 
 /** A rate of r per second lets ceil(r) Agendas into any ceil(r) / r seconds. */
 const rateWindow = (sql: Statements) => sql`make_interval(secs => ceil(i.admissions_per_second) / i.admissions_per_second)`;
@@ -97,8 +98,8 @@ export async function readSettings(
         extract(epoch from clock_timestamp())::float8 as now, p.capacity,
         i.paused or coalesce(p.paused, false) or i.queue_size = 0 as paused,
         case when i.paused or p.paused then 0
-          else least(i.queue_size - here.in_queue, i.maximum_running - here.running, 1000000000) end::int as agendas_left,
-        here.in_use as in_use_here, whole.in_use,
+          else least(i.queue_size - runs.in_queue, i.maximum_running - runs.running, 1000000000) end::int as agendas_left,
+        runs.in_use_here, runs.in_use,
         coalesce((select array_agg(s.held_need) from insight_state s join insight o on o.id = s.insight_id
           where o.resource_pool_id = i.resource_pool_id and o.id <> i.id and s.held_need is not null), '{}') as held_elsewhere,
         i.admissions_per_second as rate, recent.count::int as recent, extract(epoch from recent.oldest)::float8 as oldest_recent,
@@ -107,9 +108,11 @@ export async function readSettings(
       from insight i
         left join resource_pool p on p.id = i.resource_pool_id
         left join insight_state s on s.insight_id = i.id
-        cross join lateral (select count(*) as running, count(*) filter (where left_queue_time is null) as in_queue, ${holds(sql)} as in_use
-          from running_agenda where insight_id = i.id) here
-        cross join lateral (select ${holds(sql)} as in_use from running_agenda where resource_pool_id = i.resource_pool_id) whole
+        cross join lateral (
+          select count(*) filter (where insight_id = i.id) as running,
+            count(*) filter (where insight_id = i.id and left_queue_time is null) as in_queue,
+            ${holds(sql, sql`filter (where insight_id = i.id)`)} as in_use_here, ${holds(sql, sql``)} as in_use
+          from running_agenda where resource_pool_id = i.resource_pool_id) runs
         left join lateral (select count(*) as count, min(admitted_time) as oldest from admission
           where insight_id = i.id and admitted_time > clock_timestamp() - ${rateWindow(sql)}) recent on i.admissions_per_second is not null
       where i.id = ${insightId}`,
