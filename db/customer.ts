@@ -101,7 +101,7 @@ export async function settleCustomer(writer: Writer, before: CustomerRow, after:
     .where(or(...known))
     .orderBy(asc(insight.id));
   const insightIds = rows.map((row) => row.id);
-  await settleChanged(writer, insightIds, after.id);
+  await settleChanged(writer, insightIds, [after.id]);
   return insightIds;
 }
 

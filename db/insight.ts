@@ -141,7 +141,11 @@ const divisionSettings = ['queueSize', 'maximumRunning', 'weight', 'guaranteed',
 /** Tells its admission what changed; the Insights to wake after the transaction: itself, and who shares the pool with it. */
 export async function settleInsight(writer: Writer, before: InsightRow, after: InsightRow): Promise<readonly string[]> {
   if (!differ(before, after, admissionSettings)) return [];
-  await settleChanged(writer, [after.id]);
+  // The others are read by each batch, or begin anew; this one is in the place of whoever waits.
+  if (differ(before, after, ['priorityStep'])) await settleChanged(writer, [after.id]);
+  const named = new Set([...Object.keys(before.customers), ...Object.keys(after.customers)]);
+  const changed = [...named].filter((id) => differ(before.customers, after.customers, [id]));
+  await settleChanged(writer, [after.id], changed);
   const others = differ(before, after, divisionSettings) ? await waitingInsightsOfPool(writer, after.resourcePoolId) : [];
   return [...new Set([after.id, ...others])];
 }

@@ -84,7 +84,8 @@ export async function deleteResourcePool(writer: Writer, id: string): Promise<vo
 export async function settleResourcePool(writer: Writer, before: ResourcePoolRow, after: ResourcePoolRow): Promise<readonly string[]> {
   if (!differ(before, after, ['capacity', 'paused'])) return [];
   const insightIds = (await insightsOfPools(writer, [after.id])).get(after.id) ?? [];
-  await settleChanged(writer, insightIds);
+  // What an Agenda costs may be a part of the capacity; a pause is read by each batch.
+  if (differ(before, after, ['capacity'])) await settleChanged(writer, insightIds);
   return insightIds;
 }
 

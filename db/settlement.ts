@@ -52,12 +52,15 @@ export const settleEnded = (
     cross join lateral (select from ready_agenda w where w.insight_id = i.id and w.customer_id = c.id and w.is_due limit 1) waits
   where c.id = ${ended.customerId} and c.maximum_running is not null and i.id <> ${ended.insightId}`;
 
-/** Settings changed: of the customer, or without one of the Insights themselves or their pool. */
-export async function settleChanged(writer: Writer, insightIds: readonly string[], customerId?: string): Promise<void> {
-  if (insightIds.length === 0) return;
-  await writer
-    .insert(settlement)
-    .values(insightIds.map((insightId) => ({ insightId, customerId: customerId ?? null, kind: 'changed' as const })));
+/** Settings changed: of these customers, or without any of the Insights themselves or their pool. */
+export async function settleChanged(
+  writer: Writer,
+  insightIds: readonly string[],
+  customerIds: readonly (string | null)[] = [null],
+): Promise<void> {
+  const rows = insightIds.flatMap((insightId) => customerIds.map((customerId) => ({ insightId, customerId, kind: 'changed' as const })));
+  // So many at once as parameters go into one statement.
+  for (let from = 0; from < rows.length; from += 1_000) await writer.insert(settlement).values(rows.slice(from, from + 1_000));
 }
 
 /** Whether any of these settings is another one now. */

@@ -45,7 +45,7 @@ async function addCustomer(settings: Partial<typeof customer.$inferInsert> = {})
 async function setCustomer(id: string, columns: Record<string, unknown>): Promise<void> {
   const sql = database.$client;
   await sql`update customer set ${sql(columns)} where id = ${id}`;
-  await settleChanged(database, [insight.insightId], id);
+  await settleChanged(database, [insight.insightId], [id]);
 }
 
 async function add(many: number, settings: Parameters<typeof addAgenda>[2] = {}, to = insight): Promise<string[]> {
