@@ -6,7 +6,7 @@
 
 import type { FairSharePart, PartItem } from '../scheduling/fair-share-part.ts';
 import type { SchedulerOptions } from '../scheduling/index.ts';
-import { needOf } from '../scheduling/need.ts';
+import { keyOfNeed, needOf } from '../scheduling/need.ts';
 import { type Candidates, findCandidates, findTurns } from './admission/candidates.ts';
 import { takeTurns } from './admission/choosers.ts';
 import {
@@ -20,7 +20,7 @@ import {
   type StoredQueue,
 } from './admission/customers.ts';
 import { firstHeads } from './admission/in-hand.ts';
-import { itemOf, itemsOf, openPart, writtenShare } from './admission/part-of.ts';
+import { everFits, itemOf, itemsOf, openPart, writtenShare } from './admission/part-of.ts';
 import { isFairShare, type Settings } from './admission/settings.ts';
 import type { Database, Statements } from './connect.ts';
 import { fewWaiting, type InsightStanding } from './insight-standing.ts';
@@ -185,7 +185,8 @@ function lineUp(
   const scheduler = takeTurns({ ...settings, pending }, known, requested, {});
   for (const { id, paused } of customers.values()) scheduler.setCustomer({ id, weight: 1, paused });
   const add = (more: readonly PartItem[]) => {
-    for (const item of more.toSorted((a, b) => a.readyTime - b.readyTime || (a.id < b.id ? -1 : 1))) scheduler.add(item);
+    const possible = more.filter(({ need }) => everFits(settings, keyOfNeed(need)));
+    for (const item of possible.toSorted((a, b) => a.readyTime - b.readyTime || (a.id < b.id ? -1 : 1))) scheduler.add(item);
   };
   add(items);
   scheduler.begin(requested);

@@ -10,9 +10,10 @@ import {
   type SchedulerOptions,
   type SchedulerSnapshot,
 } from '../../scheduling/index.ts';
+import { keyOfNeed } from '../../scheduling/need.ts';
 import type { LoadedCustomer, StoredLane } from './customers.ts';
 import type { InHand, Taken } from './in-hand.ts';
-import { type Changes, changesOf, entitle, openPart, placedBy, placedByTime, writtenShare } from './part-of.ts';
+import { type Changes, changesOf, entitle, everFits, openPart, placedBy, placedByTime, writtenShare } from './part-of.ts';
 import type { Settings } from './settings.ts';
 
 export interface Chooser {
@@ -76,7 +77,9 @@ export function turnChooser(
   const mayRun = new Map<string, number>();
   const scheduler = takeTurns(settings, known, most, settings.options);
   const add = (more: readonly PartItem[]) => {
-    for (const item of more.toSorted((a, b) => a.readyTime - b.readyTime || (a.id < b.id ? -1 : 1))) scheduler.add(item);
+    // What the pool could never take stops nobody.
+    const possible = more.filter(({ need }) => everFits(settings, keyOfNeed(need)));
+    for (const item of possible.toSorted((a, b) => a.readyTime - b.readyTime || (a.id < b.id ? -1 : 1))) scheduler.add(item);
   };
   const join = (taken: Taken) => {
     for (const { id, paused, mayRun: left } of taken.customers.values()) {
@@ -101,7 +104,7 @@ export function turnChooser(
     changes(taken) {
       const now = new Map<string, LoadedCustomer>();
       for (const [id, customer] of hand.customers) now.set(id, { ...customer, mayRun: mayRun.get(id) as number });
-      return changesOf(now, placedByTime, { taken });
+      return changesOf(now, placedByTime(settings), { taken });
     },
     reservation: () => ({ held: null, bypasses: [] }),
     pending: () => (settings.algorithm === 'RoundRobin' ? pendingOf(scheduler) : []),

@@ -89,7 +89,7 @@ export async function fold(sql: Statements, settings: Settings & { readonly isNe
     queues.flatMap((queue) => queue.heads.map((heads) => ({ queue, heads, most: 1 }))),
   );
   if (!isFairShare(settings.algorithm)) {
-    await Promise.all(storeChanges(sql, settings, changesOf(customers, placedByTime)));
+    await Promise.all(storeChanges(sql, settings, changesOf(customers, placedByTime(settings))));
     return { bands: [], any: true, gone, more };
   }
   const part = openPart(settings, customers, itemsOf(settings, customers), { running: ended.map(({ item }) => item), ended });

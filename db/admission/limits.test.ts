@@ -272,12 +272,23 @@ describe('resources', () => {
     },
   );
 
-  test('one that needs more than the whole pool stops nobody', async () => {
-    await setPool({ capacity: JSON.stringify({ slots: 2 }) });
-    await add(1, { customerId: await addCustomer(), need: '3,0,0,0' });
-    await add(2, { customerId: await addCustomer() });
-    expect(await admit()).toMatchObject({ admitted: 2 });
-  });
+  test.each(['Fairness', 'Priority', 'RoundRobin', 'FirstInFirstOut'])(
+    '%s: one that needs more than the whole pool stops nobody, and goes once the pool has grown',
+    async (algorithm) => {
+      await set({ scheduling_algorithm: algorithm });
+      await setPool({ capacity: JSON.stringify({ slots: 2 }) });
+      const id = await addCustomer();
+      const [large] = await add(1, { customerId: id, need: '3,0,0,0' });
+      await add(1, { customerId: id });
+      await add(1, { customerId: await addCustomer() });
+      expect(await admit()).toMatchObject({ admitted: 2, more: false });
+      for (const row of await running()) await finish(row.id);
+      expect(await admit()).toMatchObject({ admitted: 0, more: false });
+      await setPool({ capacity: JSON.stringify({ slots: 3 }) });
+      await admit();
+      expect((await running()).map((row) => row.id)).toEqual([large]);
+    },
+  );
 });
 
 describe('costs', () => {

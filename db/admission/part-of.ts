@@ -3,7 +3,7 @@
 import { FairSharePart, type Part, type PartItem, type PartQueue, type PartReservation } from '../../scheduling/fair-share-part.ts';
 import type { FairShareState } from '../../scheduling/fair-share-snapshot.ts';
 import { costOf, expectedSeconds, type Resources } from '../../scheduling/index.ts';
-import { type Amounts, amountsOfKey } from '../../scheduling/need.ts';
+import { type Amounts, amountsOf, amountsOfKey, fitsSum } from '../../scheduling/need.ts';
 import type { Head, LoadedCustomer, StoredLane, StoredQueue } from './customers.ts';
 import type { Settings } from './settings.ts';
 
@@ -188,11 +188,19 @@ export function placedBy(settings: Settings, part: FairSharePart) {
   };
 }
 
+/** Whether the whole pool, empty, has room for it. */
+export const everFits = ({ capacity }: Settings, need: string): boolean => fitsSum(amountsOfKey(need), amountsOf(capacity));
+
 /** Places queues by the ready time of their first Agenda, for algorithms without tags. */
-export function placedByTime(
-  customer: LoadedCustomer,
-  _queue: StoredQueue,
-  head: Head,
-): Pick<PartQueue, 'level' | 'active' | 'start' | 'finish'> {
-  return { level: 0, active: !customer.paused && customer.mayRun > 0, start: head.readyTime, finish: head.readyTime };
+export function placedByTime(settings: Settings) {
+  return (
+    customer: LoadedCustomer,
+    { need }: StoredQueue,
+    { readyTime }: Head,
+  ): Pick<PartQueue, 'level' | 'active' | 'start' | 'finish'> => ({
+    level: 0,
+    active: !customer.paused && customer.mayRun > 0 && everFits(settings, need),
+    start: readyTime,
+    finish: readyTime,
+  });
 }
