@@ -1,5 +1,5 @@
 /**
- * A running system for crash tests of admission: one pool of seven slots, two Insights, three customers with weights and caps, and control
+ * A running system for crash tests of admission: one pool of few slots, two Insights, three customers with weights and caps, and control
  * workers that die where they are told to. Each test submits its Agendas while no control worker runs, has the workers do and die, and proves
  * at its end what no death may break.
  */

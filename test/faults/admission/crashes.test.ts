@@ -10,7 +10,7 @@ const isWhole = process.env.POP_CRASHES === 'every';
 const seed = Number(process.env.POP_FAULT_SEED ?? Math.floor(Math.random() * 1_000_000));
 const points = '(begin|commit|answer|workflow\\.\\w+)$|startAdmitted';
 /** Points at which one alone dies, and, when that has been shown, at which it dies in other conditions. */
-const many = isWhole ? {} : { some: { points, part: 0.1, seed } };
+const many = isWhole ? {} : { some: { points, part: 0.05, seed } };
 const few = isWhole ? {} : { some: { points: 'admitBatch: commit$|after startAdmitted: workflow.start$', part: 0.04, seed } };
 const agendas = isWhole ? 600 : 200;
 const timeout = isWhole ? 3_600_000 : 240_000;

@@ -1,17 +1,17 @@
 /** Who is entitled to what in the crash tests: as the objects are made, and as their proof reckons. */
 import type { Entitlements } from './fairness-bound.ts';
 
-export const slots = 7;
+export const slots = 10;
 /** Weights of customers, and the most that one may run over both Insights. */
 export const customers = {
   bronze: { weight: 1 },
   silver: { weight: 2 },
-  gold: { weight: 4, maximumRunning: 3 },
+  gold: { weight: 4, maximumRunning: 4 },
 } as const;
 /** The second one has entitlements of its own: another weight, a cap. */
 export const insights = {
-  alpha: { weight: 2, queueSize: 4, maximumRunning: 6, customers: {} },
-  beta: { weight: 1, queueSize: 3, maximumRunning: 4, customers: { bronze: { weight: 2 }, silver: { maximumRunning: 1 } } },
+  alpha: { weight: 2, queueSize: 6, maximumRunning: 8, customers: {} },
+  beta: { weight: 1, queueSize: 4, maximumRunning: 5, customers: { bronze: { weight: 2 }, silver: { maximumRunning: 1 } } },
 } as const;
 /** How many of 200 Agendas are whose, in the Insights together: near what they are entitled to, so that all wait for most of a test. */
 export const parts = { bronze: 40, silver: 70, gold: 90 } as const;

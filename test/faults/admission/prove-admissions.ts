@@ -43,6 +43,10 @@ export async function proveAdmissions(
     ).toEqual(own.map((_, index) => index + 1));
     proveTags(own);
   }
+  const counted = await sql<{ id: string; admissions: number }[]>`select insight_id as id, admissions::int from insight_state order by 1`;
+  expect(counted, 'admissions that are counted').toEqual(
+    Object.keys(insights).map((id) => ({ id, admissions: rows.filter(({ insightId }) => insightId === id).length })),
+  );
   const ids = new Set(agendaIds);
   const now = new Map(rows.filter(({ agendaId }) => ids.has(agendaId)).map((row) => [row.agendaId, row]));
   expect(now.size, 'each has its row').toBe(agendaIds.length);
