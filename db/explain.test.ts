@@ -1,5 +1,6 @@
-import { eq } from 'drizzle-orm';
+import { eq, inArray } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { admitBatch } from './admission.ts';
 import { type AgendaExplanation, explainAgenda } from './explain.ts';
 import {
   agendaProgress,
@@ -243,5 +244,32 @@ test('more admissions than a second may have are told as the limit they are', as
   expect(await explain(agendaId)).toMatchObject({
     code: 'rateLimit',
     sentence: 'Its Insight admits at most 0.1 a second. It is then the next one.',
+  });
+});
+
+test('an Insight that holds its part of a shared pool says so while slots are free', async () => {
+  const of = await addInsight(database, { slots: 4, schedulingAlgorithm: 'Fairness' });
+  const other = await addInsight(database, { resourcePoolId: of.resourcePoolId, schedulingAlgorithm: 'Fairness' });
+  const admit = ({ insightId }: TestInsight) => admitBatch(database, { insightId, batchId: freshId('batch') });
+  for (const insightOf of [of, other]) for (let n = 0; n < 2; n++) await addAgenda(database, insightOf);
+  // Both want their part; what each has is taken in before anything is admitted.
+  await database
+    .update(insight)
+    .set({ paused: true })
+    .where(inArray(insight.id, [of.insightId, other.insightId]));
+  await admit(of);
+  await admit(other);
+  await database
+    .update(insight)
+    .set({ paused: false })
+    .where(inArray(insight.id, [of.insightId, other.insightId]));
+  await admit(of);
+  const { agendaId } = await addAgenda(database, of);
+  await admit(of);
+  const explanation = await explain(agendaId);
+  expect(explanation).toMatchObject({ code: 'poolFull', sentence: expect.stringContaining('holds 2 of the 2 slots') });
+  await admit(other);
+  expect((await database.$client`select count(*)::int as n from running_agenda where resource_pool_id = ${of.resourcePoolId}`)[0]).toEqual({
+    n: 4,
   });
 });

@@ -173,6 +173,11 @@ function limitReached({ standing, entitlement, waiting }: Facts): Obstacle | und
     const heldForIt = standing.held?.agendaId === waiting.agendaId ? '; capacity is held for it' : '';
     return { code: 'poolFull', sentence: `What it needs is not free: ${shortOf(need, free, standing.capacity)}${heldForIt}.` };
   }
+  const { part, slots } = standing;
+  if (part !== null && slots + need.slots > part) {
+    const sentence = `Its Insight holds ${round(slots)} of the ${round(part)} slots that are its part of the pool while other Insights want theirs.`;
+    return { code: 'poolFull', sentence };
+  }
   return undefined;
 }
 

@@ -49,6 +49,8 @@ export interface InsightStanding {
   readonly resourcePoolId: string;
   readonly poolPaused: boolean;
   readonly capacity: Resources;
+  /** Slots of the pool this Insight was entitled to when admission divided it last; null while it need not be divided. */
+  readonly part: number | null;
   /** What runs holds of the pool, through whatever Insight. */
   readonly inUse: Required<Resources>;
   /** Agendas that run through this Insight, those of them that no pool worker has started yet, and their slots. */
@@ -92,7 +94,7 @@ export async function readStanding(database: Database, insightId: string): Promi
       i.maximum_running as "maximumRunning", i.maximum, i.admissions_per_second as "admissionsPerSecond", i.cost_model as "costModel",
       i.priority_step as "priorityStep", i.floor, i.promote_after as "promoteAfter", i.bypass_limit as "bypassLimit",
       i.bypass_seconds as "bypassSeconds", i.paused, i.customers, i.resource_pool_id as "resourcePoolId",
-      coalesce(p.paused, false) as "poolPaused", p.capacity, (extract(epoch from k.last_tick_time) * 1000)::float8 as "lastTickTime",
+      (d.parts->>i.id)::float8 as part, coalesce(p.paused, false) as "poolPaused", p.capacity, (extract(epoch from k.last_tick_time) * 1000)::float8 as "lastTickTime",
       extract(epoch from clock_timestamp())::float8 as now,
       case when s.insight_id is null then null else json_build_object('admissions', s.admissions, 'memory', s.memory) end as state,
       (select json_agg(json_build_object('level', b.level, 'clock', b.clock, 'clockError', b.clock_error, 'total', b.total,
@@ -110,6 +112,7 @@ export async function readStanding(database: Database, insightId: string): Promi
       u.*, a.*
     from insight i
     left join resource_pool p on p.id = i.resource_pool_id
+    left join resource_pool_state d on d.resource_pool_id = i.resource_pool_id
     left join insight_wake k on k.insight_id = i.id
     -- Of another algorithm or cost model: it begins anew.
     left join insight_state s on s.insight_id = i.id and s.algorithm = i.scheduling_algorithm and s.cost_model = i.cost_model

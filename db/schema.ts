@@ -399,6 +399,8 @@ export const resourcePoolState = pgTable('resource_pool_state', {
   resourcePoolId: text('resource_pool_id').primaryKey(),
   /** By Insight: parts of slots it is owed, so that what is left over goes round. */
   remainders: json('remainders').$type<Record<string, number>>().notNull().default({}),
+  /** By Insight: the slots it was entitled to when the pool was divided last; empty while it need not be divided. */
+  parts: json('parts').$type<Record<string, number>>().notNull().default({}),
 });
 
 /**

@@ -1,5 +1,5 @@
 /** What an Insight may fill now: the pool's free capacity, less what others hold it for, within its part when several Insights want the pool. */
-import { divideSlots, type Resources } from '../../scheduling/index.ts';
+import { divideSlots, type Remainders, type Resources } from '../../scheduling/index.ts';
 import type { Statements } from '../connect.ts';
 import type { Settings } from './settings.ts';
 
@@ -34,45 +34,54 @@ export async function freeFor(sql: Statements, settings: Settings): Promise<Reso
 async function partOfPool(sql: Statements, { insightId, resourcePoolId, capacity, reservation, inUseHere }: Settings): Promise<number> {
   const { slots } = capacity;
   if (slots === undefined) return Number.POSITIVE_INFINITY;
-  const [others] = await sql`
-    /* admitBatch: others of the pool */
-    select from insight i where i.resource_pool_id = ${resourcePoolId} and i.id <> ${insightId}
-      and (exists (select from waiting_queue where insight_id = i.id and active) or exists (select from running_agenda where insight_id = i.id)) limit 1`;
-  if (others === undefined) return Number.POSITIVE_INFINITY;
-  const [demands, [state]] = await Promise.all([
-    sql<DemandRow[]>`
-      /* admitBatch: demands */
-      select i.id, i.weight, i.guaranteed, i.maximum, runs.slots as running,
-        (select coalesce(sum(w.slots), 0)::float8 from (
-          select split_part(r.need, ',', 1)::float8 as slots
-          from waiting_queue q cross join lateral (
-            select need from ready_agenda where is_due and insight_id = i.id and customer_id = q.customer_id and promoted = q.promoted and need = q.need
-            limit ${mostCounted}) r
-          where q.insight_id = i.id and q.active
-          limit case when i.paused then 0 else greatest(0, least(i.queue_size - runs.in_queue, i.maximum_running - runs.agendas, ${mostCounted})) end) w)
-          as waiting
-      from insight i cross join lateral (select count(*) as agendas, coalesce(sum(slots), 0)::float8 as slots,
-          count(*) filter (where left_queue_time is null) as in_queue from running_agenda where insight_id = i.id) runs
-      where i.resource_pool_id = ${resourcePoolId} order by i.id`,
-    sql<{ remainders: Record<string, number> }[]>`
-      /* admitBatch: remainders */
-      select remainders from resource_pool_state where resource_pool_id = ${resourcePoolId}`,
-  ]);
-  const wanting = demands.filter(({ running, waiting }) => running + waiting > 0);
-  if (wanting.length < 2) return Number.POSITIVE_INFINITY;
-  const division = divideSlots(
-    slots,
-    wanting.map(({ id, weight, guaranteed, maximum, running, waiting }) => ({
-      ...{ id, weight, demand: running + waiting, minimum: guaranteed ?? 0 },
-      ...(maximum === null ? {} : { maximum }),
-    })),
-    state?.remainders,
-  );
-  await sql`
-    /* admitBatch: store remainders */
-    insert into resource_pool_state (resource_pool_id, remainders) values (${resourcePoolId}, ${JSON.stringify(division.remainders)}::text::json)
-    on conflict (resource_pool_id) do update set remainders = excluded.remainders`;
+  const [pool] = await sql<{ shared: boolean; remainders: Remainders | null; parts: Record<string, number> | null }[]>`
+    /* admitBatch: shared pool */
+    select exists (select from insight i where i.resource_pool_id = p.id and i.id <> ${insightId}
+        and (exists (select from waiting_queue where insight_id = i.id and active) or exists (select from running_agenda where insight_id = i.id))) as shared,
+      s.remainders, s.parts
+    from resource_pool p left join resource_pool_state s on s.resource_pool_id = p.id where p.id = ${resourcePoolId}`;
+  const wanting = pool?.shared ? (await readDemands(sql, resourcePoolId)).filter(({ running, waiting }) => running + waiting > 0) : [];
+  if (wanting.length < 2) {
+    if (Object.keys(pool?.parts ?? {}).length > 0) await storeDivision(sql, resourcePoolId, pool?.remainders ?? {}, {});
+    return Number.POSITIVE_INFINITY;
+  }
+  const demands = wanting.map(({ id, weight, guaranteed, maximum, running, waiting }) => ({
+    ...{ id, weight, demand: running + waiting, minimum: guaranteed ?? 0 },
+    ...(maximum === null ? {} : { maximum }),
+  }));
+  const division = divideSlots(slots, demands, pool?.remainders ?? {});
+  await storeDivision(sql, resourcePoolId, division.remainders, Object.fromEntries(division.slots));
   // A unit larger than the part takes the pool when it is all that this Insight runs: it would never start otherwise.
   if (reservation.held !== null && inUseHere.slots === 0) return slots;
   return division.slots.get(insightId) ?? 0;
+}
+
+function readDemands(sql: Statements, resourcePoolId: string): Promise<readonly DemandRow[]> {
+  return sql<DemandRow[]>`
+    /* admitBatch: demands */
+    select i.id, i.weight, i.guaranteed, i.maximum, runs.slots as running,
+      (select coalesce(sum(w.slots), 0)::float8 from (
+        select split_part(r.need, ',', 1)::float8 as slots
+        from waiting_queue q cross join lateral (
+          select need from ready_agenda where is_due and insight_id = i.id and customer_id = q.customer_id and promoted = q.promoted and need = q.need
+          limit ${mostCounted}) r
+        where q.insight_id = i.id and q.active
+        limit case when i.paused then 0 else greatest(0, least(i.queue_size - runs.in_queue, i.maximum_running - runs.agendas, ${mostCounted})) end) w)
+        as waiting
+    from insight i cross join lateral (select count(*) as agendas, coalesce(sum(slots), 0)::float8 as slots,
+        count(*) filter (where left_queue_time is null) as in_queue from running_agenda where insight_id = i.id) runs
+    where i.resource_pool_id = ${resourcePoolId} order by i.id`.execute();
+}
+
+async function storeDivision(
+  sql: Statements,
+  resourcePoolId: string,
+  remainders: Remainders,
+  parts: Record<string, number>,
+): Promise<void> {
+  await sql`
+    /* admitBatch: store division */
+    insert into resource_pool_state (resource_pool_id, remainders, parts)
+    values (${resourcePoolId}, ${JSON.stringify(remainders)}::text::json, ${JSON.stringify(parts)}::text::json)
+    on conflict (resource_pool_id) do update set remainders = excluded.remainders, parts = excluded.parts`;
 }

@@ -76,7 +76,8 @@ CREATE TABLE "learned_duration" (
 --> statement-breakpoint
 CREATE TABLE "resource_pool_state" (
 	"resource_pool_id" text PRIMARY KEY NOT NULL,
-	"remainders" json DEFAULT '{}'::json NOT NULL
+	"remainders" json DEFAULT '{}'::json NOT NULL,
+	"parts" json DEFAULT '{}'::json NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "settlement" (
