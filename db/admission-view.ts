@@ -4,6 +4,7 @@
  */
 import type { AdmissionView, CustomerInView, DecisionInView } from '../workflows/messages.ts';
 import type { Database } from './connect.ts';
+import { laneLag, laneShare } from './lane-standing.ts';
 
 const mostCounted = 10_000;
 const mostCountedPerCustomer = 1_000;
@@ -71,10 +72,9 @@ export async function readAdmissionView(database: Database, insightId: string): 
         from (select customer_id, rank::float8 from received union all select customer_id, rank * 3 + 0.5 from oldest) c
         group by customer_id order by 2 limit ${mostCustomers})
       select c.customer_id, coalesce((i.customers->c.customer_id->>'weight')::float8, u.weight, 1) as weight,
-        case when l.state = 'active' then l.weight / nullif(b.total, 0) end as share,
+        ${laneShare(sql)} as share,
         (select cost from received v where v.customer_id = c.customer_id) / nullif((select sum(cost) from received), 0) as received,
-        -- Idle or blocked time earns nothing.
-        case when l.state = 'active' or b.clock < l.tag then ((b.clock - l.tag) + (b.clock_error - l.tag_error)) * l.weight end as lag,
+        ${laneLag(sql)} as lag,
         (select count(*)::int from (
           select from running_agenda r where r.customer_id = c.customer_id and r.insight_id = i.id limit ${mostCountedPerCustomer}) r) as running,
         (select count(*)::int from (

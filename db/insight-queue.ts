@@ -3,6 +3,7 @@
 import { isFairShare } from './admission/settings.ts';
 import type { Database } from './connect.ts';
 import { type Entitlement, fewWaiting, type InsightStanding, isAtLimit, readEntitlements } from './insight-standing.ts';
+import { laneLag, laneShare } from './lane-standing.ts';
 import { type OrderedAgenda, readOrder, type WaitingRow, waitingColumns } from './waiting-order.ts';
 
 /** Index entries read to count the waiting Agendas of all customers shown, together. */
@@ -10,9 +11,11 @@ const mostCounted = 100_000;
 /** What waits in all is counted to this number; metrics count it to the end. */
 const mostWaiting = 10_000;
 
+/** An Agenda of the queue; its place, cost and reason where they are known. */
 export type QueuedAgenda = Omit<OrderedAgenda, 'position' | 'cost' | 'reason'> &
   Partial<Pick<OrderedAgenda, 'position' | 'cost' | 'reason'>>;
 
+/** A customer with Agendas in the queue. */
 export interface QueuedCustomer {
   readonly entitlement: Entitlement;
   /** Its Agendas that may start now as far as it is up to them. */
@@ -26,6 +29,7 @@ export interface QueuedCustomer {
   readonly lag?: number;
 }
 
+/** The queue, merged and by customer. */
 export interface InsightQueue {
   /** Up to a cap. */
   readonly waiting: number;
@@ -135,9 +139,7 @@ async function describe(database: Database, standing: InsightStanding, heads: re
           limit ${cap + 1}) r) as waiting
       from unnest(${ids}::text[]) c(id)
       left join lateral (
-        select case when l.state = 'active' then l.weight / nullif(b.total, 0) end as share,
-          -- Idle or blocked time earns nothing.
-          case when l.state = 'active' or b.clock < l.tag then ((b.clock - l.tag) + (b.clock_error - l.tag_error)) * l.weight else 0 end as lag
+        select ${laneShare(database.$client)} as share, coalesce(${laneLag(database.$client)}, 0) as lag
         from customer_lane l join insight_band b on b.insight_id = l.insight_id and b.level = l.level
         where l.insight_id = ${standing.id} and l.customer_id = c.id
         order by l.state <> 'active', l.level limit 1) l on ${isFairShare(standing.algorithm) && standing.state !== null}`,

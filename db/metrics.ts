@@ -1,6 +1,8 @@
 /** What the record says of every Insight, for metrics: depth, oldest wait, what runs, shares. Counts are true at any depth. */
 import type { Database } from './connect.ts';
+import { laneLag, laneShare } from './lane-standing.ts';
 
+/** What waits in an Insight and what runs through it. */
 export interface InsightGauges {
   readonly insightId: string;
   readonly title: string;
@@ -20,6 +22,7 @@ export interface CustomerGauges {
   readonly lag: number;
 }
 
+/** All Insights, and the customers that were asked for. */
 export interface Gauges {
   readonly insights: readonly InsightGauges[];
   readonly customers: readonly CustomerGauges[];
@@ -44,8 +47,7 @@ export async function readGauges(database: Database, { mostCustomers }: { mostCu
       : sql<CustomerGauges[]>`
       /* metrics: customers */
       select "insightId", "customerId", share, lag from (
-        select l.insight_id as "insightId", l.customer_id as "customerId", l.weight / nullif(b.total, 0) as share,
-          ((b.clock - l.tag) + (b.clock_error - l.tag_error)) * l.weight as lag,
+        select l.insight_id as "insightId", l.customer_id as "customerId", ${laneShare(sql)} as share, ${laneLag(sql)} as lag,
           row_number() over (partition by l.insight_id order by l.weight desc, l.customer_id, l.level) as place
         from customer_lane l join insight_band b on b.insight_id = l.insight_id and b.level = l.level
         where l.state = 'active') c

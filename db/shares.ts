@@ -7,12 +7,14 @@
  */
 import type { Database } from './connect.ts';
 import type { InsightStanding } from './insight-standing.ts';
+import { laneLag } from './lane-standing.ts';
 
 /** A span that holds more admissions is cut: it then begins with the oldest of so many. */
 const mostAdmissions = 100_000;
 /** Part of the span that counts as all along: the first Agenda of a test or a morning is never ready at the very begin. */
 const allAlong = 0.99;
 
+/** What one customer was entitled to and got. */
 export interface CustomerShares {
   readonly customerId: string;
   readonly weight: number;
@@ -27,6 +29,7 @@ export interface CustomerShares {
   readonly received: number;
 }
 
+/** Over one span, with every customer that waited or held slots in it. */
 export interface Shares {
   /** Epoch milliseconds. */
   readonly since: number;
@@ -143,9 +146,10 @@ export function jainIndex(values: readonly number[]): number | undefined {
 export async function readLags(database: Database, insightId: string, customerIds: readonly string[]): Promise<Map<string, number>> {
   const rows = await database.$client<{ customerId: string; lag: number }[]>`
     /* readLags */
-    select l.customer_id as "customerId", sum(((b.clock - l.tag) + (b.clock_error - l.tag_error)) * l.weight)::float8 as lag
-    from customer_lane l join insight_band b on b.insight_id = l.insight_id and b.level = l.level
-    where l.insight_id = ${insightId} and l.customer_id = any(${customerIds as string[]}) and (l.state = 'active' or b.clock < l.tag)
-    group by l.customer_id`;
+    select "customerId", sum(lag)::float8 as lag from (
+      select l.customer_id as "customerId", ${laneLag(database.$client)} as lag
+      from customer_lane l join insight_band b on b.insight_id = l.insight_id and b.level = l.level
+      where l.insight_id = ${insightId} and l.customer_id = any(${customerIds as string[]})) lanes
+    where lag is not null group by "customerId"`;
   return new Map(rows.map((row) => [row.customerId, row.lag]));
 }
