@@ -22,9 +22,11 @@ import {
 import { firstHeads } from './admission/in-hand.ts';
 import { everFits, itemOf, itemsOf, openPart, writtenShare } from './admission/part-of.ts';
 import { isFairShare, type Settings } from './admission/settings.ts';
+import { readPoolCustomers } from './admission/units.ts';
 import type { Database, Statements } from './connect.ts';
 import { fewWaiting, type InsightStanding } from './insight-standing.ts';
 
+/** A waiting Agenda at its place in the order. */
 export interface OrderedAgenda {
   /** From 1; of what may start, so without those whose customer is held back. */
   readonly position: number;
@@ -39,6 +41,7 @@ export interface OrderedAgenda {
   readonly reason: { readonly code: string; readonly sentence: string };
 }
 
+/** As far as it was asked for, or can be told. */
 export interface WaitingOrder {
   readonly agendas: readonly OrderedAgenda[];
   /** It holds all that may start, or as many as were asked for. */
@@ -191,15 +194,6 @@ function lineUp(
   add(items);
   scheduler.begin(requested);
   return { next: () => scheduler.next(), add, clock: () => Number.NEGATIVE_INFINITY };
-}
-
-/** Customers of the pool in the order in which they were added: whose turns RoundRobin counts. */
-async function readPoolCustomers(sql: Statements, { resourcePoolId }: Settings, ids?: readonly string[]): Promise<string[]> {
-  const rows = await sql<{ id: string }[]>`
-    /* readOrder: pool customers */
-    select id from customer where resource_pool_id = ${resourcePoolId} ${ids === undefined ? sql`` : sql`and id = any(${ids as string[]})`}
-    order by added_time, id`;
-  return rows.map(({ id }) => id);
 }
 
 /** The Insight as admission would go by it; limits on how much may start are of no matter here. */

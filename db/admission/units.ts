@@ -44,10 +44,11 @@ export async function readRunning(sql: Statements, { insightId }: Settings): Pro
   });
 }
 
-/** All customers of the pool in the order in which they were added: whose turns RoundRobin counts. */
-export async function readPoolCustomers(sql: Statements, { resourcePoolId }: Settings): Promise<string[]> {
+/** Customers of the pool, all or those of `ids`, in the order in which they were added: whose turns RoundRobin counts. */
+export async function readPoolCustomers(sql: Statements, { resourcePoolId }: Settings, ids?: readonly string[]): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
     /* admitBatch: pool customers */
-    select id from customer where resource_pool_id = ${resourcePoolId} order by added_time, id`;
+    select id from customer where resource_pool_id = ${resourcePoolId} ${ids === undefined ? sql`` : sql`and id = any(${ids as string[]})`}
+    order by added_time, id`;
   return rows.map(({ id }) => id);
 }
