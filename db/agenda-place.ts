@@ -16,6 +16,7 @@ export interface Ahead {
   readonly why: string;
 }
 
+/** Where it stands among all that wait, and how its customer does. */
 export interface Place {
   readonly position: number;
   readonly ahead: number;
@@ -39,10 +40,10 @@ const mostNamed = 5;
 
 /** The numbers of its lane, where customers share by weight. */
 interface Lane {
+  /** S, seen from the band's clock, so that what is left of large sums is not rounded away. */
   readonly tag: number;
-  readonly weight: number;
   readonly isActive: boolean;
-  readonly clock: number;
+  /** W of its band. */
   readonly total: number;
 }
 
@@ -95,7 +96,7 @@ async function countedPlace(
     countAround(database, standing, waiting, level),
     nameSome(database, standing, waiting, level),
   ]);
-  const others = othersBefore(standing, waiting, { own: own.sameLevel, cost, weight: entitlement.weight, lane, around });
+  const others = othersBefore(standing, { own: own.sameLevel, cost, weight: entitlement.weight, lane, around });
   const all = own.all + others;
   const ahead = around.isWhole ? Math.min(all, Math.max(around.waiting - 1, 0)) : all;
   const isCounted = own.all <= mostCounted && around.above <= mostCounted && around.older <= mostCounted;
@@ -123,7 +124,6 @@ interface Around {
 
 function othersBefore(
   standing: InsightStanding,
-  _waiting: WaitingRow,
   { own, cost, weight, lane, around }: { own: number; cost: number; weight: number; lane: Lane | undefined; around: Around },
 ): number {
   if (standing.algorithm === 'FirstInFirstOut') return Math.max(0, Math.min(around.older, mostCounted) - own);
@@ -132,16 +132,16 @@ function othersBefore(
   if (lane === undefined) return above;
   const total = lane.isActive ? lane.total : lane.total + weight;
   // Idle time earned nothing: a lane that comes back starts at the clock.
-  const start = lane.isActive ? lane.tag : Math.max(lane.tag, lane.clock);
+  const start = lane.isActive ? lane.tag : Math.max(lane.tag, 0);
   const finish = start + ((own + 1) * cost) / weight;
   const meanCost = standing.recent.count > 0 ? standing.recent.meanCost : cost;
-  return above + Math.max(0, Math.floor(((finish - lane.clock) * Math.max(0, total - weight)) / meanCost));
+  return above + Math.max(0, Math.floor((finish * Math.max(0, total - weight)) / meanCost));
 }
 
 function sharesOf(standing: InsightStanding, { weight }: Entitlement, lane: Lane | undefined, largestCost: number) {
   if (!isFairShare(standing.algorithm)) return {};
   const total = lane === undefined ? weight : lane.isActive ? lane.total : lane.total + weight;
-  const lag = lane === undefined ? 0 : (lane.clock - lane.tag) * weight;
+  const lag = lane === undefined ? 0 : (0 - lane.tag) * weight;
   return {
     share: weight / Math.max(total, weight),
     // Idle or blocked time earns nothing.
@@ -153,13 +153,12 @@ function sharesOf(standing: InsightStanding, { weight }: Entitlement, lane: Lane
 async function readLane(database: Database, standing: InsightStanding, customerId: string, level: number): Promise<Lane | undefined> {
   const band = standing.bands.find((one) => one.level === level);
   if (band === undefined || !isFairShare(standing.algorithm)) return undefined;
-  const [row] = await database.$client<{ distance: number; weight: number; state: string }[]>`
+  const [row] = await database.$client<{ distance: number; state: string }[]>`
     /* explain: lane */
-    select (tag - ${band.clock}::float8) + (tag_error - ${band.clockError}::float8) as distance, weight, state from customer_lane
+    select (tag - ${band.clock}::float8) + (tag_error - ${band.clockError}::float8) as distance, state from customer_lane
     where insight_id = ${standing.id} and customer_id = ${customerId} and level = ${level}`;
-  // Seen from the clock, so that what is left of large sums is not rounded away.
-  if (row === undefined) return { tag: 0, clock: 0, weight: 0, isActive: false, total: band.total };
-  return { tag: row.distance, clock: 0, weight: row.weight, isActive: row.state === 'active', total: band.total };
+  if (row === undefined) return { tag: 0, isActive: false, total: band.total };
+  return { tag: row.distance, isActive: row.state === 'active', total: band.total };
 }
 
 /** Agendas of its own customer before it: in its band, and in those above too; each counted to one more than the cap. */
