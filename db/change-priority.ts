@@ -2,6 +2,7 @@
 import type { Database } from './connect.ts';
 import { settleReady, type WaitingEntry } from './settlement.ts';
 
+/** What became of the change. */
 export interface PriorityAnswer {
   /** `over`: it has ended, or there is none. */
   readonly state: 'waits' | 'running' | 'over';

@@ -11,6 +11,7 @@ import type { DiagnosticEvent, OperationTimeout } from '../agenda/types.ts';
 import type { Statements } from './connect.ts';
 import { storable } from './storable.ts';
 
+/** An Operation of a running Agenda, as far as its callers ask. `n`: its place in the request, from 1. */
 export interface OperationRow {
   readonly n: number;
   readonly agenda_id: string;
@@ -74,7 +75,9 @@ export function touchQuiet(sql: Statements, rows: readonly OperationRow[], agend
     update agenda_progress set updated_time = clock_timestamp() where agenda_id = any(${quiet}) and processing_state <> 'COMPLETE'`;
 }
 
+/** A report of the launch that counts. */
 export const isCurrent = (row: OperationRow, item: { operationAttempt: number; launch: number }): boolean =>
   row.attempt_count === item.operationAttempt && row.launch === item.launch;
 
+/** Each once, in the order in which they come first. */
 export const distinct = (values: readonly string[]): string[] => [...new Set(values)];

@@ -3,6 +3,7 @@ import { and, eq } from 'drizzle-orm';
 import type { Database } from './connect.ts';
 import { admission } from './schema.ts';
 
+/** A row of `admission`. */
 export type AdmissionRow = typeof admission.$inferSelect;
 
 /** Undefined while it waits, and once the record is old enough to be gone. */

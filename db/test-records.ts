@@ -102,17 +102,15 @@ export async function addAgenda(
       ...{ agendaId, index, id: `${progressId}-${name}`, agendaProgressId: progressId, operation: name },
     })),
   );
-  await database
-    .insert(readyAgenda)
-    .values({
-      agendaId,
-      insightId,
-      resourcePoolId,
-      customerId,
-      attempt,
-      ...given,
-      ...(readyTime === undefined ? {} : { readyTime, movedTime: readyTime }),
-    });
+  await database.insert(readyAgenda).values({
+    agendaId,
+    insightId,
+    resourcePoolId,
+    customerId,
+    attempt,
+    ...given,
+    ...(readyTime === undefined ? {} : { readyTime, movedTime: readyTime }),
+  });
   await database
     .insert(settlement)
     .values({ insightId, customerId, kind: 'ready', promoted: 0, need: given.need ?? '1,0,0,0', priority: given.priority ?? 0 });

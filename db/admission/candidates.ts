@@ -11,6 +11,7 @@ import { isFairShare, type Settings } from './settings.ts';
 /** Bands and needs that are looked at in one batch. */
 const mostClasses = 500;
 
+/** Who was found, and how far that reaches. */
 export interface Candidates {
   readonly customerIds: readonly string[];
   readonly leaving: readonly StoredLane[];
@@ -24,6 +25,7 @@ export interface Candidates {
   readonly needs: number;
 }
 
+/** What an earlier look of the same batch found. */
 export interface Before {
   /** Customers that are in hand. */
   readonly known: readonly string[];

@@ -16,6 +16,7 @@ import type { InHand, Taken } from './in-hand.ts';
 import { type Changes, changesOf, entitle, everFits, openPart, placedBy, placedByTime, writtenShare } from './part-of.ts';
 import type { Settings } from './settings.ts';
 
+/** An algorithm that decides one Agenda after the other. */
 export interface Chooser {
   next(free: Resources, now: number): (Decision & Partial<PartDecision>) | undefined;
   /** More Agendas of customers that are there. */

@@ -33,6 +33,7 @@ export interface Heads {
   more: boolean;
 }
 
+/** A waiting Agenda, with what its cost and its place depend on; times in epoch seconds. */
 export interface Head {
   readonly agendaId: string;
   readonly attempt: number;
@@ -46,6 +47,7 @@ export interface Head {
   readonly ofType: number | null;
 }
 
+/** A customer with what it is entitled to now, its lanes and its queues by `queueKey`. */
 export interface LoadedCustomer {
   readonly id: string;
   readonly weight: number;
@@ -82,7 +84,8 @@ interface QueueRow {
   head_moved: number | null;
 }
 
-interface LaneRow {
+/** A lane as its row has it. */
+export interface LaneRow {
   customer_id: string;
   level: number;
   tag: number;
@@ -92,8 +95,10 @@ interface LaneRow {
   band: number;
 }
 
+/** Columns of a LaneRow. */
 export const laneColumns = (sql: Statements) => sql`customer_id, level, tag, tag_error, state, weight, band`;
 
+/** From its row. */
 export const storedLane = (row: LaneRow): StoredLane => ({
   customerId: row.customer_id,
   level: row.level,
@@ -102,8 +107,6 @@ export const storedLane = (row: LaneRow): StoredLane => ({
   weight: row.weight,
   band: row.band,
 });
-
-export type { LaneRow };
 
 /** These customers, without the heads of their queues. */
 export async function loadCustomers(sql: Statements, settings: Settings, ids: readonly string[]): Promise<Map<string, LoadedCustomer>> {
@@ -170,6 +173,7 @@ export function expectHeads(customer: LoadedCustomer, kind: { promoted: number; 
   }
 }
 
+/** So many more Agendas of one priority in a queue. */
 export interface HeadsWanted {
   readonly queue: StoredQueue;
   readonly heads: Heads;

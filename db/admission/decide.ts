@@ -25,6 +25,7 @@ export interface Admitted {
   readonly queue: StoredQueue;
 }
 
+/** What a batch decided, and what is to be written of it. */
 export interface Verdict {
   readonly admitted: readonly Admitted[];
   readonly changes: Changes;
@@ -36,6 +37,7 @@ export interface Verdict {
   readonly more: boolean;
 }
 
+/** Chooses at most `most` Agendas that fit what is free. */
 export async function decide(sql: Statements, settings: Settings, free: Resources, most: number): Promise<Verdict> {
   const byTags = isFairShare(settings.algorithm);
   const isRoundRobin = settings.algorithm === 'RoundRobin';

@@ -30,6 +30,7 @@ interface Row {
   time: number;
 }
 
+/** What came of it. */
 export interface Folded {
   readonly bands: Settings['bands'];
   /** Something was taken in. */
@@ -40,6 +41,7 @@ export interface Folded {
   readonly more: boolean;
 }
 
+/** Takes in what there is, in portions, and writes where customers stand now. */
 export async function fold(sql: Statements, settings: Settings & { readonly isNew: boolean }): Promise<Folded> {
   const { insightId, now } = settings;
   const [, , , rows, due, climbed] = await Promise.all([

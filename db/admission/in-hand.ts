@@ -32,11 +32,13 @@ export interface Special {
   readonly head: Head;
 }
 
+/** Customers that were read at once, with their Agendas as the rules take them. */
 export interface Taken {
   readonly customers: ReadonlyMap<string, LoadedCustomer>;
   readonly items: readonly PartItem[];
 }
 
+/** Grows while a batch decides; forgets nothing. */
 export class InHand {
   readonly customers = new Map<string, LoadedCustomer>();
   readonly places = new Map<string, Place>();

@@ -6,6 +6,7 @@ import { type Amounts, amountsOfKey, needOf, plus } from '../../scheduling/need.
 import type { Statements } from '../connect.ts';
 import type { CustomerInInsight } from '../schema.ts';
 
+/** Read once per batch, after the pool was locked. */
 export interface Settings {
   readonly insightId: string;
   readonly resourcePoolId: string;
