@@ -1,7 +1,7 @@
 /**
  * The admission loop of one Insight: wait for a wake, decide, start, for as long as the Insight lives.
  *
- *   wake, or the time that the last batch named ─▶ tick: admitBatch (one transaction) ─▶ again while the batch was full, else wait
+ *   wake, or the time that the last batch named ─▶ tick: admitBatch (one transaction) ─▶ again while there is more, else wait
  *                                                    └▶ beside it: start what was admitted, a few at a time
  *
  * Ticks keep their distance; there is a timer only when time alone can change the answer, and a wake before it makes it void.

@@ -70,6 +70,7 @@ export interface AdmissionView {
   readonly decisions: readonly DecisionInView[];
 }
 
+/** A customer with work in the Insight. */
 export interface CustomerInView {
   readonly customerId: string;
   readonly weight: number;
@@ -84,6 +85,7 @@ export interface CustomerInView {
   readonly lag?: number;
 }
 
+/** An admission. */
 export interface DecisionInView {
   /** Of the Insight, from 1. */
   readonly number: number;
@@ -96,7 +98,7 @@ export interface DecisionInView {
 /** What one batch answers. */
 export interface AdmitBatchAnswer {
   readonly admitted: number;
-  /** The batch was full: there is room and more waits. */
+  /** There is more to take in, or more that may be admitted: another batch at once. */
   readonly more: boolean;
   /** Admitted Agendas whose workflow is still to be started. */
   readonly unstarted: number;
