@@ -23,6 +23,7 @@ interface Measured {
   readonly rowsPerBatch: number;
 }
 
+/** What is measured, and where progress is told. */
 export interface AloneParts {
   readonly record: WaitingRecord;
   readonly url: string;
@@ -30,6 +31,7 @@ export interface AloneParts {
   readonly spans?: StatementSpans;
 }
 
+/** Rows of the table, measured one after the other on one record. */
 export class AdmissionAlone {
   readonly #parts: AloneParts;
   #batches = 0;

@@ -21,6 +21,7 @@ const running = 100;
 const freedPlaces = 120;
 const explained = 200;
 
+/** The running system, and where progress is told. */
 export interface LiveParts {
   readonly system: System;
   readonly client: Client;
@@ -29,6 +30,7 @@ export interface LiveParts {
   readonly say: (line: string) => void;
 }
 
+/** Rows of the table, measured one after the other on one system. */
 export class AdmissionLive {
   readonly #parts: LiveParts;
   #bareWorkflows = 0;

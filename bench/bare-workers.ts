@@ -3,8 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
+/** What a process of the baseline runs. */
 export type BareRole = 'workflows' | 'activities';
 
+/** Ended at the end of their scope. */
 export class BareWorkers implements AsyncDisposable {
   readonly #children: readonly ChildProcess[];
 

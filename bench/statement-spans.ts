@@ -4,6 +4,7 @@ import { type Database, openDatabase } from '../db/connect.ts';
 
 const longestText = 110;
 
+/** Counts of pg_stat_statements, for one part of a benchmark after the other. */
 export class StatementSpans {
   readonly #sql: Database['$client'];
 
@@ -16,7 +17,6 @@ export class StatementSpans {
     {
       await using own = openDatabase(system.urls.database, { connections: 1 });
       await own.$client`alter system set shared_preload_libraries = 'pg_stat_statements'`;
-      await own.$client`alter system set pg_stat_statements.track_utility = on`.catch(() => undefined);
     }
     await system.stop('postgres');
     await system.start('postgres');

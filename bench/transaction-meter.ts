@@ -1,6 +1,7 @@
 /** A connection whose transactions are timed, and what Postgres counted meanwhile. */
 import { type Database, openDatabase, type Statements } from '../db/connect.ts';
 
+/** Closes its connection at the end of its scope. */
 export class TransactionMeter implements AsyncDisposable {
   readonly database: Database;
   /** Milliseconds from the answer to BEGIN to the answer to COMMIT, which is no less than any lock in between was held. */

@@ -1,6 +1,7 @@
 /** The record that admission is measured on: one pool, one Insight, many customers of weights 1 to 10, and as many waiting Agendas as wanted. */
 import type { Database } from '../db/connect.ts';
 
+/** How the record is made. */
 export interface RecordOptions {
   readonly poolId: string;
   readonly customers: number;
@@ -10,6 +11,7 @@ export interface RecordOptions {
   readonly priorities: number;
 }
 
+/** What its Insight admits by. */
 export interface InsightSettings {
   readonly schedulingAlgorithm: string;
   readonly costModel: string;
@@ -20,6 +22,7 @@ const manySlots = 100_000;
 /** Waiting Agendas of each customer that have an Operation and could be run: far more than are started. */
 const runnablePerCustomer = 5;
 
+/** Fills, empties and reads it; all statements go straight to the tables. */
 export class WaitingRecord {
   readonly insightId = 'bench-admission';
   readonly #sql: Database['$client'];
