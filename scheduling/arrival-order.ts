@@ -19,12 +19,14 @@ import type {
   SchedulerSnapshot,
 } from './scheduler.ts';
 
+/** A waiting Agenda in the heap of its customer. */
 export interface Waiting extends Positioned {
   item: ReadyItem;
   readonly arrival: number;
   readonly customer: Customer;
 }
 
+/** A customer with what it waits for, and the ids of what it runs. */
 export interface Customer extends Positioned {
   readonly id: string;
   share: CustomerShare | undefined;
@@ -57,6 +59,7 @@ export interface Wording {
 export const isBefore = (a: Waiting, b: Waiting): boolean =>
   a.item.readyTime !== b.item.readyTime ? a.item.readyTime < b.item.readyTime : a.arrival < b.arrival;
 
+/** What both have; whose turn it is comes from the class that extends it. */
 export abstract class ArrivalOrder implements Scheduler {
   protected readonly options: SchedulerOptions;
   protected readonly customers = new Map<string, Customer>();

@@ -18,6 +18,7 @@ import type { CustomerShare, Decision, ReadyItem, Resources, SchedulerOptions } 
 /** `high` and `low` of a compensated sum. */
 export type Pair = readonly [high: number, low: number];
 
+/** A customer in a band. */
 export interface PartLane {
   readonly customerId: string;
   readonly level: number;
@@ -26,6 +27,7 @@ export interface PartLane {
   readonly state: 'active' | 'leaving' | 'dormant';
 }
 
+/** A band with its clock. */
 export interface PartBand {
   readonly level: number;
   /** V */
@@ -45,6 +47,7 @@ export interface PartReservation {
   readonly bypasses: FairShareState['bypasses'];
 }
 
+/** What is known of the part, as it was written last. */
 export interface Part {
   readonly bands: readonly PartBand[];
   /** Weight and band as they were when the state was written; limits do not matter here. */
@@ -83,6 +86,7 @@ export interface PartQueue {
   readonly finish: number;
 }
 
+/** Decides one Agenda after the other, and says what is to be written then. */
 export class FairSharePart {
   readonly #core: ChooseNext;
   #admissions: number;

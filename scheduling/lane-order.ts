@@ -5,7 +5,7 @@
 import type { Band, Lane, NeedClass, Queue } from './lane.ts';
 
 /** Lanes the clock has reached before others; those by F, others by S. */
-export function goesBefore(a: Lane, b: Lane): boolean {
+function goesBefore(a: Lane, b: Lane): boolean {
   const { clock } = a.band;
   const aWaits = a.tag.isAbove(clock);
   const bWaits = b.tag.isAbove(clock);

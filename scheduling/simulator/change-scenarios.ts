@@ -61,6 +61,7 @@ const farAlong: Workload = {
   untilAdmissions: 110_000,
 };
 
+/** Put in order by scenarios.ts. */
 export const changeScenarios: readonly Scenario[] = [
   compared({
     id: 'B8',

@@ -84,6 +84,7 @@ const admitted = (name: string, customerId: string, atLeast: number): Measure =>
   of: ({ customers }) => customers[customerId]?.admissions ?? 0,
 });
 
+/** Put in order by scenarios.ts. */
 export const orderScenarios: readonly Scenario[] = [
   compared({
     id: 'B10',

@@ -2,6 +2,7 @@
 import { simulate } from './simulate.ts';
 import type { Policy, SimulationReport, Source, Workload } from './workload.ts';
 
+/** What a value must keep. */
 export interface Bar {
   readonly atMost?: number;
   readonly atLeast?: number;
@@ -17,6 +18,7 @@ export interface Cell {
   readonly bar?: Bar;
 }
 
+/** A figure of a report, with its bar. */
 export interface Measure {
   readonly name: string;
   readonly unit: string;
@@ -24,6 +26,7 @@ export interface Measure {
   of(report: SimulationReport): number;
 }
 
+/** One row or several of the table, under an id such as `B15`. */
 export interface Scenario {
   readonly id: string;
   readonly title: string;
@@ -58,11 +61,13 @@ export const compared = ({ id, title, workload, measures, ours = 'Fairness', oth
     }),
 });
 
+/** As many as `count`, each made of its index, from 0. */
 export const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, index) => make(index));
 
 /** Always has 50 waiting. */
 export const backlogged = (customerId: string, more: Partial<Source> = {}): Source => ({ customerId, seconds: 1, waiting: 50, ...more });
 
+/** Arithmetic; of no values NaN. */
 export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Admissions of a customer among those from one to another. */

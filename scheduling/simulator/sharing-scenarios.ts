@@ -104,6 +104,7 @@ const miceP99: Measure = {
   },
 };
 
+/** Put in order by scenarios.ts. */
 export const sharingScenarios: readonly Scenario[] = [
   compared({
     id: 'B1',
