@@ -10,12 +10,14 @@ const mostCustomers = 10_000;
 /** Strict bands; 0 is the top. */
 const lowestBand = 9;
 
+/** Any positive weight; only proportions matter. */
 export const weightSchema = z
   .number()
   .min(1e-9)
   .max(1e9)
   .openapi({ description: 'What it gets is in proportion to this; default 1.', example: 1 });
 
+/** A strict band. */
 export const bandSchema = z
   .number()
   .int()
@@ -23,6 +25,7 @@ export const bandSchema = z
   .max(lowestBand)
   .openapi({ description: 'With the algorithm `Priority`: 0 is the top and goes strictly before 1; default 0.', example: 0 });
 
+/** A limit on Agendas; 0 is refused, for that is what `paused` is for. */
 export const maximumRunningSchema = z
   .number()
   .int()
@@ -37,6 +40,7 @@ export const maximumRunningSchema = z
   })
   .openapi({ minimum: 1, description: 'Agendas that may hold capacity at once; absent: unlimited.', example: 25 });
 
+/** Of a Customer, an Insight or a ResourcePool. */
 export const pausedSchema = z.boolean().openapi({ description: 'Nothing is admitted; what runs goes on. Default false.', example: false });
 
 /** A whole number of slots or turns. */
@@ -51,6 +55,7 @@ const customerFields = {
   paused: pausedSchema,
 };
 
+/** Settings of customers inside one Insight, as taken in; null counts as absent. */
 export const customersSchema = z
   .record(
     idSchema,

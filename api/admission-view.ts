@@ -5,6 +5,7 @@ import { amountsOfKey } from '../scheduling/need.ts';
 import { resourcesViewSchema } from './resources-schema.ts';
 import { epochMillisecondsSchema } from './schemas.ts';
 
+/** As answered, for the document. */
 export const admissionViewSchema = z
   .object({
     attempt: z.number().int().openapi({ description: 'Of the Agenda.' }),
@@ -39,6 +40,7 @@ export const admissionViewSchema = z
   })
   .openapi('Admission');
 
+/** A row as the api shows it; times in epoch milliseconds. */
 export function admissionView(row: AdmissionRow): z.input<typeof admissionViewSchema> {
   return {
     attempt: row.attempt,

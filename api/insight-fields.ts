@@ -17,6 +17,7 @@ import {
 } from './admission-fields.ts';
 import { idSchema, textOfBytes, titleSchema } from './schemas.ts';
 
+/** What an Insight has where nothing is said; also in the document. */
 export const defaultQueueSize = 100;
 export const defaultAlgorithm = 'Fairness';
 export const defaultCostModel = 'shareTime';

@@ -24,6 +24,7 @@ import { type WaitingRow, waitingColumns } from './waiting-order.ts';
 /** What stands in the way, beyond what a scheduler knows of. */
 export type WaitingCode = Exclude<ExplanationCode, 'unknown'> | 'ended' | 'notQueued' | 'notBefore' | 'rateLimit';
 
+/** What there is to say; absent parts do not apply. */
 export interface AgendaExplanation {
   readonly agendaId: string;
   readonly code: WaitingCode;
@@ -37,6 +38,7 @@ export interface AgendaExplanation {
   readonly estimatedStart?: { readonly time: number; readonly seconds: number; readonly basis: string };
 }
 
+/** What an explanation is made from. */
 export interface ExplainParts {
   readonly database: Database;
   /** Pool workers that poll for this ResourcePool; undefined when that is not known. */

@@ -10,6 +10,7 @@ export const fewWaiting = 300;
 const recentAdmissions = 100;
 export const recentSeconds = 600;
 
+/** A band with its clock; sums as value and error. */
 export interface BandRow {
   readonly level: number;
   readonly clock: number;
@@ -163,6 +164,7 @@ export interface Entitlement {
   readonly maximumEverywhere: number | null;
 }
 
+/** Whether one of its limits on running Agendas is reached. */
 export const isAtLimit = ({ running, runningEverywhere, maximumRunning, maximumEverywhere }: Entitlement): boolean =>
   running >= (maximumRunning ?? Number.POSITIVE_INFINITY) || runningEverywhere >= (maximumEverywhere ?? Number.POSITIVE_INFINITY);
 
@@ -195,6 +197,7 @@ export function readOwnEntitlements(
 /** A customer's own settings, and what it runs. */
 type OwnEntitlement = Omit<Entitlement, 'maximumEverywhere'>;
 
+/** With what the Insight says of them, which goes before their own. */
 export function entitledIn(insight: InsightStanding, rows: readonly OwnEntitlement[]): Map<string, Entitlement> {
   return new Map(
     rows.map((row) => {

@@ -13,6 +13,7 @@ import type { Log } from './log.ts';
 const believedMilliseconds = 5_000;
 const mostOfTheTime = 50;
 
+/** How the record is read for metrics. */
 export interface RecordMetricsOptions {
   readonly log: Pick<Log, 'warn'>;
   /** Customers of each Insight that shares are told of; default 20. */
@@ -106,6 +107,7 @@ export interface ControlMetrics {
   wakes(count: number): void;
 }
 
+/** Adds them, and returns who is to be told. */
 export function addControlMetrics(registry: Registry): ControlMetrics {
   const registers = [registry];
   const admissions = new Counter({
@@ -149,6 +151,7 @@ export interface RequestMetrics {
   request(request: { readonly method: string; readonly route: string; readonly status: number; readonly seconds: number }): void;
 }
 
+/** Adds them, and returns who is to be told. */
 export function addRequestMetrics(registry: Registry): RequestMetrics {
   const seconds = new Histogram({
     name: 'pop_http_request_seconds',
