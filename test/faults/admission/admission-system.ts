@@ -33,6 +33,7 @@ const settings = {
 const leastSamples = 100;
 const entry = fileURLToPath(new URL('control-with-fault-points.ts', import.meta.url));
 
+/** What a submission answered. */
 export interface Agenda {
   readonly id: string;
   readonly progressId: string;
@@ -46,6 +47,7 @@ export interface ControlWorker extends AsyncDisposable {
   readonly logFile: string;
 }
 
+/** One per test file; its tests share the processes, not the Agendas. */
 export class AdmissionSystem implements AsyncDisposable {
   readonly system: System;
   readonly sql: postgres.Sql;

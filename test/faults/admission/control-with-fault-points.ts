@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { setClockAhead } from './clock.ts';
 import type { Side } from './fault-points.ts';
 
+/** When it begins, and where it dies. */
 export interface ControlFaults {
   /** It begins when this file is there. */
   readonly go: string;

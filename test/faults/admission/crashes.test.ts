@@ -22,7 +22,9 @@ beforeAll(async () => {
 afterEach(() => it.heal());
 afterAll(() => it[Symbol.asyncDispose]());
 
-test(`kill -9 of the only control worker, at each point once (seed ${seed})`, { timeout }, async () => {
+test(`each Agenda is admitted once and in its turn when the only control worker is killed at each point (seed ${seed})`, {
+  timeout,
+}, async () => {
   const deaths = it.deaths();
   await it.submit(agendas);
   if (isWhole) await it.controlSingly({ deaths: deaths.file }, 3);
@@ -37,7 +39,9 @@ test(`kill -9 of the only control worker, at each point once (seed ${seed})`, { 
   await it.prove();
 });
 
-test(`two control workers, of which one dies and the other takes over (seed ${seed})`, { timeout }, async () => {
+test(`each Agenda is admitted once and in its turn when one of two control workers dies and the other takes over (seed ${seed})`, {
+  timeout,
+}, async () => {
   const deaths = it.deaths();
   await it.submit(agendas);
   await Promise.all([it.controlInTurn({ deaths: deaths.file, ...few }), it.controlInTurn({ deaths: deaths.file, ...few })]);
@@ -47,7 +51,7 @@ test(`two control workers, of which one dies and the other takes over (seed ${se
 });
 
 test.each(['postgres', 'temporal'] as const)(
-  `%s killed and started again, twice, while control workers are killed (seed ${seed})`,
+  `each Agenda is admitted once and in its turn when %s is killed, twice, while control workers are killed (seed ${seed})`,
   { timeout },
   async (part) => {
     const deaths = it.deaths();
@@ -66,7 +70,7 @@ test.each(['postgres', 'temporal'] as const)(
 );
 
 test.each(isWhole ? [3600, -3600] : [3600])(
-  `a control worker whose clock is %d s ahead beside others that are killed (seed ${seed})`,
+  `each Agenda is admitted once and in its turn beside a control worker whose clock is %d s ahead (seed ${seed})`,
   { timeout },
   async (clockAheadSeconds) => {
     const deaths = it.deaths();

@@ -1,6 +1,7 @@
 /** Who is entitled to what in the crash tests: as the objects are made, and as their proof reckons. */
 import type { Entitlements } from './fairness-bound.ts';
 
+/** Capacity of the pool. */
 export const slots = 10;
 /** Weights of customers, and the most that one may run over both Insights. */
 export const customers = {
@@ -25,6 +26,7 @@ const entitlement = (insightId: string, customerId: string): { here: OfCustomer;
   here: (insights as Record<string, { customers: Record<string, OfCustomer> }>)[insightId]?.customers[customerId] ?? {},
   own: (customers as Record<string, OfCustomer>)[customerId] ?? {},
 });
+/** What the proof reckons with. */
 export const entitled: Entitlements = {
   weight: (insightId, customerId) => {
     const { here, own } = entitlement(insightId, customerId);

@@ -18,12 +18,14 @@
  */
 import type { Standing } from './admission-watch.ts';
 
+/** An admission as it counts. */
 export interface Admitted {
   readonly insightId: string;
   readonly customerId: string;
   readonly cost: number;
 }
 
+/** The admissions of one batch, and how things stood after it. */
 export interface AdmittedBatch<A extends Admitted = Admitted> {
   /** In the order of their numbers. */
   readonly admitted: readonly A[];
@@ -31,6 +33,7 @@ export interface AdmittedBatch<A extends Admitted = Admitted> {
   readonly after: readonly Standing[];
 }
 
+/** Weights and caps, from the settings. */
 export interface Entitlements {
   readonly weight: (insightId: string, customerId: string) => number;
   /** Most that the customer may run, over all Insights. */
@@ -39,6 +42,7 @@ export interface Entitlements {
   readonly capInInsight: (insightId: string, customerId: string) => number;
 }
 
+/** What was seen of two customers of one Insight. */
 export interface PairSeen {
   readonly insightId: string;
   /** Had so much more. */

@@ -12,6 +12,7 @@ import * as schema from '../../../db/schema.ts';
 import type { lazyTemporalClient } from '../../../workers/temporal-client.ts';
 import type { ControlActivities } from '../../../workflows/messages.ts';
 
+/** Of a statement, a call or an answer. */
 export type Side = 'before' | 'after';
 /** Told of each point that comes by; may not return. */
 export type Passing = (side: Side, name: string) => void;
