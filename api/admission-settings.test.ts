@@ -105,7 +105,7 @@ const wrong: [string, Record<string, unknown>, string, string][] = [
   ['/insight', { guaranteed: 0.5 }, '/guaranteed', 'guaranteed must be a whole number, is 0.5.'],
   ['/insight', { maximum: 0 }, '/maximum', 'maximum must be at least 1, is 0.'],
   ['/insight', { guaranteed: 5, maximum: 4 }, '/maximum', 'maximum must not be below guaranteed, which is 5; is 4.'],
-  ['/insight', { admissionsPerSecond: 0 }, '/admissionsPerSecond', 'admissionsPerSecond must be at least 0.00001, is 0.'],
+  ['/insight', { admissionsPerSecond: 0 }, '/admissionsPerSecond', 'admissionsPerSecond must be at least 0.0001, is 0.'],
   ['/insight', { costModel: 'price' }, '/costModel', 'costModel must be one of "count", "slots", "share", "shareTime", is "price".'],
   ['/insight', { priorityStep: -1 }, '/priorityStep', 'priorityStep must be at least 0, is -1.'],
   ['/insight', { priorityStep: 31_536_001 }, '/priorityStep', 'priorityStep must be at most 31536000, is 31536001.'],

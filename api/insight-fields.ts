@@ -78,7 +78,8 @@ const limits = {
   maximum: countSchema(1).openapi({ description: 'Slots that its Agendas may hold at once; absent: unlimited.', example: 20 }),
   admissionsPerSecond: z
     .number()
-    .min(0.00001)
+    // The admissions of a period are counted, and kept for at least a day.
+    .min(0.0001)
     .max(mostCounted)
     .openapi({ description: 'Admissions in a second, 0.1 for one in ten; absent: unlimited.', example: 2.5 }),
   priorityStep: secondsSchema.openapi({

@@ -35,13 +35,21 @@ export interface BatchAnswer {
   readonly reasons?: Readonly<Record<string, number>>;
 }
 
+/** In the order in which a need names them. */
+const resources = ['slots', 'cpu', 'memory', 'gpu'] as const;
 const nothing: BatchAnswer = { admitted: 0, more: false };
 
 /** Times that a batch is decided anew because an Agenda it had chosen was cancelled meanwhile. */
 const mostRepeats = 5;
 
 /** What was chosen does not wait any more. */
-class ChosenGone extends Error {}
+class ChosenGone extends Error {
+  override readonly name = 'ChosenGone';
+
+  constructor() {
+    super('Agendas that had been chosen were cancelled meanwhile; the batch is decided anew');
+  }
+}
 
 /** Admits what the Insight's algorithm chooses and the limits allow. Idempotent by `batchId`. */
 export async function admitBatch(database: Database, batch: { insightId: string; batchId: string }): Promise<BatchAnswer> {
@@ -72,8 +80,8 @@ async function admit(sql: Statements, { insightId, batchId }: { insightId: strin
   const folded = await fold(sql, settings);
   const current: Settings = { ...settings, bands: folded.bands, ...stillHeld(settings, folded.gone) };
   const verdict = folded.more ? undefined : await decideWithin(sql, current);
-  const again = againOf(await nextDue(sql, current), current);
   const admitted = verdict?.admitted.length ?? 0;
+  const again = againOf(await nextDue(sql, current), current, admitted);
   const wake = folded.any || admitted > 0 ? await othersThatWait(sql, current, verdict) : [];
   const answer: BatchAnswer = {
     admitted,
@@ -145,8 +153,11 @@ async function nextDue(sql: Statements, { insightId, now }: Settings): Promise<n
   return next && Math.max(0.001, next.time - now);
 }
 
-const againOf = (due: number | undefined, { againInSeconds }: Settings): number | undefined =>
-  due === undefined || againInSeconds === undefined ? (due ?? againInSeconds) : Math.min(due, againInSeconds);
+/** The sooner of what is due next and what the rate lets in next, once it is used up. */
+function againOf(due: number | undefined, { rate, isPaused }: Settings, admitted: number): number | undefined {
+  const byRate = rate !== undefined && !isPaused && admitted >= rate.left ? rate.again : undefined;
+  return due === undefined || byRate === undefined ? (due ?? byRate) : Math.min(due, byRate);
+}
 
 /** Insights of the pool with waiting Agendas, when something is left for them. Asked for only when something changed here, so that two never wake each other in turn. */
 async function othersThatWait(
@@ -154,13 +165,18 @@ async function othersThatWait(
   { insightId, resourcePoolId, capacity, inUse }: Settings,
   verdict: Verdict | undefined,
 ): Promise<string[]> {
-  const names = Object.keys(capacity) as (keyof typeof inUse)[];
+  const names = resources.filter((name) => capacity[name] !== undefined);
   const taken = (verdict?.admitted ?? []).map(({ queue }) => amountsOfKey(queue.need)).reduce(plus, inUse);
-  if (names.length === 0 || names.some((name) => (capacity[name] as number) <= taken[name])) return [];
+  const left = names.map((name) => (capacity[name] as number) - taken[name]);
+  if (names.length === 0 || left.every((amount) => amount <= 0)) return [];
+  const fitting = names.map((name, index) => {
+    const amount = sql`split_part(q.need, ',', ${resources.indexOf(name) + 1}::int)::float8`;
+    return sql`and (${amount} = 0 or ${amount} <= ${left[index] as number}::float8)`;
+  });
   const rows = await sql<{ id: string }[]>`
     /* admitBatch: others */
     select id from insight i where i.resource_pool_id = ${resourcePoolId} and i.id <> ${insightId}
-      and exists (select from waiting_queue q where q.insight_id = i.id and q.active)`;
+      and exists (select from waiting_queue q where q.insight_id = i.id and q.active ${fitting})`;
   return rows.map(({ id }) => id);
 }
 

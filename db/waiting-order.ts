@@ -7,7 +7,7 @@
 import type { FairSharePart, PartItem } from '../scheduling/fair-share-part.ts';
 import type { SchedulerOptions } from '../scheduling/index.ts';
 import { keyOfNeed, needOf } from '../scheduling/need.ts';
-import { type Candidates, findCandidates, findTurns } from './admission/candidates.ts';
+import { type Candidates, findCandidates, findTurns, noCandidates } from './admission/candidates.ts';
 import { takeTurns } from './admission/choosers.ts';
 import {
   expectHeads,
@@ -146,7 +146,7 @@ async function readFew(sql: Statements, settings: Settings): Promise<Loaded> {
       if (heads.every(({ items }) => items.length === 0)) queues.delete(key);
     }
   }
-  return [customers, { customerIds: ids, leaving: [], horizons: new Map(), leavingHorizons: new Map(), truncated: false, needs: 1 }];
+  return [customers, { ...noCandidates, customerIds: ids, needs: 1 }];
 }
 
 /** The customers that can be next, with as many of their Agendas as they are likely to start, and some more. */
@@ -217,7 +217,7 @@ export function settingsOf(standing: InsightStanding): Settings {
     heldNeed: null,
     mostAgendas: Number.POSITIVE_INFINITY,
     maximumSlots: null,
-    againInSeconds: undefined,
+    rate: undefined,
     epoch: 0,
     admissions: 0,
     reservation: { held: held?.agendaId ?? null, bypasses: [] },

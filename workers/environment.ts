@@ -8,12 +8,14 @@ export function required(name: string): string {
   return value;
 }
 
-/** A number over zero. */
-export function positiveNumber(name: string, otherwise: number): number {
+/** A number over zero, and not below `least`. */
+export function positiveNumber(name: string, otherwise: number, least = 0): number {
   const text = process.env[name];
   if (text === undefined || text === '') return otherwise;
   const value = Number(text);
-  if (!Number.isFinite(value) || value <= 0) throw new SettingError(`the setting ${name} must be a number over 0, not "${text}"`);
+  const wanted = least > 0 ? `of at least ${least}` : 'over 0';
+  if (!Number.isFinite(value) || value <= 0 || value < least)
+    throw new SettingError(`the setting ${name} must be a number ${wanted}, not "${text}"`);
   return value;
 }
 

@@ -33,7 +33,7 @@ function readSettings(): ControlSettings {
     cancelSeconds: positiveNumber('POP_CANCEL_SECONDS', 120),
     quietSeconds: positiveNumber('POP_QUIET_SECONDS', 60),
     sweepSeconds: positiveNumber('POP_SWEEP_SECONDS', 5),
-    admissionsDays: positiveNumber('POP_ADMISSIONS_DAYS', 30),
+    admissionsDays: positiveNumber('POP_ADMISSIONS_DAYS', 30, 1),
   };
 }
 

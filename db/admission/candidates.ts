@@ -11,48 +11,67 @@ import { isFairShare, type Settings } from './settings.ts';
 /** Bands and needs that are looked at in one batch. */
 const mostClasses = 500;
 
+/** Bands and needs that are counted; of more than `mostClasses` those that fit and whose first customer is due first are looked at. */
+const mostCounted = 5_000;
+/** Leaving lanes that are read at once, at least. */
+const leastLeaving = 1_000;
+
 /** Who was found, and how far that reaches. */
 export interface Candidates {
   readonly customerIds: readonly string[];
   readonly leaving: readonly StoredLane[];
   /** By band: how far its clock may come before lanes that were not read matter. */
   readonly horizons: ReadonlyMap<number, number>;
-  /** Of these, those that leaving lanes set. */
-  readonly leavingHorizons: ReadonlyMap<number, number>;
   /** There are customers that were not read. */
   readonly truncated: boolean;
   /** Different needs wait. */
   readonly needs: number;
 }
 
-/** What an earlier look of the same batch found. */
-export interface Before {
-  /** Customers that are in hand. */
-  readonly known: readonly string[];
-  readonly before: Candidates;
+export const noCandidates: Candidates = { customerIds: [], leaving: [], horizons: new Map(), truncated: false, needs: 0 };
+
+interface NeedClass {
+  readonly level: number;
+  readonly need: string;
+  /** F of its first customer. */
+  readonly finish: number;
 }
 
-/** With `on`, the ones that follow those in hand, from where the clocks are now. */
-export async function findCandidates(sql: Statements, settings: Settings, free: Resources, most: number, on?: Before): Promise<Candidates> {
+/** What a batch has read already. */
+interface Known {
+  readonly customerIds: readonly string[];
+  /** Customers of leaving lanes. */
+  readonly leaving: readonly string[];
+}
+
+/** With `known`, the ones that follow these, from where the clocks are now. */
+export async function findCandidates(
+  sql: Statements,
+  settings: Settings,
+  free: Resources,
+  most: number,
+  known: Known = { customerIds: [], leaving: [] },
+): Promise<Candidates> {
   const { insightId } = settings;
-  const classes = await sql<{ level: number; need: string }[]>`
+  const all = await sql<NeedClass[]>`
     /* admitBatch: needs */
     with recursive classes as (
-      (select level, need from waiting_queue where insight_id = ${insightId} and active order by level, need limit 1)
+      (select level, need, finish from waiting_queue where insight_id = ${insightId} and active order by level, need, finish limit 1)
       union all
-      select n.level, n.need from classes c cross join lateral (
-        select level, need from waiting_queue where insight_id = ${insightId} and active and (level, need) > (c.level, c.need)
-        order by level, need limit 1) n)
-    select level, need from classes limit ${mostClasses}`;
-  if (classes.length === 0)
-    return { customerIds: [], leaving: [], horizons: new Map(), leavingHorizons: new Map(), truncated: false, needs: 0 };
+      select n.level, n.need, n.finish from classes c cross join lateral (
+        select level, need, finish from waiting_queue where insight_id = ${insightId} and active and (level, need) > (c.level, c.need)
+        order by level, need, finish limit 1) n)
+    select level, need, finish from classes limit ${mostCounted}`;
+  if (all.length === 0) return noCandidates;
+  const classes = all.length <= mostClasses ? all : dueFirst(all, free);
   const clocks = new Map(settings.bands.map(({ level, clock }) => [level, clock[0]]));
   const byTags = isFairShare(settings.algorithm);
   const clockOf = (level: number) => (byTags ? (clocks.get(level) ?? 0) : Number.MAX_VALUE);
   // One more than can be admitted, so that whose turn it is can be told of all that fit and one that does not.
   const wanted = classes.map(({ level, need }) => ({ level, need, clock: clockOf(level), most: Math.min(most, timesIn(need, free)) + 1 }));
-  const leavingMost = most * 4;
-  const others = on === undefined ? sql`` : sql`and customer_id <> all(${on.known as string[]}::text[])`;
+  const leavingMost = Math.max(leastLeaving, most * 4);
+  const but = (ids: readonly string[]) => (ids.length === 0 ? sql`` : sql`and customer_id <> all(${ids as string[]}::text[])`);
+  const others = but(known.customerIds);
   const levels = [...new Set(classes.map(({ level }) => level))];
   const [found, leavingRows] = await Promise.all([
     sql<{ n: number; customer_id: string; start: number; reached: boolean }[]>`
@@ -68,11 +87,11 @@ export async function findCandidates(sql: Statements, settings: Settings, free: 
           (select customer_id, start, false from waiting_queue
             where insight_id = ${insightId} and active and level = c.level and need = c.need and start > c.clock ${others}
             order by start, customer_id collate "C" limit c.most)) x`,
-    byTags && on === undefined
+    byTags
       ? sql<LaneRow[]>`
           /* admitBatch: leaving */
           select l.* from unnest(${levels}::int[]) b(level) cross join lateral (
-            select ${laneColumns(sql)} from customer_lane where insight_id = ${insightId} and level = b.level and state = 'leaving'
+            select ${laneColumns(sql)} from customer_lane where insight_id = ${insightId} and level = b.level and state = 'leaving' ${but([...known.customerIds, ...known.leaving])}
             order by tag limit ${leavingMost}) l`
       : [],
   ]);
@@ -87,23 +106,27 @@ export async function findCandidates(sql: Statements, settings: Settings, free: 
     const later = byTags ? ahead : reached;
     if (later.length === limitOfClass) limit(level, Math.max(...later.map(({ start }) => start)));
   });
-  const leavingHorizons = new Map(on?.before.leavingHorizons);
   for (const level of levels) {
     const lanes = leavingRows.filter((row) => row.level === level);
     const last = lanes.at(-1);
-    if (last !== undefined && lanes.length === leavingMost) leavingHorizons.set(level, last.tag);
+    if (last !== undefined && lanes.length === leavingMost) limit(level, last.tag);
   }
-  for (const [level, tag] of leavingHorizons) limit(level, tag);
   const customerIds = [...new Set(found.map((row) => row.customer_id))];
   const looked = new Set(customerIds);
   return {
     customerIds,
     leaving: leavingRows.filter((row) => !looked.has(row.customer_id)).map(storedLane),
     horizons,
-    leavingHorizons,
     truncated,
     needs: new Set(classes.map(({ need }) => need)).size,
   };
+}
+
+/** Of too many: those that fit and are due first, and the first of all, which may be one that capacity is to be held for. */
+function dueFirst(classes: readonly NeedClass[], free: Resources): NeedClass[] {
+  const inOrder = classes.toSorted((a, b) => a.level - b.level || a.finish - b.finish);
+  const fitting = inOrder.filter(({ need }) => timesIn(need, free) > 0).slice(0, mostClasses);
+  return [...new Set([...inOrder.slice(0, 1), ...fitting])];
 }
 
 /** How many of this need go into what is free. */
@@ -134,5 +157,5 @@ export async function findTurns(
   const all = [...new Set([...known, ...[...ready].toSorted()])];
   const firstOf = (ids: readonly string[], count: number) => ids.filter((id) => ready.has(id)).slice(0, count);
   const customerIds = [...new Set([...firstOf(pending.length > 0 ? pending : all, most), ...firstOf(all, most * 2)])];
-  return { customerIds, leaving: [], horizons: new Map(), leavingHorizons: new Map(), truncated: false, needs: 1 };
+  return { ...noCandidates, customerIds, needs: 1 };
 }

@@ -54,18 +54,19 @@ export async function decide(sql: Statements, settings: Settings, free: Resource
     : turnChooser(settings, hand, first, known, most);
 
   const admitted: Admitted[] = [];
+  const leaving = new Set(candidates.leaving.map(({ customerId }) => customerId));
   let left = free;
   let stopped = false;
   for (let joins = 0, refills = 0; admitted.length < most; ) {
     if (isBeyond(chooser, candidates)) {
-      // Leaving lanes that were not read stand on the way, or it was read on often enough: the next batch goes on.
-      stopped = joins++ === mostJoins || isBeyond(chooser, { ...candidates, horizons: candidates.leavingHorizons });
+      stopped = joins++ === mostJoins;
       if (stopped) break;
       const current = { ...settings, bands: chooser.bands() };
       candidates = await findCandidates(sql, current, left, most - admitted.length, {
-        known: [...hand.customers.keys()],
-        before: candidates,
+        customerIds: [...hand.customers.keys()],
+        leaving: [...leaving],
       });
+      for (const { customerId } of candidates.leaving) leaving.add(customerId);
       chooser.join(await hand.take(candidates.customerIds), candidates.leaving);
       continue;
     }

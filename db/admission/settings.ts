@@ -30,8 +30,8 @@ export interface Settings {
   /** Most Agendas that may be admitted now, by all limits that count Agendas. */
   readonly mostAgendas: number;
   readonly maximumSlots: number | null;
-  /** When a limit by the second will let another one in; undefined when none stands in the way. */
-  readonly againInSeconds: number | undefined;
+  /** How many the rate lets in now, and in how many seconds the next after these; undefined without a rate. */
+  readonly rate: { readonly left: number; readonly again: number } | undefined;
   readonly epoch: number;
   readonly admissions: number;
   readonly reservation: PartReservation;
@@ -142,7 +142,7 @@ export async function readSettings(
     isPaused: row.paused,
     mostAgendas: Math.max(0, Math.min(row.agendas_left, rateLeft)),
     maximumSlots: row.maximum,
-    againInSeconds: row.agendas_left > 0 && rateLeft <= 0 ? Math.max(0.001, (row.oldest_recent ?? row.now) + window - row.now) : undefined,
+    rate: row.rate === null ? undefined : { left: rateLeft, again: Math.max(0.001, (row.oldest_recent ?? row.now) + window - row.now) },
     epoch: isNew ? row.epoch + 1 : row.epoch,
     admissions: row.admissions,
     reservation: isNew ? { held: null, bypasses: [] } : { held: row.held, bypasses: row.memory?.bypasses ?? [] },
