@@ -1,7 +1,7 @@
 /** What an Agenda looks like in requests and answers. POP's fields and ours; other fields at the top of an Agenda or an Operation are ignored, as POP's files carry some. */
 import { z } from '@hono/zod-openapi';
 import { highestPriority, type JsonObject, maximumIdBytes, maximumNameLength, mostInFlight, mostSeconds } from '../agenda/types.ts';
-import { resourcesSchema, resourcesViewSchema } from './resources-schema.ts';
+import { leastOneSlot, resourcesSchema, resourcesViewSchema } from './resources-schema.ts';
 import { epochMillisecondsSchema } from './schemas.ts';
 
 /** Text of limited length; what Postgres cannot hold was refused when the body was parsed. */
@@ -57,11 +57,11 @@ export const operationSchema = z
 const priority = z.number().int().min(-highestPriority).max(highestPriority);
 const priorityDescription =
   'Head start among the waiting Agendas of its customer, in steps of `priorityStep` seconds of its Insight, with the algorithm `Priority`; default 0.';
-const peakDescription = 'The most it will hold of its ResourcePool at once; absent: one slot.';
+const peakDescription = 'The most it will hold of its ResourcePool at once, at least one slot, which is also what it holds when absent.';
 const expectedSecondsDescription = 'How long it will run, where that is known; absent: learned from those before it.';
 const notBeforeDescription = 'Not admitted before; epoch milliseconds.';
 
-const peak = resourcesSchema.superRefine((given, context) => {
+const peak = resourcesSchema.extend({ slots: leastOneSlot.nullish() }).superRefine((given, context) => {
   if (Object.values(given).some((amount) => amount !== null && amount !== undefined)) return;
   context.addIssue({ code: 'custom', message: 'must name at least one of slots, cpu, memory, gpu.', params: { code: 'required' } });
 });

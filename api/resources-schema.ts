@@ -16,6 +16,9 @@ const amounts = {
   gpu: z.number().min(0).max(mostOfEach).openapi({ description: 'Devices.', example: 1 }),
 };
 
+/** What an Agenda holds of slots: it always takes up one, so that no Agenda passes by the limits of its pool. */
+export const leastOneSlot = amounts.slots.min(1);
+
 /** As taken in. A resource we do not know is refused, since it would silently not count. */
 export const resourcesSchema = z.strictObject({
   slots: amounts.slots.nullish(),

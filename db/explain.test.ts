@@ -2,6 +2,7 @@ import { eq, inArray } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { admitBatch } from './admission.ts';
 import { type AgendaExplanation, explainAgenda } from './explain.ts';
+import { type InsightStanding, readStanding } from './insight-standing.ts';
 import {
   agendaProgress,
   customer,
@@ -15,6 +16,7 @@ import {
 } from './schema.ts';
 import { type TestDatabase, testDatabase } from './test-database.ts';
 import { addAgenda, addInsight, freshId, type TestInsight } from './test-records.ts';
+import { readOrder } from './waiting-order.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -272,4 +274,22 @@ test('an Insight that holds its part of a shared pool says so while slots are fr
   expect((await database.$client`select count(*)::int as n from running_agenda where resource_pool_id = ${of.resourcePoolId}`)[0]).toEqual({
     n: 4,
   });
+});
+
+test('behind one that capacity is held for, each waiting Agenda stands in the line once, and one the pool could never take in none', async () => {
+  const of = await addInsight(database, { slots: 2, schedulingAlgorithm: 'Fairness' });
+  const [a, b, c] = [await addCustomer(), await addCustomer(), await addCustomer()];
+  await database.update(insight).set({ bypassLimit: 0 }).where(eq(insight.id, of.insightId));
+  const admit = () => admitBatch(database, { insightId: of.insightId, batchId: freshId('batch') });
+  await addAgenda(database, of, { customerId: a });
+  await admit();
+  const large = await addAgenda(database, of, { customerId: b, need: '2,0,0,0' });
+  await admit();
+  const small = await addAgenda(database, of, { customerId: c });
+  await addAgenda(database, of, { customerId: c, need: '3,0,0,0' });
+  await admit();
+  expect(await explain(small.agendaId)).toMatchObject({ code: 'reservation', place: { position: 2, ahead: 1 } });
+  const standing = (await readStanding(database, of.insightId)) as InsightStanding;
+  const { agendas } = await readOrder(database, standing, { most: 100 });
+  expect(agendas.map(({ agendaId }) => agendaId)).toEqual([large.agendaId, small.agendaId]);
 });

@@ -178,7 +178,8 @@ function lineUp(
   const items = itemsOf(settings, customers);
   if (isFairShare(settings.algorithm)) {
     const { held } = settings.reservation;
-    const reservation = { held: items.some(({ id }) => id === held) ? held : null, bypasses: [] };
+    const unit = held !== null && items.some(({ id }) => id === held) ? held : null;
+    const reservation = { held: unit, bypasses: unit === null ? [] : [{ id: unit, count: 0, since: settings.now, passers: [] }] };
     const part: FairSharePart = openPart(settings, customers, items, { leaving, reservation });
     return { next: () => part.next({}, settings.now), add: (more) => part.add(more), clock: (level) => part.clock(level) };
   }
@@ -199,7 +200,11 @@ function lineUp(
 /** The Insight as admission would go by it; limits on how much may start are of no matter here. */
 export function settingsOf(standing: InsightStanding): Settings {
   const { priorityStep, floor, capacity, state, bands, held } = standing;
-  const options: SchedulerOptions = { ...(priorityStep === null ? {} : { priorityStep }), ...(floor === null ? {} : { floor }) };
+  const options: SchedulerOptions = {
+    ...(priorityStep === null ? {} : { priorityStep }),
+    ...(floor === null ? {} : { floor }),
+    ...(Object.keys(capacity).length === 0 ? {} : { capacity }),
+  };
   return {
     insightId: standing.id,
     resourcePoolId: standing.resourcePoolId,

@@ -99,9 +99,9 @@ export class Reservations {
 
   admitted(row: number, need: Amounts, { by }: { readonly by?: PassedBy }): void {
     this.#count(need, 1);
+    if (row === this.held) this.release();
     if (this.bypasses.size === 0) return;
     this.bypasses.delete(row);
-    if (row === this.held) this.release();
     const bypass = this.held === undefined ? undefined : this.bypasses.get(this.held);
     if (bypass === undefined || by === undefined) return;
     bypass.passers.set(row, by);

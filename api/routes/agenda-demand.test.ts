@@ -73,6 +73,7 @@ describe('what an Agenda says for its admission', () => {
     [{ peak: { cpu: null } }, '/peak', 'peak must name at least one of slots, cpu, memory, gpu.'],
     [{ peak: 4 }, '/peak', 'peak must be an object, is 4.'],
     [{ peak: { slots: 1.5 } }, '/peak/slots', 'peak.slots must be a whole number, is 1.5.'],
+    [{ peak: { slots: 0 } }, '/peak/slots', 'peak.slots must be at least 1, is 0.'],
     [{ peak: { cpu: -1 } }, '/peak/cpu', 'peak.cpu must be at least 0, is -1.'],
     [{ peak: { memory: '8Gi' } }, '/peak/memory', 'peak.memory must be a number, is "8Gi".'],
     [{ peak: { gpu: 1_000_001 } }, '/peak/gpu', 'peak.gpu must be at most 1000000, is 1000001.'],

@@ -13,7 +13,7 @@ const mostShown = 500;
 
 const limitSchema = z
   .string()
-  .regex(/^[1-9]\d{0,2}$/)
+  .regex(/^[1-9]\d{0,2}$/, { error: `must be a whole number from 1 to ${mostShown}.` })
   .transform(Number)
   .refine((limit) => limit <= mostShown, { error: `must be a whole number from 1 to ${mostShown}.` })
   .optional()

@@ -129,7 +129,7 @@ export async function loadCustomers(sql: Statements, settings: Settings, ids: re
   ]);
   const customers = new Map<string, LoadedCustomer>();
   for (const { id, here, everywhere, ...own } of shares) {
-    const inInsight = settings.customers[id] ?? {};
+    const inInsight = (Object.hasOwn(settings.customers, id) ? settings.customers[id] : undefined) ?? {};
     const hereMost = inInsight.maximumRunning ?? Number.POSITIVE_INFINITY;
     const most = own.maximum_running ?? Number.POSITIVE_INFINITY;
     customers.set(id, {
