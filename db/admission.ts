@@ -82,7 +82,8 @@ async function admit(sql: Statements, { insightId, batchId }: { insightId: strin
   const verdict = folded.more ? undefined : await decideWithin(sql, current);
   const admitted = verdict?.admitted.length ?? 0;
   const again = againOf(await nextDue(sql, current), current, admitted);
-  const wake = folded.any || admitted > 0 ? await othersThatWait(sql, current, verdict) : [];
+  const gaveUp = settings.reservation.held !== null && (verdict ?? current).reservation.held === null;
+  const wake = folded.any || admitted > 0 || gaveUp ? await othersThatWait(sql, current, verdict) : [];
   const answer: BatchAnswer = {
     admitted,
     more: folded.more || (verdict?.more ?? false),

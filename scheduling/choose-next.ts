@@ -293,7 +293,8 @@ export class ChooseNext extends FairShareLedger {
 
   /** After a lane's tag changed outside of its turn. */
   #retag(lane: Lane): void {
-    if (lane.state === 'active') place(lane, this.items.cost);
+    // Of one that has nothing the pool could ever take the caller has yet to settle the leaving.
+    if (lane.state === 'active' && lane.head !== -1) place(lane, this.items.cost);
     else if (lane.state === 'leaving') lane.band.leaving.put(lane, lane.tag);
   }
 
@@ -390,7 +391,8 @@ export class ChooseNext extends FairShareLedger {
   /** For a lane that was restored as it was. */
   replace(lane: Lane): void {
     this.findHead(lane);
-    if (lane.state === 'active') place(lane, this.items.cost);
+    // Of one that has nothing the pool could ever take the caller has yet to settle the leaving.
+    if (lane.state === 'active' && lane.head !== -1) place(lane, this.items.cost);
     else if (lane.state === 'leaving') lane.band.leaving.put(lane, lane.tag);
   }
 

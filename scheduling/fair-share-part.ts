@@ -112,6 +112,10 @@ export class FairSharePart {
       memory: { capacity: { slots: whole('slots'), cpu: whole('cpu'), memory: whole('memory'), gpu: whole('gpu') }, earliest: null },
     };
     this.#admissions = restoreFairShare(this.#core, state);
+    const { reservations, items } = this.#core;
+    // The pool may have shrunk since: nothing is held for what never fits.
+    if (reservations.held !== undefined && reservations.neverFits((items.queues[reservations.held] as Queue).needClass.need))
+      reservations.release();
   }
 
   /** The true-up of one that ran and is listed. */

@@ -157,5 +157,5 @@ export async function findTurns(
   const all = [...new Set([...known, ...[...ready].toSorted()])];
   const firstOf = (ids: readonly string[], count: number) => ids.filter((id) => ready.has(id)).slice(0, count);
   const customerIds = [...new Set([...firstOf(pending.length > 0 ? pending : all, most), ...firstOf(all, most * 2)])];
-  return { ...noCandidates, customerIds, needs: 1 };
+  return { ...noCandidates, customerIds, truncated: customerIds.length < ready.size, needs: 1 };
 }

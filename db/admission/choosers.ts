@@ -10,9 +10,9 @@ import {
   type SchedulerOptions,
   type SchedulerSnapshot,
 } from '../../scheduling/index.ts';
-import { keyOfNeed } from '../../scheduling/need.ts';
+import { amountsOf, amountsOfKey, keyOfNeed, someOfEach } from '../../scheduling/need.ts';
 import type { LoadedCustomer, StoredLane } from './customers.ts';
-import type { InHand, Taken } from './in-hand.ts';
+import type { InHand, Place, Taken } from './in-hand.ts';
 import { type Changes, changesOf, entitle, everFits, openPart, placedBy, placedByTime, writtenShare } from './part-of.ts';
 import type { Settings } from './settings.ts';
 
@@ -75,7 +75,6 @@ export function turnChooser(
   known: readonly string[],
   most: number,
 ): Chooser {
-  const mayRun = new Map<string, number>();
   const scheduler = takeTurns(settings, known, most, settings.options);
   const add = (more: readonly PartItem[]) => {
     // What the pool could never take stops nobody.
@@ -84,7 +83,6 @@ export function turnChooser(
   };
   const join = (taken: Taken) => {
     for (const { id, paused, mayRun: left } of taken.customers.values()) {
-      mayRun.set(id, left);
       scheduler.setCustomer({ id, weight: 1, paused: paused || left === 0, ...(Number.isFinite(left) ? { maximumRunning: left } : {}) });
     }
     add(taken.items);
@@ -92,23 +90,37 @@ export function turnChooser(
   join({ customers, items });
   scheduler.begin(most);
   let number = settings.admissions;
+  let unfitting: string | undefined;
   return {
     next(free, now) {
       const decision = scheduler.next(free, now);
-      if (decision === undefined) return undefined;
-      mayRun.set(decision.customerId, (mayRun.get(decision.customerId) as number) - 1);
-      return { ...decision, number: ++number };
+      if (decision !== undefined) return { ...decision, number: ++number };
+      unfitting = unfittingOf(scheduler, free, hand);
+      return undefined;
     },
     add,
     join,
     bands: () => [],
     changes(taken) {
-      const now = new Map<string, LoadedCustomer>();
-      for (const [id, customer] of hand.customers) now.set(id, { ...customer, mayRun: mayRun.get(id) as number });
+      const now = new Map<string, LoadedCustomer>(hand.customers);
+      for (const id of taken) {
+        const { customer } = hand.places.get(id) as Place;
+        now.set(customer.id, { ...customer, mayRun: (now.get(customer.id) as LoadedCustomer).mayRun - 1 });
+      }
       return changesOf(now, placedByTime(settings), { taken });
     },
-    reservation: () => ({ held: null, bypasses: [] }),
-    pending: () => (settings.algorithm === 'RoundRobin' ? pendingOf(scheduler) : []),
+    // Nothing goes past the one whose turn it is; other Insights are not to take what it waits for either.
+    reservation() {
+      if (unfitting === undefined) return { held: null, bypasses: [] };
+      const since = settings.reservation.bypasses.find(({ id }) => id === unfitting)?.since ?? settings.now;
+      return { held: unfitting, bypasses: [{ id: unfitting, count: 0, since, passers: [] }] };
+    },
+    pending() {
+      if (settings.algorithm !== 'RoundRobin') return [];
+      // A run that something unfitting broke off has had its turns.
+      scheduler.begin(0);
+      return pendingOf(scheduler);
+    },
   };
 }
 
@@ -119,6 +131,13 @@ export function takeTurns(settings: Settings, known: readonly string[], requeste
   const empty = { waiting: [], running: [], arrivals: 0, admissions: settings.admissions, unfitting: null };
   const snapshot: SchedulerSnapshot = { algorithm: settings.algorithm, options, state: { ...turns, ...empty } as never };
   return createAlgorithm(settings.algorithm, options, snapshot);
+}
+
+/** The Agenda whose turn it is, when something of all it needs is free and not enough. In a pool that is simply full there is nothing to hold yet. */
+function unfittingOf(scheduler: Scheduler, free: Resources, { places }: InHand): string | undefined {
+  const { unfitting } = scheduler.snapshot().state as unknown as { unfitting: string | null };
+  const place = unfitting === null ? undefined : places.get(unfitting);
+  return place !== undefined && someOfEach(amountsOfKey(place.queue.need), amountsOf(free)) ? place.head.agendaId : undefined;
 }
 
 const pendingOf = (scheduler: Scheduler): string[] => (scheduler.snapshot().state as unknown as { pending: string[] }).pending;

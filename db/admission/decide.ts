@@ -95,7 +95,14 @@ export async function decide(sql: Statements, settings: Settings, free: Resource
     heldNeed: held?.queue.need ?? null,
     pending: chooser.pending(),
     // Customers that turned out to be held back took the places of others that were not read.
-    more: stopped || (candidates.truncated && admitted.length < most && turnedInactive(changes, hand)),
+    // One that capacity is held for since now may have all of the pool, not only its Insight's part.
+    more:
+      stopped ||
+      (candidates.truncated && admitted.length < most && turnedInactive(changes, hand)) ||
+      (reservation.held !== null &&
+        reservation.held !== settings.reservation.held &&
+        settings.inUseHere.slots === 0 &&
+        admitted.length === 0),
   };
 }
 

@@ -25,6 +25,15 @@ export function secondsOf({ declaredSeconds, ofCustomer, ofType }: Head): number
 /** A pool that limits nothing is one slot, so that costs are still by slots and time. */
 const sharedPool = (capacity: Resources): Resources => (Object.keys(capacity).length === 0 ? { slots: 1 } : capacity);
 
+/** An Agenda counts at least this part of the pool, also where it needs nothing that the pool limits. */
+const leastShare = ({ slots = 0 }: Resources): number => 1 / Math.max(1_000, slots);
+
+function chargeOf({ costModel: model, capacity }: Settings, peak: Amounts, seconds: number): number {
+  const cost = costOf({ model, peak, pool: sharedPool(capacity), seconds });
+  if (model === 'share') return Math.max(cost, leastShare(capacity));
+  return model === 'shareTime' ? Math.max(cost, leastShare(capacity) * seconds) : cost;
+}
+
 /** A waiting Agenda as the rules take it. */
 export function itemOf(settings: Settings, band: number, queue: StoredQueue, priority: number, head: Head): PartItem {
   const need = amountsOfKey(queue.need);
@@ -35,7 +44,7 @@ export function itemOf(settings: Settings, band: number, queue: StoredQueue, pri
     readyTime: head.readyTime,
     priority,
     need,
-    cost: costOf({ model: settings.costModel, peak: need, pool: sharedPool(settings.capacity), seconds: secondsOf(head) }),
+    cost: chargeOf(settings, need, secondsOf(head)),
     band: levelOf(settings, band, queue.promoted),
     movedTime: head.movedTime,
     // Of a duration that nobody knows nothing is to be expected.
@@ -43,11 +52,12 @@ export function itemOf(settings: Settings, band: number, queue: StoredQueue, pri
   };
 }
 
-/** The band and weight that a customer's state was written with. */
-export function writtenShare({ id, lanes, weight, band }: LoadedCustomer): Part['customers'][number] {
-  const lane = lanes[0];
-  return lane === undefined ? { id, weight, band } : { id, weight: lane.weight, band: lane.band };
-}
+/** A customer as the rules take it up: by the weight that its tags were written with; where its Agendas stand goes by its band of now. */
+export const writtenShare = ({ id, lanes, weight, band }: LoadedCustomer): Part['customers'][number] => ({
+  id,
+  weight: lanes[0]?.weight ?? weight,
+  band,
+});
 
 /** All that is known of these customers as a part for the rules, entitled as they are now. */
 export function openPart(
@@ -188,8 +198,8 @@ export function placedBy(settings: Settings, part: FairSharePart) {
   };
 }
 
-/** Whether the whole pool, empty, has room for it. */
-export const everFits = ({ capacity }: Settings, need: string): boolean => fitsSum(amountsOfKey(need), amountsOf(capacity));
+/** Whether there is room for it when nothing else runs. */
+export const everFits = ({ options }: Settings, need: string): boolean => fitsSum(amountsOfKey(need), amountsOf(options.capacity));
 
 /** Places queues by the ready time of their first Agenda, for algorithms without tags. */
 export function placedByTime(settings: Settings) {

@@ -54,7 +54,7 @@ interface Row {
   agendas_left: number;
   in_use: Amounts;
   in_use_here: Amounts;
-  held_elsewhere: string[];
+  held_elsewhere: { readonly id: string; readonly need: string; readonly since: number | null }[] | null;
   maximum: number | null;
   rate: number | null;
   recent: number | null;
@@ -95,14 +95,16 @@ export async function readSettings(
       /* admitBatch: settings */
       select i.resource_pool_id, i.scheduling_algorithm, i.cost_model, i.customers, i.maximum,
         json_strip_nulls(json_build_object('priorityStep', i.priority_step, 'floor', i.floor, 'bypassLimit', i.bypass_limit,
-          'bypassSeconds', i.bypass_seconds, 'promoteAfter', i.promote_after, 'capacity', p.capacity)) as options,
+          'bypassSeconds', i.bypass_seconds, 'promoteAfter', i.promote_after)) as options,
         extract(epoch from clock_timestamp())::float8 as now, p.capacity,
         i.paused or coalesce(p.paused, false) or i.queue_size = 0 as paused,
         case when i.paused or p.paused then 0
           else least(i.queue_size - runs.in_queue, i.maximum_running - runs.running, 1000000000) end::int as agendas_left,
         runs.in_use_here, runs.in_use,
-        coalesce((select array_agg(s.held_need) from insight_state s join insight o on o.id = s.insight_id
-          where o.resource_pool_id = i.resource_pool_id and o.id <> i.id and s.held_need is not null), '{}') as held_elsewhere,
+        (select json_agg(json_build_object('id', o.id, 'need', s.held_need,
+            'since', (select (b->>'since')::float8 from json_array_elements(s.memory->'bypasses') b where b->>'id' = s.held_agenda_id)))
+          from insight_state s join insight o on o.id = s.insight_id
+          where o.resource_pool_id = i.resource_pool_id and o.id <> i.id and s.held_need is not null) as held_elsewhere,
         i.admissions_per_second as rate, recent.count::int as recent, extract(epoch from recent.oldest)::float8 as oldest_recent,
         s.algorithm as state_algorithm, s.cost_model as state_cost_model, coalesce(s.epoch, 0) as epoch,
         coalesce(s.admissions, 0)::float8 as admissions, s.held_agenda_id as held, s.held_need, s.memory
@@ -132,13 +134,13 @@ export async function readSettings(
     resourcePoolId: row.resource_pool_id,
     algorithm: row.scheduling_algorithm,
     costModel: row.cost_model,
-    options: row.options,
+    options: { ...row.options, ...reachable(row) },
     customers: row.customers,
     now: row.now,
     capacity: row.capacity ?? {},
     inUse: row.in_use,
     inUseHere: row.in_use_here,
-    heldElsewhere: row.held_elsewhere.map(amountsOfKey).reduce(plus, needOf({})),
+    heldElsewhere: heldBefore(row, insightId),
     isPaused: row.paused,
     mostAgendas: Math.max(0, Math.min(row.agendas_left, rateLeft)),
     maximumSlots: row.maximum,
@@ -158,6 +160,22 @@ export async function readSettings(
           sinceLower: band.since_lower,
         })),
   };
+}
+
+/** What one Agenda of the Insight can ever have. */
+function reachable({ capacity, maximum }: Row): Pick<SchedulerOptions, 'capacity'> {
+  if (capacity === null && maximum === null) return {};
+  const slots = Math.min(capacity?.slots ?? Number.POSITIVE_INFINITY, maximum ?? Number.POSITIVE_INFINITY);
+  return { capacity: { ...capacity, ...(Number.isFinite(slots) ? { slots } : {}) } };
+}
+
+/** What other Insights hold capacity for: all, or those that began before this one does. So of two that hold one goes first, and then the other. */
+function heldBefore({ held, held_elsewhere: others, memory }: Row, insightId: string): Amounts {
+  const since = held === null ? undefined : memory?.bypasses?.find(({ id }) => id === held)?.since;
+  const before = (others ?? []).filter(
+    (other) => since === undefined || other.since === null || other.since < since || (other.since === since && other.id < insightId),
+  );
+  return before.map(({ need }) => amountsOfKey(need)).reduce(plus, needOf({}));
 }
 
 /** Whether the algorithm shares by weight, with clocks and tags. */
