@@ -151,6 +151,7 @@ class Comparison {
     const batchIds: string[] = [];
     // A batch may end early when what it read does not tell more; the next goes on.
     for (let more = true; more; ) {
+      expect(batchIds.length, 'batches until there is no more').toBeLessThan(20);
       const batchId = freshId('batch');
       const answer = await admitBatch(database, { insightId, batchId });
       batchIds.push(batchId);
@@ -244,6 +245,16 @@ const cases: readonly Case[] = [
     maximumRunning: 50,
     steps: 60,
     bands: 2,
+    capacity: { slots: 10 },
+    costModel: 'slots',
+    needs: [{ slots: 1 }, { slots: 7 }],
+  },
+  {
+    algorithm: 'RoundRobin',
+    seed: 10,
+    customers: 8,
+    maximumRunning: 100,
+    steps: 60,
     capacity: { slots: 10 },
     costModel: 'slots',
     needs: [{ slots: 1 }, { slots: 7 }],
