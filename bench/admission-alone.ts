@@ -44,7 +44,7 @@ export class AdmissionAlone {
     return `${this.#parts.record.depth.toLocaleString('en')} waiting`;
   }
 
-  /** Batches of 500: taking in what waits, deciding while nothing ends, deciding while as much ends and comes. */
+  /** Batches as large as they may be: taking in what waits, deciding while nothing ends, deciding while as much ends and comes. */
   async decisions(settings: InsightSettings, bars: { readonly atLeast?: number }): Promise<Row[]> {
     const { record, url, say } = this.#parts;
     const name = `${this.#depth}, ${settings.schedulingAlgorithm}, ${settings.costModel}`;

@@ -79,6 +79,11 @@ describe('limits', () => {
           return answer;
         }),
       );
+      // A slot that the division left to one while the other had its turn: that one is woken.
+      for (let n = 0; n < answers.length; n++) {
+        expect(n).toBeLessThan(50);
+        for (const insightId of answers[n]?.wake ?? []) answers.push(await admit(insightId));
+      }
       expect(answers.reduce((sum, answer) => sum + answer.admitted, 0)).toBe(round < 4 ? 5 : round === 4 ? 4 : 0);
       const running = await database.$client<{ agenda_id: string; attempt: number }[]>`
         select agenda_id, attempt from running_agenda where resource_pool_id = ${resourcePoolId}`;

@@ -14,7 +14,7 @@ import { isFairShare, type Settings } from './settings.ts';
 import { storeChanges } from './store.ts';
 
 /** Most settlement rows of one batch: what keeps it short. */
-const mostRows = 2_000;
+const mostRows = 600;
 /** Most Agendas that climb a band in one batch, of one queue. */
 const mostClimbing = 100;
 

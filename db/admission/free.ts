@@ -4,7 +4,7 @@ import type { Statements } from '../connect.ts';
 import type { Settings } from './settings.ts';
 
 /** Waiting Agendas that are counted of an Insight: what it could take until it is asked again, so that a deep queue costs no more than a short one. */
-const mostCounted = 1_000;
+const mostCounted = 500;
 
 interface DemandRow {
   id: string;

@@ -289,18 +289,18 @@ describe('many lanes', () => {
     const many = 1_500;
     await set({ cost_model: 'count', queue_size: 0 });
     const sql = database.$client;
-    const prefix = insight.insightId;
+    const prefix = `${insight.insightId}-`;
     await sql`
       insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt)
-      select ${prefix} || n, ${prefix}, ${insight.resourcePoolId}, ${prefix} || n, 1 from generate_series(1, ${many}) n`;
+      select ${prefix} || n, ${insight.insightId}, ${insight.resourcePoolId}, ${prefix} || n, 1 from generate_series(1, ${many}) n`;
     await sql`
       insert into settlement (insight_id, customer_id, kind, promoted, need, priority)
-      select ${prefix}, ${prefix} || n, 'ready', 0, '1,0,0,0', 0 from generate_series(1, ${many}) n`;
+      select ${insight.insightId}, ${prefix} || n, 'ready', 0, '1,0,0,0', 0 from generate_series(1, ${many}) n`;
     await set({ queue_size: many });
     while ((await running()).length < many) await admit();
-    await sql`delete from running_agenda where insight_id = ${prefix}`;
+    await sql`delete from running_agenda where insight_id = ${insight.insightId}`;
     await add(2, { customerId: await addCustomer() });
-    await set({ maximum_running: 1 });
+    await database.$client`update insight set maximum_running = 1 where id = ${insight.insightId}`;
     expect(await admit()).toMatchObject({ admitted: 1, more: false });
   });
 
@@ -309,13 +309,13 @@ describe('many lanes', () => {
     await setPool({ capacity: JSON.stringify({ memory: 1_000_000 }) });
     await set({ cost_model: 'count', maximum_running: 1 });
     const sql = database.$client;
-    const prefix = insight.insightId;
+    const prefix = `${insight.insightId}-`;
     await sql`
       insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, need)
-      select ${prefix} || n, ${prefix}, ${insight.resourcePoolId}, ${prefix} || n % 7, 1, '1,0,' || n || ',0' from generate_series(1, ${many}) n`;
+      select ${prefix} || n, ${insight.insightId}, ${insight.resourcePoolId}, ${prefix} || n % 7, 1, '1,0,' || n || ',0' from generate_series(1, ${many}) n`;
     await sql`
       insert into settlement (insight_id, customer_id, kind, promoted, need, priority)
-      select ${prefix}, ${prefix} || n % 7, 'ready', 0, '1,0,' || n || ',0', 0 from generate_series(1, ${many}) n`;
+      select ${insight.insightId}, ${prefix} || n % 7, 'ready', 0, '1,0,' || n || ',0', 0 from generate_series(1, ${many}) n`;
     const [last] = await add(1, { customerId: await addCustomer(), need: '1,0,9999,0' });
     const seen = new Set<string>();
     for (let n = 0; n < 12 && !seen.has(last as string); n++) {

@@ -27,11 +27,11 @@ test.each(['Fairness', 'Priority', 'FirstInFirstOut'])(
     const sql = database.$client;
     await sql`
     insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, ready_time)
-    select ${insightId} || n, ${insightId}, ${resourcePoolId}, ${insightId} || n % ${customers}, 1, clock_timestamp() - n * interval '1 millisecond'
+    select ${insightId} || '-' || n, ${insightId}, ${resourcePoolId}, ${insightId} || '-' || n % ${customers}, 1, clock_timestamp() - n * interval '1 millisecond'
     from generate_series(1, ${customers * perCustomer}) n`;
     await sql`
     insert into settlement (insight_id, customer_id, kind, promoted, need, priority)
-    select ${insightId}, ${insightId} || n, 'ready', 0, '1,0,0,0', 0 from generate_series(0, ${customers - 1}) n`;
+    select ${insightId}, ${insightId} || '-' || n, 'ready', 0, '1,0,0,0', 0 from generate_series(0, ${customers - 1}) n`;
     await sql.unsafe(`analyze ${tables.join()}`);
     // Everything over one connection, whose counts can be had at once.
     await using one = openDatabase(database.url, { connections: 1 });
