@@ -9,7 +9,7 @@ import { agendaTypeOf } from '../agenda/agenda-type.ts';
 import type { Agenda, Fault, Json, Peak } from '../agenda/types.ts';
 import { defaultAttempts, maximumAttemptsOf } from '../agenda/validate-agenda.ts';
 import { chooseInsight, type MappedInsight } from '../scheduling/insight-mapping.ts';
-import { keyOfNeed } from '../scheduling/need.ts';
+import { keyOfNeed, resourceNames } from '../scheduling/need.ts';
 import type { Database, Statements } from './connect.ts';
 
 export interface Submission {
@@ -127,7 +127,7 @@ function pickInsight(agenda: Agenda, rows: readonly CandidateRow[]): InsightForA
 
 /** What could never be admitted. A limit that is lowered later makes it wait, and is told by its explanation. */
 function peakFaults(peak: Peak | undefined, limits: Peak, who: string): Fault[] {
-  return (['slots', 'cpu', 'memory', 'gpu'] as const).flatMap((resource) => {
+  return resourceNames.flatMap((resource) => {
     const [amount = 0, limit = Number.POSITIVE_INFINITY] = [peak?.[resource], limits[resource]];
     if (amount <= limit) return [];
     const message = `peak.${resource} is ${amount}; ${who} ${limit} in all.`;

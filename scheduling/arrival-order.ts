@@ -68,7 +68,6 @@ export abstract class ArrivalOrder implements Scheduler {
   readonly #wording: Wording;
   #arrivals = 0;
   #admissions = 0;
-  /** The Agenda that did not fit at the last `next`. */
   #unfitting: string | undefined;
 
   constructor(wording: Wording, options: SchedulerOptions) {
@@ -132,6 +131,11 @@ export abstract class ArrivalOrder implements Scheduler {
     this.took(customer);
     this.#admissions += 1;
     return { id, customerId: customer.id, number: this.#admissions, cost, reason: this.#wording.reason };
+  }
+
+  /** The Agenda whose turn it was at the last `next`, when it did not fit. */
+  get unfitting(): string | undefined {
+    return this.#unfitting;
   }
 
   finish(id: string, actualCost?: number): void {

@@ -1,3 +1,4 @@
+import { resourceNames } from './need.ts';
 import type { CustomerShare, ReadyItem, Resources, SchedulerOptions } from './scheduler.ts';
 
 /** @throws RangeError when a number of `share` makes no sense. */
@@ -56,7 +57,7 @@ export function checkOptions(options: SchedulerOptions): void {
 
 /** The amounts that are given, by name. */
 export function entriesOf(resources: Resources): [keyof Resources, number][] {
-  return (['slots', 'cpu', 'memory', 'gpu'] as const).flatMap((name) => {
+  return resourceNames.flatMap((name) => {
     const amount = resources[name];
     return amount === undefined ? [] : [[name, amount] satisfies [keyof Resources, number]];
   });

@@ -97,7 +97,7 @@ export class ChooseNext extends FairShareLedger {
     // When nobody is eligible the clock moves on to whoever goes; not for one that passes, which would push it ahead of the one passed.
     if (choice.why !== 'passing' && choice.why !== 'reservation' && lane.tag.isAbove(band.clock)) {
       band.clock.set(lane.tag);
-      this.#departReached(band);
+      this.departReached(band);
     }
     lane.tag.add(cost / customer.weight);
     this.unqueue(row);
@@ -127,7 +127,7 @@ export class ChooseNext extends FairShareLedger {
       this.#depart(lane);
     }
     if (band.members > 0) band.clock.add(left / band.total.high);
-    this.#departReached(band);
+    this.departReached(band);
   }
 
   #leave(lane: Lane): void {
@@ -138,7 +138,8 @@ export class ChooseNext extends FairShareLedger {
     } else this.#depart(lane);
   }
 
-  #departReached(band: Band): void {
+  /** Leaving lanes that the clock has come to count no longer. */
+  departReached(band: Band): void {
     while (band.leaving.firstReached(band.clock)) {
       const lane = band.leaving.first as Lane;
       band.leaving.remove(lane);
@@ -285,7 +286,7 @@ export class ChooseNext extends FairShareLedger {
       lane.tag.add(own);
       band.clock.add(difference / total);
       this.#retag(lane);
-      this.#departReached(band);
+      this.departReached(band);
     }
     items.delete(row);
     if (wasBlocked) this.settleCustomer(customer);
@@ -391,9 +392,7 @@ export class ChooseNext extends FairShareLedger {
   /** For a lane that was restored as it was. */
   replace(lane: Lane): void {
     this.findHead(lane);
-    // Of one that has nothing the pool could ever take the caller has yet to settle the leaving.
-    if (lane.state === 'active' && lane.head !== -1) place(lane, this.items.cost);
-    else if (lane.state === 'leaving') lane.band.leaving.put(lane, lane.tag);
+    this.#retag(lane);
   }
 
   #levelOf(customer: Customer): number {

@@ -8,15 +8,11 @@
  * Whoever fills it sees to that: `clock` says how far a band's clock has come.
  */
 import { ChooseNext } from './choose-next.ts';
-import { CompensatedSum } from './compensated-sum.ts';
 import { type FairShareAlgorithm, reasons, rulesOf } from './fair-share.ts';
-import { type FairShareState, placeWaiting, restoreFairShare } from './fair-share-snapshot.ts';
-import type { Queue } from './lane.ts';
+import { type FairShareState, type Pair, placeWaiting, reservationOf, restoreFairShare } from './fair-share-snapshot.ts';
+import type { Lane, Queue } from './lane.ts';
 import { amountsOf } from './need.ts';
-import type { CustomerShare, Decision, ReadyItem, Resources, SchedulerOptions } from './scheduler.ts';
-
-/** `high` and `low` of a compensated sum. */
-export type Pair = readonly [high: number, low: number];
+import type { CustomerShare, Decision, Resources, SchedulerOptions } from './scheduler.ts';
 
 /** A customer in a band. */
 export interface PartLane {
@@ -24,7 +20,7 @@ export interface PartLane {
   readonly level: number;
   /** S */
   readonly tag: Pair;
-  readonly state: 'active' | 'leaving' | 'dormant';
+  readonly state: Lane['state'];
 }
 
 /** A band with its clock. */
@@ -39,18 +35,15 @@ export interface PartBand {
 }
 
 /** An Agenda that waits, in the band it has come to. */
-export type PartItem = ReadyItem & { readonly band: number; readonly movedTime: number };
+export type PartItem = FairShareState['waiting'][number];
 
 /** What is remembered of units that do not fit. */
-export interface PartReservation {
-  readonly held: string | null;
-  readonly bypasses: FairShareState['bypasses'];
-}
+export type PartReservation = Pick<FairShareState, 'held' | 'bypasses'>;
 
 /** What is known of the part, as it was written last. */
 export interface Part {
   readonly bands: readonly PartBand[];
-  /** Weight and band as they were when the state was written; limits do not matter here. */
+  /** Weight as it was when the state was written, band as it is now; limits do not matter here. */
   readonly customers: readonly { readonly id: string; readonly weight: number; readonly band: number }[];
   readonly lanes: readonly PartLane[];
   readonly waiting: readonly PartItem[];
@@ -103,7 +96,7 @@ export class FairSharePart {
       now,
       admissions,
       customers: part.customers.map(({ id, weight, band }) => ({ id, share: { id, weight, band } })),
-      bands: withoutReached(part),
+      bands: part.bands.map((band) => ({ ...band, lanes: part.lanes.filter(({ level }) => level === band.level) })),
       waiting: part.waiting,
       running: part.running,
       held: part.reservation.held,
@@ -112,6 +105,7 @@ export class FairSharePart {
       memory: { capacity: { slots: whole('slots'), cpu: whole('cpu'), memory: whole('memory'), gpu: whole('gpu') }, earliest: null },
     };
     this.#admissions = restoreFairShare(this.#core, state);
+    this.#departReached();
     const { reservations, items } = this.#core;
     // The pool may have shrunk since: nothing is held for what never fits.
     if (reservations.held !== undefined && reservations.neverFits((items.queues[reservations.held] as Queue).needClass.need))
@@ -129,12 +123,11 @@ export class FairSharePart {
     this.#core.setShare({ ...share });
   }
 
-  /** More customers, or more of their lanes; whoever is here already stays as it is. Each is to be set once, as at the beginning. */
+  /** More customers, or more of their lanes; lanes that are here already stay as they are. Each customer is to be set once, as at the beginning. */
   join({ customers, lanes, waiting }: Pick<Part, 'customers' | 'lanes' | 'waiting'>): void {
     const core = this.#core;
     for (const { id, weight, band } of customers) {
       const customer = core.customerOf(id);
-      if (customer.share !== undefined) continue;
       customer.share = { id, weight, band };
       customer.weight = weight;
     }
@@ -146,14 +139,15 @@ export class FairSharePart {
       const lane = known ?? core.laneOf(customer, level);
       lane.tag.set({ high: tag[0], low: tag[1] });
       lane.state = state;
-      if (state !== 'leaving' || lane.tag.isAbove(lane.band.clock)) continue;
-      lane.state = 'dormant';
-      lane.band.members -= 1;
-      if (lane.band.members === 0) lane.band.total.set({ high: 0, low: 0 });
-      else lane.band.total.add(-customer.weight);
     }
     for (const item of waiting) placeWaiting(core, item);
     for (const { id } of customers) for (const lane of core.customerOf(id).lanes) core.replace(lane);
+    this.#departReached();
+  }
+
+  /** The clock may have passed leaving lanes while they were not looked at. */
+  #departReached(): void {
+    for (const band of this.#core.bands) this.#core.departReached(band);
   }
 
   /** More Agendas of customers that are here. */
@@ -225,40 +219,6 @@ export class FairSharePart {
   }
 
   reservation(): PartReservation {
-    const { items, reservations } = this.#core;
-    const idOf = (row: number): string => items.ids[row] as string;
-    return {
-      held: reservations.held === undefined ? null : idOf(reservations.held),
-      bypasses: [...reservations.bypasses].map(([row, { count, since, passers }]) => ({
-        id: idOf(row),
-        count,
-        since,
-        passers: [...passers].map(([passer, by]) => [idOf(passer), by] as const),
-      })),
-    };
+    return reservationOf(this.#core);
   }
-}
-
-/** Leaving lanes that the clock reached while they were not looked at no longer count. */
-function withoutReached({ bands, lanes, customers }: Part): FairShareState['bands'] {
-  const weights = new Map(customers.map(({ id, weight }) => [id, weight]));
-  return bands.map((band) => {
-    const [clock, total] = [sumOf(band.clock), sumOf(band.total)];
-    let { members } = band;
-    const here = lanes
-      .filter(({ level }) => level === band.level)
-      .map((lane) => {
-        if (lane.state !== 'leaving' || sumOf(lane.tag).isAbove(clock)) return lane;
-        members -= 1;
-        total.add(-(weights.get(lane.customerId) as number));
-        return { ...lane, state: 'dormant' as const };
-      });
-    return { ...band, lanes: here, members, total: members === 0 ? ([0, 0] as const) : ([total.high, total.low] as const) };
-  });
-}
-
-function sumOf([high, low]: Pair): CompensatedSum {
-  const sum = new CompensatedSum();
-  sum.set({ high, low });
-  return sum;
 }

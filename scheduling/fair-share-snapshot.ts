@@ -2,12 +2,12 @@
 import type { ChooseNext } from './choose-next.ts';
 import type { Tag } from './compensated-sum.ts';
 import type { Lane, Queue } from './lane.ts';
-import { amountsOfKey, keyOfNeed, needOf } from './need.ts';
+import { amountsOfKey, keyOfNeed, needOf, resourceNames } from './need.ts';
 import type { PassedBy, ReservationMemory } from './reservations.ts';
 import type { CustomerShare, ReadyItem } from './scheduler.ts';
 
 /** `high` and `low` of a compensated sum. */
-type Pair = readonly [number, number];
+export type Pair = readonly [high: number, low: number];
 
 /** What a snapshot of Fairness or Priority holds in `state`. Optional parts may be left out by whoever puts a state together. */
 export interface FairShareState {
@@ -49,12 +49,11 @@ const tag = ([high, low]: Pair): Tag => ({ high, low });
 
 export function snapshotFairShare(core: ChooseNext, admissions: number): FairShareState {
   const { items, reservations } = core;
-  const idOf = (row: number): string => items.ids[row] as string;
   const itemOf = (row: number) => {
     const { lane, needClass } = items.queues[row] as Queue;
     const seconds = items.seconds[row] as number;
     return {
-      id: idOf(row),
+      id: items.ids[row] as string,
       customerId: lane.customer.id,
       readyTime: items.readyTime[row] as number,
       cost: items.cost[row] as number,
@@ -89,6 +88,16 @@ export function snapshotFairShare(core: ChooseNext, admissions: number): FairSha
         totalThen: items.totalThen[row] as number,
         startTime: items.startTime[row] as number,
       })),
+    ...reservationOf(core),
+    inUse: { slots: pair(slots), cpu: pair(cpu), memory: pair(memory), gpu: pair(gpu) },
+    memory: reservations.memory(),
+  };
+}
+
+/** What is remembered of units that do not fit. */
+export function reservationOf({ items, reservations }: ChooseNext): Pick<FairShareState, 'held' | 'bypasses'> {
+  const idOf = (row: number): string => items.ids[row] as string;
+  return {
     held: reservations.held === undefined ? null : idOf(reservations.held),
     bypasses: [...reservations.bypasses].map(([row, { count, since, passers }]) => ({
       id: idOf(row),
@@ -96,8 +105,6 @@ export function snapshotFairShare(core: ChooseNext, admissions: number): FairSha
       since,
       passers: [...passers].map(([passer, by]) => [idOf(passer), by] as const),
     })),
-    inUse: { slots: pair(slots), cpu: pair(cpu), memory: pair(memory), gpu: pair(gpu) },
-    memory: reservations.memory(),
   };
 }
 
@@ -159,6 +166,6 @@ export function restoreFairShare(core: ChooseNext, state: FairShareState): numbe
     reservations.bypasses.set(rowOf(id), { count, since, passers: new Map(passers.map(([passer, by]) => [rowOf(passer), by])) });
   }
   if (state.held !== null) reservations.held = rowOf(state.held);
-  for (const name of ['slots', 'cpu', 'memory', 'gpu'] as const) reservations.running[name].set(tag(state.inUse[name]));
+  for (const name of resourceNames) reservations.running[name].set(tag(state.inUse[name]));
   return state.admissions;
 }

@@ -1,5 +1,8 @@
 import type { Resources } from './scheduler.ts';
 
+/** In the order in which a need's key has them. */
+export const resourceNames = ['slots', 'cpu', 'memory', 'gpu'] as const;
+
 /** Amounts of all four resources. What a need leaves out is 0, what is free and left out is unlimited. */
 export interface Amounts {
   slots: number;

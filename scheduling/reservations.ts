@@ -4,7 +4,7 @@
  */
 import { CompensatedSum } from './compensated-sum.ts';
 import type { Queue } from './lane.ts';
-import { type Amounts, amountsOf, fitsSum, minus, plus } from './need.ts';
+import { type Amounts, amountsOf, fitsSum, minus, plus, resourceNames } from './need.ts';
 import type { Resources } from './scheduler.ts';
 import type { WaitingItems } from './waiting-items.ts';
 
@@ -41,7 +41,6 @@ export interface ReservationMemory {
 }
 
 const nothing: Amounts = { slots: 0, cpu: 0, memory: 0, gpu: 0 };
-const resources = ['slots', 'cpu', 'memory', 'gpu'] as const;
 
 export class Reservations {
   readonly #items: WaitingItems;
@@ -111,7 +110,7 @@ export class Reservations {
   }
 
   finished(row: number, need: Amounts): void {
-    if (this.#items.running.length === 0) for (const name of resources) this.running[name].set({ high: 0, low: 0 });
+    if (this.#items.running.length === 0) for (const name of resourceNames) this.running[name].set({ high: 0, low: 0 });
     else this.#count(need, -1);
     if (this.bypasses.size > 0) for (const { passers } of this.bypasses.values()) passers.delete(row);
     this.#earliest = undefined;
@@ -150,7 +149,7 @@ export class Reservations {
   /** When enough will have ended, as far as is declared or learned; undefined when nobody knows. */
   #earliestTime(row: number, room: Amounts, total: Amounts): number | undefined {
     const known = this.#earliest;
-    if (known !== undefined && resources.every((name) => known.total[name] === total[name])) return known.time;
+    if (known !== undefined && resourceNames.every((name) => known.total[name] === total[name])) return known.time;
     const passers = this.bypasses.get(row)?.passers;
     const ends = this.#items.running.filter((running) => !Number.isNaN(this.endOf(running)) && passers?.get(running) !== 'spare');
     ends.sort((a, b) => this.endOf(a) - this.endOf(b) || ((this.#items.ids[a] as string) < (this.#items.ids[b] as string) ? -1 : 1));

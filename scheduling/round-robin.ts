@@ -33,7 +33,7 @@ interface Run {
 }
 
 /** What a snapshot holds beside what all hold that go by arrival. */
-interface OwnState {
+export interface RoundRobinState {
   readonly pending: readonly string[];
   readonly run: (Omit<Run, 'served'> & { readonly served: readonly string[] }) | null;
   readonly requested: number;
@@ -49,13 +49,18 @@ export class RoundRobin extends ArrivalOrder {
   constructor(options: SchedulerOptions = {}, snapshot?: SchedulerSnapshot) {
     super(wording, options);
     if (snapshot === undefined) return;
-    const { pending, run, requested } = this.restore(snapshot) as unknown as OwnState;
+    const { pending, run, requested } = this.restore(snapshot) as unknown as RoundRobinState;
     this.#pending = pending;
     this.#run = run === null ? undefined : { ...run, served: new Set(run.served) };
     this.#requested = requested;
   }
 
-  protected override ownState(): OwnState {
+  /** Customers whose turn it is, once the run that is under way has ended; none: all. */
+  get pending(): readonly string[] {
+    return this.#pending;
+  }
+
+  protected override ownState(): RoundRobinState {
     const run = this.#run;
     return {
       pending: this.#pending,
