@@ -123,7 +123,7 @@ const wrong: [string, Record<string, unknown>, string, string][] = [
     '/customers/a/maximumRunning',
     'customers.a.maximumRunning must be at least 1, is 0; set paused where nothing is to be admitted.',
   ],
-  ['/insight', { customers: { a: { queueSize: 1 } } }, '/customers/a/queueSize', 'Unknown field "queueSize" in customers.a.'],
+  ['/insight', { customers: { a: { queueSize: 1 } } }, '/customers/a/queueSize', 'queueSize is not a field of customers.a; /docs lists those that are.'],
   ['/insight', { customers: { '': {} } }, '/customers/', 'customers. must not be empty.'],
   [
     '/insight',
@@ -146,7 +146,7 @@ const wrong: [string, Record<string, unknown>, string, string][] = [
   ['/resourcepool', { capacity: { cpu: -0.5 } }, '/capacity/cpu', 'capacity.cpu must be at least 0, is -0.5.'],
   ['/resourcepool', { capacity: { memory: '1Gi' } }, '/capacity/memory', 'capacity.memory must be a number, is "1Gi".'],
   ['/resourcepool', { capacity: { gpu: 1_000_001 } }, '/capacity/gpu', 'capacity.gpu must be at most 1000000, is 1000001.'],
-  ['/resourcepool', { capacity: { disk: 1 } }, '/capacity/disk', 'Unknown field "disk" in capacity.'],
+  ['/resourcepool', { capacity: { disk: 1 } }, '/capacity/disk', 'disk is not a field of capacity; /docs lists those that are.'],
 ];
 test.each(wrong)('%s is refused with %o', async (path, fields, pointer, message) => {
   const plain = kinds.find(([each]) => each === path)?.[1] ?? {};

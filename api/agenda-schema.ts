@@ -1,6 +1,8 @@
-/** What an Agenda looks like in requests and answers. POP's fields and ours; other fields at the top of an Agenda or an Operation are ignored, as POP's files carry some. */
+/** What an Agenda looks like in requests and answers: POP's fields and ours. */
 import { z } from '@hono/zod-openapi';
 import { highestPriority, type JsonObject, maximumIdBytes, maximumNameLength, mostInFlight, mostSeconds } from '../agenda/types.ts';
+import { admissionViewSchema } from './admission-view.ts';
+import { fieldsWithoutEffect, objectNames } from './known-fields.ts';
 import { leastOneSlot, resourcesSchema, resourcesViewSchema } from './resources-schema.ts';
 import { epochMillisecondsSchema } from './schemas.ts';
 
@@ -34,8 +36,8 @@ export const operationTimeoutSchema = z
   .strictObject({ scheduledSeconds: seconds.nullish(), quietSeconds: seconds.nullish(), runSeconds: seconds.nullish() })
   .openapi('OperationTimeout');
 
-export const operationSchema = z
-  .object({
+const operationSchema = z
+  .strictObject({
     name: limited(maximumNameLength)
       .openapi({ description: 'Unique in its Agenda ignoring case; used in references such as `@<name.out::/path>`.', example: 'probe' })
       .nullish()
@@ -52,7 +54,8 @@ export const operationSchema = z
     weight: z.number().positive().max(1_000_000).nullish().openapi({ description: 'Its part of the percentage; default 1.' }),
     timeout: operationTimeoutSchema.nullish(),
   })
-  .openapi('Operation');
+  .openapi('Operation')
+  .register(objectNames, { name: 'an Operation' });
 
 const priority = z.number().int().min(-highestPriority).max(highestPriority);
 const priorityDescription =
@@ -68,35 +71,6 @@ const peak = resourcesSchema.extend({ slots: leastOneSlot.nullish() }).superRefi
 
 /** What changes the priority of an Agenda that waits. */
 export const prioritySchema = z.strictObject({ priority: priority.openapi({ description: priorityDescription, example: 10 }) });
-
-/** A POST of an Agenda. A field that is null counts as absent. */
-export const agendaSchema = z
-  .object({
-    customerId: idText.min(1).openapi({ example: 'acme' }),
-    title: limited(1_000).nullish(),
-    linkId: idText.nullish(),
-    progressId: idText.nullish(),
-    params: freeParams.nullish().openapi({
-      description: 'Free; with a meaning: `externalId`, `maximumAttempts`, `doNotRun`, `defaultInsight`.',
-      example: { maximumAttempts: 5 },
-    }),
-    operations: z
-      .array(operationSchema)
-      .nullish()
-      .transform((operations) => operations ?? []),
-    parallelism: z.number().int().min(1).max(mostInFlight).nullish().openapi({ description: 'Most of its Operations in flight at once.' }),
-    priority: priority.nullish().openapi({ description: priorityDescription, example: 10 }),
-    peak: peak.nullish().openapi({ description: peakDescription, example: { slots: 1, cpu: 4, memory: 8_589_934_592 } }),
-    expectedSeconds: z.number().positive().max(mostSeconds).nullish().openapi({ description: expectedSecondsDescription, example: 600 }),
-    notBefore: epochMillisecondsSchema.nullish().openapi({ description: notBeforeDescription }),
-  })
-  .openapi('AgendaSubmission', {
-    example: {
-      customerId: 'acme',
-      title: 'Say hello',
-      operations: [{ name: 'hello', type: 'sample', payload: { actions: [{ action: 'log', paramsMap: { logMessage: 'hello' } }] } }],
-    },
-  });
 
 export const agendaInsightSchema = z.object({ resourcePoolId: z.string(), insightId: z.string() }).openapi('AgendaInsight');
 
@@ -136,6 +110,51 @@ export const agendaViewSchema = z
     operations: z.array(operationView),
   })
   .openapi('Agenda');
+
+const submissionShape = {
+  id: z
+    .unknown()
+    .optional()
+    .openapi({ description: 'Of an Agenda that was read and is submitted again; the new one gets an id and a `progressId` of its own.' }),
+  customerId: idText.min(1).openapi({ example: 'acme' }),
+  title: limited(1_000).nullish(),
+  linkId: idText.nullish(),
+  progressId: idText.nullish(),
+  params: freeParams.nullish().openapi({
+    description: 'Free; with a meaning: `externalId`, `maximumAttempts`, `doNotRun`, `defaultInsight`.',
+    example: { maximumAttempts: 5 },
+  }),
+  operations: z
+    .array(operationSchema)
+    .nullish()
+    .transform((operations) => operations ?? []),
+  parallelism: z.number().int().min(1).max(mostInFlight).nullish().openapi({ description: 'Most of its Operations in flight at once.' }),
+  priority: priority.nullish().openapi({ description: priorityDescription, example: 10 }),
+  peak: peak.nullish().openapi({ description: peakDescription, example: { slots: 1, cpu: 4, memory: 8_589_934_592 } }),
+  expectedSeconds: z.number().positive().max(mostSeconds).nullish().openapi({ description: expectedSecondsDescription, example: 600 }),
+  notBefore: epochMillisecondsSchema.nullish().openapi({ description: notBeforeDescription }),
+};
+
+/** A POST of an Agenda, of which what has no effect was taken out. A field that is null counts as absent. */
+export const agendaSchema = z.strictObject(submissionShape);
+
+/** A single Agenda shows how its attempt was admitted. */
+export const agendaDetailSchema = agendaViewSchema.extend({ admission: admissionViewSchema.optional() }).openapi('AgendaDetail');
+
+/** Fields of POP's Agendas that do nothing, there as here. */
+const popAgendaFields = ['jobId'];
+
+/** A POST of an Agenda with everything that it may hold. */
+export const agendaBodySchema = z
+  .strictObject({ ...submissionShape, ...fieldsWithoutEffect(submissionShape, agendaDetailSchema, popAgendaFields) })
+  .openapi('AgendaSubmission', {
+    example: {
+      customerId: 'acme',
+      title: 'Say hello',
+      operations: [{ name: 'hello', type: 'sample', payload: { actions: [{ action: 'log', paramsMap: { logMessage: 'hello' } }] } }],
+    },
+  })
+  .register(objectNames, { name: 'an Agenda' });
 
 const diagnosticEventView = z
   .object({

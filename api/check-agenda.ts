@@ -8,31 +8,33 @@ import { faultsOf, pointerOf } from './faults.ts';
 import { invalid, ProblemError } from './problem.ts';
 
 export interface CheckedAgenda {
-  /** Without null fields, and without fields we do not know. */
+  /** Without null fields. */
   readonly agenda: Agenda;
   /** Per Operation, the indexes of those it waits for. */
   readonly dependencies: readonly (readonly number[])[];
 }
 
-/** @throws ProblemError 422 with every fault; 413 when the only faults are payloads that are too large */
-export function checkAgenda(body: unknown): CheckedAgenda {
+/** `unknown` are faults of fields that were taken out. @throws ProblemError 422 with every fault; 413 when the only faults are payloads that are too large */
+export function checkAgenda(body: unknown, unknown: readonly Fault[] = []): CheckedAgenda {
   // So many are not looked at one by one.
   const tooMany = countFaults(body);
   if (tooMany.length > 0) throw invalid(tooMany);
   const parsed = agendaSchema.safeParse(body, { reportInput: true });
   const form = parsed.success ? [] : faultsOf(parsed.error);
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid(form);
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid([...unknown, ...form]);
   // Looks at what was sent, so a fault of form in one place hides none of content in another.
   const content = validateAgenda(body as Agenda);
   const numbers = numberFaults(body);
   const told = new Set([...content, ...numbers].map((fault) => fault.pointer));
-  const faults = [...content, ...form.filter((fault) => !told.has(fault.pointer)), ...numbers, ...paramsFaults(body)];
+  const faults = [...unknown, ...content, ...form.filter((fault) => !told.has(fault.pointer)), ...numbers, ...paramsFaults(body)];
   if (faults.length > 0) {
     if (faults.some((fault) => fault.code !== 'payloadTooLarge')) throw invalid(faults);
     throw new ProblemError('payloadTooLarge', faults.map((fault) => fault.message).join(' '), { errors: faults });
   }
   if (!parsed.success) throw invalid(form);
-  const agenda = withoutNulls(parsed.data) as Agenda & { operations: Operation[] };
+  const { id, progressId, ...given } = withoutNulls(parsed.data);
+  // An Agenda that was read and is submitted again names the progress it had; the new one gets its own.
+  const agenda = { ...given, ...(id === undefined && progressId !== undefined && { progressId }) } as Agenda & { operations: Operation[] };
   const operations = agenda.operations.map((operation) => {
     const given = withoutNulls(operation);
     return given.timeout === undefined ? given : { ...given, timeout: withoutNulls(given.timeout) };

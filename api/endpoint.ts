@@ -10,7 +10,8 @@ import type { Database } from '../db/connect.ts';
 import { type Access, type Authorize, requireScope, type Scope } from './auth/authorize.ts';
 import { faultsOf } from './faults.ts';
 import { parseJson, readBody } from './json-body.ts';
-import { invalid, malformed, ProblemError } from './problem.ts';
+import { type FieldValidation, fieldValidationSchema, takeOutUnknown, warningsSchema } from './known-fields.ts';
+import { firstFaults, invalid, malformed, ProblemError } from './problem.ts';
 import { problemSchema } from './schemas.ts';
 
 export interface ApiEnvironment {
@@ -59,7 +60,7 @@ export interface Endpoint<Query extends z.ZodObject = NoQuery, Body extends z.Zo
   readonly query?: Query;
   readonly body?: {
     readonly schema: Body;
-    /** What the document shows, when it differs from what parses. */
+    /** Everything that it may hold, when that differs from what parses: for the document and for unknown fields. The handler then hands `unknownFields` on. */
     readonly documented?: z.ZodType;
     readonly example: unknown;
     /** The body may be left out; it is then parsed as `undefined`. */
@@ -83,7 +84,10 @@ export interface Call<Query, Body> {
   /** The path parameter `id`, decoded; empty when the path has none. */
   readonly id: string;
   readonly query: Query;
+  /** Without fields that have no effect. */
   readonly body: Body;
+  /** Faults of fields that the body does not have, when they are to be refused with other faults: for `checked`. */
+  readonly unknownFields: readonly Fault[];
   /** The body as it was sent. */
   readonly bodyText: string;
 }
@@ -98,15 +102,16 @@ export function addEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.
   handle: (call: Call<z.output<Query>, z.output<Body>>) => Promise<Response> | Response,
 ): void {
   api.openAPIRegistry.registerPath(described(endpoint));
-  const query: z.ZodObject = endpoint.query ?? z.object({});
+  const query = queryOf(endpoint);
   api.on(endpoint.method.toUpperCase(), endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
     const access = endpoint.scope === 'public' ? nobody : await parts.authorize(c.req.raw);
     c.set('access', access);
     if (endpoint.scope !== 'public') requireScope(access, endpoint.scope);
-    const queryValues = readQuery(c.req.url, query);
+    const { fieldValidation, ...queryValues } = readQuery(c.req.url, query);
     const bodyText = endpoint.body === undefined ? '' : await readBody(c.req.raw);
-    const body = endpoint.body === undefined ? undefined : parseBody(c, bodyText, endpoint.body);
-    return await handle({
+    const { body, unknownFields, warnings } =
+      endpoint.body === undefined ? noBody : parseBody(c, bodyText, endpoint.body, fieldValidation as FieldValidation);
+    const answer = await handle({
       c,
       access,
       cid: c.get('cid'),
@@ -114,9 +119,23 @@ export function addEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.
       id: idOf(c),
       query: queryValues as z.output<Query>,
       body: body as z.output<Body>,
+      unknownFields,
       bodyText,
     });
+    return answer.ok && warnings.length > 0 ? await withWarnings(answer, warnings) : answer;
   });
+}
+
+function queryOf<Query extends z.ZodObject, Body extends z.ZodType>({ query, body }: Endpoint<Query, Body>): z.ZodObject {
+  const own: z.ZodObject = query ?? z.object({});
+  return body === undefined ? own : own.extend({ fieldValidation: fieldValidationSchema });
+}
+
+/** Adds them to an answer, whose text is kept: read and written again, its numbers could change. */
+async function withWarnings(answer: Response, warnings: readonly Fault[]): Promise<Response> {
+  const members = (await answer.text()).slice(1);
+  const added = `{"warnings":${JSON.stringify(firstFaults(warnings))}`;
+  return new Response(`${added}${members === '}' ? '' : ','}${members}`, { status: answer.status, headers: answer.headers });
 }
 
 function idOf(c: Context<ApiEnvironment>): string {
@@ -127,7 +146,7 @@ function idOf(c: Context<ApiEnvironment>): string {
 }
 
 /** @throws ProblemError 400 naming the parameter */
-function readQuery(url: string, schema: z.ZodObject): unknown {
+function readQuery(url: string, schema: z.ZodObject): Record<string, unknown> {
   const names = new Map(Object.keys(schema.shape).map((name) => [name.toLowerCase(), name]));
   const values: Record<string, string> = {};
   const faults: Fault[] = [];
@@ -149,19 +168,39 @@ function readQuery(url: string, schema: z.ZodObject): unknown {
   const parsed = schema.safeParse(values, { reportInput: true });
   if (!parsed.success)
     faults.push(...faultsOf(parsed.error).map((fault) => ({ ...fault, pointer: '', message: `Query parameter: ${fault.message}` })));
-  if (faults.length > 0) throw new ProblemError('badParameter', faults.map((fault) => fault.message).join(' '), { errors: faults });
+  if (faults.length > 0 || !parsed.success)
+    throw new ProblemError('badParameter', faults.map((fault) => fault.message).join(' '), { errors: faults });
   return parsed.data;
 }
+
+interface ReadBody {
+  readonly body: unknown;
+  readonly unknownFields: readonly Fault[];
+  readonly warnings: readonly Fault[];
+}
+
+const noBody: ReadBody = { body: undefined, unknownFields: [], warnings: [] };
 
 function parseBody(
   c: Context<ApiEnvironment>,
   text: string,
-  body: { readonly schema: z.ZodType; readonly optional?: boolean; readonly anyText?: boolean },
-): unknown {
+  { schema, documented, optional, anyText }: NonNullable<Endpoint<z.ZodObject, z.ZodType>['body']>,
+  fieldValidation: FieldValidation,
+): ReadBody {
   if (text === '') {
-    if (body.optional !== true) throw malformed('The body is empty; JSON is expected.');
-    return checked(body.schema, undefined);
+    if (optional !== true) throw malformed('The body is empty; JSON is expected.');
+    return { ...noBody, body: checked(schema, undefined) };
   }
+  requireJson(c);
+  const sent = parseJson(text, { anyText: anyText === true });
+  const unknown = takeOutUnknown(documented ?? schema, sent);
+  const unknownFields = fieldValidation === 'Strict' ? unknown : [];
+  const warnings = fieldValidation === 'Warn' ? unknown : [];
+  return { body: checked(schema, sent, documented === undefined ? unknownFields : []), unknownFields, warnings };
+}
+
+/** @throws ProblemError 415 */
+function requireJson(c: Context<ApiEnvironment>): void {
   const contentType = c.req.header('content-type') ?? '';
   if (!/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(contentType.trim())) {
     const given = contentType === '' ? 'there is none' : `it is ${JSON.stringify(contentType.slice(0, 200))}`;
@@ -170,19 +209,18 @@ function parseBody(
     });
   }
   const encoding = c.req.header('content-encoding') ?? 'identity';
-  if (encoding.trim().toLowerCase() !== 'identity') {
-    throw new ProblemError(
-      'unsupportedMediaType',
-      `The body must not be encoded; Content-Encoding is ${JSON.stringify(encoding.slice(0, 200))}.`,
-    );
-  }
-  return checked(body.schema, parseJson(text, { anyText: body.anyText === true }));
+  if (encoding.trim().toLowerCase() === 'identity') return;
+  throw new ProblemError(
+    'unsupportedMediaType',
+    `The body must not be encoded; Content-Encoding is ${JSON.stringify(encoding.slice(0, 200))}.`,
+  );
 }
 
-/** Parses what a caller sent. @throws ProblemError 422 with every fault */
-export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+/** Parses what a caller sent; `unknown` are faults found in it before. @throws ProblemError 422 with every fault */
+export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown, unknown: readonly Fault[] = []): z.output<Schema> {
   const parsed = schema.safeParse(value, { reportInput: true });
-  if (!parsed.success) throw invalid(faultsOf(parsed.error));
+  if (!parsed.success) throw invalid([...unknown, ...faultsOf(parsed.error)]);
+  if (unknown.length > 0) throw invalid(unknown);
   return parsed.data;
 }
 
@@ -202,6 +240,11 @@ const problemTitles: Readonly<Record<number, string>> = {
   503: 'Temporarily unavailable; see Retry-After',
 };
 
+/** What is answered to a body may carry warnings. */
+function warned(schema: z.ZodType): z.ZodType {
+  return schema instanceof z.ZodObject ? schema.extend({ warnings: warningsSchema }) : schema;
+}
+
 function described<Query extends z.ZodObject, Body extends z.ZodType>(endpoint: Endpoint<Query, Body>): Described {
   const hasId = endpoint.path.includes('{id}');
   const usual = [
@@ -217,7 +260,7 @@ function described<Query extends z.ZodObject, Body extends z.ZodType>(endpoint: 
         ? undefined
         : {
             [answer.contentType ?? 'application/json']: {
-              schema: answer.schema,
+              schema: endpoint.body === undefined ? answer.schema : warned(answer.schema),
               ...(answer.example === undefined ? {} : { example: answer.example }),
             },
           };
@@ -256,7 +299,7 @@ function described<Query extends z.ZodObject, Body extends z.ZodType>(endpoint: 
       ...(hasId
         ? { params: z.object({ id: z.string().openapi({ description: 'URL-encoded.', example: '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a11' }) }) }
         : {}),
-      ...(endpoint.query === undefined ? {} : { query: endpoint.query }),
+      ...(endpoint.query === undefined && endpoint.body === undefined ? {} : { query: queryOf(endpoint) }),
       ...(endpoint.body === undefined
         ? {}
         : {

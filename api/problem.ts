@@ -34,7 +34,7 @@ const problems = {
 export type ProblemCode = keyof typeof problems;
 
 /** Most faults listed in one answer; the rest is counted. */
-const mostFaults = 10;
+export const mostFaults = 10;
 
 interface ProblemDetails {
   readonly errors?: readonly Fault[];
@@ -104,10 +104,7 @@ export function toProblem(error: unknown): ProblemError {
 /** The body of the answer. `instance` is the path of the request. */
 export function problemBody(problem: ProblemError, correlationId: string, instance: string): Record<string, unknown> {
   const { status, title } = problems[problem.code];
-  const errors = problem.errors.slice(0, mostFaults);
-  if (problem.errors.length > mostFaults) {
-    errors.push({ pointer: '', code: 'truncated', message: `[Truncating additional issues] ${problem.errors.length} in total` });
-  }
+  const errors = firstFaults(problem.errors);
   return {
     type: `urn:pop:problem:${problem.code}`,
     title,
@@ -120,6 +117,13 @@ export function problemBody(problem: ProblemError, correlationId: string, instan
     responseCode: status,
     ...(errors.length > 0 ? { errors } : {}),
   };
+}
+
+/** As many as an answer lists; then, where there are more, how many. */
+export function firstFaults(faults: readonly Fault[]): Fault[] {
+  if (faults.length <= mostFaults) return [...faults];
+  const message = `[Truncating additional issues] ${faults.length} in total`;
+  return [...faults.slice(0, mostFaults), { pointer: '', code: 'truncated', message }];
 }
 
 const connectionCodes = new Set([

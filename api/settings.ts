@@ -12,6 +12,7 @@ import type { Database } from '../db/connect.ts';
 import type { ListFilter, Page, Visibility } from '../db/list.ts';
 import { type Access, mayActFor, mayRead, mayWrite, type Owned, visibilityOf } from './auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint, checked } from './endpoint.ts';
+import { fieldsWithoutEffect, objectNames } from './known-fields.ts';
 import { onlyFields } from './list-fields.ts';
 import { alreadyExists, inUse, invalidField, notFound, ProblemError } from './problem.ts';
 import { epochMillisecondsSchema, idSchema, listAnswerSchema } from './schemas.ts';
@@ -28,11 +29,11 @@ export interface SettingsKind<Row extends SettingsRow, Settings extends { readon
   readonly name: string;
   /** Such as `/customer`. */
   readonly path: string;
-  /** What a POST holds, without `id`; refuses unknown fields; null counts as absent. */
+  /** What has an effect in a POST, without `id`; null counts as absent. */
   readonly schema: z.ZodType<Settings>;
-  /** What a POST holds, for the document. */
+  /** Everything that a POST may hold. */
   readonly documentedPost: z.ZodType;
-  /** What a PUT may hold, for the document. */
+  /** Everything that a PUT may hold. */
   readonly documentedPut: z.ZodType;
   readonly viewSchema: z.ZodObject;
   readonly querySchema: z.ZodObject;
@@ -71,16 +72,41 @@ export function baseView(row: SettingsRow, own: Readonly<Record<string, Json>>):
   return { id, cid, customerId, ...Object.fromEntries(kept), addedTime: row.addedTime.getTime(), updatedTime: row.updatedTime.getTime() };
 }
 
-export function documentedPost(shape: z.ZodRawShape): z.ZodObject {
-  return z.strictObject({
-    id: idSchema.optional().openapi({ description: "The caller's own id; made when absent.", example: 'acme' }),
-    ...shape,
-  });
+/** What bodies of one kind may hold. */
+export interface SettingsBodies {
+  /** Such as `Customer`; begins the schemas' names in the document. */
+  readonly name: string;
+  /** What has an effect, besides `id`. */
+  readonly shape: z.ZodRawShape;
+  /** The answers' schema; an answer may be sent back. */
+  readonly view: z.ZodObject;
+  /** Fields of POP's objects that do nothing, there as here. */
+  readonly popFields?: readonly string[];
 }
 
-export function documentedPut(shape: z.ZodRawShape): z.ZodObject {
-  return z.strictObject(shape).partial();
+/** The bodies of POST and PUT with everything that they may hold. */
+export function documentedBodies({ name, shape, view, popFields }: SettingsBodies): {
+  readonly documentedPost: z.ZodObject;
+  readonly documentedPut: z.ZodObject;
+} {
+  const own = idSchema.nullish();
+  const postShape = { id: own.openapi({ description: "The caller's own id; made when absent.", example: 'acme' }), ...shape };
+  const putShape = { id: own.openapi({ description: 'As in the path, or absent.', example: 'acme' }), ...shape };
+  const named = { name: `${articleOf(name)} ${name}` };
+  return {
+    documentedPost: z
+      .strictObject({ ...postShape, ...fieldsWithoutEffect(postShape, view, popFields) })
+      .openapi(`${name}Create`)
+      .register(objectNames, named),
+    documentedPut: z
+      .strictObject({ ...putShape, ...fieldsWithoutEffect(putShape, view, popFields) })
+      .partial()
+      .openapi(`${name}Update`)
+      .register(objectNames, named),
+  };
 }
+
+const articleOf = (name: string): string => (/^[AEIOU]/.test(name) ? 'an' : 'a');
 
 /** Adds the five endpoints of one kind. */
 export function addSettingsEndpoints<Row extends SettingsRow, Settings extends { readonly customerId: string }>(
@@ -91,7 +117,7 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
   const { name, path } = kind;
   const { database } = parts;
   const tag = name;
-  const article = /^[AEIOU]/.test(name) ? 'an' : 'a';
+  const article = articleOf(name);
   const action = name.charAt(0).toLowerCase() + name.slice(1);
   const viewOf = async (writer: Writer, row: Row): Promise<JsonObject> => (await kind.views(writer, [row]))[0] ?? {};
   const ok = { schema: kind.viewSchema, example: kind.example.view };
@@ -133,10 +159,10 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
       answers: { 201: { description: 'Created; its path is in Location', ...ok } },
       problems: [409],
     },
-    async ({ c, access, cid, body }) => {
-      const { id: givenId, ...given } = withoutServerFields(body);
+    async ({ c, access, cid, body, unknownFields }) => {
+      const { id: givenId, ...given } = body;
       const { id } = checked(ownId, { id: givenId ?? undefined });
-      const settings = checked(kind.schema, given);
+      const settings = checked(kind.schema, given, unknownFields);
       mayActFor(access, settings.customerId);
       const objectId = id ?? uuidv7();
       const view = await database.transaction(async (writer) => {
@@ -184,8 +210,8 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
       answers: { 200: { description: 'As it is now', ...ok } },
       problems: [409, 412],
     },
-    async ({ c, access, cid, id, body }) => {
-      const { id: givenId, ...given } = withoutServerFields(body);
+    async ({ c, access, cid, id, body, unknownFields }) => {
+      const { id: givenId, ...given } = body;
       if (givenId !== undefined && givenId !== null && givenId !== id) {
         throw invalidField('/id', 'idMismatch', `id must equal the id in the URL, ${JSON.stringify(id)}, or be left out.`);
       }
@@ -193,7 +219,7 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
         const before = mayWrite(access, name, id, await kind.lock(writer, id));
         const viewBefore = await viewOf(writer, before);
         requireMatch(c.req.header('if-match'), viewBefore);
-        const settings = checked(kind.schema, { ...kind.settingsOf(before), ...given });
+        const settings = checked(kind.schema, { ...kind.settingsOf(before), ...given }, unknownFields);
         mayActFor(access, settings.customerId);
         await kind.check?.(writer, access, settings, before);
         const row = await kind.update(writer, id, settings);
@@ -246,13 +272,6 @@ const ifMatch = {
   description: 'ETag of the version that is meant; another version is refused with 412.',
   example: '"2c26b46b68ffc68f"',
 };
-
-/** Written by the server or computed, by POP or by us: ignored in requests, so that an answer can be sent back as one. */
-const serverFields = new Set(['cid', 'addedTime', 'updatedTime', 'insightIds', 'availableInsightIds', 'global', 'pausedBy']);
-
-function withoutServerFields(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(body).filter(([field]) => !serverFields.has(field)));
-}
 
 /** Entity tag of a version: a digest of what callers see of it. */
 function tagOf(view: JsonObject): string {

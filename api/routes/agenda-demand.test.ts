@@ -77,7 +77,7 @@ describe('what an Agenda says for its admission', () => {
     [{ peak: { cpu: -1 } }, '/peak/cpu', 'peak.cpu must be at least 0, is -1.'],
     [{ peak: { memory: '8Gi' } }, '/peak/memory', 'peak.memory must be a number, is "8Gi".'],
     [{ peak: { gpu: 1_000_001 } }, '/peak/gpu', 'peak.gpu must be at most 1000000, is 1000001.'],
-    [{ peak: { cpus: 1, cpu: 1 } }, '/peak/cpus', 'Unknown field "cpus" in peak.'],
+    [{ peak: { cpus: 1, cpu: 1 } }, '/peak/cpus', 'cpus is not a field of peak; did you mean cpu?'],
     [{ expectedSeconds: 0 }, '/expectedSeconds', 'expectedSeconds must be above 0, is 0.'],
     [{ expectedSeconds: 31_536_001 }, '/expectedSeconds', 'expectedSeconds must be at most 31536000, is 31536001.'],
     [{ notBefore: -1 }, '/notBefore', 'notBefore must be at least 0, is -1.'],
@@ -152,7 +152,7 @@ describe('POST /agenda/{id}/priority', () => {
     [{ priority: 101 }, '/priority', 'priority must be at most 100, is 101.'],
     [{ priority: null }, '/priority', 'priority must be a number, is null.'],
     [{}, '/priority', 'priority is required.'],
-    [{ priority: 1, force: true }, '/force', 'Unknown field "force".'],
+    [{ priority: 1, force: true }, '/force', 'force is not a field of this body; /docs lists those that are.'],
   ])('refuses %o', async (body, pointer, message) => {
     const id = await submitted();
     expect(await acme('POST', `/agenda/${id}/priority`, body)).toMatchObject({ status: 422, body: { errors: [{ pointer, message }] } });

@@ -142,7 +142,7 @@ describe('a submission', () => {
     expect(new Set([...ids, 'mine']).size).toBe(3);
   });
 
-  test('takes null for absent in every field, and ignores fields it does not know', async () => {
+  test('takes null for absent in every field, and POP's jobId without effect', async () => {
     const nothing = {
       id: null,
       cid: null,
@@ -163,7 +163,6 @@ describe('a submission', () => {
       dependsOn: null,
       weight: null,
       timeout: null,
-      extra: [1],
     };
     const { status, body } = await acme('POST', '/agenda', { ...nothing, customerId: 'acme', jobId: 7, operations: [operation] });
     expect(status).toBe(201);

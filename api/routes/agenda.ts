@@ -7,8 +7,8 @@ import { listAgendas } from '../../db/list-agenda.ts';
 import { readAdmission } from '../../db/read-admission.ts';
 import { readAgenda, readOperations } from '../../db/read-agenda.ts';
 import { insightForAgenda, type SubmitAnswer, submitAgenda } from '../../db/submit-agenda.ts';
-import { admissionExample, admissionView, admissionViewSchema } from '../admission-view.ts';
-import { agendaInsightSchema, agendaSchema, agendaViewSchema } from '../agenda-schema.ts';
+import { admissionExample, admissionView } from '../admission-view.ts';
+import { agendaBodySchema, agendaDetailSchema, agendaInsightSchema, agendaViewSchema } from '../agenda-schema.ts';
 import { agendaView, operationOfRow, submittedAgendaView, type View } from '../agenda-view.ts';
 import { type Access, mayActFor, visibilityOf } from '../auth/authorize.ts';
 import { checkAgenda } from '../check-agenda.ts';
@@ -41,9 +41,6 @@ const agendaExample = {
   operations: submissionExample.operations,
 };
 
-/** A single Agenda shows how its attempt was admitted. */
-const agendaDetailSchema = agendaViewSchema.extend({ admission: admissionViewSchema.optional() }).openapi('AgendaDetail');
-
 const listQuery = listQuerySchema.extend({
   ...byQuery('byId', 'byCid', 'byLinkId', 'byCustomerId', 'byTitle', 'byInsightId', 'byResourcePoolId'),
   byState: stateQuery,
@@ -71,12 +68,12 @@ export function addAgendaRoutes(api: Api, parts: ApiParts): void {
           example: 'order-4711',
         },
       ],
-      body: { schema: z.unknown(), documented: agendaSchema, example: submissionExample },
+      body: { schema: z.unknown(), documented: agendaBodySchema, example: submissionExample },
       answers: { 201: { description: 'Stored; its path is in Location', schema: agendaViewSchema, example: agendaExample } },
       problems: [404, 409],
     },
-    async ({ c, access, cid, log, body, bodyText }) => {
-      const { agenda, dependencies } = checkAgenda(body);
+    async ({ c, access, cid, log, body, bodyText, unknownFields }) => {
+      const { agenda, dependencies } = checkAgenda(body, unknownFields);
       mayActFor(access, agenda.customerId);
       const key = idempotencyKeyOf(c.req.header('idempotency-key'));
       const answer = await submitAgenda(database, {
@@ -113,7 +110,7 @@ export function addAgendaRoutes(api: Api, parts: ApiParts): void {
       summary: 'Check an Agenda without storing it',
       description: 'Answers what a submission would: every fault, or the Insight it would go to.',
       scope: 'submit',
-      body: { schema: z.unknown(), documented: agendaSchema, example: submissionExample },
+      body: { schema: z.unknown(), documented: agendaBodySchema, example: submissionExample },
       answers: {
         200: {
           description: 'It could be submitted',
@@ -138,8 +135,8 @@ export function addAgendaRoutes(api: Api, parts: ApiParts): void {
       },
       problems: [404],
     },
-    async ({ c, access, cid, body }) => {
-      const { agenda, dependencies } = checkAgenda(body);
+    async ({ c, access, cid, body, unknownFields }) => {
+      const { agenda, dependencies } = checkAgenda(body, unknownFields);
       mayActFor(access, agenda.customerId);
       const insight = await insightForAgenda(database, agenda);
       if (insight.kind === 'refused') throw problemOf(insight);

@@ -6,7 +6,8 @@ import { appendAudit, type Writer } from '../../db/audit.ts';
 import { holdResourcePool } from '../../db/resource-pool.ts';
 import { keyCacheSeconds, keyRow, makeKey } from '../auth/api-keys.ts';
 import { type Access, hasScope, mayActFor, ownedBy, scopes, visibilityOf } from '../auth/authorize.ts';
-import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
+import { type Api, type ApiParts, addEndpoint, checked } from '../endpoint.ts';
+import { fieldsWithoutEffect, objectNames } from '../known-fields.ts';
 import { forbidden, invalidField, notFound } from '../problem.ts';
 import { byQuery, epochMillisecondsSchema, idSchema, listAnswerSchema, listQuerySchema, titleSchema, withoutNulls } from '../schemas.ts';
 
@@ -30,42 +31,39 @@ const accountSchema = idSchema.refine((account) => account !== '*', {
   error: 'must not be "*"; a key that sees everything has superUser true.',
 });
 
-const createSchema = z
-  .strictObject({
-    title: titleSchema.nullish().openapi({ example: 'CI of Acme' }),
-    accounts: z
-      .array(accountSchema)
-      .max(1_000)
-      .nullish()
-      .openapi({ description: 'Customers it acts for.', example: ['acme'] }),
-    superUser: z.boolean().nullish().openapi({ description: 'Acts for every customer.', example: false }),
-    scopes: z.array(scopeSchema).min(1).max(10),
-    expiresTime: epochMillisecondsSchema
-      .nullish()
-      .openapi({ description: 'Epoch milliseconds; absent: never.', example: 1_900_000_000_000 }),
-  })
-  .superRefine((given, context) => {
-    if (given.scopes.filter((scope) => scope.startsWith(poolScope)).length > 1) {
-      context.addIssue({ code: 'custom', path: ['scopes'], message: 'may name one pool only.' });
-    }
-    if (given.superUser !== true && (given.accounts ?? []).length === 0 && !given.scopes.some((scope) => scope.startsWith(poolScope))) {
-      context.addIssue({
-        code: 'custom',
-        path: ['accounts'],
-        message: 'is required, unless superUser is true or the key is for a pool.',
-        params: { code: 'required' },
-      });
-    }
-    if (given.expiresTime !== undefined && given.expiresTime !== null && given.expiresTime <= Date.now()) {
-      context.addIssue({
-        code: 'custom',
-        path: ['expiresTime'],
-        message: `must be in the future, is ${given.expiresTime}.`,
-        params: { code: 'tooSmall' },
-      });
-    }
-  })
-  .openapi('ApiKeyCreate');
+const createShape = {
+  title: titleSchema.nullish().openapi({ example: 'CI of Acme' }),
+  accounts: z
+    .array(accountSchema)
+    .max(1_000)
+    .nullish()
+    .openapi({ description: 'Customers it acts for.', example: ['acme'] }),
+  superUser: z.boolean().nullish().openapi({ description: 'Acts for every customer.', example: false }),
+  scopes: z.array(scopeSchema).min(1).max(10),
+  expiresTime: epochMillisecondsSchema.nullish().openapi({ description: 'Epoch milliseconds; absent: never.', example: 1_900_000_000_000 }),
+};
+
+const createSchema = z.strictObject(createShape).superRefine((given, context) => {
+  if (given.scopes.filter((scope) => scope.startsWith(poolScope)).length > 1) {
+    context.addIssue({ code: 'custom', path: ['scopes'], message: 'may name one pool only.' });
+  }
+  if (given.superUser !== true && (given.accounts ?? []).length === 0 && !given.scopes.some((scope) => scope.startsWith(poolScope))) {
+    context.addIssue({
+      code: 'custom',
+      path: ['accounts'],
+      message: 'is required, unless superUser is true or the key is for a pool.',
+      params: { code: 'required' },
+    });
+  }
+  if (given.expiresTime !== undefined && given.expiresTime !== null && given.expiresTime <= Date.now()) {
+    context.addIssue({
+      code: 'custom',
+      path: ['expiresTime'],
+      message: `must be in the future, is ${given.expiresTime}.`,
+      params: { code: 'tooSmall' },
+    });
+  }
+});
 
 const viewSchema = z
   .object({
@@ -79,6 +77,14 @@ const viewSchema = z
     lastUsedTime: epochMillisecondsSchema.optional().openapi({ description: 'Written at most once a minute.' }),
   })
   .openapi('ApiKey');
+
+const madeSchema = viewSchema.extend({ key: z.string() }).openapi('ApiKeyMade');
+
+/** A POST with everything that it may hold. */
+const bodySchema = z
+  .strictObject({ ...createShape, ...fieldsWithoutEffect(createShape, madeSchema) })
+  .openapi('ApiKeyCreate')
+  .register(objectNames, { name: 'an ApiKey' });
 
 const example = {
   id: '4fTq0aZk81Bc',
@@ -102,16 +108,21 @@ export function addApiKeyRoutes(api: Api, parts: ApiParts): void {
       summary: 'Make an ApiKey',
       description: 'The answer is the only place where the key itself is ever shown.',
       scope: 'admin',
-      body: { schema: createSchema, example: { title: example.title, accounts: example.accounts, scopes: example.scopes } },
+      body: {
+        schema: z.unknown(),
+        documented: bodySchema,
+        example: { title: example.title, accounts: example.accounts, scopes: example.scopes },
+      },
       answers: {
         201: {
           description: 'Made; `key` is what goes into the Authorization header',
-          schema: viewSchema.extend({ key: z.string() }).openapi('ApiKeyMade'),
+          schema: madeSchema,
           example: { ...example, key: 'pop_live_<id>_<secret>' },
         },
       },
     },
-    async ({ c, access, cid, body }) => {
+    async ({ c, access, cid, body: sent, unknownFields }) => {
+      const body = checked(createSchema, sent, unknownFields);
       const expiresTime = expiryOf(access, body.expiresTime);
       const made = makeKey(parts.keyEnvironment ?? 'live');
       const view = await database.transaction(async (writer) => {

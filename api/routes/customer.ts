@@ -20,7 +20,7 @@ import { fieldsQuery } from '../list-fields.ts';
 import { inUse } from '../problem.ts';
 import { requirePool, requirePoolOwner } from '../require-pool.ts';
 import { byQuery, idSchema, listQuerySchema, textOfBytes, titleSchema } from '../schemas.ts';
-import { addSettingsEndpoints, baseView, baseViewShape, documentedPost, documentedPut, type SettingsKind } from '../settings.ts';
+import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from '../settings.ts';
 
 const weight = weightSchema.openapi({ description: 'Its part among the customers of an Insight is in proportion to this; default 1.' });
 const maximumRunning = maximumRunningSchema.openapi({
@@ -68,8 +68,7 @@ const customers: SettingsKind<CustomerRow, CustomerSettings> = {
     maximumRunning: given.maximumRunning ?? plainEntitlements.maximumRunning,
     paused: given.paused ?? plainEntitlements.paused,
   })),
-  documentedPost: documentedPost(shape).openapi('CustomerCreate'),
-  documentedPut: documentedPut(shape).openapi('CustomerUpdate'),
+  ...documentedBodies({ name: 'Customer', shape, view: viewSchema, popFields: ['availableInsightIds'] }),
   viewSchema,
   querySchema: listQuerySchema.extend({
     ...byQuery('byId', 'byCid', 'byCustomerId', 'byTitle', 'byResourcePoolId'),

@@ -22,7 +22,7 @@ import { fieldsQuery } from '../list-fields.ts';
 import { inUse } from '../problem.ts';
 import { requirePool, requirePoolOwner } from '../require-pool.ts';
 import { byQuery, listQuerySchema, withoutNulls } from '../schemas.ts';
-import { addSettingsEndpoints, baseView, baseViewShape, documentedPost, documentedPut, type SettingsKind } from '../settings.ts';
+import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from '../settings.ts';
 
 const example = {
   id: 'encodes',
@@ -95,8 +95,7 @@ const insights: SettingsKind<InsightRow, InsightSettings> = {
       allowedCustomerIds: [...new Set((given.allowedCustomerIds ?? []).map((id) => id.toLowerCase()))].sort(),
       order: given.order ?? 0,
     })),
-  documentedPost: documentedPost(insightShape).openapi('InsightCreate'),
-  documentedPut: documentedPut(insightShape).openapi('InsightUpdate'),
+  ...documentedBodies({ name: 'Insight', shape: insightShape, view: viewSchema, popFields: ['global'] }),
   viewSchema,
   querySchema: listQuerySchema.extend({
     ...byQuery('byId', 'byCid', 'byCustomerId', 'byTitle', 'byResourcePoolId'),

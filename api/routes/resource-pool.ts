@@ -18,7 +18,7 @@ import type { Api, ApiParts } from '../endpoint.ts';
 import { fieldsQuery } from '../list-fields.ts';
 import { resourcesSchema, resourcesViewSchema } from '../resources-schema.ts';
 import { byQuery, idSchema, listQuerySchema, titleSchema, withoutNulls } from '../schemas.ts';
-import { addSettingsEndpoints, baseView, baseViewShape, documentedPost, documentedPut, type SettingsKind } from '../settings.ts';
+import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from '../settings.ts';
 
 const capacityDescription = 'What Agendas may hold of it at once; an absent resource is unlimited.';
 const capacityExample = { slots: 40, cpu: 160, memory: 687_194_767_360, gpu: 8 };
@@ -49,8 +49,7 @@ const resourcePools: SettingsKind<ResourcePoolRow, ResourcePoolSettings> = {
     const limited = withoutNulls(capacity ?? {});
     return { customerId, title: title ?? null, capacity: Object.keys(limited).length === 0 ? null : limited, paused: paused ?? false };
   }),
-  documentedPost: documentedPost(shape).openapi('ResourcePoolCreate'),
-  documentedPut: documentedPut(shape).openapi('ResourcePoolUpdate'),
+  ...documentedBodies({ name: 'ResourcePool', shape, view: viewSchema }),
   viewSchema,
   querySchema: listQuerySchema.extend({ ...byQuery('byId', 'byCid', 'byCustomerId', 'byTitle'), fields: fieldsQuery(viewSchema) }),
   example: {
