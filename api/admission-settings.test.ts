@@ -123,7 +123,12 @@ const wrong: [string, Record<string, unknown>, string, string][] = [
     '/customers/a/maximumRunning',
     'customers.a.maximumRunning must be at least 1, is 0; set paused where nothing is to be admitted.',
   ],
-  ['/insight', { customers: { a: { queueSize: 1 } } }, '/customers/a/queueSize', 'queueSize is not a field of customers.a; /docs lists those that are.'],
+  [
+    '/insight',
+    { customers: { a: { queueSize: 1 } } },
+    '/customers/a/queueSize',
+    'queueSize is not a field of customers.a; /docs lists those that are.',
+  ],
   ['/insight', { customers: { '': {} } }, '/customers/', 'customers. must not be empty.'],
   [
     '/insight',

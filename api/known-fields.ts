@@ -37,7 +37,7 @@ export const warningsSchema = z
 export const objectNames = z.registry<{ readonly name: string }>();
 
 /** Schemas of fields that a body may have and that change nothing. */
-const withoutEffect = z.registry<{ readonly takenFrom: 'answer' | 'pop' }>();
+const withoutEffect = new WeakSet<z.ZodType>();
 
 /**
  * Fields that a body may have beside those of `shape`, without effect: what answers, of the schema `view`, have more, so that one
@@ -50,17 +50,19 @@ export function fieldsWithoutEffect(
 ): Record<string, z.ZodOptional<z.ZodUnknown>> {
   const answered = [...Object.keys(view.shape), 'warnings'].filter((name) => !Object.hasOwn(shape, name));
   return Object.fromEntries([
-    ...answered.map((name) => [name, fieldWithoutEffect('answer')]),
-    ...popNames.map((name) => [name, fieldWithoutEffect('pop')]),
+    ...answered.map((name) => [name, fieldWithoutEffect({ readOnly: true, description: 'Of the answers; taken here without effect.' })]),
+    ...popNames.map((name) => [name, fieldWithoutEffect({ deprecated: true, description: "POP's; taken without effect." })]),
   ]);
 }
 
-function fieldWithoutEffect(takenFrom: 'answer' | 'pop'): z.ZodOptional<z.ZodUnknown> {
-  const told =
-    takenFrom === 'answer'
-      ? { readOnly: true, description: 'Of the answers; taken here without effect.' }
-      : { deprecated: true, description: "POP's; taken without effect." };
-  return z.unknown().register(withoutEffect, { takenFrom }).optional().openapi(told);
+function fieldWithoutEffect(told: {
+  readonly description: string;
+  readonly readOnly?: true;
+  readonly deprecated?: true;
+}): z.ZodOptional<z.ZodUnknown> {
+  const anything = z.unknown();
+  withoutEffect.add(anything);
+  return anything.optional().openapi(told);
 }
 
 /** Takes out of `body` what has no effect. @returns a fault per field that `schema` does not know, in the order of the body */
@@ -142,11 +144,11 @@ const cut = (key: string): string => shown(key).toWellFormed();
 /** Longer names are like none of ours, and comparing takes time. */
 const longestCompared = 64;
 
-/** The known name that differs in no more than a third of the letters, ignoring case. */
+/** The known name that differs in no more than a third of the letters, ignoring case; two that changed places are two. */
 function nearest(given: string, known: readonly string[]): string | undefined {
   if (given.length > longestCompared) return undefined;
   const byFold = new Map(known.map((name) => [name.toLowerCase(), name]));
-  const maxDistance = Math.max(1, Math.floor(given.length / 3));
+  const maxDistance = given.length < 5 ? 1 : Math.max(2, Math.floor(given.length / 3));
   const match = closestMatch(given.toLowerCase(), [...byFold.keys()], { maxDistance });
   return match === undefined ? undefined : byFold.get(match);
 }

@@ -12,6 +12,7 @@ import type { Database } from '../db/connect.ts';
 import type { ListFilter, Page, Visibility } from '../db/list.ts';
 import { type Access, mayActFor, mayRead, mayWrite, type Owned, visibilityOf } from './auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint, checked } from './endpoint.ts';
+import { faultsOf } from './faults.ts';
 import { fieldsWithoutEffect, objectNames } from './known-fields.ts';
 import { onlyFields } from './list-fields.ts';
 import { alreadyExists, inUse, invalidField, notFound, ProblemError } from './problem.ts';
@@ -161,10 +162,10 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
     },
     async ({ c, access, cid, body, unknownFields }) => {
       const { id: givenId, ...given } = body;
-      const { id } = checked(ownId, { id: givenId ?? undefined });
-      const settings = checked(kind.schema, given, unknownFields);
+      const { data, error } = ownId.safeParse({ id: givenId ?? undefined }, { reportInput: true });
+      const settings = checked(kind.schema, given, [...unknownFields, ...(error === undefined ? [] : faultsOf(error))]);
       mayActFor(access, settings.customerId);
-      const objectId = id ?? uuidv7();
+      const objectId = data?.id ?? uuidv7();
       const view = await database.transaction(async (writer) => {
         await kind.check?.(writer, access, settings, undefined);
         const row = await kind.insert(writer, objectId, cid, settings);

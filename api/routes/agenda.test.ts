@@ -142,7 +142,7 @@ describe('a submission', () => {
     expect(new Set([...ids, 'mine']).size).toBe(3);
   });
 
-  test('takes null for absent in every field, and POP's jobId without effect', async () => {
+  test('takes null for absent in every field, and jobId of POP without effect', async () => {
     const nothing = {
       id: null,
       cid: null,

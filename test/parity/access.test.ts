@@ -92,15 +92,14 @@ test('row 104: at every endpoint a customer meets only its own objects', async (
       expect(await seen(owner), what).toContain(id);
       expect(await seen(stranger), what).not.toContain(id);
     } else if (method === 'POST') {
-      const body: Fields = { customerId: owner.customerId, title: 'Foreign', operations: [sample('a')], resourcePoolId: pool.id };
-      const asked =
-        at === '/apikey' ? { accounts: [owner.customerId], scopes: ['read'] } : at === '/customer' ? without(body, 'operations') : body;
-      const sent =
-        at === '/resourcepool'
-          ? { customerId: owner.customerId, title: 'Foreign' }
-          : at === '/insight'
-            ? without(body, 'operations')
-            : asked;
+      const plain: Fields = { customerId: owner.customerId, title: 'Foreign' };
+      const bodies: Readonly<Record<string, Fields>> = {
+        '/apikey': { accounts: [owner.customerId], scopes: ['read'] },
+        '/customer': { ...plain, resourcePoolId: pool.id },
+        '/insight': { ...plain, resourcePoolId: pool.id },
+        '/resourcepool': plain,
+      };
+      const sent = bodies[at] ?? { ...plain, operations: [sample('a')] };
       expect((await stranger.send('POST', path, sent)).status, what).toBe(403);
     }
   }
