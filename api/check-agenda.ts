@@ -14,11 +14,15 @@ export interface CheckedAgenda {
   readonly dependencies: readonly (readonly number[])[];
 }
 
-/** `unknown` are faults of fields that were taken out. @throws ProblemError 422 with every fault; 413 when the only faults are payloads that are too large */
+/**
+ * `unknown` are faults of fields that were taken out of `body` before.
+ *
+ * @throws ProblemError 422 with every fault; 413 when the only faults are payloads that are too large
+ */
 export function checkAgenda(body: unknown, unknown: readonly Fault[] = []): CheckedAgenda {
   // So many are not looked at one by one.
   const tooMany = countFaults(body);
-  if (tooMany.length > 0) throw invalid(tooMany);
+  if (tooMany.length > 0) throw invalid([...tooMany, ...unknown]);
   const parsed = agendaSchema.safeParse(body, { reportInput: true });
   const form = parsed.success ? [] : faultsOf(parsed.error);
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw invalid([...unknown, ...form]);

@@ -60,7 +60,10 @@ export interface Endpoint<Query extends z.ZodObject = NoQuery, Body extends z.Zo
   readonly query?: Query;
   readonly body?: {
     readonly schema: Body;
-    /** Everything that it may hold, when that differs from what parses: for the document and for unknown fields. The handler then hands `unknownFields` on. */
+    /**
+     * Everything that it may hold, when that differs from what parses: for the document, and to find unknown fields.
+     * The handler then hands `unknownFields` to what checks the body.
+     */
     readonly documented?: z.ZodType;
     readonly example: unknown;
     /** The body may be left out; it is then parsed as `undefined`. */

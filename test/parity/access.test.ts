@@ -106,11 +106,6 @@ test('row 104: at every endpoint a customer meets only its own objects', async (
   for (const at of Object.keys(idsByPath)) expect(met).toContain(at);
   expect(await done(owner.send, 'GET', `/customer/${owner.customerId}`)).toMatchObject({ title: owner.customerId });
 });
-
-function without(fields: Fields, name: string): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([key]) => key !== name));
-}
-
 test('row 106: a shared Insight can be read by strangers and not changed', async () => {
   const [owner, stranger] = [await newAdministrator(), await newAdministrator()];
   for (const shared of [{ isGlobal: true }, { isGlobal: false, allowedCustomerIds: [stranger.customerId] }]) {
