@@ -30,6 +30,7 @@ export function handlerEnvironment(run: HandlerRun, directory: string, worker: N
     MY_POD_NAME: run.key,
     POP_ATTEMPT: String(run.operationAttempt),
     ...(run.traceparent !== undefined && { TRACEPARENT: run.traceparent }),
+    ...allowances(run),
     ...payload(run, directory),
     ...lastProgress(run, directory),
     POP_PROGRESS_FILE: join(directory, fileNames.progress),
@@ -62,6 +63,15 @@ function lastProgress(run: HandlerRun, directory: string): Record<string, string
   if (run.lastProgress === undefined) return {};
   const file = { POP_LAST_PROGRESS_FILE: join(directory, fileNames.lastProgress) };
   return { ...file, ...(fits(run.lastProgress) && { LAST_PROGRESS: run.lastProgress }) };
+}
+
+/** What the registry lets the handler do for a payload that asks for it; the registry bounds each. */
+function allowances({ settings: { commands, readRoots, writeRoots } }: HandlerRun): Record<string, string> {
+  return {
+    ...(commands !== undefined && { POP_COMMANDS: JSON.stringify(commands) }),
+    ...(readRoots !== undefined && { POP_READ_ROOTS: JSON.stringify(readRoots) }),
+    ...(writeRoots !== undefined && { POP_WRITE_ROOTS: JSON.stringify(writeRoots) }),
+  };
 }
 
 /** A variable cannot hold NUL; JSON text never needs to. */
