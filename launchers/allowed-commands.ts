@@ -1,5 +1,6 @@
 /** The registry field `commands`: whole command lines that a handler of the type may run for whoever submits. */
 import { z } from 'zod';
+import { fitsVariable, tooLargeForVariable } from './variable-bytes.ts';
 
 /** One command line. `args` may hold placeholders `{name}`, at most one in each; handler/allowed-commands.ts matches against it. */
 export interface AllowedCommand {
@@ -10,15 +11,13 @@ export interface AllowedCommand {
   readonly placeholders: Readonly<Record<string, string>>;
 }
 
-/** They are handed over in one environment variable, and Linux takes 128 KiB in one. */
-const maximumBytes = 64 * 1024;
 const placeholder = /\{([A-Za-z][A-Za-z0-9_]*)\}/g;
 const text = z.string().regex(/^[^\0]*$/, 'must not contain a NUL character');
 
 const commandSchema = z
   .strictObject({
     program: text.min(1),
-    args: z.array(text).max(200).default([]),
+    args: z.array(text).default([]),
     placeholders: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'is not a name: letters, digits and _'), text).default({}),
   })
   .superRefine(({ program, args, placeholders }, context) => {
@@ -47,9 +46,4 @@ const commandSchema = z
   });
 
 /** Of the registry file; unreadable patterns, unknown and unused placeholders are faults. */
-export const commandsSchema = z
-  .array(commandSchema)
-  .max(100)
-  .refine((commands) => Buffer.byteLength(JSON.stringify(commands)) <= maximumBytes, {
-    message: `together they take more than ${maximumBytes} bytes as JSON`,
-  });
+export const commandsSchema = z.array(commandSchema).refine(fitsVariable, tooLargeForVariable);

@@ -172,6 +172,7 @@ describe('what a type allows', () => {
     );
     const large = { program: 'x', args: ['y'.repeat(70_000)] };
     expect(faultsOf({ command: ['true'], commands: [large] })[0]).toContain('65536 bytes');
+    expect(faultsOf({ command: ['true'], readRoots: [`/${'é'.repeat(40_000)}`] })[0]).toContain('/a/podConfig/readRoots: takes more');
   });
 
   test('a root of a variable that is not set is refused, and one with a variable elsewhere', () => {

@@ -1,11 +1,9 @@
 /** The registry fields `readRoots` and `writeRoots`: folders that a handler of the type may read and write for whoever submits. */
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { fitsVariable, tooLargeForVariable } from './variable-bytes.ts';
 
 const variable = /^\$\{([A-Za-z_][A-Za-z0-9_]*)\}(?=\/|$)/;
-/** Paths of Linux end at 4,096 bytes; 12 of them go into one environment variable of 64 KiB. */
-const maximumCharacters = 4_096;
-const maximumRoots = 12;
 
 /**
  * A list of folders, as absolute paths when it was read: relative ones start from `folder`, the registry file's, and `${NAME}` at
@@ -15,7 +13,6 @@ export function rootsSchema(folder: string, environment: NodeJS.ProcessEnv) {
   const root = z
     .string()
     .min(1)
-    .max(maximumCharacters)
     .regex(/^[^\0]*$/, 'must not contain a NUL character')
     .transform((written, context) => {
       const name = variable.exec(written)?.[1];
@@ -28,5 +25,5 @@ export function rootsSchema(folder: string, environment: NodeJS.ProcessEnv) {
       }
       return resolve(folder, filled);
     });
-  return z.array(root).max(maximumRoots);
+  return z.array(root).refine(fitsVariable, tooLargeForVariable);
 }

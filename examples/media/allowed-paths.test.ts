@@ -189,6 +189,13 @@ describe('writing', { timeout: 60_000 }, () => {
   });
 });
 
+test('the sample handler of this registry, the default of npm start, runs no command', async () => {
+  const marker = at('ran');
+  const actions = [{ action: 'externalExecute', paramsMap: { externalArgs: ['touch', marker] } }];
+  expect(await refusal('sample', { actions })).toMatchObject({ code: 'commandNotAllowed' });
+  expect(existsSync(marker)).toBe(false);
+});
+
 test('without roots nothing is read and nothing is written, and the message names the setting', { timeout: 60_000 }, async () => {
   for (const [field, setting] of [
     ['source', 'readRoots'],

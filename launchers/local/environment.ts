@@ -2,10 +2,9 @@
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import type { HandlerRun } from '../launcher.ts';
+import { maximumVariableBytes } from '../variable-bytes.ts';
 import { fileNames } from './run-files.ts';
 
-/** Most bytes that go into one variable; Linux takes 128 KiB in one string. */
-export const maximumVariableBytes = 64 * 1024;
 /** Characters of one segment of a compressed payload, as POP cuts them. */
 const segmentCharacters = 100_000;
 
