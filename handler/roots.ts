@@ -3,6 +3,7 @@
  * Links and `..` are resolved first. Then the way down from the root is walked folder by folder without following any link, and
  * what is opened is what is used, so that a link that appears between check and use leads nowhere. Linux names an open file or
  * folder in /proc, for us and for the programs we start; elsewhere its resolved path has to do.
+ * No `using` here: handlers run on Node 22 as well.
  */
 import { closeSync, constants, fstatSync, mkdirSync, openSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
@@ -34,11 +35,13 @@ type Access = 'read' | 'write';
 export function openSource(asked: string, field: string): Source {
   const { root, names } = below(asked, resolved(checked(asked, field)), 'read', field);
   const name = names.pop() ?? fail(`${quoted(field, asked)}: it is a folder.`, { code: 'noFile' });
-  using folder = walk(root, names, asked, 'read', field);
+  const folder = walk(root, names, asked, 'read', field);
   try {
     return openFile(join(folder.path, name), asked);
   } catch (error) {
     throw refusalOf(error, asked, 'read', field);
+  } finally {
+    folder[Symbol.dispose]();
   }
 }
 
@@ -87,14 +90,16 @@ function pathOf(descriptor: number, path: string): string {
 
 /** Down from the root, without following a link; makes what is missing on the way to a target. */
 function walk(root: string, names: readonly string[], asked: string, access: Access, field: string): Folder {
-  let folder: Folder | undefined;
   try {
-    folder = openFolder(root, 0);
+    let folder = openFolder(root, 0);
     for (const name of names) {
-      using parent: Folder = folder;
-      folder = undefined;
-      if (access === 'write') makeFolder(join(parent.path, name));
-      folder = openFolder(join(parent.path, name), O_NOFOLLOW);
+      const parent = folder;
+      try {
+        if (access === 'write') makeFolder(join(parent.path, name));
+        folder = openFolder(join(parent.path, name), O_NOFOLLOW);
+      } finally {
+        parent[Symbol.dispose]();
+      }
     }
     return folder;
   } catch (error) {

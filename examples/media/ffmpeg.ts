@@ -79,8 +79,12 @@ export async function probe(input: Input, signal?: AbortSignal): Promise<MediaIn
 
 /** As `probe`, of a file that no payload names, such as one that was just written. */
 export async function probeFile(path: string, asked: string, signal?: AbortSignal): Promise<MediaInfo> {
-  using file = openOwnSource(path, asked);
-  return await probe({ asked, path: file.path, protocols: 'file' }, signal);
+  const file = openOwnSource(path, asked);
+  try {
+    return await probe({ asked, path: file.path, protocols: 'file' }, signal);
+  } finally {
+    file[Symbol.dispose]();
+  }
 }
 
 export interface EncodeOptions {
