@@ -31,7 +31,7 @@ export interface Ports {
 }
 
 export interface SystemOptions {
-  /** Everything the system keeps is in `<home>/data`. */
+  /** Everything the system keeps is in `<home>/data`; registries reach it as `${POP_HOME}`. */
   readonly home: string;
   /** Operation types of the pool worker. */
   readonly registry: string;
@@ -289,6 +289,13 @@ export class System implements AsyncDisposable {
   #says(part: PartName, text: string): (logOffset: number) => Promise<boolean> {
     return async (offset) => holdsAfter(this.logFile(part), offset, text);
   }
+}
+
+/** Makes the folders in `home` that the registry of the media example lets handlers read and, `output` in it, write. */
+export async function makeMediaFolder(home: string): Promise<string> {
+  const media = join(resolve(home), 'media');
+  await mkdir(join(media, 'output'), { recursive: true });
+  return media;
 }
 
 function program(file: string): [string, ...string[]] {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadRegistry } from '../launchers/registry.ts';
 import { ensureDefaults, firstCommand } from './defaults.ts';
-import { type Ports, System } from './system.ts';
+import { makeMediaFolder, type Ports, System } from './system.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -34,7 +34,9 @@ export async function up(args: readonly string[]): Promise<number> {
   });
   if (!existsSync(values.registry)) throw new Error(`There is no registry file ${values.registry}.`);
   // Here rather than in the pool worker, so that its faults are read in the terminal, and before anything has started.
-  loadRegistry(values.registry);
+  const registry = loadRegistry(values.registry, { ...process.env, POP_HOME: resolve(values.home) });
+  const usesMedia = [...registry.types.values()].some(({ readRoots = [] }) => readRoots.includes(resolve(values.home, 'media')));
+  const media = usesMedia ? await makeMediaFolder(values.home) : undefined;
   const ports: Ports = {
     api: portOf('--port', values.port),
     temporal: portOf('--temporal-port', values['temporal-port']),
@@ -62,7 +64,7 @@ export async function up(args: readonly string[]): Promise<number> {
   });
   try {
     await ensureDefaults(system);
-    console.log(welcome(system, performance.now() - started));
+    console.log(welcome(system, media, performance.now() - started));
     await stop.first;
     console.log('\nStopping: running handlers are ended and run again after the next start. Ctrl-C again stops at once.');
   } finally {
@@ -72,8 +74,9 @@ export async function up(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-function welcome(system: System, milliseconds: number): string {
+function welcome(system: System, media: string | undefined, milliseconds: number): string {
   const { api, reference, temporalUi } = system.urls;
+  const videos = media === undefined ? '' : `  Videos           ${media}\n`;
   return `
 Ready in ${(milliseconds / 1000).toFixed(1)} s.
 
@@ -81,7 +84,7 @@ Ready in ${(milliseconds / 1000).toFixed(1)} s.
   API reference    ${reference}
   Temporal Web UI  ${temporalUi}
   Data and logs    ${system.data}
-  Keys             ${system.data}/keys.json
+${videos}  Keys             ${system.data}/keys.json
 
 Submit a first Agenda from another terminal:
 

@@ -2,15 +2,15 @@
  * The whole product at once: starts everything on this machine, lets two customers process a video, shows their progress,
  * checks what came out, stops everything.
  */
-import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { copyFile, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join, relative, resolve } from 'node:path';
+import { extname, join, relative, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { readIdentity } from '../cli/part.ts';
-import { System } from '../cli/system.ts';
+import { makeMediaFolder, System } from '../cli/system.ts';
 import { isAlive } from '../launchers/local/process-identity.ts';
 import { stopAll } from '../launchers/local/stop-run.ts';
 import { type AgendaProgress, client, type Request } from './demo/client.ts';
@@ -84,6 +84,7 @@ function readOptions() {
 
 async function demo(): Promise<number> {
   const home = await freshHome();
+  const media = await makeMediaFolder(home);
   const began = Date.now();
   screen.say('Starting Postgres, a Temporal server, the api, a control worker and a pool worker …');
   await using system = await System.start({
@@ -102,13 +103,9 @@ async function demo(): Promise<number> {
   screen.say(`  Temporal Web UI  ${system.urls.temporalUi}`);
   interrupted.signal.throwIfAborted();
 
-  const video = options.video === undefined ? join(home, 'clip.mp4') : resolve(options.video);
-  if (options.video === undefined) {
-    await makeClip({ target: video, ...clipShape });
-    screen.say(`Made ${relative(process.cwd(), video)} with ffmpeg: ${clipShape.width}×${clipShape.height}, ${clipShape.seconds} s.`);
-  }
+  const video = await provideVideo(media);
   await makeSettings(client(system.urls.api, system.keys.operator));
-  const submitted = await submitAll(system, home, video);
+  const submitted = await submitAll(system, media, video);
   screen.say(`${customers.length} customers submitted ${submitted.length} Agendas; ${maximumRunning} may run at once.`);
   screen.say('');
 
@@ -165,6 +162,20 @@ async function freshHome(): Promise<string> {
   return home;
 }
 
+/** The video that all Agendas process, in the folder that handlers may read. */
+async function provideVideo(media: string): Promise<string> {
+  if (options.video !== undefined) {
+    const copy = join(media, `video${extname(options.video)}`);
+    // Takes no second place on disk where the file system can share blocks.
+    await copyFile(options.video, copy, constants.COPYFILE_FICLONE);
+    return copy;
+  }
+  const video = join(media, 'clip.mp4');
+  await makeClip({ target: video, ...clipShape });
+  screen.say(`Made ${relative(process.cwd(), video)} with ffmpeg: ${clipShape.width}×${clipShape.height}, ${clipShape.seconds} s.`);
+  return video;
+}
+
 /** What an operator sets up once: where Agendas run, which go through which queue, and who may submit. */
 async function makeSettings(operator: Request): Promise<void> {
   await operator('POST', '/resourcepool', { id: pool, customerId: 'operations', title: 'This machine' });
@@ -181,7 +192,7 @@ async function makeSettings(operator: Request): Promise<void> {
 }
 
 /** Each customer submits with a key of its own. */
-async function submitAll(system: System, home: string, video: string): Promise<Submitted[]> {
+async function submitAll(system: System, media: string, video: string): Promise<Submitted[]> {
   const operator = client(system.urls.api, system.keys.operator);
   const requests = await Promise.all(
     customers.map(async ({ id, title }) => {
@@ -195,7 +206,7 @@ async function submitAll(system: System, home: string, video: string): Promise<S
       const request = requests[at];
       const title = videos[index];
       if (request === undefined || title === undefined) continue;
-      const agenda = mediaAgenda({ customerId: id, title, source: video, folder: join(home, 'output', id, title) });
+      const agenda = mediaAgenda({ customerId: id, title, source: video, folder: join(media, 'output', id, title) });
       const { id: agendaId, progressId } = await request<{ id: string; progressId: string }>('POST', '/agenda', agenda);
       const progress = await request<AgendaProgress>('GET', `/progress/agenda/${progressId}`);
       submitted.push({ customer, title, request, agendaId, progressId, operations: agenda.operations, progress });

@@ -13,15 +13,23 @@ async function sample(payload: Json, more: { lastProgress?: string; podConfig?: 
   return await startToEnd(at.launcher, runOf({ ...command, ...podConfig }, { payload: JSON.stringify(payload), ...run }));
 }
 
+/** An externalExecute of this command line, under a registry entry with these commands. */
+async function external(externalArgs: Json, commands?: readonly object[]): Promise<Ending> {
+  const podConfig = commands === undefined ? {} : { commands };
+  return await sample({ actions: [{ action: 'externalExecute', paramsMap: { externalArgs } }], resultPayload: {} }, { podConfig });
+}
+
 test('actions run in order and the result is resultPayload', async () => {
-  const ending = await sample({
+  const podConfig = { commands: [{ program: 'echo', args: ['second'] }] };
+  const payload = {
     actions: [
       { action: 'log', paramsMap: { logMessage: 'first', sleepMilliseconds: 20 } },
       { action: 'externalExecute', paramsMap: { externalArgs: ['echo', 'second'] } },
       { action: 'log', paramsMap: { logMessage: 'third' } },
     ],
     resultPayload: { actionData: 'x' },
-  });
+  };
+  const ending = await sample(payload, { podConfig });
   expect(ending).toMatchObject({ kind: 'succeeded', result: { actionData: 'x' }, progress: { percentComplete: 100 } });
   expect(ending.log?.output).toMatch(/Began job [0-9a-f-]{36}\nfirst\nsecond\nthird\n/);
 });
@@ -40,13 +48,49 @@ test('an exception fails with its message and diagnostics', async () => {
 });
 
 test('a failing tool fails the Operation', async () => {
-  const tool = (externalArgs: string[]) =>
-    sample({ actions: [{ action: 'externalExecute', paramsMap: { externalArgs } }], resultPayload: {} });
-  expect(await tool(['sh', '-c', 'echo tool says; exit 3'])).toMatchObject({
+  const commands = [{ program: 'sh', args: ['-c', 'echo tool says; exit 3'] }, { program: 'no-such-tool' }];
+  expect(await external(['sh', '-c', 'echo tool says; exit 3'], commands)).toMatchObject({
     kind: 'failed',
     diagnosticEvents: [{ message: 'sh ended with exit code 3.', code: 'externalFailed' }, {}],
   });
-  expect(await tool(['no-such-tool'])).toMatchObject({ kind: 'failed', diagnosticEvents: [{ code: 'externalFailed' }, {}] });
+  expect(await external(['no-such-tool'], commands)).toMatchObject({ kind: 'failed', diagnosticEvents: [{ code: 'externalFailed' }, {}] });
+});
+
+test('a registry entry without commands runs none, before anything is done, and says how an operator allows one', async () => {
+  const actions = [{ action: 'log', paramsMap: { logMessage: 'first' } }];
+  const ending = await sample({ actions: [...actions, { action: 'externalExecute', paramsMap: { externalArgs: ['echo', 'ran'] } }] });
+  expect(ending).toMatchObject({
+    kind: 'failed',
+    diagnosticEvents: [
+      {
+        code: 'commandNotAllowed',
+        message: expect.stringMatching(/^externalExecute is refused: \["echo","ran"\]\. .*lists no "commands".* "commands": \[/),
+      },
+      {},
+    ],
+  });
+  expect(ending.log?.output).not.toMatch(/^(ran|first)$/m);
+});
+
+test('a command line that the registry does not list is not run', async () => {
+  const commands = [{ program: 'echo', args: ['{word}'], placeholders: { word: '[a-z]+' } }];
+  expect(await external(['echo', 'fine'], commands)).toMatchObject({ kind: 'succeeded' });
+  const refused = await external(['touch', 'fine'], commands);
+  expect(refused).toMatchObject({ kind: 'failed', diagnosticEvents: [{ code: 'commandNotAllowed' }, {}] });
+  const long = await external(['echo', 'A'.repeat(1_000)], commands);
+  expect(long.kind === 'failed' && long.diagnosticEvents[0]?.message.length).toBeLessThan(400);
+  for (const args of [[], 'echo fine', ['echo', ['fine']], ['echo', 1]]) {
+    expect(await external(args, commands)).toMatchObject({ diagnosticEvents: [{ code: 'invalidPayload' }, {}] });
+  }
+});
+
+test('a value of a placeholder is one argument and never read by a shell', async () => {
+  const ending = await external(
+    ['printf', '<%s>', 'a b; echo $HOME'],
+    [{ program: 'printf', args: ['<%s>', '{text}'], placeholders: { text: '.*' } }],
+  );
+  expect(ending).toMatchObject({ kind: 'succeeded' });
+  expect(ending.log?.output).toContain('<a b; echo $HOME>');
 });
 
 test('an unknown action fails before anything is done', async () => {
@@ -74,6 +118,13 @@ test('the environment action returns the contract’s variables', async () => {
       },
     },
   });
+});
+
+test('the environment action keeps to itself what the operator allows', async () => {
+  const podConfig = { commands: [{ program: 'echo' }], readRoots: ['/srv/in'], writeRoots: ['/srv/out'] };
+  const ending = await sample({ actions: [{ action: 'environment' }] }, { podConfig });
+  expect(ending).toMatchObject({ kind: 'succeeded', result: { environment: { CID: 'cid-1' } } });
+  expect(JSON.stringify(ending)).not.toMatch(/POP_COMMANDS|_ROOTS|srv/);
 });
 
 test('the next attempt goes on with the job of the one before', async () => {

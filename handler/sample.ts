@@ -3,7 +3,8 @@
  * `{ actions: [{ action, paramsMap }], resultPayload }`, where every action may also sleep for `paramsMap.sleepMilliseconds`.
  *   log              prints `logMessage`
  *   exception        fails with `exceptionMessage`, and `code`, `statusCode`, `payload` when given
- *   externalExecute  runs `externalArgs` as a child process; its output is ours, its failure too
+ *   externalExecute  runs `externalArgs`, program and arguments, as a child process; its output is ours, its failure too.
+ *                    Only command lines that `commands` of the registry entry lists
  *   environment      prints the variables of the handler contract and adds them to the result as `environment`
  * It pretends to follow a job elsewhere: the job's id is reported in `params.jobInfo.jobId`, and the next attempt goes on with that job.
  */
@@ -11,6 +12,7 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { allowedCommands, isAllowed } from './allowed-commands.ts';
 import { fail, type HandlerContext, type Json, type JsonObject, runHandler } from './index.ts';
 
 interface Action {
@@ -18,8 +20,11 @@ interface Action {
   readonly params: JsonObject;
 }
 
+type Command = readonly [program: string, ...rest: string[]];
+
+/** Without what the operator allows: how the host is laid out is not the submitter's to know. */
 const contractVariables =
-  /^(PAYLOAD|LAST_PROGRESS|CID|AGENDA_ID|CUSTOMER_ID|OPERATION_ID|OPERATION_NAME|PROGRESS_ID|MY_POD_NAME|LOG_LEVEL|TRACEPARENT|POP_(?!COMPRESSED_).+)$/;
+  /^(PAYLOAD|LAST_PROGRESS|CID|AGENDA_ID|CUSTOMER_ID|OPERATION_ID|OPERATION_NAME|PROGRESS_ID|MY_POD_NAME|LOG_LEVEL|TRACEPARENT|POP_(?!COMPRESSED_|COMMANDS$|READ_ROOTS$|WRITE_ROOTS$).+)$/;
 const tickMilliseconds = 1_000;
 
 await runHandler(async (context) => {
@@ -51,12 +56,10 @@ async function perform(action: string, params: JsonObject, { log, signal }: Hand
       ...(typeof statusCode === 'number' && { statusCode }),
       ...(payload !== undefined && { payload }),
     });
-  } else await execute(params.externalArgs, signal);
+  } else await execute(commandOf(params), signal);
 }
 
-async function execute(words: Json | undefined, signal: AbortSignal): Promise<void> {
-  const [program, ...rest] = Array.isArray(words) ? words.map(String) : [];
-  if (program === undefined) fail('externalExecute needs "externalArgs".', { code: 'invalidPayload' });
+async function execute([program, ...rest]: Command, signal: AbortSignal): Promise<void> {
   const tool = spawn(program, rest, { stdio: ['ignore', 'inherit', 'inherit'], signal });
   const [exitCode, killedBy] = await once(tool, 'exit').catch((error: Error) =>
     fail(`${program} could not be run: ${error.message}`, { code: 'externalFailed', cause: error }),
@@ -65,6 +68,25 @@ async function execute(words: Json | undefined, signal: AbortSignal): Promise<vo
     const how = killedBy === null ? `ended with exit code ${exitCode}` : `was killed by ${killedBy}`;
     fail(`${program} ${how}.`, { code: 'externalFailed', payload: { externalArgs: [program, ...rest], exitCode, signal: killedBy } });
   }
+}
+
+/** The command line of an externalExecute. Fails when the registry does not allow it. */
+function commandOf({ externalArgs }: JsonObject): Command {
+  const words = Array.isArray(externalArgs) ? externalArgs : [];
+  const [program, ...rest] = words.filter((word) => typeof word === 'string');
+  if (program === undefined || rest.length + 1 < words.length) {
+    fail('externalExecute needs "externalArgs", a list of texts: the program and its arguments.', { code: 'invalidPayload' });
+  }
+  const commands = allowedCommands(process.env);
+  if (isAllowed([program, ...rest], commands)) return [program, ...rest];
+  const asked = JSON.stringify(words).slice(0, 200);
+  fail(
+    commands.length === 0
+      ? `externalExecute is refused: ${asked}. The registry entry of this type lists no "commands". An operator allows one there, as ` +
+          '"commands": [{ "program": "echo", "args": ["{word}"], "placeholders": { "word": "[a-z]+" } }].'
+      : `externalExecute is refused: ${asked} is none of the "commands" that the registry entry of this type lists.`,
+    { code: 'commandNotAllowed' },
+  );
 }
 
 async function sleep(milliseconds: number, { signal }: HandlerContext, tick: (part: number) => void): Promise<void> {
@@ -90,7 +112,9 @@ function readActions(value: Json | undefined): Action[] {
     if (action === undefined || !['log', 'exception', 'externalExecute', 'environment'].includes(action)) {
       fail(`Unknown action: ${action ?? JSON.stringify(each)}`, { code: 'unknownAction' });
     }
-    return { action, params: asObject(asObject(each)?.paramsMap) ?? {} };
+    const params = asObject(asObject(each)?.paramsMap) ?? {};
+    if (action === 'externalExecute') commandOf(params);
+    return { action, params };
   });
 }
 

@@ -117,6 +117,79 @@ describe('refusals', () => {
   });
 });
 
+describe('what a type allows', () => {
+  const variable = (name: string) => `$\{${name}}`;
+  const faultsOf = (podConfig: object, environment: NodeJS.ProcessEnv = {}): string[] => {
+    try {
+      parseRegistry(JSON.stringify({ basePodConfig: {}, a: { podConfig } }, undefined, 1), '/etc/pop/registry.json', environment);
+    } catch (error) {
+      if (error instanceof RegistryError) return error.message.split('\n');
+      throw error;
+    }
+    return [];
+  };
+
+  test('commands and roots of the base are inherited, and replaced as a whole', () => {
+    const commands = [{ program: 'echo', args: ['{word}'], placeholders: { word: '[a-z]+' } }];
+    const registry = parseRegistry(
+      JSON.stringify({
+        basePodConfig: {
+          command: ['true'],
+          commands,
+          readRoots: ['in', '/srv/in'],
+          writeRoots: [`${variable('HOME_OF_MEDIA')}/out`, `${variable('HOME_OF_MEDIA')}`],
+        },
+        same: { podConfig: {} },
+        none: { podConfig: { commands: [], readRoots: [], writeRoots: ['../out'] } },
+        inProcess: { podConfig: { function: 'noOp' } },
+      }),
+      '/etc/pop/registry.json',
+      { HOME_OF_MEDIA: '/srv/media' },
+    );
+    expect(settingsFor(registry, 'same')).toMatchObject({
+      commands,
+      readRoots: ['/etc/pop/in', '/srv/in'],
+      writeRoots: ['/srv/media/out', '/srv/media'],
+    });
+    expect(settingsFor(registry, 'none')).toMatchObject({ commands: [], readRoots: [], writeRoots: ['/etc/out'] });
+    expect(settingsFor(registry, 'inProcess')).not.toHaveProperty('readRoots');
+  });
+
+  test('a command with an unknown or unused placeholder, a broken pattern or a relative program is refused at its line', () => {
+    const command = { program: './x', args: ['{a}{b}', '{c}'], placeholders: { a: 'x)|(y', b: '[a', d: '.' } };
+    const messages = faultsOf({ command: ['true'], commands: [command] });
+    const at = (field: string) => messages.filter((message) => message.includes(` /a/podConfig/commands/0/${field}: `));
+    expect(at('program')[0]).toMatch(/^\/etc\/pop\/registry\.json:\d+ .*"\.\/x" must be an absolute path/);
+    expect(at('args/0')[0]).toContain('holds 2 placeholders');
+    expect(at('args/1')[0]).toContain('no pattern for {c}');
+    expect(at('placeholders/a')).toHaveLength(1);
+    expect(at('placeholders/b')).toHaveLength(1);
+    expect(at('placeholders/d')[0]).toContain('no argument holds {d}');
+    expect(messages).toHaveLength(6);
+    expect(faultsOf({ command: ['true'], commands: [{ program: '{p}', args: [], shell: true }] })).toHaveLength(2);
+    expect(faultsOf({ command: ['true'], commands: [{ program: '{p}', args: ['{p}'], placeholders: { p: 'x' } }] })[0]).toContain(
+      'never a placeholder',
+    );
+    const large = { program: 'x', args: ['y'.repeat(70_000)] };
+    expect(faultsOf({ command: ['true'], commands: [large] })[0]).toContain('65536 bytes');
+    expect(faultsOf({ command: ['true'], readRoots: [`/${'é'.repeat(40_000)}`] })[0]).toContain('/a/podConfig/readRoots: takes more');
+  });
+
+  test('a root of a variable that is not set is refused, and one with a variable elsewhere', () => {
+    const roots = [`${variable('NOT_SET')}/in`, `/srv/${variable('NOT_SET')}`, `${variable('SET')}x`, '', `${variable('EMPTY')}/x`];
+    const messages = faultsOf({ command: ['true'], readRoots: roots }, { SET: '/srv', EMPTY: '' });
+    expect(messages).toHaveLength(5);
+    expect(messages[0]).toMatch(/:\d+ \/a\/podConfig\/readRoots\/0: the environment variable NOT_SET of the pool worker is not set$/);
+    expect(messages[1]).toContain('stands at the beginning only');
+  });
+
+  test('a function in the pool worker is given neither, so they are refused there', () => {
+    expect(faultsOf({ function: 'noOp', readRoots: ['/srv'] })).toEqual([
+      expect.stringMatching(/ \/a\/podConfig\/readRoots: it would do nothing with "launch": "inProcess"$/),
+    ]);
+  });
+});
+
 describe('a live registry', () => {
   test('follows its file, and keeps the last good one over a broken edit, which it reports once', () => {
     const folder = mkdtempSync(join(tmpdir(), 'pop-registry-'));

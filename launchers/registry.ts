@@ -8,7 +8,9 @@ import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { OperationTimeout } from '../agenda/types.ts';
+import { type AllowedCommand, commandsSchema } from './allowed-commands.ts';
 import { lineOfField, lineOfSyntaxError } from './registry-lines.ts';
+import { rootsSchema } from './roots.ts';
 
 /** The registry entry of one operation type, all layers resolved. */
 export interface HandlerSettings {
@@ -21,6 +23,12 @@ export interface HandlerSettings {
   /** Follow `command`. */
   readonly arguments: readonly string[];
   readonly envVars: Readonly<Record<string, string>>;
+  /** What the handler may run when a payload asks for it. Absent: nothing. */
+  readonly commands?: readonly AllowedCommand[];
+  /** Absolute folders below which the handler may read what a payload names. Absent: nothing. */
+  readonly readRoots?: readonly string[];
+  /** As `readRoots`, to write, replace and remove. */
+  readonly writeRoots?: readonly string[];
   /** The handler's working directory: the registry file's. */
   readonly folder: string;
   readonly scheduledSeconds: number;
@@ -61,30 +69,39 @@ const noNul = /^[^\0]*$/;
 const text = z.string().regex(noNul, 'must not contain a NUL character');
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-const podConfigSchema = z.strictObject({
-  launch: z.enum(['local', 'inProcess']).optional(),
-  command: z.array(text).min(1).optional(),
-  function: z.string().min(1).optional(),
-  arguments: z.array(text).optional(),
-  envVars: z.record(z.string().regex(variableName, 'is not a name of an environment variable'), text).optional(),
-  scheduledSeconds: seconds.optional(),
-  quietSeconds: seconds.optional(),
-  runSeconds: seconds.optional(),
-  graceSeconds: z.number().min(0).max(3_600).optional(),
-  resultFrom: z.enum(['file', 'lastLogLine']).optional(),
-  contract: z.enum(['pop2', 'pop1']).optional(),
-  endOfLogIdentifier: z.string().min(1).optional(),
-  payloadTransport: z.enum(['envVar', 'compressedEnvVar']).optional(),
-  logBytes: z.number().int().min(1_024).max(16_777_216).optional(),
-  /** POP's name of `scheduledSeconds`, in milliseconds. */
-  podScheduledTimeoutMs: milliseconds.optional(),
-  /** POP's name of `quietSeconds`, in milliseconds. */
-  podStdoutTimeout: milliseconds.optional(),
-});
-const entrySchema = z.strictObject({ podConfig: podConfigSchema });
-const fileSchema = z.object({ basePodConfig: podConfigSchema }).catchall(entrySchema);
+const podConfigSchema = (folder: string, environment: NodeJS.ProcessEnv) =>
+  z.strictObject({
+    launch: z.enum(['local', 'inProcess']).optional(),
+    command: z.array(text).min(1).optional(),
+    function: z.string().min(1).optional(),
+    arguments: z.array(text).optional(),
+    envVars: z.record(z.string().regex(variableName, 'is not a name of an environment variable'), text).optional(),
+    commands: commandsSchema.optional(),
+    readRoots: rootsSchema(folder, environment).optional(),
+    writeRoots: rootsSchema(folder, environment).optional(),
+    scheduledSeconds: seconds.optional(),
+    quietSeconds: seconds.optional(),
+    runSeconds: seconds.optional(),
+    graceSeconds: z.number().min(0).max(3_600).optional(),
+    resultFrom: z.enum(['file', 'lastLogLine']).optional(),
+    contract: z.enum(['pop2', 'pop1']).optional(),
+    endOfLogIdentifier: z.string().min(1).optional(),
+    payloadTransport: z.enum(['envVar', 'compressedEnvVar']).optional(),
+    logBytes: z.number().int().min(1_024).max(16_777_216).optional(),
+    /** POP's name of `scheduledSeconds`, in milliseconds. */
+    podScheduledTimeoutMs: milliseconds.optional(),
+    /** POP's name of `quietSeconds`, in milliseconds. */
+    podStdoutTimeout: milliseconds.optional(),
+  });
+function fileSchema(folder: string, environment: NodeJS.ProcessEnv) {
+  const podConfig = podConfigSchema(folder, environment);
+  return z.object({ basePodConfig: podConfig }).catchall(z.strictObject({ podConfig }));
+}
 
-type PodConfig = z.infer<typeof podConfigSchema>;
+type PodConfig = z.infer<ReturnType<typeof podConfigSchema>>;
+
+/** Fields that reach a handler through its environment, which a function has not. */
+const forProcesses = ['commands', 'readRoots', 'writeRoots'] as const;
 
 const defaults = {
   launch: 'local',
@@ -100,8 +117,8 @@ const defaults = {
   logBytes: 1024 * 1024,
 } as const;
 
-/** Reads a registry file. @throws RegistryError naming every fault with its line. */
-export function loadRegistry(path: string): Registry {
+/** Reads a registry file; `environment` fills `${NAME}` in its roots. @throws RegistryError naming every fault with its line. */
+export function loadRegistry(path: string, environment = process.env): Registry {
   const absolute = resolve(path);
   let source: string;
   try {
@@ -109,11 +126,11 @@ export function loadRegistry(path: string): Registry {
   } catch (error) {
     throw new RegistryError(`The registry ${absolute} cannot be read: ${messageOf(error)}`, { cause: error });
   }
-  return parseRegistry(source, absolute);
+  return parseRegistry(source, absolute, environment);
 }
 
 /** As `loadRegistry`, of text that was read already; `path` is where relative programs start from. */
-export function parseRegistry(source: string, path: string): Registry {
+export function parseRegistry(source: string, path: string, environment = process.env): Registry {
   let document: unknown;
   try {
     document = JSON.parse(source);
@@ -121,21 +138,26 @@ export function parseRegistry(source: string, path: string): Registry {
     const line = lineOfSyntaxError(messageOf(error), source);
     throw new RegistryError(`${path}${line === undefined ? '' : `:${line}`}: not JSON: ${messageOf(error)}`, { cause: error });
   }
-  const parsed = fileSchema.safeParse(document);
+  const folder = dirname(resolve(path));
+  const parsed = fileSchema(folder, environment).safeParse(document);
   if (!parsed.success) throw new RegistryError(faults(parsed.error, source, path).join('\n'));
   const { basePodConfig, ...entries } = parsed.data;
-  const folder = dirname(resolve(path));
   const types = new Map<string, HandlerSettings>();
-  const missing: string[] = [];
+  const unusable: string[] = [];
   for (const [type, entry] of Object.entries(entries)) {
     const settings = settle(inSeconds(basePodConfig), inSeconds(entry.podConfig), folder);
     const needed = settings.launch === 'local' ? 'command' : 'function';
     const present = settings.launch === 'local' ? settings.command.length > 0 : settings.function !== undefined;
     if (!present)
-      missing.push(`${place(path, source, [type])} ${pointer([type, 'podConfig'])}: "launch": "${settings.launch}" needs "${needed}"`);
+      unusable.push(`${place(path, source, [type])} ${pointer([type, 'podConfig'])}: "launch": "${settings.launch}" needs "${needed}"`);
+    for (const field of settings.launch === 'inProcess' ? forProcesses : []) {
+      const at = [type, 'podConfig', field];
+      if (entry.podConfig[field] !== undefined)
+        unusable.push(`${place(path, source, at)} ${pointer(at)}: it would do nothing with "launch": "inProcess"`);
+    }
     types.set(type, settings);
   }
-  if (missing.length > 0) throw new RegistryError(missing.join('\n'));
+  if (unusable.length > 0) throw new RegistryError(unusable.join('\n'));
   return { path: resolve(path), types };
 }
 
@@ -219,7 +241,7 @@ function settle(base: PodConfig, own: PodConfig, folder: string): HandlerSetting
     own.launch ??
     (own.function !== undefined && own.command === undefined ? 'inProcess' : own.command !== undefined ? 'local' : merged.launch);
   const [program, ...rest] = merged.command ?? [];
-  const { quietSeconds, runSeconds, function: name, ...fields } = merged;
+  const { quietSeconds, runSeconds, function: name, commands, readRoots, writeRoots, ...fields } = merged;
   return {
     ...fields,
     launch,
@@ -227,6 +249,7 @@ function settle(base: PodConfig, own: PodConfig, folder: string): HandlerSetting
     folder,
     ...(quietSeconds !== undefined && { quietSeconds }),
     ...(runSeconds !== undefined && { runSeconds }),
+    ...(launch === 'local' && defined({ commands, readRoots, writeRoots })),
     ...(launch === 'inProcess' && name !== undefined && { function: name }),
   };
 }

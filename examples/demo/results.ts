@@ -1,7 +1,7 @@
 /** What an Agenda of the media example left, read back from the files themselves. */
 import { readFile } from 'node:fs/promises';
 import { relative } from 'node:path';
-import { type MediaInfo, probe } from '../media/ffmpeg.ts';
+import { type MediaInfo, probeFile } from '../media/ffmpeg.ts';
 import type { AgendaProgress } from './client.ts';
 
 export interface Result {
@@ -20,7 +20,10 @@ export async function readResult(progress: AgendaProgress, renditions: readonly 
     if (payload === undefined) throw new Error(`"${name}" left no result.`);
     return JSON.parse(payload) as Value;
   };
-  const readBack = async (name: string) => ({ name, ...(await probe(resultOf<{ file: string }>(name).file)) });
+  const readBack = async (name: string) => {
+    const { file } = resultOf<{ file: string }>(name);
+    return { name, ...(await probeFile(file, file)) };
+  };
   const { manifest } = resultOf<{ manifest: string }>('package');
   return {
     source: resultOf<MediaInfo>('probe'),

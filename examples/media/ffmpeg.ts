@@ -1,16 +1,26 @@
-/** Runs ffmpeg and ffprobe for the handlers beside it. `FFMPEG_PATH` and `FFPROBE_PATH` name other binaries than the installed ones. */
+/**
+ * Runs ffmpeg and ffprobe for the handlers beside it. `FFMPEG_PATH` and `FFPROBE_PATH` name other binaries than the installed ones.
+ * What a payload names reaches them as an open file below the registry's roots, with an absolute path of ours: it is no option and
+ * no protocol, and its ending chooses nothing.
+ */
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename, dirname, join } from 'node:path';
+import { extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fail } from '../../handler/index.ts';
+import { fail, openOwnSource, type Target } from '../../handler/index.ts';
+import { type Input, readableFormats } from './readable.ts';
 
 const require = createRequire(import.meta.url);
 const installed = (name: string): string => (require(name) as { path: string }).path;
 
+/** A word of a command line; a path of ours has a name for people, which stands for it in messages. */
+export type Word = string | { readonly path: string; readonly asked: string };
+
 export interface MediaInfo {
+  /** As the payload names it. */
   readonly file: string;
   readonly width: number;
   readonly height: number;
@@ -39,17 +49,22 @@ interface ProbeAnswer {
   readonly format?: { duration?: string; bit_rate?: string; size?: string; format_name?: string };
 }
 
-/** What ffprobe says of a file. Fails the Operation when it is not a video or picture. */
-export async function probe(file: string, signal?: AbortSignal): Promise<MediaInfo> {
+/** The words that make ffmpeg or ffprobe read this input: that one file or URL, and nothing that its content refers to. */
+export function inputOf(input: Input): Word[] {
+  return ['-protocol_whitelist', input.protocols, '-format_whitelist', readableFormats(process.env), '-i', input];
+}
+
+/** What ffprobe says of an input. Fails the Operation when it is not a video or picture. */
+export async function probe(input: Input, signal?: AbortSignal): Promise<MediaInfo> {
   const answer = JSON.parse(
-    await run('ffprobe', ['-v', 'error', '-print_format', 'json', '-show_format', '-show_streams', file], { signal }),
+    await run('ffprobe', ['-v', 'error', '-print_format', 'json', '-show_format', '-show_streams', ...inputOf(input)], { signal }),
   ) as ProbeAnswer;
   const video = answer.streams?.find((stream) => stream.codec_type === 'video');
   const audio = answer.streams?.find((stream) => stream.codec_type === 'audio');
-  if (video?.width === undefined || video.height === undefined) fail(`${file} has no picture.`, { code: 'noVideo' });
+  if (video?.width === undefined || video.height === undefined) fail(`${input.asked} has no picture.`, { code: 'noVideo' });
   const format = answer.format ?? {};
   return {
-    file,
+    file: input.asked,
     width: video.width,
     height: video.height,
     durationSeconds: Number(format.duration ?? video.duration ?? 0),
@@ -62,6 +77,16 @@ export async function probe(file: string, signal?: AbortSignal): Promise<MediaIn
   };
 }
 
+/** As `probe`, of a file that no payload names, such as one that was just written. */
+export async function probeFile(path: string, asked: string, signal?: AbortSignal): Promise<MediaInfo> {
+  const file = openOwnSource(path, asked);
+  try {
+    return await probe({ asked, path: file.path, protocols: 'file' }, signal);
+  } finally {
+    file[Symbol.dispose]();
+  }
+}
+
 export interface EncodeOptions {
   readonly signal?: AbortSignal | undefined;
   /** Of the output; with it `percent` hears how far the encoder is. */
@@ -70,7 +95,7 @@ export interface EncodeOptions {
 }
 
 /** Runs ffmpeg; its complaints go to the log, and to the diagnostics when it fails. */
-export async function encode(parameters: readonly string[], options: EncodeOptions = {}): Promise<void> {
+export async function encode(parameters: readonly Word[], options: EncodeOptions = {}): Promise<void> {
   const { durationSeconds, percent, signal } = options;
   await run('ffmpeg', ['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'error', '-y', '-progress', 'pipe:1', ...parameters], {
     signal,
@@ -84,15 +109,21 @@ export async function encode(parameters: readonly string[], options: EncodeOptio
 }
 
 /** Lets `make` write a file that appears under its name only when it is whole, so that a rerun, or a kill, leaves no half of it. */
-export async function writeWhole(target: string, make: (temporary: string) => Promise<void>): Promise<void> {
-  await mkdir(dirname(target), { recursive: true });
-  // The same end of the name, which tells ffmpeg the format.
-  const temporary = join(dirname(target), `.${process.pid}-${basename(target)}`);
+export async function writeWhole({ folder, name, asked }: Target, make: (temporary: Word) => Promise<void>): Promise<string> {
+  // The same ending, which tells ffmpeg what kind of picture; the rest is not the payload's, for a `%` in it would be a pattern.
+  const temporary = join(folder, `.pop-${randomUUID()}${extname(name)}`);
+  const path = join(folder, name);
   try {
-    await make(temporary);
-    await rename(temporary, target);
+    await make({ path: temporary, asked });
+    await rename(temporary, path).catch((cause: NodeJS.ErrnoException) =>
+      fail(`${asked} cannot be written${cause.code === 'EISDIR' ? ': it is a folder' : ` (${cause.code})`}.`, {
+        code: 'notWritten',
+        cause,
+      }),
+    );
+    return path;
   } finally {
-    await rm(temporary, { recursive: true, force: true });
+    await rm(temporary, { force: true });
   }
 }
 
@@ -101,27 +132,36 @@ interface RunOptions {
   readonly line?: (line: string) => void;
 }
 
-async function run(tool: 'ffmpeg' | 'ffprobe', parameters: readonly string[], { signal, line }: RunOptions): Promise<string> {
-  const path = process.env[`${tool.toUpperCase()}_PATH`] ?? installed(`@${tool}-installer/${tool}`);
-  const child = spawn(path, parameters, { stdio: ['ignore', 'pipe', 'pipe'], ...(signal !== undefined && { signal }) });
+async function run(tool: 'ffmpeg' | 'ffprobe', words: readonly Word[], { signal, line }: RunOptions): Promise<string> {
+  const program = process.env[`${tool.toUpperCase()}_PATH`] ?? installed(`@${tool}-installer/${tool}`);
+  const parameters = words.map((word) => (typeof word === 'string' ? word : word.path));
+  const child = spawn(program, parameters, { stdio: ['ignore', 'pipe', 'pipe'], ...(signal !== undefined && { signal }) });
   let output = '';
   const complaints: string[] = [];
   createInterface({ input: child.stdout }).on('line', (text) => {
     if (line === undefined) output += `${text}\n`;
     else line(text);
   });
-  createInterface({ input: child.stderr }).on('line', (text) => {
+  createInterface({ input: child.stderr }).on('line', (said) => {
+    const text = words.reduce<string>((so, word) => (typeof word === 'string' ? so : so.replaceAll(word.path, word.asked)), said);
     console.error(text);
     complaints.push(text);
     if (complaints.length > 10) complaints.shift();
   });
   const [exitCode, killedBy] = (await once(child, 'close')) as [number | null, string | null];
   if (exitCode === 0) return output;
+  if (complaints.some((text) => text.includes('Format not on whitelist'))) {
+    const asked = words.flatMap((word) => (typeof word === 'string' ? [] : word.asked)).at(0);
+    fail(`${asked} has a format that this pool does not read; playlists and other lists of files are never read.`, {
+      code: 'formatNotAllowed',
+      payload: { lastLines: complaints },
+    });
+  }
   fail(
     `${tool} ${killedBy === null ? `ended with exit code ${exitCode}` : `was killed by ${killedBy}`}: ${complaints.at(-1) ?? 'it said nothing'}`,
     {
       code: `${tool}Failed`,
-      payload: { parameters: [...parameters], lastLines: complaints },
+      payload: { parameters: words.map((word) => (typeof word === 'string' ? word : word.asked)), lastLines: complaints },
     },
   );
 }

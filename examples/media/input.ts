@@ -1,5 +1,6 @@
 /** Reads the fields of a media payload, with a clear failure for what is missing or of the wrong kind. */
-import { fail, type Json, type JsonObject } from '../../handler/index.ts';
+import { extname } from 'node:path';
+import { fail, type Json, type JsonObject, openTarget, type Target } from '../../handler/index.ts';
 
 export function fieldsOf(payload: Json): JsonObject {
   if (typeof payload === 'object' && payload !== null && !Array.isArray(payload)) return payload as JsonObject;
@@ -10,6 +11,20 @@ export function textField(fields: JsonObject, name: string): string {
   const value = fields[name];
   if (typeof value === 'string' && value !== '') return value;
   fail(`"${name}" must be a text; it is ${JSON.stringify(value)}.`, { code: 'invalidPayload' });
+}
+
+/** A place below `writeRoots` for what the handler makes; stays open, for a handler ends with its process. */
+export function targetField(fields: JsonObject, name: string): Target {
+  return openTarget(textField(fields, name), name);
+}
+
+const pictures = ['.jpg', '.jpeg', '.png', '.webp', '.bmp'];
+
+/** As `targetField`, for a picture: its ending says which kind. */
+export function pictureField(fields: JsonObject, name: string): Target {
+  const asked = textField(fields, name);
+  if (pictures.includes(extname(asked).toLowerCase())) return openTarget(asked, name);
+  fail(`"${name}" must end in ${pictures.join(', ')}; it is ${JSON.stringify(asked.slice(0, 200))}.`, { code: 'invalidPayload' });
 }
 
 /** A number above 0; undefined when absent. */

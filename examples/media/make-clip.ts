@@ -1,4 +1,7 @@
 /** Makes a short video with a moving test picture and a tone: `node make-clip.ts <target> [seconds]` */
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { openOwnTarget } from '../../handler/index.ts';
 import { encode, writeWhole } from './ffmpeg.ts';
 
 export interface Clip {
@@ -12,7 +15,9 @@ export interface Clip {
 export async function makeClip({ target, seconds = 6, width = 640, height = 360, framesPerSecond = 25 }: Clip): Promise<void> {
   const picture = `testsrc2=size=${width}x${height}:rate=${framesPerSecond}:duration=${seconds}`;
   const tone = `sine=frequency=440:duration=${seconds}`;
-  await writeWhole(target, (file) =>
+  await mkdir(dirname(target), { recursive: true });
+  using place = openOwnTarget(target);
+  await writeWhole(place, (file) =>
     encode([
       '-f',
       'lavfi',

@@ -1,30 +1,23 @@
 /** Each media handler under the Local launcher with the example's registry, its result looked at by ffprobe. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Json } from '../../agenda/types.ts';
-import type { Ending } from '../../launchers/launcher.ts';
-import { LocalLauncher } from '../../launchers/local/local-launcher.ts';
-import { never, recorded, runOf } from '../../launchers/local/scratch.ts';
-import { stopAll } from '../../launchers/local/stop-run.ts';
-import { loadRegistry, settingsFor } from '../../launchers/registry.ts';
+import { never, recorded } from '../../launchers/local/scratch.ts';
 import { mediaAgenda } from './agenda.ts';
 import { makeClip } from './make-clip.ts';
+import { MediaScratch, type Performed } from './media-scratch.ts';
 
-const registry = loadRegistry(fileURLToPath(new URL('./registry.json', import.meta.url)));
 const require = createRequire(import.meta.url);
 const ffprobe = (require('@ffprobe-installer/ffprobe') as { path: string }).path;
 const ffmpeg = (require('@ffmpeg-installer/ffmpeg') as { path: string }).path;
-const folder = mkdtempSync(join(tmpdir(), 'pop-media-'));
-const root = join(folder, 'runs');
-const launcher = new LocalLauncher({ root });
-const source = join(folder, 'clip.mp4');
-const at = (name: string) => join(folder, 'out', name);
-let runs = 0;
+let scratch: MediaScratch;
+let source: string;
+const at = (name: string): string => scratch.at(name);
+const perform = async (type: string, payload: Json): Promise<Performed> => await scratch.perform(type, payload);
 
 interface Probed {
   readonly streams: readonly { codec_type: string; codec_name: string; width?: number; height?: number }[];
@@ -37,23 +30,11 @@ function probed(file: string): Probed {
   ) as Probed;
 }
 
-async function perform(type: string, payload: Json): Promise<{ ending: Ending; result: Record<string, unknown>; percents: number[] }> {
-  const settings = settingsFor(registry, type);
-  if (settings === undefined) throw new Error(`${type} is not registered`);
-  runs += 1;
-  const run = { ...runOf({ command: ['true'] }, { key: `run-${runs}`, type, payload: JSON.stringify(payload) }), settings };
-  const events = recorded();
-  await launcher.start(run);
-  const ending = await launcher.follow(run, events, never());
-  const result = ending.kind === 'succeeded' ? (ending.result as Record<string, unknown>) : {};
-  return { ending, result, percents: events.progresses.flatMap(({ percentComplete }) => percentComplete ?? []) };
-}
-
-beforeAll(() => makeClip({ target: source, seconds: 5 }));
-afterAll(async () => {
-  await stopAll(root, 0);
-  rmSync(folder, { recursive: true, force: true });
+beforeAll(async () => {
+  scratch = await MediaScratch.make(5);
+  source = scratch.source;
 });
+afterAll(() => scratch[Symbol.asyncDispose]());
 
 describe('the handlers', { timeout: 60_000 }, () => {
   test('mediaInfo tells what ffprobe tells', async () => {
@@ -95,27 +76,22 @@ describe('the handlers', { timeout: 60_000 }, () => {
   });
 
   test('a long transcode reports percentages on its way, and leaves nothing behind when it is stopped', async () => {
-    const long = join(folder, 'long.mp4');
+    const long = join(scratch.media, 'long.mp4');
     await makeClip({ target: long, seconds: 40 });
     const target = at('stopped.mp4');
-    const settings = settingsFor(registry, 'transcode');
-    if (settings === undefined) throw new Error('transcode is not registered');
-    const run = {
-      ...runOf({ command: ['true'] }, { key: 'long', payload: JSON.stringify({ source: long, target, width: 1920, bitrate: 8_000_000 }) }),
-      settings,
-    };
+    const run = scratch.run('transcode', { source: long, target, width: 1920, bitrate: 8_000_000 });
     const events = recorded();
-    await launcher.start(run);
-    const ending = launcher.follow(run, events, never());
+    await scratch.launcher.start(run);
+    const ending = scratch.launcher.follow(run, events, never());
     await expect
       .poll(() => events.progresses.filter(({ percentComplete = 0 }) => percentComplete > 0).length, { timeout: 30_000 })
       .toBeGreaterThanOrEqual(2);
-    await launcher.stop('long', 10);
+    await scratch.launcher.stop(run.key, 10);
     const { kind, progress } = await ending;
     expect(kind).toBe('cancelled');
     expect(progress?.percentComplete).toBeLessThan(100);
     expect(existsSync(target)).toBe(false);
-    expect(readdirSync(dirname(target)).filter((name) => name.includes('stopped'))).toEqual([]);
+    expect(readdirSync(dirname(target)).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 
   test('thumbnail and filmstrip are pictures of the asked size', async () => {
@@ -128,10 +104,15 @@ describe('the handlers', { timeout: 60_000 }, () => {
   });
 
   test('what is not a video fails with ffprobe’s own words', async () => {
-    const { ending } = await perform('mediaInfo', { source: fileURLToPath(import.meta.url) });
+    const text = join(scratch.media, 'text.mp4');
+    copyFileSync(fileURLToPath(import.meta.url), text);
+    const { ending } = await perform('mediaInfo', { source: text });
     expect(ending).toMatchObject({
       kind: 'failed',
-      diagnosticEvents: [{ code: 'ffprobeFailed', message: expect.stringContaining('Invalid data') }, { code: 'exitCode' }],
+      diagnosticEvents: [
+        { code: 'ffprobeFailed', message: `ffprobe ended with exit code 1: ${text}: Invalid data found when processing input` },
+        { code: 'exitCode' },
+      ],
     });
     const missing = await perform('transcode', { source });
     expect(missing.ending).toMatchObject({

@@ -1,52 +1,57 @@
 /**
  * `package`: `{ folder, renditions: [{ file, name? }] }` → HLS: fragmented MP4 segments of every rendition, not encoded again, and a `master.m3u8` that
- * names them all. The folder is swapped in as a whole.
+ * names them all. The folder is swapped in as a whole, over an earlier package or an empty folder; never over anything else.
  */
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
-import { fail, type Json, runHandler } from '../../handler/index.ts';
-import { encode, type MediaInfo, probe } from './ffmpeg.ts';
-import { fieldsOf, textField } from './input.ts';
+import { randomUUID } from 'node:crypto';
+import { lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import { fail, type Json, runHandler, type Target } from '../../handler/index.ts';
+import { encode, inputOf, type MediaInfo, probe } from './ffmpeg.ts';
+import { fieldsOf, targetField, textField } from './input.ts';
+import { type Input, sourceField } from './readable.ts';
+
+const manifest = 'master.m3u8';
 
 interface Rendition {
   readonly name: string;
+  readonly input: Input;
   readonly info: MediaInfo;
 }
 
 await runHandler(async ({ payload, report, log, signal }) => {
   const fields = fieldsOf(payload);
-  const folder = textField(fields, 'folder');
+  const target = targetField(fields, 'folder');
+  await checkReplaceable(target);
   const renditions = await readRenditions(fields.renditions, signal);
-  const temporary = join(dirname(folder), `.${process.pid}-${basename(folder)}`);
-  await rm(temporary, { recursive: true, force: true });
+  const temporary = join(target.folder, `.pop-${randomUUID()}`);
   try {
     const entries: string[] = [];
-    for (const [index, { name, info }] of renditions.entries()) {
+    for (const [index, { name, input, info }] of renditions.entries()) {
       const own = join(temporary, name);
       await mkdir(own, { recursive: true });
+      const file = (each: string) => ({ path: join(own, each), asked: join(target.asked, name, each) });
       log(`Cutting ${info.file}`);
       const cut = ['-c', 'copy', '-f', 'hls', '-hls_time', '2', '-hls_playlist_type', 'vod', '-hls_segment_type', 'fmp4'];
-      const names = ['-hls_fmp4_init_filename', 'init.mp4', '-hls_segment_filename', join(own, 'segment-%04d.m4s')];
-      await encode(['-i', info.file, ...cut, ...names, join(own, 'index.m3u8')], { signal });
+      const names = ['-hls_fmp4_init_filename', 'init.mp4', '-hls_segment_filename', file('segment-%04d.m4s')];
+      await encode([...inputOf(input), ...cut, ...names, file('index.m3u8')], { signal });
       const bandwidth = await peakBitrate(own);
       entries.push(
         `#EXT-X-STREAM-INF:BANDWIDTH=${bandwidth},AVERAGE-BANDWIDTH=${info.bitrate},RESOLUTION=${info.width}x${info.height},FRAME-RATE=${info.frameRate.toFixed(3)}\n${name}/index.m3u8`,
       );
       report({ message: 'Packaging', percentComplete: (100 * (index + 1)) / renditions.length });
     }
-    await writeFile(join(temporary, 'master.m3u8'), `#EXTM3U\n#EXT-X-VERSION:7\n${entries.join('\n')}\n`);
-    await swapIn(temporary, folder);
+    await writeFile(join(temporary, manifest), `#EXTM3U\n#EXT-X-VERSION:7\n${entries.join('\n')}\n`);
+    await swapIn(temporary, target);
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
   return {
-    manifest: join(folder, 'master.m3u8'),
+    manifest: join(target.asked, manifest),
     renditions: renditions.map(({ name, info }) => ({
       name,
       width: info.width,
       height: info.height,
-      playlist: join(folder, name, 'index.m3u8'),
+      playlist: join(target.asked, name, 'index.m3u8'),
     })),
   };
 });
@@ -59,7 +64,8 @@ async function readRenditions(value: Json | undefined, signal: AbortSignal): Pro
       const file = textField(fields, 'file');
       const name = typeof fields.name === 'string' ? fields.name : basename(file, extname(file));
       if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) fail(`"${name}" cannot be the name of a rendition.`, { code: 'invalidPayload' });
-      return { name, info: await probe(file, signal) };
+      const input = sourceField(fields, 'file');
+      return { name, input, info: await probe(input, signal) };
     }),
   );
   if (new Set(renditions.map(({ name }) => name)).size < renditions.length)
@@ -75,9 +81,26 @@ async function peakBitrate(folder: string): Promise<number> {
   return Math.ceil(Math.max(...(await Promise.all(bitrates))));
 }
 
-async function swapIn(fresh: string, target: string): Promise<void> {
-  const old = join(dirname(target), `.${process.pid}-old-${basename(target)}`);
-  if (existsSync(target)) await rename(target, old);
-  await rename(fresh, target);
+/** Fails when there is something in the place of the package that no package made. */
+async function checkReplaceable({ folder, name, asked }: Target): Promise<void> {
+  const path = join(folder, name);
+  const there = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (there === undefined) return;
+  const names = there.isDirectory() ? await readdir(path) : undefined;
+  if (names !== undefined && (names.length === 0 || names.includes(manifest))) return;
+  fail(`"folder" is "${asked.slice(0, 200)}": it is not empty and no package, so it is not replaced.`, { code: 'notReplaced' });
+}
+
+async function swapIn(fresh: string, target: Target): Promise<void> {
+  await checkReplaceable(target);
+  const path = join(target.folder, target.name);
+  const old = `${fresh}-old`;
+  await rename(path, old).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  await rename(fresh, path);
   await rm(old, { recursive: true, force: true });
 }

@@ -4,21 +4,22 @@
  * from the result of a mediaInfo by reference. `durationSeconds` of the source saves a look at it.
  */
 import { type JsonObject, runHandler } from '../../handler/index.ts';
-import { encode, probe, writeWhole } from './ffmpeg.ts';
-import { even, fieldsOf, numberField, textField } from './input.ts';
+import { encode, inputOf, probe, probeFile, writeWhole } from './ffmpeg.ts';
+import { even, fieldsOf, numberField, targetField } from './input.ts';
+import { type Input, sourceField } from './readable.ts';
 
 await runHandler(async ({ payload, report, log, signal }) => {
   const fields = fieldsOf(payload);
-  const source = textField(fields, 'source');
-  const target = textField(fields, 'target');
+  const source = sourceField(fields, 'source');
+  const target = targetField(fields, 'target');
   const bitrate = numberField(fields, 'bitrate') ?? 1_000_000;
   const durationSeconds = numberField(fields, 'durationSeconds') ?? (await probe(source, signal)).durationSeconds;
   const { width, height } = await size(fields, source, signal);
-  log(`Transcoding ${source} to ${width}x${height} at ${bitrate} bit/s`);
-  await writeWhole(target, (file) =>
+  log(`Transcoding ${source.asked} to ${width}x${height} at ${bitrate} bit/s`);
+  const written = await writeWhole(target, (file) =>
     encode(
       [
-        ...['-i', source, '-map', '0:v:0', '-map', '0:a:0?', '-vf', `scale=${width}:${height},setsar=1`],
+        ...[...inputOf(source), '-map', '0:v:0', '-map', '0:a:0?', '-vf', `scale=${width}:${height},setsar=1`],
         ...[
           '-c:v',
           'libx264',
@@ -33,16 +34,16 @@ await runHandler(async ({ payload, report, log, signal }) => {
           '-bufsize',
           `${bitrate * 2}`,
         ],
-        ...['-force_key_frames', 'expr:gte(t,n_forced*2)', '-c:a', 'aac', '-b:a', '96k', '-movflags', '+faststart', file],
+        ...['-force_key_frames', 'expr:gte(t,n_forced*2)', '-c:a', 'aac', '-b:a', '96k', '-movflags', '+faststart', '-f', 'mp4', file],
       ],
       { signal, durationSeconds, percent: (percentComplete) => report({ message: 'Transcoding', percentComplete }) },
     ),
   );
-  return { ...(await probe(target, signal)) };
+  return { ...(await probeFile(written, target.asked, signal)) };
 });
 
 /** -2 lets ffmpeg choose the even number that keeps the shape. */
-async function size(fields: JsonObject, source: string, signal: AbortSignal): Promise<{ width: number; height: number }> {
+async function size(fields: JsonObject, source: Input, signal: AbortSignal): Promise<{ width: number; height: number }> {
   const width = numberField(fields, 'width');
   const height = numberField(fields, 'height');
   if (width !== undefined || height !== undefined)

@@ -2,10 +2,9 @@
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import type { HandlerRun } from '../launcher.ts';
+import { maximumVariableBytes } from '../variable-bytes.ts';
 import { fileNames } from './run-files.ts';
 
-/** Most bytes that go into one variable; Linux takes 128 KiB in one string. */
-export const maximumVariableBytes = 64 * 1024;
 /** Characters of one segment of a compressed payload, as POP cuts them. */
 const segmentCharacters = 100_000;
 
@@ -30,6 +29,7 @@ export function handlerEnvironment(run: HandlerRun, directory: string, worker: N
     MY_POD_NAME: run.key,
     POP_ATTEMPT: String(run.operationAttempt),
     ...(run.traceparent !== undefined && { TRACEPARENT: run.traceparent }),
+    ...allowances(run),
     ...payload(run, directory),
     ...lastProgress(run, directory),
     POP_PROGRESS_FILE: join(directory, fileNames.progress),
@@ -62,6 +62,15 @@ function lastProgress(run: HandlerRun, directory: string): Record<string, string
   if (run.lastProgress === undefined) return {};
   const file = { POP_LAST_PROGRESS_FILE: join(directory, fileNames.lastProgress) };
   return { ...file, ...(fits(run.lastProgress) && { LAST_PROGRESS: run.lastProgress }) };
+}
+
+/** What the registry lets the handler do for a payload that asks for it; the registry bounds each. */
+function allowances({ settings: { commands, readRoots, writeRoots } }: HandlerRun): Record<string, string> {
+  return {
+    ...(commands !== undefined && { POP_COMMANDS: JSON.stringify(commands) }),
+    ...(readRoots !== undefined && { POP_READ_ROOTS: JSON.stringify(readRoots) }),
+    ...(writeRoots !== undefined && { POP_WRITE_ROOTS: JSON.stringify(writeRoots) }),
+  };
 }
 
 /** A variable cannot hold NUL; JSON text never needs to. */
