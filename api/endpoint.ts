@@ -5,11 +5,13 @@
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
-import type { Fault } from '../agenda/types.ts';
+import { cut, quoted } from '../agenda/cut.ts';
+import { FaultList } from '../agenda/fault-list.ts';
 import type { Database } from '../db/connect.ts';
 import { type Access, type Authorize, requireScope, type Scope } from './auth/authorize.ts';
-import { faultsOf } from './faults.ts';
-import { parseJson, readBody } from './json-body.ts';
+import { faultsOf, parseGiven } from './faults.ts';
+import { giveTurns } from './give-turns.ts';
+import { largeBodyBytes, parseJson, readBody } from './json-body.ts';
 import { invalid, malformed, ProblemError } from './problem.ts';
 import { problemSchema } from './schemas.ts';
 
@@ -104,19 +106,24 @@ export function addEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.
     c.set('access', access);
     if (endpoint.scope !== 'public') requireScope(access, endpoint.scope);
     const queryValues = readQuery(c.req.url, query);
-    const bodyText = endpoint.body === undefined ? '' : await readBody(c.req.raw);
-    const body = endpoint.body === undefined ? undefined : parseBody(c, bodyText, endpoint.body);
-    return await handle({
-      c,
-      access,
-      cid: c.get('cid'),
-      log: c.get('log'),
-      id: idOf(c),
-      query: queryValues as z.output<Query>,
-      body: body as z.output<Body>,
-      bodyText,
-    });
+    const call = { c, access, cid: c.get('cid'), log: c.get('log'), id: idOf(c), query: queryValues as z.output<Query> };
+    if (endpoint.body === undefined) return await handle({ ...call, body: undefined as z.output<Body>, bodyText: '' });
+    const bodyText = await readBody(c.req.raw, () => logLarge(c, access));
+    try {
+      const body = await parseBody(c, bodyText, endpoint.body);
+      return await handle({ ...call, body: body as z.output<Body>, bodyText });
+    } finally {
+      // Whoever asked while a large body was worked on does not wait for its answer too.
+      if (bodyText.length > largeBodyBytes) await giveTurns();
+    }
   });
+}
+
+/** Written before the work begins: should it end the process, one can see who sent it. */
+function logLarge(c: Context<ApiEnvironment>, access: Access): void {
+  const bytes = c.req.header('content-length');
+  const line = { method: c.req.method, path: cut(c.req.path), actor: access.userId };
+  c.get('log').info({ ...line, ...(bytes === undefined ? {} : { bytes: Number(bytes) }) }, 'large request begun');
 }
 
 function idOf(c: Context<ApiEnvironment>): string {
@@ -130,41 +137,44 @@ function idOf(c: Context<ApiEnvironment>): string {
 function readQuery(url: string, schema: z.ZodObject): unknown {
   const names = new Map(Object.keys(schema.shape).map((name) => [name.toLowerCase(), name]));
   const values: Record<string, string> = {};
-  const faults: Fault[] = [];
+  const faults = new FaultList();
   const mark = url.indexOf('?');
   for (const [given, value] of new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1))) {
     const name = names.get(given.toLowerCase());
     if (name === undefined) {
       const known = names.size === 0 ? 'It takes none.' : `Known are ${[...names.values()].join(', ')}.`;
-      throw new ProblemError('unknownParameter', `Unknown query parameter ${JSON.stringify(given.slice(0, 200))}. ${known}`, {
-        errors: [{ pointer: '', code: 'unknownParameter', message: `Unknown query parameter ${JSON.stringify(given.slice(0, 200))}.` }],
-      });
+      const message = `Unknown query parameter ${quoted(given)}.`;
+      const errors = [{ pointer: '', code: 'unknownParameter', message }];
+      throw new ProblemError('unknownParameter', `${message} ${known}`, { errors });
     }
     if (Object.hasOwn(values, name))
-      faults.push({ pointer: '', code: 'givenTwice', message: `The query parameter ${name} is given twice.` });
+      faults.add(() => ({ pointer: '', code: 'givenTwice', message: `The query parameter ${name} is given twice.` }));
     if (value.includes('\u0000'))
-      faults.push({ pointer: '', code: 'badCharacter', message: `The query parameter ${name} holds a NUL character.` });
+      faults.add(() => ({ pointer: '', code: 'badCharacter', message: `The query parameter ${name} holds a NUL character.` }));
     values[name] = value;
   }
-  const parsed = schema.safeParse(values, { reportInput: true });
-  if (!parsed.success)
-    faults.push(...faultsOf(parsed.error).map((fault) => ({ ...fault, pointer: '', message: `Query parameter: ${fault.message}` })));
-  if (faults.length > 0) throw new ProblemError('badParameter', faults.map((fault) => fault.message).join(' '), { errors: faults });
+  const parsed = parseGiven(schema, values);
+  if (!parsed.success) {
+    for (const fault of faultsOf(parsed.error).first) {
+      faults.add(() => ({ ...fault, pointer: '', message: `Query parameter: ${fault.message}` }));
+    }
+  }
+  if (faults.total > 0) throw new ProblemError('badParameter', faults.first.map(({ message }) => message).join(' '), { errors: faults });
   return parsed.data;
 }
 
-function parseBody(
+async function parseBody(
   c: Context<ApiEnvironment>,
   text: string,
   body: { readonly schema: z.ZodType; readonly optional?: boolean; readonly anyText?: boolean },
-): unknown {
+): Promise<unknown> {
   if (text === '') {
     if (body.optional !== true) throw malformed('The body is empty; JSON is expected.');
     return checked(body.schema, undefined);
   }
   const contentType = c.req.header('content-type') ?? '';
   if (!/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(contentType.trim())) {
-    const given = contentType === '' ? 'there is none' : `it is ${JSON.stringify(contentType.slice(0, 200))}`;
+    const given = contentType === '' ? 'there is none' : `it is ${quoted(contentType)}`;
     throw new ProblemError('unsupportedMediaType', `The Content-Type must be application/json; ${given}.`, {
       headers: { 'Accept-Post': 'application/json' },
     });
@@ -173,15 +183,15 @@ function parseBody(
   if (encoding.trim().toLowerCase() !== 'identity') {
     throw new ProblemError(
       'unsupportedMediaType',
-      `The body must not be encoded; Content-Encoding is ${JSON.stringify(encoding.slice(0, 200))}.`,
+      `The body must not be encoded; Content-Encoding is ${quoted(encoding)}.`,
     );
   }
-  return checked(body.schema, parseJson(text, { anyText: body.anyText === true }));
+  return checked(body.schema, await parseJson(text, { anyText: body.anyText === true }));
 }
 
-/** Parses what a caller sent. @throws ProblemError 422 with every fault */
+/** Parses what a caller sent. @throws ProblemError 422 with the first faults and how many there are */
 export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(value, { reportInput: true });
+  const parsed = parseGiven(schema, value);
   if (!parsed.success) throw invalid(faultsOf(parsed.error));
   return parsed.data;
 }
