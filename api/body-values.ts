@@ -3,9 +3,7 @@ import { cut } from '../agenda/cut.ts';
 import { FaultList } from '../agenda/fault-list.ts';
 import { pointerOf } from '../agenda/json-pointer.ts';
 import type { Fault } from '../agenda/types.ts';
-
-/** Members that hold what a customer likes, whose values no schema looks at. */
-const freeMembers: ReadonlySet<string> = new Set(['payload', 'params']);
+import { freeMembers } from './json-size.ts';
 
 /** How many values `root` holds outside of payloads and params. Stops counting where there are more than `most`. Recurses as deep as it is nested. */
 export function valuesOutside(root: unknown, most: number): number {
@@ -20,7 +18,7 @@ export function valuesOutside(root: unknown, most: number): number {
     values += names.length;
     for (const name of names) {
       if (values > most) return;
-      if (!freeMembers.has(name)) enter((container as Record<string, unknown>)[name]);
+      if (!freeMembers.includes(name)) enter((container as Record<string, unknown>)[name]);
     }
   };
   const enter = (value: unknown): void => {
@@ -61,7 +59,8 @@ export function unkeepableFaults(root: unknown, options: { readonly text: boolea
       faults.add(() => faultAt(key === undefined ? [] : [...path, key], 'notFinite', 'holds a number that is too large to be kept.'));
     } else if (options.text && typeof value === 'string') {
       const what = value.includes('\u0000') ? 'a NUL character' : value.isWellFormed() ? undefined : 'half a surrogate pair';
-      if (what !== undefined) faults.add(() => faultAt(key === undefined ? [] : [...path, key], 'badCharacter', `holds ${what}, which cannot be stored.`));
+      if (what !== undefined)
+        faults.add(() => faultAt(key === undefined ? [] : [...path, key], 'badCharacter', `holds ${what}, which cannot be stored.`));
     }
   };
   if (typeof root === 'object' && root !== null) visit(root);

@@ -181,10 +181,7 @@ async function parseBody(
   }
   const encoding = c.req.header('content-encoding') ?? 'identity';
   if (encoding.trim().toLowerCase() !== 'identity') {
-    throw new ProblemError(
-      'unsupportedMediaType',
-      `The body must not be encoded; Content-Encoding is ${quoted(encoding)}.`,
-    );
+    throw new ProblemError('unsupportedMediaType', `The body must not be encoded; Content-Encoding is ${quoted(encoding)}.`);
   }
   return checked(body.schema, await parseJson(text, { anyText: body.anyText === true }));
 }

@@ -43,7 +43,12 @@ const mappers = z
         .split('/')
         .slice(2)
         .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
-      context.addIssue({ code: 'custom', path, message: fault.message, params: { code: fault.code, sentence: true, more: fault === first.at(-1) ? total - first.length : 0 } });
+      context.addIssue({
+        code: 'custom',
+        path,
+        message: fault.message,
+        params: { code: fault.code, sentence: true, more: fault === first.at(-1) ? total - first.length : 0 },
+      });
     }
   })
   .openapi({

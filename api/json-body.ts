@@ -1,9 +1,10 @@
 /** Reads JSON bodies: with limits of size, faults with line and column, and nothing that Postgres could not keep. */
 import { cut } from '../agenda/cut.ts';
-import { isDeeperThan } from '../agenda/depth.ts';
-import { unkeepableFaults, valuesOutside } from './body-values.ts';
+import { maximumPayloadBytes } from '../agenda/types.ts';
+import { unkeepableFaults } from './body-values.ts';
 import { giveTurns } from './give-turns.ts';
 import { findJsonFault } from './json-position.ts';
+import { limitExceeded } from './json-size.ts';
 import { invalid, malformed, ProblemError, payloadTooLarge } from './problem.ts';
 
 /** Most bytes of one request body. */
@@ -13,7 +14,7 @@ const maximumDepth = 256;
 /** Most values (members, entries) of one body: parsed, an empty list is 30 times as large as its text, and looking at each costs everybody else time. */
 export const maximumBodyValues = 1_000_000;
 /** Most values outside payloads and params: each of them is checked for what it is. Room for 500 Operations that each depend on all before. */
-export const maximumCheckedValues = 200_000;
+export const maximumCheckedValues = 150_000;
 /** A body of more bytes is large: its begin is logged, and other requests have turns between the steps of its work. */
 export const largeBodyBytes = 256 * 1024;
 
@@ -57,20 +58,9 @@ export async function parseJson(text: string, options: { readonly anyText?: bool
   const step = (): Promise<void> => (text.length > largeBodyBytes ? giveTurns() : Promise.resolve());
   if (text.trim() === '') throw malformed('The body is empty; JSON is expected.');
   await step();
-  if (hasMoreValuesThan(text, maximumBodyValues)) {
-    throw payloadTooLarge(
-      `The body may hold at most ${maximumBodyValues} values (members of objects and entries of lists), and holds more.`,
-    );
-  }
+  refuseTooMuch(text);
   await step();
   const value = parsed(text);
-  await step();
-  if (isDeeperThan(value, maximumDepth)) {
-    throw invalid([{ pointer: '', code: 'tooDeep', message: `The body may be nested at most ${maximumDepth} deep.` }]);
-  }
-  if (valuesOutside(value, maximumCheckedValues) > maximumCheckedValues) {
-    throw payloadTooLarge(`The body may hold at most ${maximumCheckedValues} values outside of payloads and params, and holds more.`);
-  }
   await step();
   // Such text can only come from an escape, so ordinary bodies skip the look at every string.
   const faults = unkeepableFaults(value, { text: options.anyText !== true && /\\u(0000|d[89a-f])/i.test(text) });
@@ -78,6 +68,30 @@ export async function parseJson(text: string, options: { readonly anyText?: bool
   if (faults.total > 0) throw invalid(faults);
   await step();
   return value;
+}
+
+const limits = {
+  values: maximumBodyValues,
+  checkedValues: maximumCheckedValues,
+  depth: maximumDepth,
+  freeBytes: maximumPayloadBytes,
+};
+
+/** Before it is parsed: names and lists by the hundred thousand take seconds to parse and to enumerate. @throws 413, 422 */
+function refuseTooMuch(text: string): void {
+  switch (limitExceeded(text, limits)) {
+    case 'depth':
+      throw invalid([{ pointer: '', code: 'tooDeep', message: `The body may be nested at most ${maximumDepth} deep.` }]);
+    case 'values':
+      throw payloadTooLarge(
+        `The body may hold at most ${maximumBodyValues} values (members of objects and entries of lists), and holds more.`,
+      );
+    case 'checkedValues':
+      throw payloadTooLarge(`The body may hold at most ${maximumCheckedValues} values outside of payloads and params, and holds more.`);
+    case 'freeBytes':
+      throw payloadTooLarge(`A payload and params may have ${maximumPayloadBytes} bytes each; the body holds one that has more.`);
+    case undefined:
+  }
 }
 
 function parsed(text: string): unknown {
@@ -89,22 +103,3 @@ function parsed(text: string): unknown {
     throw new ProblemError('malformedJson', detail, { errors: [{ pointer: '', code: 'malformedJson', message: detail }], cause: error });
   }
 }
-
-/** Counts what separates values, outside of strings; an ordinary body is too short to be looked at. */
-function hasMoreValuesThan(text: string, most: number): boolean {
-  if (text.length <= most) return false;
-  let values = 1;
-  let inString = false;
-  for (let at = 0; at < text.length; at += 1) {
-    const character = text.charCodeAt(at);
-    if (character === quote) inString = !inString;
-    else if (inString) at += character === backslash ? 1 : 0;
-    else if (character === comma || character === openList || character === openObject) {
-      values += 1;
-      if (values > most) return true;
-    }
-  }
-  return false;
-}
-
-const [quote, backslash, comma, openList, openObject] = [0x22, 0x5c, 0x2c, 0x5b, 0x7b];

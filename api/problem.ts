@@ -73,8 +73,7 @@ export const unauthenticated = (detail: string): ProblemError =>
   new ProblemError('unauthenticated', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="pop"' } });
 export const forbidden = (detail: string, errors: readonly Fault[] = []): ProblemError => new ProblemError('forbidden', detail, { errors });
 /** Absent and not visible look the same. */
-export const notFound = (kind: string, id: string): ProblemError =>
-  new ProblemError('notFound', `There is no ${kind} ${quoted(id)}.`);
+export const notFound = (kind: string, id: string): ProblemError => new ProblemError('notFound', `There is no ${kind} ${quoted(id)}.`);
 export const alreadyExists = (kind: string, id: string): ProblemError =>
   new ProblemError('alreadyExists', `A ${kind} with the id ${quoted(id)} exists already.`);
 export const inUse = (detail: string): ProblemError => new ProblemError('inUse', detail);

@@ -58,7 +58,11 @@ export function chooseInsight(input: {
 export function validateMappers(mappers: unknown): FaultList {
   const faults = new FaultList();
   if (mappers === null || typeof mappers !== 'object' || Array.isArray(mappers)) {
-    faults.add(() => ({ pointer: '/mappers', code: 'mappersMalformed', message: 'mappers must be an object: mapper name to a list of values.' }));
+    faults.add(() => ({
+      pointer: '/mappers',
+      code: 'mappersMalformed',
+      message: 'mappers must be an object: mapper name to a list of values.',
+    }));
   } else {
     for (const [name, values] of Object.entries(mappers)) addMapperFaults(faults, name, values);
   }
