@@ -1,6 +1,7 @@
 /** Agendas over HTTP: submit, read, list, cancel, their output and their audit trail. */
 import { createHash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
+import { quoted } from '../../agenda/cut.ts';
 import { maximumIdBytes } from '../../agenda/types.ts';
 import { cancelAgenda } from '../../db/cancel-agenda.ts';
 import { listAgendas } from '../../db/list-agenda.ts';
@@ -236,7 +237,7 @@ export function addAgendaRoutes(api: Api, parts: ApiParts): void {
     async ({ c, access, cid, id }) => {
       if ((await readAgenda(database, visibilityOf(access), id)) === undefined) throw notFound('Agenda', id);
       const { state, wakeInsights } = await cancelAgenda(database, { agendaId: id, actor: access.userId, cid });
-      if (state === 'over') throw conflict(`The Agenda ${JSON.stringify(id)} has ended already.`);
+      if (state === 'over') throw conflict(`The Agenda ${quoted(id)} has ended already.`);
       if (wakeInsights.length > 0) parts.wake(wakeInsights);
       if (state === 'requested') parts.tellCancel?.(id);
       return c.json({ cid, id, state }, 202);
