@@ -204,7 +204,7 @@ const problemTitles: Readonly<Record<number, string>> = {
   412: 'Changed meanwhile (If-Match)',
   413: 'Too large; the limit and the actual size are named',
   415: 'Not JSON',
-  422: 'Content that is not acceptable; every fault is named',
+  422: 'Content that is not acceptable; the first ten faults are named, the rest is counted',
   429: 'Too many requests; see Retry-After',
   503: 'Temporarily unavailable; see Retry-After',
 };

@@ -63,7 +63,7 @@ export function addAgendaRoutes(api: Api, parts: ApiParts): void {
       tag,
       summary: 'Submit an Agenda',
       description:
-        'Checks the whole graph and reports every fault, chooses the Insight, and stores the Agenda with its progress in one transaction. Ids are made by the server. Runs as soon as its Insight admits it, unless `params` has the key `doNotRun`.',
+        'Checks the whole graph and reports its faults (the first ten, and how many there are), chooses the Insight, and stores the Agenda with its progress in one transaction. Ids are made by the server. Runs as soon as its Insight admits it, unless `params` has the key `doNotRun`.',
       scope: 'submit',
       headers: [
         {
@@ -112,7 +112,7 @@ export function addAgendaRoutes(api: Api, parts: ApiParts): void {
       path: '/agenda/service/validate',
       tag,
       summary: 'Check an Agenda without storing it',
-      description: 'Answers what a submission would: every fault, or the Insight it would go to.',
+      description: 'Answers what a submission would: the faults, or the Insight it would go to.',
       scope: 'submit',
       body: { schema: z.unknown(), documented: agendaSchema, example: submissionExample },
       answers: {
