@@ -166,15 +166,15 @@ test.each([
   }
 });
 
-test('settings and reports of pools with 100,000 faults are refused the same way', async () => {
-  const insight = `{"customerId":"acme","title":"t","resourcePoolId":"p","allowedCustomerIds":${list(100_000, '1')}}`;
+test('settings and reports of pools with more than 100,000 faults are refused the same way', async () => {
+  const insight = `{"customerId":"acme","title":"t","resourcePoolId":"p","allowedCustomerIds":${list(140_000, '1')}}`;
   const settings = await send('/insight', insight, admin);
   expectNobodyWaited(settings);
   expect(settings.status).toBe(422);
   expect(JSON.parse(settings.text).errors).toHaveLength(1);
   const mappers = `{"customerId":"acme","title":"t","resourcePoolId":"p","mappers":{"${longName}":[],"paramMap":${list(1_000, '""')}}}`;
   expect(JSON.parse((await send('/insight', mappers, admin)).text).errors.at(-1).message).toContain('1001 in total');
-  const report = `{"items":[{"agendaId":"x","attempt":1,"operation":"a","operationAttempt":1,"launch":1,"params":{"p":${list(100_000, '1e999')}}}]}`;
+  const report = `{"items":[{"agendaId":"x","attempt":1,"operation":"a","operationAttempt":1,"launch":1,"params":{"p":${list(140_000, '1e999')}}}]}`;
   const reported = await send('/resourcepool/service/reportProgress', report, pool);
   expectNobodyWaited(reported);
   expect(JSON.parse(reported.text)).toMatchObject({
