@@ -1,5 +1,5 @@
-import { pointerSegment } from './json-pointer.ts';
-import { findReferences, type Reference } from './references.ts';
+import type { Path } from './depth.ts';
+import { type VisitedReference, visitReferences } from './references.ts';
 import { type Json, type JsonObject, maximumNameLength, maximumOperations, type Operation } from './types.ts';
 
 /** Tokens that every payload may use besides the results of Operations. */
@@ -8,49 +8,40 @@ export const builtInNames: readonly string[] = ['pop.agendaId', 'pop.operationNa
 /** Longest `params.dependsOn`: room for the names of all Operations of an Agenda. */
 export const longestCommaList = maximumOperations * (maximumNameLength + 2);
 
-/** Something an Operation names: `name` is the other Operation's, `pointer` where it stands in the Operation. */
-export interface NamedDependency {
-  readonly name: string;
-  readonly pointer: string;
+/** What hears of all that an Operation says about others. Paths lead into the Operation, and change after the call. */
+export interface MentionVisitor {
+  /** A token for the result of the Operation `name`. */
+  readonly reference: (name: string, reference: VisitedReference, path: Path) => void;
+  /** All remaining tokens but the built-in ones. */
+  readonly other?: (reference: VisitedReference, path: Path) => void;
+  /** A name in `dependsOn` or in POP's comma list. */
+  readonly dependsOn: (name: string, path: Path) => void;
 }
 
-/** What an Operation's text says about others. `references` are tokens for results, `others` all remaining tokens but the built-in ones. */
-export interface OperationMentions {
-  readonly references: readonly (Reference & NamedDependency)[];
-  readonly others: readonly Reference[];
-  readonly dependsOn: readonly NamedDependency[];
-}
-
-/** Reads references and `dependsOn` of one Operation; malformed `dependsOn` entries are left to `validateAgenda`. */
-export function mentionsOf(operation: Operation): OperationMentions {
-  const results: (Reference & NamedDependency)[] = [];
-  const others: Reference[] = [];
-  for (const reference of findReferences(operation.payload ?? null)) {
+/** Reads references and `dependsOn` of one Operation, in this order; malformed `dependsOn` entries are left to `validateAgenda`. Keeps nothing. */
+export function visitMentions(operation: Operation, visitor: MentionVisitor): void {
+  visitReferences(operation.payload ?? null, (reference, path) => {
     const operationName = operationNameOf(reference.name);
-    if (operationName !== undefined) results.push({ ...reference, name: operationName, pointer: `/payload${reference.path}` });
-    else if (!builtInNames.includes(reference.name)) others.push(reference);
+    if (operationName !== undefined) visitor.reference(operationName, reference, path);
+    else if (!builtInNames.includes(reference.name)) visitor.other?.(reference, path);
+  });
+  const list: unknown = operation.dependsOn;
+  if (Array.isArray(list)) {
+    const path: [string, number] = ['dependsOn', 0];
+    list.forEach((name: unknown, index) => {
+      path[1] = index;
+      if (typeof name === 'string') visitor.dependsOn(name, path);
+    });
   }
-  return { references: results, others, dependsOn: dependsOnOf(operation) };
+  const commaList = ownParam(operation.params, 'dependsOn');
+  if (typeof commaList === 'string' && commaList.length <= longestCommaList) {
+    for (const part of commaList.split(',')) if (part.trim() !== '') visitor.dependsOn(part.trim(), ['params', 'dependsOn']);
+  }
 }
 
 /** The Operation behind a token's name (`a` of `a.out`), or undefined when the token is not for a result. */
 export function operationNameOf(tokenName: string): string | undefined {
   return tokenName.endsWith('.out') && tokenName.length > '.out'.length ? tokenName.slice(0, -'.out'.length) : undefined;
-}
-
-function dependsOnOf(operation: Operation): NamedDependency[] {
-  const named: NamedDependency[] = [];
-  const list: unknown = operation.dependsOn;
-  if (Array.isArray(list)) {
-    list.forEach((name: unknown, index) => {
-      if (typeof name === 'string') named.push({ name, pointer: `/dependsOn${pointerSegment(index)}` });
-    });
-  }
-  const commaList = ownParam(operation.params, 'dependsOn');
-  if (typeof commaList === 'string' && commaList.length <= longestCommaList) {
-    for (const part of commaList.split(',')) if (part.trim() !== '') named.push({ name: part.trim(), pointer: '/params/dependsOn' });
-  }
-  return named;
 }
 
 /** One param, never an inherited one. */
@@ -66,8 +57,13 @@ export function ownParam(params: JsonObject | null | undefined, key: string): Js
 export function dependenciesOf(operations: readonly Operation[]): number[][] {
   const indexes = indexesByName(operations);
   return operations.map((operation) => {
-    const { references, dependsOn } = mentionsOf(operation);
-    return resolveDependencies([...references, ...dependsOn], indexes);
+    const found = new Set<number>();
+    const enter = (name: string): void => {
+      const index = indexes.get(name);
+      if (index !== undefined) found.add(index);
+    };
+    visitMentions(operation, { reference: enter, dependsOn: enter });
+    return ascending(found);
   });
 }
 
@@ -82,12 +78,7 @@ export function indexesByName(operations: readonly Operation[]): ReadonlyMap<str
   return indexes;
 }
 
-/** The distinct indexes behind `named`, ascending. */
-export function resolveDependencies(named: readonly NamedDependency[], indexes: ReadonlyMap<string, number>): number[] {
-  const found = new Set<number>();
-  for (const { name } of named) {
-    const index = indexes.get(name);
-    if (index !== undefined) found.add(index);
-  }
+/** The distinct indexes that were found, ascending. */
+export function ascending(found: ReadonlySet<number>): number[] {
   return [...found].sort((a, b) => a - b);
 }

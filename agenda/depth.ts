@@ -1,20 +1,39 @@
-import { pointerSegment } from './json-pointer.ts';
 import { type Json, maximumReferenceDepth } from './types.ts';
 
-/** JSON pointers to the outermost lists and objects that stand inside `limit` others or more. Does not recurse. */
-export function tooDeepAt(value: Json, limit: number = maximumReferenceDepth): string[] {
-  const found: string[] = [];
-  const open: { value: Json; path: string; depth: number }[] = [{ value, path: '', depth: 0 }];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const { value: container, path, depth } = next;
-    if (container === null || typeof container !== 'object') continue;
-    if (depth >= limit) {
-      found.push(path);
-      continue;
+/** A path into a value: names and indexes from the outside in. */
+export type Path = readonly (string | number)[];
+
+/**
+ * Calls `found` for each outermost list or object that stands inside `limit` others or more, in the order of the document. The path
+ * changes after the call. Recurses no deeper than `limit`.
+ */
+export function findTooDeep(value: Json, found: (path: Path) => void, limit: number = maximumReferenceDepth): void {
+  const path: (string | number)[] = [];
+  const visit = (container: object): void => {
+    if (path.length >= limit) {
+      found(path);
+    } else if (Array.isArray(container)) {
+      for (let index = 0; index < container.length; index += 1) enter(index, container[index]);
+    } else {
+      for (const key of Object.keys(container)) enter(key, (container as Record<string, unknown>)[key]);
     }
-    for (const [key, item] of Object.entries(container)) {
-      if (item !== null && typeof item === 'object') open.push({ value: item, path: path + pointerSegment(key), depth: depth + 1 });
-    }
+  };
+  const enter = (key: string | number, item: unknown): void => {
+    if (typeof item !== 'object' || item === null) return;
+    path.push(key);
+    visit(item);
+    path.pop();
+  };
+  if (typeof value === 'object' && value !== null) visit(value);
+}
+
+/** Whether a list or an object stands inside `limit` others or more. Recurses no deeper than `limit`. */
+export function isDeeperThan(value: unknown, limit: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (limit <= 0) return true;
+  const items: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  for (const item of items) {
+    if (typeof item === 'object' && item !== null && isDeeperThan(item, limit - 1)) return true;
   }
-  return found.reverse();
+  return false;
 }

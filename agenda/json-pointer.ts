@@ -1,8 +1,20 @@
+import { cut, longestShown } from './cut.ts';
 import type { Json } from './types.ts';
 
 /** One key or index as a segment of a JSON pointer, with its leading slash (RFC 6901). */
 export function pointerSegment(key: string | number): string {
   return `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`;
+}
+
+/** JSON pointer (RFC 6901) of a path, for a message: cut like all that customers wrote, and no more of it is looked at than is shown. */
+export function pointerOf(path: readonly PropertyKey[]): string {
+  let pointer = '';
+  for (const part of path) {
+    if (pointer.length > longestShown) break;
+    // One character more than is shown tells that something was cut.
+    pointer += pointerSegment(String(part).slice(0, longestShown + 1));
+  }
+  return cut(pointer);
 }
 
 /** The value at `pointer`, or undefined when the path is absent. The leading slash may be left out; empty and `/` mean the whole value. Own properties only. */

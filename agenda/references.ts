@@ -11,6 +11,7 @@
  *
  * Strings are scanned by `indexOf`, so the time is linear in their length whatever they hold.
  */
+import type { Path } from './depth.ts';
 import { isArray, pointerSegment, valueAt } from './json-pointer.ts';
 import { type Json, type JsonObject, maximumReferenceDepth } from './types.ts';
 
@@ -43,18 +44,39 @@ export interface Replacement {
   readonly invalid: readonly InvalidReference[];
 }
 
-/** Finds every token in `value`, in reading order. Containers nested deeper than `maximumReferenceDepth` are not looked into: `tooDeepAt` names them. */
-export function findReferences(value: Json): readonly Reference[] {
-  const references: Reference[] = [];
-  const visit = (current: Json, path: string, depth: number): void => {
+/** A token as `visitReferences` finds it. */
+export type VisitedReference = Omit<Reference, 'path'>;
+
+/**
+ * Calls `visit` for every token in `value`, in reading order; keeps none, for there can be hundreds of thousands. The path leads to
+ * the string that holds the token, and changes after the call. Containers nested deeper than `maximumReferenceDepth` are not looked
+ * into: `findTooDeep` names them.
+ */
+export function visitReferences(value: Json, visit: (reference: VisitedReference, path: Path) => void): void {
+  const path: (string | number)[] = [];
+  const look = (current: Json): void => {
     if (typeof current === 'string') {
+      if (!current.includes('@<')) return;
       const parts = splitTokens(current);
-      for (const part of parts) if (typeof part === 'object') references.push({ ...part, whole: parts.length === 1, path });
-    } else if (current !== null && typeof current === 'object' && depth < maximumReferenceDepth) {
-      for (const [key, item] of Object.entries(current)) visit(item, path + pointerSegment(key), depth + 1);
+      for (const part of parts) if (typeof part === 'object') visit({ ...part, whole: parts.length === 1 }, path);
+    } else if (current !== null && typeof current === 'object' && path.length < maximumReferenceDepth) {
+      if (isArray(current)) for (let index = 0; index < current.length; index += 1) enter(index, current[index]);
+      else for (const key of Object.keys(current)) enter(key, current[key]);
     }
   };
-  visit(value, '', 0);
+  const enter = (key: string | number, item: Json | undefined): void => {
+    if (typeof item !== 'string' && (typeof item !== 'object' || item === null)) return;
+    path.push(key);
+    look(item);
+    path.pop();
+  };
+  look(value);
+}
+
+/** Every token in `value`, in reading order. */
+export function findReferences(value: Json): readonly Reference[] {
+  const references: Reference[] = [];
+  visitReferences(value, (reference, path) => references.push({ ...reference, path: path.map((part) => pointerSegment(part)).join('') }));
   return references;
 }
 
@@ -64,7 +86,8 @@ export function marksIn(value: Json, depth = 0): number {
   if (typeof value === 'string') {
     for (let at = value.indexOf('@<'); at !== -1; at = value.indexOf('@<', at + 2)) marks += 1;
   } else if (value !== null && typeof value === 'object' && depth < maximumReferenceDepth) {
-    for (const item of Object.values(value)) marks += marksIn(item, depth + 1);
+    const items: readonly Json[] = isArray(value) ? value : Object.values(value);
+    for (const item of items) if (typeof item === 'string' || typeof item === 'object') marks += marksIn(item, depth + 1);
   }
   return marks;
 }

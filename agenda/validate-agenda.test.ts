@@ -3,8 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { nodesOnCycles } from './cycles.ts';
 import { dependenciesOf } from './dependencies.ts';
 import type { Agenda, Json, Operation } from './types.ts';
-import { maximumAttemptsOf, validateAgenda } from './validate-agenda.ts';
+import { type AgendaLimits, maximumAttemptsOf, validateAgenda as validate } from './validate-agenda.ts';
 
+/** Every fault, also those beyond the ones an answer tells. */
+const validateAgenda = (agenda: Agenda, limits: AgendaLimits = {}) => validate(agenda, { mostFaults: 1_000_000, ...limits }).first;
 const operation = (name: string, more: Partial<Operation> = {}): Operation => ({ name, type: 'sample', ...more });
 const agenda = (...operations: Operation[]): Agenda => ({ customerId: 'c', operations });
 const faults = (...operations: Operation[]) => validateAgenda(agenda(...operations));
@@ -217,7 +219,8 @@ describe('payloads', () => {
   });
 
   test('with more bad references than a call may have arguments do no harm', () => {
-    expect(faults(operation('a', { payload: Array(140_000).fill('@<x>') }))).toHaveLength(100_000);
+    const { first, total } = validate(agenda(operation('a', { payload: Array(140_000).fill('@<x>') })));
+    expect({ told: first.length, total }).toEqual({ told: 10, total: 140_000 });
   });
 });
 

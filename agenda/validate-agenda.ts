@@ -1,15 +1,20 @@
 /**
- * What is wrong with a submitted Agenda: every fault, with JSON pointers and stable codes, in the order of the document
- * and circles last. Time is linear in Operations + references; nothing recurses over Operations.
+ * What is wrong with a submitted Agenda: its first faults, with JSON pointers and stable codes, in the order of the document
+ * and circles last, and how many there are. Time is linear in Operations + references; nothing recurses over Operations, and
+ * no fault beyond the first ones is made (fault-list.ts).
  *
  * Codes: noOperations, tooManyOperations, operationMalformed, operationNameMissing, operationNameTooLong,
  * operationNameMalformed, operationNameDuplicate, operationTypeMissing, operationTypeTooLong, operationTypeMalformed,
  * payloadTooLarge, payloadTooDeep (either keeps its references from being looked at), paramsTooDeep, dependsOnMalformed, weightInvalid, timeoutInvalid, unknownReference, unresolvedToken,
  * unknownDependency, tooManyReferences, circularReference, parallelismInvalid, maximumAttemptsInvalid.
  */
+import { cut } from './cut.ts';
 import { nodesOnCycles } from './cycles.ts';
-import { indexesByName, mentionsOf, type OperationMentions, ownParam, resolveDependencies } from './dependencies.ts';
-import { findReferences, marksIn, type Reference } from './references.ts';
+import { ascending, indexesByName, ownParam, visitMentions } from './dependencies.ts';
+import type { Path } from './depth.ts';
+import { FaultList } from './fault-list.ts';
+import { pointerOf } from './json-pointer.ts';
+import { marksIn, type VisitedReference, visitReferences } from './references.ts';
 import {
   type Agenda,
   type Fault,
@@ -20,15 +25,12 @@ import {
   mostInFlight,
   type Operation,
 } from './types.ts';
-import { clip, depthFaults, labelOf, payloadFaults, show, validateOperation } from './validate-operation.ts';
+import { addDepthFaults, checkPayload, labelOf, show, validateOperation } from './validate-operation.ts';
 
 /** Attempts an Agenda may ask for; also where automatic retries stop. */
 export const mostAttempts = 20;
 /** Attempts of an Agenda that does not say. */
 export const defaultAttempts = 3;
-
-/** Faults that are collected; a body of 32 MiB can hold millions. */
-const mostFaults = 100_000;
 
 /** References of all payloads of an Agenda together, counted by their beginnings `@<`. */
 const mostReferences = 200_000;
@@ -36,18 +38,17 @@ const mostReferences = 200_000;
 /** Limits that a test or an operator may set otherwise. */
 export interface AgendaLimits {
   readonly maximumOperations?: number;
+  /** Faults that are told; default as `FaultList`. */
+  readonly mostFaults?: number;
 }
 
-/** Every fault of `agenda`; an empty list means it can run. Fields may be absent or null although their type says otherwise. */
-export function validateAgenda(agenda: Agenda, limits: AgendaLimits = {}): Fault[] {
+/** The faults of `agenda`; none means it can run. Fields may be absent or null although their type says otherwise. */
+export function validateAgenda(agenda: Agenda, limits: AgendaLimits = {}): FaultList {
   const given: readonly unknown[] = Array.isArray(agenda.operations) ? agenda.operations : [];
   const operations = given.map((operation) => (isObject(operation) ? (operation as unknown as Operation) : undefined));
-  const faults: Fault[] = [];
-  const report = (more: readonly Fault[]): void => {
-    for (const fault of more) if (faults.length < mostFaults) faults.push(fault);
-  };
-  report(agendaFaults(agenda));
-  report(countFaults(agenda.operations, given.length, limits.maximumOperations ?? maximumOperations));
+  const faults = new FaultList(limits.mostFaults);
+  addAgendaFaults(faults, agenda);
+  faults.addAll(countFaults(agenda.operations, given.length, limits.maximumOperations ?? maximumOperations));
 
   const present = operations.map((operation) => operation ?? ({ name: '', type: '' } satisfies Operation));
   const indexes = indexesByName(present);
@@ -57,25 +58,34 @@ export function validateAgenda(agenda: Agenda, limits: AgendaLimits = {}): Fault
   operations.forEach((operation, index) => {
     const at = `/operations/${index}`;
     if (operation === undefined) {
-      report([{ pointer: at, code: 'operationMalformed', message: 'An Operation must be an object with a name and a type.' }]);
+      faults.add(() => ({
+        pointer: at,
+        code: 'operationMalformed',
+        message: 'An Operation must be an object with a name and a type.',
+      }));
       dependencies.push([]);
       return;
     }
-    report(validateOperation(operation, at));
-    report(duplicateFaults(operation.name, index, firstByFold, present));
-    const unreadable = payloadFaults(operation, at);
-    if (unreadable.length === 0) {
+    validateOperation(faults, operation, at);
+    faults.addAll(duplicateFaults(operation.name, index, firstByFold, present));
+    let isReadable = checkPayload(faults, operation, at);
+    if (isReadable) {
       marks += marksIn(operation.payload ?? null);
-      if (marks > mostReferences) unreadable.push(tooManyReferences(operation, at));
+      if (marks > mostReferences) {
+        faults.add(() => tooManyReferences(operation, at));
+        isReadable = false;
+      }
     }
-    report(unreadable);
-    const mentions = mentionsOf(unreadable.length === 0 ? operation : { ...operation, payload: null });
-    report(mentionFaults(operation, at, mentions, indexes));
-    dependencies.push(resolveDependencies([...mentions.references, ...mentions.dependsOn], indexes));
+    dependencies.push(checkMentions(faults, isReadable ? operation : { ...operation, payload: null }, at, indexes));
+    for (const field of ['name', 'type', 'params'] as const) {
+      addTokenFaults(faults, operation[field], `${at}/${field}`, () => `operation [${labelOf(operation.name)}]`);
+    }
   });
   for (const index of nodesOnCycles(dependencies)) {
-    const message = `There is a circular reference involving the operation: ${labelOf(present[index]?.name)}`;
-    report([{ pointer: `/operations/${index}`, code: 'circularReference', message }]);
+    faults.add(() => {
+      const message = `There is a circular reference involving the operation: ${labelOf(present[index]?.name)}`;
+      return { pointer: `/operations/${index}`, code: 'circularReference', message };
+    });
   }
   return faults;
 }
@@ -87,24 +97,20 @@ export function maximumAttemptsOf(params: JsonObject | null | undefined): number
   return typeof attempts === 'number' && Number.isInteger(attempts) && attempts >= 1 ? Math.min(attempts, mostAttempts) : undefined;
 }
 
-function agendaFaults(agenda: Agenda): Fault[] {
-  const faults: Fault[] = [];
+function addAgendaFaults(faults: FaultList, agenda: Agenda): void {
   const parallelism: unknown = agenda.parallelism ?? 1;
   if (typeof parallelism !== 'number' || !Number.isInteger(parallelism) || parallelism < 1 || parallelism > mostInFlight) {
     const message = `parallelism must be an integer from 1 to ${mostInFlight}; it is ${show(parallelism)}.`;
-    faults.push({ pointer: '/parallelism', code: 'parallelismInvalid', message });
+    faults.add(() => ({ pointer: '/parallelism', code: 'parallelismInvalid', message }));
   }
   if (maximumAttemptsOf(agenda.params) === undefined) {
     const message = `params.maximumAttempts must be an integer from 1 up (more than ${mostAttempts} counts as ${mostAttempts}); it is ${show(ownParam(agenda.params, 'maximumAttempts'))}.`;
-    faults.push({ pointer: '/params/maximumAttempts', code: 'maximumAttemptsInvalid', message });
+    faults.add(() => ({ pointer: '/params/maximumAttempts', code: 'maximumAttemptsInvalid', message }));
   }
-  return [
-    ...faults,
-    ...depthFaults(agenda.params ?? null, '/params', 'paramsTooDeep', 'The params of the Agenda'),
-    ...(['customerId', 'title', 'linkId', 'progressId', 'params'] as const).flatMap((field) =>
-      templateTokenFaults(agenda[field], `/${field}`, 'the Agenda'),
-    ),
-  ];
+  addDepthFaults(faults, agenda.params ?? null, '/params', 'paramsTooDeep', 'The params of the Agenda');
+  for (const field of ['customerId', 'title', 'linkId', 'progressId', 'params'] as const) {
+    addTokenFaults(faults, agenda[field], `/${field}`, () => 'the Agenda');
+  }
 }
 
 function countFaults(operations: unknown, count: number, limit: number): Fault[] {
@@ -131,42 +137,53 @@ function duplicateFaults(name: unknown, index: number, firstByFold: Map<string, 
     firstByFold.set(fold, index);
     return [];
   }
-  const message = `Operation names must be unique. [${clip(name)}] has the name of operation ${first} [${labelOf(operations[first]?.name)}], ignoring case.`;
+  const message = `Operation names must be unique. [${cut(name)}] has the name of operation ${first} [${labelOf(operations[first]?.name)}], ignoring case.`;
   return [{ pointer: `/operations/${index}/name`, code: 'operationNameDuplicate', message }];
 }
 
-function mentionFaults(operation: Operation, at: string, mentions: OperationMentions, indexes: ReadonlyMap<string, number>): Fault[] {
-  const faults: Fault[] = [];
-  const invalid = (reference: Reference, code: string): void => {
+/** Reports what an Operation names and there is not. @returns the indexes of those it depends on, ascending */
+function checkMentions(faults: FaultList, operation: Operation, at: string, indexes: ReadonlyMap<string, number>): number[] {
+  const found = new Set<number>();
+  const invalid = ({ token }: VisitedReference, path: Path, code: string): Fault => {
     const why = code === 'unresolvedToken' ? ' is not resolved' : '';
-    const message = `Invalid references found in operation [${labelOf(operation.name)}] payload: ${clip(reference.token)}${why}`;
-    faults.push({ pointer: `${at}/payload${reference.path}`, code, message });
+    const message = `Invalid references found in operation [${labelOf(operation.name)}] payload: ${cut(token)}${why}`;
+    return { pointer: `${at}/payload${pointerOf(path)}`, code, message };
   };
-  for (const reference of mentions.references) if (!indexes.has(reference.name)) invalid(reference, 'unknownReference');
-  for (const reference of mentions.others) invalid(reference, reference.name.startsWith('pop.') ? 'unresolvedToken' : 'unknownReference');
-  for (const { name, pointer } of mentions.dependsOn) {
-    if (indexes.has(name)) continue;
-    const message = `Operation [${labelOf(operation.name)}] depends on an unknown operation: ${clip(name)}`;
-    faults.push({ pointer: at + pointer, code: 'unknownDependency', message });
-  }
-  return [
-    ...faults,
-    ...(['name', 'type', 'params'] as const).flatMap((field) =>
-      templateTokenFaults(operation[field], `${at}/${field}`, `operation [${labelOf(operation.name)}]`),
-    ),
-  ];
+  visitMentions(operation, {
+    reference: (name, reference, path) => {
+      const index = indexes.get(name);
+      if (index === undefined) faults.add(() => invalid(reference, path, 'unknownReference'));
+      else found.add(index);
+    },
+    other: (reference, path) => {
+      faults.add(() => invalid(reference, path, reference.name.startsWith('pop.') ? 'unresolvedToken' : 'unknownReference'));
+    },
+    dependsOn: (name, path) => {
+      const index = indexes.get(name);
+      if (index !== undefined) {
+        found.add(index);
+        return;
+      }
+      faults.add(() => {
+        const message = `Operation [${labelOf(operation.name)}] depends on an unknown operation: ${cut(name)}`;
+        return { pointer: at + pointerOf(path), code: 'unknownDependency', message };
+      });
+    },
+  });
+  return ascending(found);
 }
 
 /** Outside payloads nothing is replaced when an Agenda runs, so a template's token there was left by mistake. */
-function templateTokenFaults(value: Json | undefined, pointer: string, where: string): Fault[] {
-  if (value === undefined || value === null) return [];
-  return findReferences(value)
-    .filter(({ name }) => name === 'pop.payload' || name === 'pop.transformRequest')
-    .map(({ token, path }) => ({
-      pointer: pointer + path,
+function addTokenFaults(faults: FaultList, value: Json | undefined, pointer: string, where: () => string): void {
+  if (value === undefined || value === null) return;
+  visitReferences(value, ({ name, token }, path) => {
+    if (name !== 'pop.payload' && name !== 'pop.transformRequest') return;
+    faults.add(() => ({
+      pointer: pointer + pointerOf(path),
       code: 'unresolvedToken',
-      message: `Unresolved token in ${where}: ${clip(token)}`,
+      message: `Unresolved token in ${where()}: ${cut(token)}`,
     }));
+  });
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

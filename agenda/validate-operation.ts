@@ -1,7 +1,9 @@
+import { cut } from './cut.ts';
 import { longestCommaList, ownParam } from './dependencies.ts';
-import { tooDeepAt } from './depth.ts';
+import { findTooDeep, isDeeperThan } from './depth.ts';
+import type { FaultList } from './fault-list.ts';
 import { jsonBytes } from './json-bytes.ts';
-import { pointerSegment } from './json-pointer.ts';
+import { pointerOf } from './json-pointer.ts';
 import {
   type Fault,
   type Json,
@@ -20,15 +22,14 @@ export const maximumTimeoutSeconds = 30 * 24 * 3600;
 const timeoutFields: readonly (keyof OperationTimeout)[] = ['scheduledSeconds', 'quietSeconds', 'runSeconds'];
 
 /** What is wrong with one Operation by itself, its payload aside: name, type, numbers, forms of `dependsOn`. */
-export function validateOperation(operation: Operation, at: string): Fault[] {
-  return [
-    ...nameFaults(operation.name, `${at}/name`),
-    ...typeFaults(operation.type, `${at}/type`),
-    ...depthFaults(operation.params ?? null, `${at}/params`, 'paramsTooDeep', `The params of operation [${labelOf(operation.name)}]`),
-    ...dependsOnFaults(operation, at),
-    ...weightFaults(operation.weight, `${at}/weight`),
-    ...timeoutFaults(operation.timeout, `${at}/timeout`),
-  ];
+export function validateOperation(faults: FaultList, operation: Operation, at: string): void {
+  faults.addAll(nameFaults(operation.name, `${at}/name`));
+  faults.addAll(typeFaults(operation.type, `${at}/type`));
+  addDepthFaults(faults, operation.params ?? null, `${at}/params`, 'paramsTooDeep', `The params of operation [${labelOf(operation.name)}]`);
+  addDependsOnFaults(faults, operation.dependsOn ?? [], `${at}/dependsOn`);
+  faults.addAll(commaListFaults(ownParam(operation.params, 'dependsOn') ?? '', `${at}/params/dependsOn`));
+  faults.addAll(weightFaults(operation.weight, `${at}/weight`));
+  faults.addAll(timeoutFaults(operation.timeout, `${at}/timeout`));
 }
 
 const notText = (value: unknown, pointer: string, code: string, what: string): Fault => ({
@@ -71,51 +72,57 @@ function textFaults(text: string, pointer: string, code: string, word: string): 
   return faults;
 }
 
-/** What keeps a payload from being looked at: its nesting or its size. */
-export function payloadFaults(operation: Operation, at: string): Fault[] {
-  if (operation.payload === undefined) return [];
+/** Reports what keeps a payload from being looked at, its nesting or its size. @returns whether it can be looked at */
+export function checkPayload(faults: FaultList, operation: Operation, at: string): boolean {
+  if (operation.payload === undefined) return true;
   const where = `The payload of operation [${labelOf(operation.name)}]`;
   const pointer = `${at}/payload`;
   // A value that is nested too deep cannot be measured: JSON.stringify recurses.
-  const deep = depthFaults(operation.payload, pointer, 'payloadTooDeep', where);
-  if (deep.length > 0) return deep;
+  if (isDeeperThan(operation.payload, maximumReferenceDepth)) {
+    addDepthFaults(faults, operation.payload, pointer, 'payloadTooDeep', where);
+    return false;
+  }
   const bytes = jsonBytes(operation.payload);
-  if (bytes <= maximumPayloadBytes) return [];
-  return [{ pointer, code: 'payloadTooLarge', message: `${where} has ${bytes} bytes; the limit is ${maximumPayloadBytes}.` }];
+  if (bytes <= maximumPayloadBytes) return true;
+  faults.add(() => ({
+    pointer,
+    code: 'payloadTooLarge',
+    message: `${where} has ${bytes} bytes; the limit is ${maximumPayloadBytes}.`,
+  }));
+  return false;
 }
 
 /** One fault per outermost container that is nested deeper than `maximumReferenceDepth`. */
-export function depthFaults(value: Json, pointer: string, code: string, where: string): Fault[] {
-  const message = `${where} is nested deeper than the limit of ${maximumReferenceDepth}.`;
-  return tooDeepAt(value).map((path) => ({ pointer: pointer + path, code, message }));
+export function addDepthFaults(faults: FaultList, value: Json, pointer: string, code: string, where: string): void {
+  findTooDeep(value, (path) => {
+    faults.add(() => {
+      const message = `${where} is nested deeper than the limit of ${maximumReferenceDepth}.`;
+      return { pointer: pointer + pointerOf(path), code, message };
+    });
+  });
 }
 
-function dependsOnFaults(operation: Operation, at: string): Fault[] {
-  const faults: Fault[] = [];
-  const code = 'dependsOnMalformed';
-  const list: unknown = operation.dependsOn ?? [];
-  if (!Array.isArray(list)) faults.push({ pointer: `${at}/dependsOn`, code, message: 'dependsOn must be a list of operation names.' });
-  else {
-    list.forEach((name: unknown, index) => {
-      if (typeof name === 'string' && name !== '') return;
-      faults.push({ pointer: `${at}/dependsOn${pointerSegment(index)}`, code, message: 'dependsOn must hold operation names.' });
-    });
+const dependsOnMalformed = 'dependsOnMalformed';
+
+function addDependsOnFaults(faults: FaultList, list: unknown, pointer: string): void {
+  if (!Array.isArray(list)) {
+    faults.add(() => ({ pointer, code: dependsOnMalformed, message: 'dependsOn must be a list of operation names.' }));
+    return;
   }
-  const commaList = ownParam(operation.params, 'dependsOn') ?? '';
-  if (typeof commaList !== 'string') {
-    faults.push({
-      pointer: `${at}/params/dependsOn`,
-      code,
-      message: 'params.dependsOn must be text: operation names with commas between them.',
-    });
-  } else if (commaList.length > longestCommaList) {
-    faults.push({
-      pointer: `${at}/params/dependsOn`,
-      code,
-      message: `params.dependsOn may have ${longestCommaList} characters; it has ${commaList.length}.`,
-    });
+  list.forEach((name: unknown, index) => {
+    if (typeof name === 'string' && name !== '') return;
+    faults.add(() => ({ pointer: `${pointer}/${index}`, code: dependsOnMalformed, message: 'dependsOn must hold operation names.' }));
+  });
+}
+
+function commaListFaults(list: Json, pointer: string): Fault[] {
+  if (typeof list !== 'string') {
+    const message = 'params.dependsOn must be text: operation names with commas between them.';
+    return [{ pointer, code: dependsOnMalformed, message }];
   }
-  return faults;
+  if (list.length <= longestCommaList) return [];
+  const message = `params.dependsOn may have ${longestCommaList} characters; it has ${list.length}.`;
+  return [{ pointer, code: dependsOnMalformed, message }];
 }
 
 function weightFaults(weight: unknown, pointer: string): Fault[] {
@@ -144,20 +151,13 @@ function timeoutFaults(timeout: unknown, pointer: string): Fault[] {
 
 /** An Operation's name for a message, whatever was sent as one: an object as a name can have no text at all. */
 export function labelOf(name: unknown): string {
-  return typeof name === 'string' ? clip(name) : '';
+  return typeof name === 'string' ? cut(name) : '';
 }
-
-/** Text for a message: a name, a token, cut when it is longer than any good one. */
-export function clip(text: string): string {
-  return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
-}
-
-const longestShown = 200;
 
 /** A refused value for a message, short whatever it is. */
 export function show(value: unknown): string {
   if (typeof value === 'number') return String(value);
-  if (typeof value === 'string') return value.length > 40 ? `"${value.slice(0, 40)}…"` : `"${value}"`;
+  if (typeof value === 'string') return `"${cut(value, 40)}"`;
   if (value === null || typeof value === 'boolean') return String(value);
   return Array.isArray(value) ? 'a list' : 'an object';
 }

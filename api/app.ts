@@ -6,6 +6,7 @@ import { routePath } from 'hono/route';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import { v7 as uuidv7 } from 'uuid';
+import { cut } from '../agenda/cut.ts';
 import { maximumIdBytes } from '../agenda/types.ts';
 import { BadCursorError } from '../db/list.ts';
 import { addRecordMetrics, addRequestMetrics, type RecordMetricsOptions } from '../workers/metrics.ts';
@@ -130,7 +131,7 @@ const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 function noSuchRoute(root: Api, c: Context<ApiEnvironment>): ProblemError {
   const allowed = methods.filter((method) => root.router.match(method, c.req.path)[0].some(([[, route]]) => route.method === method));
-  if (allowed.length === 0) return new ProblemError('notFound', `There is no such path as ${c.req.path}; /docs lists them.`);
+  if (allowed.length === 0) return new ProblemError('notFound', `There is no such path as ${cut(c.req.path)}; /docs lists them.`);
   const allow = allowed.join(', ');
   return new ProblemError('methodNotAllowed', `${c.req.method} is not possible here; allowed: ${allow}.`, { headers: { Allow: allow } });
 }

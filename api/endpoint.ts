@@ -5,13 +5,15 @@
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
-import type { Fault } from '../agenda/types.ts';
+import { cut, quoted } from '../agenda/cut.ts';
+import { FaultList } from '../agenda/fault-list.ts';
 import type { Database } from '../db/connect.ts';
 import { type Access, type Authorize, requireScope, type Scope } from './auth/authorize.ts';
-import { faultsOf } from './faults.ts';
-import { parseJson, readBody } from './json-body.ts';
+import { faultsOf, parseGiven } from './faults.ts';
+import { giveTurns } from './give-turns.ts';
+import { largeBodyBytes, parseJson, readBody } from './json-body.ts';
 import { type FieldValidation, fieldValidationSchema, takeOutUnknown, warningsSchema } from './known-fields.ts';
-import { firstFaults, invalid, malformed, ProblemError } from './problem.ts';
+import { invalid, malformed, ProblemError, toldFaults } from './problem.ts';
 import { problemSchema } from './schemas.ts';
 
 export interface ApiEnvironment {
@@ -90,7 +92,7 @@ export interface Call<Query, Body> {
   /** Without fields that have no effect. */
   readonly body: Body;
   /** Faults of fields that the body does not have, when they are to be refused with other faults: for `checked`. */
-  readonly unknownFields: readonly Fault[];
+  readonly unknownFields: FaultList;
   /** The body as it was sent. */
   readonly bodyText: string;
 }
@@ -111,21 +113,17 @@ export function addEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.
     c.set('access', access);
     if (endpoint.scope !== 'public') requireScope(access, endpoint.scope);
     const { fieldValidation, ...queryValues } = readQuery(c.req.url, query);
-    const bodyText = endpoint.body === undefined ? '' : await readBody(c.req.raw);
-    const { body, unknownFields, warnings } =
-      endpoint.body === undefined ? noBody : parseBody(c, bodyText, endpoint.body, fieldValidation as FieldValidation);
-    const answer = await handle({
-      c,
-      access,
-      cid: c.get('cid'),
-      log: c.get('log'),
-      id: idOf(c),
-      query: queryValues as z.output<Query>,
-      body: body as z.output<Body>,
-      unknownFields,
-      bodyText,
-    });
-    return answer.ok && warnings.length > 0 ? await withWarnings(answer, warnings) : answer;
+    const call = { c, access, cid: c.get('cid'), log: c.get('log'), id: idOf(c), query: queryValues as z.output<Query> };
+    if (endpoint.body === undefined) return await handle({ ...call, ...noBody, body: undefined as z.output<Body>, bodyText: '' });
+    const bodyText = await readBody(c.req.raw, () => logLarge(c, access));
+    try {
+      const { body, unknownFields, warnings } = await parseBody(c, bodyText, endpoint.body, fieldValidation as FieldValidation);
+      const answer = await handle({ ...call, body: body as z.output<Body>, unknownFields, bodyText });
+      return answer.ok && warnings.total > 0 ? await withWarnings(answer, warnings) : answer;
+    } finally {
+      // Whoever asked while a large body was worked on does not wait for its answer too.
+      if (bodyText.length > largeBodyBytes) await giveTurns();
+    }
   });
 }
 
@@ -135,10 +133,17 @@ function queryOf<Query extends z.ZodObject, Body extends z.ZodType>({ query, bod
 }
 
 /** Adds them to an answer, whose text is kept: read and written again, its numbers could change. */
-async function withWarnings(answer: Response, warnings: readonly Fault[]): Promise<Response> {
+async function withWarnings(answer: Response, warnings: FaultList): Promise<Response> {
   const members = (await answer.text()).slice(1);
-  const added = `{"warnings":${JSON.stringify(firstFaults(warnings))}`;
+  const added = `{"warnings":${JSON.stringify(toldFaults(warnings.first, warnings.total))}`;
   return new Response(`${added}${members === '}' ? '' : ','}${members}`, { status: answer.status, headers: answer.headers });
+}
+
+/** Written before the work begins: should it end the process, one can see who sent it. */
+function logLarge(c: Context<ApiEnvironment>, access: Access): void {
+  const bytes = c.req.header('content-length');
+  const line = { method: c.req.method, path: cut(c.req.path), actor: access.userId };
+  c.get('log').info({ ...line, ...(bytes === undefined ? {} : { bytes: Number(bytes) }) }, 'large request begun');
 }
 
 function idOf(c: Context<ApiEnvironment>): string {
@@ -152,79 +157,82 @@ function idOf(c: Context<ApiEnvironment>): string {
 function readQuery(url: string, schema: z.ZodObject): Record<string, unknown> {
   const names = new Map(Object.keys(schema.shape).map((name) => [name.toLowerCase(), name]));
   const values: Record<string, string> = {};
-  const faults: Fault[] = [];
+  const faults = new FaultList();
   const mark = url.indexOf('?');
   for (const [given, value] of new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1))) {
     const name = names.get(given.toLowerCase());
     if (name === undefined) {
       const known = names.size === 0 ? 'It takes none.' : `Known are ${[...names.values()].join(', ')}.`;
-      throw new ProblemError('unknownParameter', `Unknown query parameter ${JSON.stringify(given.slice(0, 200))}. ${known}`, {
-        errors: [{ pointer: '', code: 'unknownParameter', message: `Unknown query parameter ${JSON.stringify(given.slice(0, 200))}.` }],
-      });
+      const message = `Unknown query parameter ${quoted(given)}.`;
+      const errors = [{ pointer: '', code: 'unknownParameter', message }];
+      throw new ProblemError('unknownParameter', `${message} ${known}`, { errors });
     }
     if (Object.hasOwn(values, name))
-      faults.push({ pointer: '', code: 'givenTwice', message: `The query parameter ${name} is given twice.` });
+      faults.add(() => ({ pointer: '', code: 'givenTwice', message: `The query parameter ${name} is given twice.` }));
     if (value.includes('\u0000'))
-      faults.push({ pointer: '', code: 'badCharacter', message: `The query parameter ${name} holds a NUL character.` });
+      faults.add(() => ({ pointer: '', code: 'badCharacter', message: `The query parameter ${name} holds a NUL character.` }));
     values[name] = value;
   }
-  const parsed = schema.safeParse(values, { reportInput: true });
-  if (!parsed.success)
-    faults.push(...faultsOf(parsed.error).map((fault) => ({ ...fault, pointer: '', message: `Query parameter: ${fault.message}` })));
-  if (faults.length > 0 || !parsed.success)
-    throw new ProblemError('badParameter', faults.map((fault) => fault.message).join(' '), { errors: faults });
+  const parsed = parseGiven(schema, values);
+  if (!parsed.success) {
+    for (const fault of faultsOf(parsed.error).first) {
+      faults.add(() => ({ ...fault, pointer: '', message: `Query parameter: ${fault.message}` }));
+    }
+  }
+  if (faults.total > 0 || !parsed.success)
+    throw new ProblemError('badParameter', faults.first.map(({ message }) => message).join(' '), { errors: faults });
   return parsed.data;
 }
 
 interface ReadBody {
   readonly body: unknown;
-  readonly unknownFields: readonly Fault[];
-  readonly warnings: readonly Fault[];
+  readonly unknownFields: FaultList;
+  readonly warnings: FaultList;
 }
 
-const noBody: ReadBody = { body: undefined, unknownFields: [], warnings: [] };
+const none = new FaultList();
+const noBody: ReadBody = { body: undefined, unknownFields: none, warnings: none };
 
-function parseBody(
+async function parseBody(
   c: Context<ApiEnvironment>,
   text: string,
   { schema, documented, optional, anyText }: NonNullable<Endpoint<z.ZodObject, z.ZodType>['body']>,
   fieldValidation: FieldValidation,
-): ReadBody {
+): Promise<ReadBody> {
   if (text === '') {
     if (optional !== true) throw malformed('The body is empty; JSON is expected.');
     return { ...noBody, body: checked(schema, undefined) };
   }
   requireJson(c);
-  const sent = parseJson(text, { anyText: anyText === true });
+  const sent = await parseJson(text, { anyText: anyText === true });
   const unknown = takeOutUnknown(documented ?? schema, sent);
-  const unknownFields = fieldValidation === 'Strict' ? unknown : [];
-  const warnings = fieldValidation === 'Warn' ? unknown : [];
-  return { body: checked(schema, sent, documented === undefined ? unknownFields : []), unknownFields, warnings };
+  const unknownFields = fieldValidation === 'Strict' ? unknown : none;
+  const warnings = fieldValidation === 'Warn' ? unknown : none;
+  return { body: checked(schema, sent, documented === undefined ? unknownFields : none), unknownFields, warnings };
 }
 
 /** @throws ProblemError 415 */
 function requireJson(c: Context<ApiEnvironment>): void {
   const contentType = c.req.header('content-type') ?? '';
   if (!/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(contentType.trim())) {
-    const given = contentType === '' ? 'there is none' : `it is ${JSON.stringify(contentType.slice(0, 200))}`;
+    const given = contentType === '' ? 'there is none' : `it is ${quoted(contentType)}`;
     throw new ProblemError('unsupportedMediaType', `The Content-Type must be application/json; ${given}.`, {
       headers: { 'Accept-Post': 'application/json' },
     });
   }
   const encoding = c.req.header('content-encoding') ?? 'identity';
   if (encoding.trim().toLowerCase() === 'identity') return;
-  throw new ProblemError(
-    'unsupportedMediaType',
-    `The body must not be encoded; Content-Encoding is ${JSON.stringify(encoding.slice(0, 200))}.`,
-  );
+  throw new ProblemError('unsupportedMediaType', `The body must not be encoded; Content-Encoding is ${quoted(encoding)}.`);
 }
 
-/** Parses what a caller sent; `unknown` are faults found in it before. @throws ProblemError 422 with every fault */
-export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown, unknown: readonly Fault[] = []): z.output<Schema> {
-  const parsed = schema.safeParse(value, { reportInput: true });
-  if (!parsed.success) throw invalid([...unknown, ...faultsOf(parsed.error)]);
-  if (unknown.length > 0) throw invalid(unknown);
-  return parsed.data;
+/** Parses what a caller sent; `unknown` are faults found in it before. @throws ProblemError 422 with the first faults and how many there are */
+export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown, unknown: FaultList = none): z.output<Schema> {
+  const parsed = parseGiven(schema, value);
+  if (parsed.success && unknown.total === 0) return parsed.data;
+  const faults = new FaultList();
+  faults.addList(unknown);
+  if (!parsed.success) faults.addList(faultsOf(parsed.error));
+  throw invalid(faults);
 }
 
 type Described = Parameters<Api['openAPIRegistry']['registerPath']>[0];
@@ -238,7 +246,7 @@ const problemTitles: Readonly<Record<number, string>> = {
   412: 'Changed meanwhile (If-Match)',
   413: 'Too large; the limit and the actual size are named',
   415: 'Not JSON',
-  422: 'Content that is not acceptable; every fault is named',
+  422: 'Content that is not acceptable; the first ten faults are named, the rest is counted',
   429: 'Too many requests; see Retry-After',
   503: 'Temporarily unavailable; see Retry-After',
 };

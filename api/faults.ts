@@ -1,24 +1,80 @@
-/** Turns what zod found into faults that name the field, the limit and the value. */
+/** Turns what zod found into faults that name the field, the limit and the value. Only those that are told are made. */
 import type { z } from '@hono/zod-openapi';
+import { cut, longestShown, quoted } from '../agenda/cut.ts';
+import { FaultList } from '../agenda/fault-list.ts';
+import { pointerOf } from '../agenda/json-pointer.ts';
 import type { Fault } from '../agenda/types.ts';
+import { valuesOutside } from './body-values.ts';
 
 type Issue = z.core.$ZodIssue;
+type Path = readonly PropertyKey[];
 
-/** JSON pointer (RFC 6901) of a path. */
-export function pointerOf(path: readonly PropertyKey[]): string {
-  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+/** Values outside payloads and params of a body that is checked to its end. */
+export const mostCheckedWhole = 20_000;
+
+/**
+ * As `safeParse`, for what callers sent. Zod keeps an issue of everything that is wrong, so of a value that is too large to be checked
+ * to its end it tells the first alone.
+ */
+export function parseGiven<Schema extends z.ZodType>(schema: Schema, value: unknown): z.ZodSafeParseResult<z.output<Schema>> {
+  // `abortEarly` is what zod's own `validate` sets, which tells no issues; its types do not offer it here. large-bodies.test.ts holds it.
+  const options = { reportInput: true, abortEarly: valuesOutside(value, mostCheckedWhole) > mostCheckedWhole };
+  return schema.safeParse(value, options);
 }
 
-/** Every fault of one failed parse. Parse with `reportInput: true`, else the values are missing from the messages. */
-export function faultsOf(error: z.core.$ZodError): Fault[] {
-  return error.issues.flatMap((issue) => faultsOfIssue(issue, []));
+/** The faults of one failed parse. Parse with `parseGiven`, else the values are missing from the messages. */
+export function faultsOf(error: z.core.$ZodError): FaultList {
+  const faults = new FaultList();
+  addIssues(faults, error);
+  return faults;
 }
 
-function faultsOfIssue(issue: Issue, above: readonly PropertyKey[]): Fault[] {
+/** Adds the faults of one failed parse, but those at places in `told`, of which something was said already. */
+export function addIssues(faults: FaultList, error: z.core.$ZodError, told: ReadonlySet<string> = new Set()): void {
+  for (const issue of error.issues) addIssue(faults, issue, [], told);
+}
+
+function addIssue(faults: FaultList, issue: Issue, above: Path, told: ReadonlySet<string>): void {
   const path = [...above, ...issue.path];
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      for (const key of issue.keys) {
+        if (told.size > 0 && told.has(pointerOf([...path, key]))) continue;
+        faults.add(() => ({
+          pointer: pointerOf([...path, key]),
+          code: 'unknownField',
+          message: `Unknown field ${quoted(key)}${path.length === 0 ? '' : ` in ${fieldOf(path)}`}.`,
+        }));
+      }
+      return;
+    case 'invalid_key':
+    case 'invalid_element':
+      for (const inner of issue.issues) addIssue(faults, inner, path, told);
+      return;
+    case 'invalid_union': {
+      // The form that came closest: the one with the deepest first fault.
+      const closest = issue.errors.toSorted((a, b) => (b[0]?.path.length ?? 0) - (a[0]?.path.length ?? 0))[0];
+      if (closest?.[0] === undefined || closest[0].path.length === 0) break;
+      for (const inner of closest) addIssue(faults, inner, path, told);
+      return;
+    }
+    default:
+  }
+  if (told.size > 0 && told.has(pointerOf(path))) return;
+  faults.add(() => faultOf(issue, path));
+  // A check that counts its own faults tells the first ones and how many more there are.
+  if (issue.code === 'custom' && typeof issue.params?.more === 'number') faults.count(issue.params.more);
+}
+
+/** A field by its names with points between them. */
+function fieldOf(path: Path): string {
+  if (path.length === 0) return 'The body';
+  return cut(path.map((part) => String(part).slice(0, longestShown + 1)).join('.'));
+}
+
+function faultOf(issue: Issue, path: Path): Fault {
   const pointer = pointerOf(path);
-  const field = path.length === 0 ? 'The body' : path.map(String).join('.');
-  const fault = (code: string, message: string): Fault[] => [{ pointer, code, message: `${field} ${message}` }];
+  const fault = (code: string, message: string): Fault => ({ pointer, code, message: `${fieldOf(path)} ${message}` });
   switch (issue.code) {
     case 'invalid_type':
       if (issue.input === undefined) return fault('required', 'is required.');
@@ -33,12 +89,6 @@ function faultsOfIssue(issue: Issue, above: readonly PropertyKey[]): Fault[] {
         'tooSmall',
         `must ${sizeOf(issue.origin)} ${issue.inclusive === false ? 'above' : 'at least'} ${issue.minimum}, is ${measured(issue.input)}.`,
       );
-    case 'unrecognized_keys':
-      return issue.keys.map((key) => ({
-        pointer: pointerOf([...path, key]),
-        code: 'unknownField',
-        message: `Unknown field ${JSON.stringify(key.slice(0, 200))}${path.length === 0 ? '' : ` in ${field}`}.`,
-      }));
     case 'invalid_value':
       return fault(
         'notAllowed',
@@ -46,19 +96,12 @@ function faultsOfIssue(issue: Issue, above: readonly PropertyKey[]): Fault[] {
       );
     case 'not_multiple_of':
       return fault('wrongType', `must be a multiple of ${issue.divisor}, is ${valueText(issue.input)}.`);
-    case 'invalid_key':
-    case 'invalid_element':
-      return issue.issues.flatMap((inner) => faultsOfIssue(inner, path));
-    case 'invalid_union': {
-      // The form that came closest: the one with the deepest first fault.
-      const closest = [...issue.errors].sort((a, b) => (b[0]?.path.length ?? 0) - (a[0]?.path.length ?? 0))[0];
-      if (closest?.[0] && closest[0].path.length > 0) return closest.flatMap((inner) => faultsOfIssue(inner, path));
+    case 'invalid_union':
       return fault('wrongType', `has none of the accepted forms, is ${valueText(issue.input)}.`);
-    }
     case 'custom': {
       const code = typeof issue.params?.code === 'string' ? issue.params.code : 'invalid';
       // Most are the rest of a sentence that begins with the field; some rooms word whole sentences themselves.
-      return issue.params?.sentence === true ? [{ pointer, code, message: issue.message }] : fault(code, issue.message);
+      return issue.params?.sentence === true ? { pointer, code, message: issue.message } : fault(code, issue.message);
     }
     default:
       return fault('invalid', `is not acceptable: ${issue.message}.`);
@@ -86,6 +129,6 @@ function measured(input: unknown): string {
 function valueText(input: unknown): string {
   if (Array.isArray(input)) return 'an array';
   if (typeof input === 'object' && input !== null) return 'an object';
-  if (typeof input === 'string') return JSON.stringify(input.length > 100 ? `${input.slice(0, 100)}…` : input);
+  if (typeof input === 'string') return quoted(input);
   return String(input);
 }

@@ -1,5 +1,6 @@
 /** The fields of an Insight: as taken in, with their defaults, and as answered. */
 import { z } from '@hono/zod-openapi';
+import { quoted } from '../agenda/cut.ts';
 import { mostSeconds } from '../agenda/types.ts';
 import { algorithmNames } from '../scheduling/algorithms.ts';
 import { costModels } from '../scheduling/cost-models.ts';
@@ -35,13 +36,19 @@ const queueSize = z
 const mappers = z
   .record(z.string(), z.array(z.string().max(1_000)).max(1_000))
   .superRefine((given, context) => {
-    for (const fault of validateMappers(given)) {
+    const { first, total } = validateMappers(given);
+    for (const fault of first) {
       // From a pointer into the Insight to a path within the mappers.
       const path = fault.pointer
         .split('/')
         .slice(2)
         .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
-      context.addIssue({ code: 'custom', path, message: fault.message, params: { code: fault.code, sentence: true } });
+      context.addIssue({
+        code: 'custom',
+        path,
+        message: fault.message,
+        params: { code: fault.code, sentence: true, more: fault === first.at(-1) ? total - first.length : 0 },
+      });
     }
   })
   .openapi({
@@ -55,7 +62,7 @@ const schedulingAlgorithm = z
     if (algorithmNames().includes(name)) return;
     context.addIssue({
       code: 'custom',
-      message: `must be one of ${algorithmNames().join(', ')}, is ${JSON.stringify(name.slice(0, 100))}.`,
+      message: `must be one of ${algorithmNames().join(', ')}, is ${quoted(name)}.`,
       params: { code: 'notAllowed' },
     });
   })

@@ -1,7 +1,10 @@
-/** Reads JSON bodies: with a size limit, faults with line and column, and no text that Postgres could not hold. */
-import type { Fault } from '../agenda/types.ts';
-import { pointerOf } from './faults.ts';
+/** Reads JSON bodies: with limits of size, faults with line and column, and nothing that Postgres could not keep. */
+import { cut } from '../agenda/cut.ts';
+import { maximumPayloadBytes } from '../agenda/types.ts';
+import { unkeepableFaults } from './body-values.ts';
+import { giveTurns } from './give-turns.ts';
 import { findJsonFault } from './json-position.ts';
+import { limitExceeded } from './json-size.ts';
 import { invalid, malformed, ProblemError, payloadTooLarge } from './problem.ts';
 
 /** Most bytes of one request body. */
@@ -10,13 +13,18 @@ export const maximumBodyBytes = 32 * 1024 * 1024;
 const maximumDepth = 256;
 /** Most values (members, entries) of one body: parsed, an empty list is 30 times as large as its text, and looking at each costs everybody else time. */
 export const maximumBodyValues = 1_000_000;
+/** Most values outside payloads and params: each of them is checked for what it is. Room for 500 Operations that each depend on all before. */
+export const maximumCheckedValues = 150_000;
+/** A body of more bytes is large: its begin is logged, and other requests have turns between the steps of its work. */
+export const largeBodyBytes = 256 * 1024;
 
-/** The body as text. @throws 413 with limit and actual size; 400 when it is not UTF-8. */
-export async function readBody(request: Request): Promise<string> {
+/** The body as text; `large` is told once, as soon as it is known that the body is large. @throws 413 with limit and actual size; 400 when it is not UTF-8. */
+export async function readBody(request: Request, large: () => void = () => {}): Promise<string> {
   const announced = request.headers.get('content-length');
-  if (announced !== null && Number(announced) > maximumBodyBytes) throw tooLarge(`has ${announced}`);
+  if (announced !== null && Number(announced) > maximumBodyBytes) throw tooLarge(`has ${cut(announced)}`);
+  if (announced !== null && Number(announced) > largeBodyBytes) large();
   // The server holds a sender to its Content-Length; without one the bytes are counted as they come.
-  const bytes = announced === null ? await readCounting(request) : new Uint8Array(await request.arrayBuffer());
+  const bytes = announced === null ? await readCounting(request, large) : new Uint8Array(await request.arrayBuffer());
   if (bytes.byteLength > maximumBodyBytes) throw tooLarge(`has ${bytes.byteLength}`);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -25,13 +33,15 @@ export async function readBody(request: Request): Promise<string> {
   }
 }
 
-async function readCounting(request: Request): Promise<Uint8Array> {
+async function readCounting(request: Request, large: () => void): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of request.body) {
+    const wasLarge = size > largeBodyBytes;
     size += chunk.byteLength;
     if (size > maximumBodyBytes) throw tooLarge('has more');
+    if (size > largeBodyBytes && !wasLarge) large();
     chunks.push(chunk);
   }
   return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
@@ -39,86 +49,57 @@ async function readCounting(request: Request): Promise<Uint8Array> {
 
 const tooLarge = (actual: string): ProblemError => payloadTooLarge(`The body may have at most ${maximumBodyBytes} bytes, ${actual}.`);
 
-/** @throws 400 with line and column; 422 naming strings that hold NUL or half a surrogate pair, unless `anyText`. */
-export function parseJson(text: string, options: { readonly anyText?: boolean } = {}): unknown {
+/**
+ * The value of a JSON text. Other requests have turns between the steps with a large one.
+ * @throws 400 with line and column; 413 when it holds too much; 422 naming numbers that are too large to be kept and, unless `anyText`,
+ * strings that hold NUL or half a surrogate pair.
+ */
+export async function parseJson(text: string, options: { readonly anyText?: boolean } = {}): Promise<unknown> {
+  const step = (): Promise<void> => (text.length > largeBodyBytes ? giveTurns() : Promise.resolve());
   if (text.trim() === '') throw malformed('The body is empty; JSON is expected.');
-  if (hasMoreValuesThan(text, maximumBodyValues)) {
-    throw payloadTooLarge(
-      `The body may hold at most ${maximumBodyValues} values (members of objects and entries of lists), and holds more.`,
-    );
+  await step();
+  refuseTooMuch(text);
+  await step();
+  const value = parsed(text);
+  await step();
+  // Such text can only come from an escape, so ordinary bodies skip the look at every string.
+  const faults = unkeepableFaults(value, { text: options.anyText !== true && /\\u(0000|d[89a-f])/i.test(text) });
+  // What is not read well is not checked further: there is enough to mend.
+  if (faults.total > 0) throw invalid(faults);
+  await step();
+  return value;
+}
+
+const limits = {
+  values: maximumBodyValues,
+  checkedValues: maximumCheckedValues,
+  depth: maximumDepth,
+  freeBytes: maximumPayloadBytes,
+};
+
+/** Before it is parsed: names and lists by the hundred thousand take seconds to parse and to enumerate. @throws 413, 422 */
+function refuseTooMuch(text: string): void {
+  switch (limitExceeded(text, limits)) {
+    case 'depth':
+      throw invalid([{ pointer: '', code: 'tooDeep', message: `The body may be nested at most ${maximumDepth} deep.` }]);
+    case 'values':
+      throw payloadTooLarge(
+        `The body may hold at most ${maximumBodyValues} values (members of objects and entries of lists), and holds more.`,
+      );
+    case 'checkedValues':
+      throw payloadTooLarge(`The body may hold at most ${maximumCheckedValues} values outside of payloads and params, and holds more.`);
+    case 'freeBytes':
+      throw payloadTooLarge(`A payload and params may have ${maximumPayloadBytes} bytes each; the body holds one that has more.`);
+    case undefined:
   }
-  let value: unknown;
+}
+
+function parsed(text: string): unknown {
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch (error) {
     const { line, column, message } = findJsonFault(text);
     const detail = `The body is not valid JSON: ${message} at line ${line} column ${column}.`;
     throw new ProblemError('malformedJson', detail, { errors: [{ pointer: '', code: 'malformedJson', message: detail }], cause: error });
   }
-  if (isDeeperThan(value, maximumDepth)) {
-    throw invalid([{ pointer: '', code: 'tooDeep', message: `The body may be nested at most ${maximumDepth} deep.` }]);
-  }
-  // Both can only come from an escape, so ordinary bodies skip the look at every string.
-  if (options.anyText !== true && /\\u(0000|d[89a-f])/i.test(text)) {
-    const faults: Fault[] = [];
-    checkText(value, [], faults);
-    if (faults.length > 0) throw invalid(faults);
-  }
-  return value;
-}
-
-/** Counts what separates values, outside of strings; an ordinary body is too short to be looked at. */
-function hasMoreValuesThan(text: string, most: number): boolean {
-  if (text.length <= most) return false;
-  let values = 1;
-  let inString = false;
-  for (let at = 0; at < text.length; at += 1) {
-    const character = text.charCodeAt(at);
-    if (character === quote) inString = !inString;
-    else if (inString) at += character === backslash ? 1 : 0;
-    else if (character === comma || character === openList || character === openObject) {
-      values += 1;
-      if (values > most) return true;
-    }
-  }
-  return false;
-}
-
-const [quote, backslash, comma, openList, openObject] = [0x22, 0x5c, 0x2c, 0x5b, 0x7b];
-
-/** Level by level, since what is too deep would also be too deep to recurse into. */
-function isDeeperThan(root: unknown, most: number): boolean {
-  let level: unknown[] = [root];
-  for (let depth = 0; level.length > 0; depth += 1) {
-    const objects = level.filter((value) => typeof value === 'object' && value !== null);
-    if (objects.length > 0 && depth >= most) return true;
-    level = objects.flatMap((value): unknown[] => (Array.isArray(value) ? value : Object.values(value as object)));
-  }
-  return false;
-}
-
-function checkText(value: unknown, path: readonly PropertyKey[], faults: Fault[]): void {
-  if (typeof value === 'string') {
-    checkString(value, path, faults);
-  } else if (Array.isArray(value)) {
-    value.forEach((entry: unknown, index) => {
-      checkText(entry, [...path, index], faults);
-    });
-  } else if (typeof value === 'object' && value !== null) {
-    for (const [key, entry] of Object.entries(value)) {
-      checkString(key, [...path, key], faults);
-      checkText(entry, [...path, key], faults);
-    }
-  }
-}
-
-function checkString(text: string, path: readonly PropertyKey[], faults: Fault[]): void {
-  const what = text.includes('\u0000') ? 'a NUL character' : text.isWellFormed() ? undefined : 'half a surrogate pair';
-  if (what === undefined) return;
-  const pointer = pointerOf(path).replaceAll('\u0000', '\\u0000').toWellFormed();
-  faults.push({
-    pointer,
-    code: 'badCharacter',
-    message: `${pointer === '' ? 'The body' : pointer} holds ${what}, which cannot be stored.`,
-  });
 }

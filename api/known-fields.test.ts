@@ -15,7 +15,7 @@ const body = z.strictObject({
   ...fieldsWithoutEffect(stepShape, view, ['jobId']),
 });
 
-const messages = (value: unknown) => takeOutUnknown(body, value).map(({ pointer, message }) => [pointer, message]);
+const messages = (value: unknown) => takeOutUnknown(body, value).first.map(({ pointer, message }) => [pointer, message]);
 
 describe('fields that a schema does not know', () => {
   test('are named with their place, their object and the nearest name, in lists, records and objects', () => {
@@ -40,7 +40,7 @@ describe('fields that a schema does not know', () => {
     const given = JSON.parse(
       '{"state":"x","warnings":[],"jobId":1,"__proto__":1,"open":{"more":1},"steps":[{"params":{"dependOn":1},"toString":1}]}',
     );
-    expect(takeOutUnknown(body, given).map(({ pointer }) => pointer)).toEqual(['/__proto__', '/steps/0/toString']);
+    expect(takeOutUnknown(body, given).first.map(({ pointer }) => pointer)).toEqual(['/__proto__', '/steps/0/toString']);
     expect(Object.entries(given)).toEqual([
       ['open', { more: 1 }],
       ['steps', [{ params: { dependOn: 1 } }]],
@@ -53,22 +53,20 @@ describe('fields that a schema does not know', () => {
   });
 
   test('are cut where their names are long, and names with odd characters are quoted', () => {
-    const [long, odd] = takeOutUnknown(body, { [`step${'s'.repeat(1_000_000)}`]: 1, 'a\n~/b': 1 });
+    const [long, odd] = takeOutUnknown(body, { [`step${'s'.repeat(1_000_000)}`]: 1, 'a\n~/b': 1 }).first;
     expect(long?.pointer).toHaveLength(202);
     expect(long?.message).toMatch(/^"step.*…" is not a field of this body; \/docs/);
     expect(long?.message.length).toBeLessThan(300);
     expect(odd).toMatchObject({ pointer: '/a\n~0~1b', message: '"a\\n~/b" is not a field of this body; /docs lists those that are.' });
-    const [half] = takeOutUnknown(body, { [`${'x'.repeat(199)}😀`]: 1 });
+    const [half] = takeOutUnknown(body, { [`${'x'.repeat(199)}😀`]: 1 }).first;
     expect(half?.pointer.isWellFormed()).toBe(true);
   });
 
-  test('are all counted, and ten are put into words: a million names cost a second or so', () => {
+  test('are all counted, and ten of a million are put into words', () => {
     const many = Object.fromEntries(Array.from({ length: 1_000_000 }, (_, index) => [`dependOn${index}`, index]));
-    const began = performance.now();
-    const faults = takeOutUnknown(body, many);
-    expect(performance.now() - began).toBeLessThan(10_000);
-    expect(faults).toHaveLength(1_000_000);
-    expect(new Set(faults).size).toBe(11);
+    const { first, total } = takeOutUnknown(body, many);
+    expect(total).toBe(1_000_000);
+    expect(first).toHaveLength(10);
     expect(many).toEqual({});
   });
 });

@@ -6,9 +6,10 @@
  */
 import { z } from '@hono/zod-openapi';
 import { closestMatch } from 'leven';
+import { cut, quoted } from '../agenda/cut.ts';
+import { FaultList, mostFaults } from '../agenda/fault-list.ts';
+import { pointerOf } from '../agenda/json-pointer.ts';
 import type { Fault } from '../agenda/types.ts';
-import { pointerOf } from './faults.ts';
-import { mostFaults, shown } from './problem.ts';
 
 /** What happens to fields that the api does not know; the words of Kubernetes. */
 export const fieldValidationSchema = z.enum(['Strict', 'Warn', 'Ignore']).default('Strict').openapi({
@@ -66,8 +67,8 @@ function fieldWithoutEffect(told: {
 }
 
 /** Takes out of `body` what has no effect. @returns a fault per field that `schema` does not know, in the order of the body */
-export function takeOutUnknown(schema: z.ZodType, body: unknown): Fault[] {
-  const faults: Fault[] = [];
+export function takeOutUnknown(schema: z.ZodType, body: unknown): FaultList {
+  const faults = new FaultList();
   takeOut(schema, body, undefined, faults);
   return faults;
 }
@@ -78,7 +79,7 @@ interface Place {
   readonly key: string | number;
 }
 
-function takeOut(schema: z.ZodType, value: unknown, place: Place | undefined, faults: Fault[]): void {
+function takeOut(schema: z.ZodType, value: unknown, place: Place | undefined, faults: FaultList): void {
   if (typeof value !== 'object' || value === null) return;
   const form = unwrapped(schema);
   if (form instanceof z.ZodArray && Array.isArray(value)) {
@@ -92,7 +93,7 @@ function takeOut(schema: z.ZodType, value: unknown, place: Place | undefined, fa
   }
 }
 
-function takeOutOfObject(form: z.ZodObject, value: Record<string, unknown>, place: Place | undefined, faults: Fault[]): void {
+function takeOutOfObject(form: z.ZodObject, value: Record<string, unknown>, place: Place | undefined, faults: FaultList): void {
   const { shape } = form;
   const isClosed = form.def.catchall instanceof z.ZodNever;
   for (const key of Object.keys(value)) {
@@ -103,8 +104,7 @@ function takeOutOfObject(form: z.ZodObject, value: Record<string, unknown>, plac
     }
     if (field === undefined) {
       if (!isClosed) continue;
-      // The rest is counted, never read.
-      faults.push(faults.length < mostFaults ? unknownField(form, key, place) : unlisted);
+      faults.add(() => unknownField(form, key, place));
     }
     delete value[key];
   }
@@ -121,11 +121,9 @@ function unwrapped(schema: z.ZodType): z.ZodType {
   }
 }
 
-const unlisted: Fault = { pointer: '', code: 'unknownField', message: 'Unknown field.' };
-
 function unknownField(form: z.ZodObject, key: string, place: Place | undefined): Fault {
   const path = pathOf(place);
-  const name = /^[\w.-]{1,200}$/.test(key) ? key : JSON.stringify(cut(key));
+  const name = /^[\w.-]{1,200}$/.test(key) ? key : quoted(key);
   const owner = objectNames.get(form)?.name ?? (path.length === 0 ? 'this body' : path.join('.'));
   const near = nearest(key, Object.keys(form.shape));
   const hint = near === undefined ? '/docs lists those that are.' : `did you mean ${near}?`;
@@ -137,9 +135,6 @@ function pathOf(place: Place | undefined): (string | number)[] {
   for (let at = place; at !== undefined; at = at.above) path.unshift(typeof at.key === 'string' ? cut(at.key) : at.key);
   return path;
 }
-
-/** A cut may go through the middle of a character. */
-const cut = (key: string): string => shown(key).toWellFormed();
 
 /** Longer names are like none of ours, and comparing takes time. */
 const longestCompared = 64;

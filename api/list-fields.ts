@@ -1,5 +1,6 @@
 /** `fields=a,b` of lists: which members of the objects are answered, those that lists leave out included. */
 import { z } from '@hono/zod-openapi';
+import { quoted } from '../agenda/cut.ts';
 
 /** The query parameter; only members of `schema` are known. Letter case counts, as in the objects. */
 export function fieldsQuery(schema: z.ZodObject) {
@@ -11,7 +12,7 @@ export function fieldsQuery(schema: z.ZodObject) {
       const names = text.split(',').map((name) => name.trim());
       const unknown = names.find((name) => !known.includes(name));
       if (unknown === undefined) return new Set(names);
-      const message = `names ${JSON.stringify(unknown.slice(0, 200))}; known are ${known.join(', ')}.`;
+      const message = `names ${quoted(unknown)}; known are ${known.join(', ')}.`;
       context.addIssue({ code: 'custom', message });
       return z.NEVER;
     })

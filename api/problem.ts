@@ -2,6 +2,8 @@
  * Everything that can go wrong in the api, and how it looks outside: RFC 9457 `application/problem+json` with POP's own
  * members (`description`, `responseCode`) beside the standard ones. Codes are stable; texts are for people.
  */
+import { quoted } from '../agenda/cut.ts';
+import { FaultList, mostFaults } from '../agenda/fault-list.ts';
 import type { Fault } from '../agenda/types.ts';
 
 /** The closed set: code → status and title. */
@@ -33,11 +35,9 @@ const problems = {
 
 export type ProblemCode = keyof typeof problems;
 
-/** Most faults listed in one answer; the rest is counted. */
-export const mostFaults = 10;
-
 interface ProblemDetails {
-  readonly errors?: readonly Fault[];
+  /** A list that was made whole must be a short one. */
+  readonly errors?: readonly Fault[] | FaultList;
   readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
 }
@@ -45,14 +45,19 @@ interface ProblemDetails {
 /** An error that the caller of the api is told about, word for word. */
 export class ProblemError extends Error {
   readonly code: ProblemCode;
+  /** The first ones. */
   readonly errors: readonly Fault[];
+  /** How many there are in all. */
+  readonly totalErrors: number;
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(code: ProblemCode, detail: string, details: ProblemDetails = {}) {
     super(detail, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = 'ProblemError';
     this.code = code;
-    this.errors = details.errors ?? [];
+    const errors = details.errors ?? [];
+    this.errors = errors instanceof FaultList ? errors.first : errors.slice(0, mostFaults);
+    this.totalErrors = errors instanceof FaultList ? errors.total : errors.length;
     this.headers = details.headers ?? {};
   }
 
@@ -68,27 +73,25 @@ export const unauthenticated = (detail: string): ProblemError =>
   new ProblemError('unauthenticated', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="pop"' } });
 export const forbidden = (detail: string, errors: readonly Fault[] = []): ProblemError => new ProblemError('forbidden', detail, { errors });
 /** Absent and not visible look the same. */
-export const notFound = (kind: string, id: string): ProblemError =>
-  new ProblemError('notFound', `There is no ${kind} ${JSON.stringify(shown(id))}.`);
+export const notFound = (kind: string, id: string): ProblemError => new ProblemError('notFound', `There is no ${kind} ${quoted(id)}.`);
 export const alreadyExists = (kind: string, id: string): ProblemError =>
-  new ProblemError('alreadyExists', `A ${kind} with the id ${JSON.stringify(shown(id))} exists already.`);
+  new ProblemError('alreadyExists', `A ${kind} with the id ${quoted(id)} exists already.`);
 export const inUse = (detail: string): ProblemError => new ProblemError('inUse', detail);
 export const conflict = (detail: string): ProblemError => new ProblemError('conflict', detail);
 export const payloadTooLarge = (detail: string): ProblemError => new ProblemError('payloadTooLarge', detail);
 export const unavailable = (detail: string, cause?: unknown): ProblemError =>
   new ProblemError('unavailable', detail, { headers: { 'Retry-After': '5' }, cause });
 
-/** 422 with every fault; `faults` must not be empty. */
-export function invalid(faults: readonly Fault[]): ProblemError {
-  const first = faults[0];
-  const detail =
-    faults.length === 1 && first
-      ? first.message
-      : `Issues detected: ${faults
-          .slice(0, mostFaults)
-          .map(({ message }) => (message.endsWith('.') ? message : `${message}.`))
-          .join(' ')}`;
-  return new ProblemError('invalid', faults.length > mostFaults ? `${detail} [Truncating additional issues]` : detail, { errors: faults });
+/** 422 with the first faults and how many there are; `faults` must not be empty. */
+export function invalid(faults: readonly Fault[] | FaultList): ProblemError {
+  return new ProblemError('invalid', detailOf(faults), { errors: faults });
+}
+
+function detailOf(faults: readonly Fault[] | FaultList): string {
+  const [first, total] = faults instanceof FaultList ? [faults.first, faults.total] : [faults.slice(0, mostFaults), faults.length];
+  if (total === 1 && first[0]) return first[0].message;
+  const detail = `Issues detected: ${first.map(({ message }) => (message.endsWith('.') ? message : `${message}.`)).join(' ')}`;
+  return total > first.length ? `${detail} [Truncating additional issues]` : detail;
 }
 
 /** 422 with one fault at one place of the body, such as `invalidField('/queueSize', 'tooSmall', '…')`. */
@@ -104,7 +107,7 @@ export function toProblem(error: unknown): ProblemError {
 /** The body of the answer. `instance` is the path of the request. */
 export function problemBody(problem: ProblemError, correlationId: string, instance: string): Record<string, unknown> {
   const { status, title } = problems[problem.code];
-  const errors = firstFaults(problem.errors);
+  const errors = toldFaults(problem.errors, problem.totalErrors);
   return {
     type: `urn:pop:problem:${problem.code}`,
     title,
@@ -119,11 +122,11 @@ export function problemBody(problem: ProblemError, correlationId: string, instan
   };
 }
 
-/** As many as an answer lists; then, where there are more, how many. */
-export function firstFaults(faults: readonly Fault[]): Fault[] {
-  if (faults.length <= mostFaults) return [...faults];
-  const message = `[Truncating additional issues] ${faults.length} in total`;
-  return [...faults.slice(0, mostFaults), { pointer: '', code: 'truncated', message }];
+/** The first faults as an answer lists them; then, where there are more, how many. */
+export function toldFaults(first: readonly Fault[], total: number): Fault[] {
+  if (total <= first.length) return [...first];
+  const message = `[Truncating additional issues] ${total} in total`;
+  return [...first, { pointer: '', code: 'truncated', message }];
 }
 
 const connectionCodes = new Set([
@@ -151,9 +154,4 @@ export function isDatabaseAway(error: unknown): boolean {
     if (typeof code === 'string' && (connectionCodes.has(code) || /^(08...|57P0[123]|53[0-9]{3}|40001|40P01)$/.test(code))) return true;
   }
   return false;
-}
-
-/** User text in a message, cut so that an answer stays readable. */
-export function shown(text: string): string {
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }

@@ -1,3 +1,4 @@
+import { quoted } from '../agenda/cut.ts';
 import type { Writer } from '../db/audit.ts';
 import { holdResourcePool, type ResourcePoolRow } from '../db/resource-pool.ts';
 import { type Access, isVisible, ownedBy } from './auth/authorize.ts';
@@ -11,7 +12,7 @@ import { forbidden, invalidField } from './problem.ts';
 export async function requirePool(writer: Writer, access: Access, id: string, before: string | null | undefined): Promise<ResourcePoolRow> {
   const pool = await holdResourcePool(writer, id);
   if (pool !== undefined && (id === before || isVisible(access, pool))) return pool;
-  throw invalidField('/resourcePoolId', 'unknownResourcePool', `resourcePoolId names no ResourcePool: ${JSON.stringify(id)}.`);
+  throw invalidField('/resourcePoolId', 'unknownResourcePool', `resourcePoolId names no ResourcePool: ${quoted(id)}.`);
 }
 
 /**

@@ -2,8 +2,8 @@
 import { z } from '@hono/zod-openapi';
 
 const text = (most: number) => z.string().max(most);
-/** Named for the document, which cannot follow a schema that holds itself. */
-const anyJson = z.json().openapi({ type: ['object', 'array', 'string', 'number', 'boolean', 'null'] });
+/** What was parsed is JSON; the numbers in it were looked at when it was read. Zod's own schema of it makes many issues of one wrong value. */
+const anyJson = z.unknown().openapi({ type: ['object', 'array', 'string', 'number', 'boolean', 'null'] });
 const epochMilliseconds = z.number().int().nonnegative().max(253_402_300_799_999);
 /** Attempts and launches, as wide as their columns. */
 const ordinal = z.number().int().positive().max(2_147_483_647);

@@ -1,5 +1,6 @@
 /** Pieces that the schemas of several routes are made of. */
 import { z } from '@hono/zod-openapi';
+import { quoted } from '../agenda/cut.ts';
 import { maximumIdBytes } from '../agenda/types.ts';
 
 /** Text of at most this many bytes of UTF-8, not empty. */
@@ -45,7 +46,7 @@ const queryTime = z
     if (!isWritable) {
       context.addIssue({
         code: 'custom',
-        message: `must be epoch milliseconds or an ISO 8601 time, of the years 1 to 9999, is ${JSON.stringify(text.slice(0, 100))}.`,
+        message: `must be epoch milliseconds or an ISO 8601 time, of the years 1 to 9999, is ${quoted(text)}.`,
       });
       return z.NEVER;
     }
@@ -58,7 +59,7 @@ const queryLimit = z
   .transform((text, context) => {
     const limit = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
     if (!(limit >= 1 && limit <= 1000)) {
-      context.addIssue({ code: 'custom', message: `must be a whole number from 1 to 1000, is ${JSON.stringify(text.slice(0, 100))}.` });
+      context.addIssue({ code: 'custom', message: `must be a whole number from 1 to 1000, is ${quoted(text)}.` });
       return z.NEVER;
     }
     return limit;

@@ -6,6 +6,8 @@
 import { createHash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import { v7 as uuidv7 } from 'uuid';
+import { quoted } from '../agenda/cut.ts';
+import { FaultList } from '../agenda/fault-list.ts';
 import type { Json, JsonObject } from '../agenda/types.ts';
 import { appendAudit, type Writer } from '../db/audit.ts';
 import type { Database } from '../db/connect.ts';
@@ -163,7 +165,10 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
     async ({ c, access, cid, body, unknownFields }) => {
       const { id: givenId, ...given } = body;
       const { data, error } = ownId.safeParse({ id: givenId ?? undefined }, { reportInput: true });
-      const settings = checked(kind.schema, given, [...unknownFields, ...(error === undefined ? [] : faultsOf(error))]);
+      const faults = new FaultList();
+      faults.addList(unknownFields);
+      if (error !== undefined) faults.addList(faultsOf(error));
+      const settings = checked(kind.schema, given, faults);
       mayActFor(access, settings.customerId);
       const objectId = data?.id ?? uuidv7();
       const view = await database.transaction(async (writer) => {
@@ -214,7 +219,7 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
     async ({ c, access, cid, id, body, unknownFields }) => {
       const { id: givenId, ...given } = body;
       if (givenId !== undefined && givenId !== null && givenId !== id) {
-        throw invalidField('/id', 'idMismatch', `id must equal the id in the URL, ${JSON.stringify(id)}, or be left out.`);
+        throw invalidField('/id', 'idMismatch', `id must equal the id in the URL, ${quoted(id)}, or be left out.`);
       }
       const { view, wakes } = await database.transaction(async (writer) => {
         const before = mayWrite(access, name, id, await kind.lock(writer, id));
@@ -255,7 +260,7 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
         const viewBefore = await viewOf(writer, before);
         requireMatch(c.req.header('if-match'), viewBefore);
         const uses = await kind.inUse(writer, id);
-        if (uses !== undefined) throw inUse(`${name} ${JSON.stringify(id)} is still in use: ${uses}.`);
+        if (uses !== undefined) throw inUse(`${name} ${quoted(id)} is still in use: ${uses}.`);
         await kind.remove(writer, id);
         const entry = { customerId: before.customerId, actor: access.userId, action: `${action}.delete`, objectId: id, cid };
         await appendAudit(writer, { ...entry, before: viewBefore });

@@ -1,5 +1,5 @@
 /** The ends of Operations. */
-import { tooDeepAt } from '../agenda/depth.ts';
+import { isDeeperThan } from '../agenda/depth.ts';
 import { type DiagnosticEvent, type Json, type JsonObject, maximumPayloadBytes } from '../agenda/types.ts';
 import type { FinishOperationItem, FinishVerdict } from '../api/resource-pool-messages.ts';
 import { refreshAgendaProgress } from './agenda-progress.ts';
@@ -96,7 +96,7 @@ function resultFault(item: FinishOperationItem): { code: string; message: string
   } catch (error) {
     return { code: 'resultNotJson', message: `The result of Operation ${item.operation} is not JSON: ${(error as Error).message}` };
   }
-  if (tooDeepAt(value, maximumResultDepth).length === 0) return undefined;
+  if (!isDeeperThan(value, maximumResultDepth)) return undefined;
   return {
     code: 'resultTooDeep',
     message: `The result of Operation ${item.operation} is nested deeper than ${maximumResultDepth}, which is the limit.`,

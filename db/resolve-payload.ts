@@ -4,6 +4,8 @@
  * the larger ones, since whoever wrote them decides how long they take to parse.
  */
 import { setImmediate } from 'node:timers/promises';
+import { cut } from '../agenda/cut.ts';
+import { mostFaults } from '../agenda/fault-list.ts';
 import { findReferences, replaceReferences } from '../agenda/references.ts';
 import { resolvedBytes } from '../agenda/resolved-bytes.ts';
 import { type DiagnosticEvent, type Json, maximumPayloadBytes } from '../agenda/types.ts';
@@ -135,9 +137,13 @@ async function resolve(
   }
   const { value, missing, invalid } = replaceReferences(submitted, lookup);
   if (missing.length > 0 || invalid.length > 0) {
-    const named = [...missing.map((reference) => `@<${reference}>`), ...invalid.map((reference) => reference.token)];
-    const rest = named.length > 10 ? `, and ${named.length - 10} more` : '';
-    return fault('invalidReference', `Operation ${name} has invalid references: ${named.slice(0, 10).join(', ')}${rest}`);
+    const first = [
+      ...missing.slice(0, mostFaults).map((reference) => `@<${cut(reference)}>`),
+      ...invalid.slice(0, mostFaults).map(({ token }) => cut(token)),
+    ].slice(0, mostFaults);
+    const more = missing.length + invalid.length - first.length;
+    const rest = more > 0 ? `, and ${more} more` : '';
+    return fault('invalidReference', `Operation ${name} has invalid references: ${first.join(', ')}${rest}`);
   }
   return { payload: JSON.stringify(value) };
 }
@@ -145,7 +151,7 @@ async function resolve(
 /** The largest of what is referenced, for a message. */
 function sizes(referenced: readonly { readonly name: string; readonly bytes: number }[]): string {
   const largest = referenced.toSorted((a, b) => b.bytes - a.bytes).slice(0, 10);
-  return `Referenced: ${largest.map(({ name, bytes }) => `${name} ${bytes}`).join(', ')}`;
+  return `Referenced: ${largest.map(({ name, bytes }) => `${cut(name)} ${bytes}`).join(', ')}`;
 }
 
 const fault = (code: string, message: string): { fault: DiagnosticEvent } => ({ fault: { code, message, time: Date.now() } });

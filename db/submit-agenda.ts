@@ -6,6 +6,7 @@
 import type postgres from 'postgres';
 import { v7 as uuidv7 } from 'uuid';
 import { agendaTypeOf } from '../agenda/agenda-type.ts';
+import { quoted } from '../agenda/cut.ts';
 import type { Agenda, Fault, Json, Peak } from '../agenda/types.ts';
 import { defaultAttempts, maximumAttemptsOf } from '../agenda/validate-agenda.ts';
 import { chooseInsight, type MappedInsight } from '../scheduling/insight-mapping.ts';
@@ -115,13 +116,13 @@ function pickInsight(agenda: Agenda, rows: readonly CandidateRow[]): InsightForA
     const maximum = insights.find(({ id }) => id === insightId)?.maximum ?? undefined;
     const faults = [
       ...peakFaults(agenda.peak, capacity ?? {}, `the ResourcePool ${JSON.stringify(pool)} has`),
-      ...peakFaults(agenda.peak, maximum === undefined ? {} : { slots: maximum }, `the Insight ${JSON.stringify(insightId)} may hold`),
+      ...peakFaults(agenda.peak, maximum === undefined ? {} : { slots: maximum }, `the Insight ${quoted(insightId)} may hold`),
     ];
     if (faults.length === 0) return { kind: 'chosen', insightId, resourcePoolId: pool };
     return { kind: 'refused', code: 'peakTooLarge', message: faults.map(({ message }) => message).join(' '), faults };
   }
   if (choice.kind !== 'defaultInsightDoesNotMatch') return refused('noInsight', 'No available insights for processing agenda');
-  const message = `The Insight ${JSON.stringify(choice.defaultInsight.slice(0, 200))} that params.defaultInsight names does not match this Agenda.`;
+  const message = `The Insight ${quoted(choice.defaultInsight)} that params.defaultInsight names does not match this Agenda.`;
   return refused('defaultInsightDoesNotMatch', message, '/params/defaultInsight');
 }
 

@@ -105,6 +105,14 @@ describe('refusals', () => {
     expect(messages).toHaveLength(5);
   });
 
+  test('beyond ten faults are counted, and long names are cut', () => {
+    const fields = Array.from({ length: 5_000 }, (_, index) => `"${'f'.repeat(500)}${index}":1`);
+    const messages = refused(`{"basePodConfig":{${fields}}}`);
+    expect(messages).toHaveLength(11);
+    expect(messages?.at(-1)).toBe('[Truncating additional issues] 5000 in total');
+    for (const message of messages ?? []) expect(message.length).toBeLessThan(500);
+  });
+
   test('no basePodConfig, no JSON, no file, no command, no function', () => {
     expect(refused('{}')[0]).toContain('/basePodConfig');
     expect(refused('{\n  "basePodConfig": {},\n}')[0]).toMatch(/^\/etc\/registry\.json:3: not JSON/);

@@ -7,6 +7,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import { cut } from '../agenda/cut.ts';
+import { FaultList } from '../agenda/fault-list.ts';
+import { pointerOf } from '../agenda/json-pointer.ts';
 import type { OperationTimeout } from '../agenda/types.ts';
 import { type AllowedCommand, commandsSchema } from './allowed-commands.ts';
 import { lineOfField, lineOfSyntaxError } from './registry-lines.ts';
@@ -117,7 +120,7 @@ const defaults = {
   logBytes: 1024 * 1024,
 } as const;
 
-/** Reads a registry file; `environment` fills `${NAME}` in its roots. @throws RegistryError naming every fault with its line. */
+/** Reads a registry file; `environment` fills `${NAME}` in its roots. @throws RegistryError naming the first faults with their lines, and how many there are. */
 export function loadRegistry(path: string, environment = process.env): Registry {
   const absolute = resolve(path);
   let source: string;
@@ -140,24 +143,23 @@ export function parseRegistry(source: string, path: string, environment = proces
   }
   const folder = dirname(resolve(path));
   const parsed = fileSchema(folder, environment).safeParse(document);
-  if (!parsed.success) throw new RegistryError(faults(parsed.error, source, path).join('\n'));
+  if (!parsed.success) throw new RegistryError(faults(parsed.error, source, path));
   const { basePodConfig, ...entries } = parsed.data;
   const types = new Map<string, HandlerSettings>();
-  const unusable: string[] = [];
+  const unusable = new FaultList();
   for (const [type, entry] of Object.entries(entries)) {
     const settings = settle(inSeconds(basePodConfig), inSeconds(entry.podConfig), folder);
     const needed = settings.launch === 'local' ? 'command' : 'function';
     const present = settings.launch === 'local' ? settings.command.length > 0 : settings.function !== undefined;
-    if (!present)
-      unusable.push(`${place(path, source, [type])} ${pointer([type, 'podConfig'])}: "launch": "${settings.launch}" needs "${needed}"`);
+    const refuse = (at: readonly string[], message: string) =>
+      unusable.add(() => ({ pointer: pointerOf(at), code: place(path, source, at), message }));
+    if (!present) refuse([type, 'podConfig'], `"launch": "${settings.launch}" needs "${needed}"`);
     for (const field of settings.launch === 'inProcess' ? forProcesses : []) {
-      const at = [type, 'podConfig', field];
-      if (entry.podConfig[field] !== undefined)
-        unusable.push(`${place(path, source, at)} ${pointer(at)}: it would do nothing with "launch": "inProcess"`);
+      if (entry.podConfig[field] !== undefined) refuse([type, 'podConfig', field], 'it would do nothing with "launch": "inProcess"');
     }
     types.set(type, settings);
   }
-  if (unusable.length > 0) throw new RegistryError(unusable.join('\n'));
+  if (unusable.total > 0) throw new RegistryError(linesOf(unusable));
   return { path: resolve(path), types };
 }
 
@@ -266,21 +268,29 @@ function locate(program: string, folder: string): string {
   return program.includes('/') ? resolve(folder, program) : program;
 }
 
-function faults(error: z.ZodError, source: string, path: string): string[] {
-  return error.issues.flatMap((issue) => {
+function faults(error: z.ZodError, source: string, path: string): string {
+  const list = new FaultList();
+  for (const issue of error.issues) {
     const at = issue.path.map(String);
-    if (issue.code !== 'unrecognized_keys') return [`${place(path, source, at)} ${pointer(at)}: ${issue.message}`];
-    return issue.keys.map((key) => `${place(path, source, [...at, key])} ${pointer([...at, key])}: unknown field; it would do nothing`);
-  });
+    const add = (fields: readonly string[], message: string): void => {
+      list.add(() => ({ pointer: `/${pointerOf(fields).slice(1)}`, code: place(path, source, fields), message: cut(message) }));
+    };
+    if (issue.code !== 'unrecognized_keys') add(at, issue.message);
+    else for (const key of issue.keys) add([...at, key], 'unknown field; it would do nothing');
+  }
+  return linesOf(list);
+}
+
+/** A fault of a file has its place, file and line, for a code. */
+function linesOf({ first, total }: FaultList): string {
+  const lines = first.map(({ pointer, code, message }) => `${code} ${pointer}: ${message}`);
+  if (total > first.length) lines.push(`[Truncating additional issues] ${total} in total`);
+  return lines.join('\n');
 }
 
 function place(path: string, source: string, at: readonly string[]): string {
   const line = lineOfField(source, at);
   return line === undefined ? path : `${path}:${line}`;
-}
-
-function pointer(at: readonly string[]): string {
-  return `/${at.map((part) => part.replaceAll('~', '~0').replaceAll('/', '~1')).join('/')}`;
 }
 
 function messageOf(error: unknown): string {

@@ -3,7 +3,10 @@
  * Among several, `params.defaultInsight` (title or id) decides, else `order`, else age, else id.
  * All comparisons ignore case, but a customer id against an Insight's owner, which is exact.
  */
-import type { Fault, Json, JsonObject, Operation } from '../agenda/types.ts';
+import { quoted } from '../agenda/cut.ts';
+import { FaultList } from '../agenda/fault-list.ts';
+import { pointerOf } from '../agenda/json-pointer.ts';
+import type { Json, JsonObject, Operation } from '../agenda/types.ts';
 
 /** Mapper name → values; any value of any mapper suffices. */
 export type Mappers = Readonly<Record<string, readonly string[]>>;
@@ -52,37 +55,49 @@ export function chooseInsight(input: {
 }
 
 /** What is wrong with an Insight's mappers, with pointers from the Insight's body: unknown names, mappers without values, blank values, `paramMap` values that are not `key=value`. No mappers at all is no fault: nothing maps to such an Insight. */
-export function validateMappers(mappers: unknown): Fault[] {
+export function validateMappers(mappers: unknown): FaultList {
+  const faults = new FaultList();
   if (mappers === null || typeof mappers !== 'object' || Array.isArray(mappers)) {
-    return [{ pointer: '/mappers', code: 'mappersMalformed', message: 'mappers must be an object: mapper name to a list of values.' }];
+    faults.add(() => ({
+      pointer: '/mappers',
+      code: 'mappersMalformed',
+      message: 'mappers must be an object: mapper name to a list of values.',
+    }));
+  } else {
+    for (const [name, values] of Object.entries(mappers)) addMapperFaults(faults, name, values);
   }
-  return Object.entries(mappers).flatMap(([name, values]) => mapperFaults(name, values));
+  return faults;
 }
 
-function mapperFaults(name: string, values: unknown): Fault[] {
-  const pointer = `/mappers/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-  if (!mapperNames.some((known) => fold(known) === fold(name))) {
-    return [
-      { pointer, code: 'mapperUnknown', message: `There is no mapper ${JSON.stringify(name)}; there are ${mapperNames.join(', ')}.` },
-    ];
+function addMapperFaults(faults: FaultList, name: string, values: unknown): void {
+  const fault = (code: string, message: () => string, index?: number): void => {
+    faults.add(() => ({ pointer: pointerOf(['mappers', name, ...(index === undefined ? [] : [index])]), code, message: message() }));
+  };
+  const known = mapperNames.find((mapper) => fold(mapper) === fold(name));
+  if (known === undefined) {
+    fault('mapperUnknown', () => `There is no mapper ${quoted(name)}; there are ${mapperNames.join(', ')}.`);
+  } else if (!Array.isArray(values)) {
+    fault('mapperMalformed', () => `The values of mapper ${name} must be a list.`);
+  } else if (values.length === 0 && known !== 'always') {
+    fault('mapperEmpty', () => `Mapper ${name} has no values, so nothing would match it.`);
+  } else {
+    values.forEach((value: unknown, index) => {
+      if (isMapperValue(known, value)) return;
+      fault('mapperValueMalformed', () => wrongValueText(known, name, value), index);
+    });
   }
-  if (!Array.isArray(values)) return [{ pointer, code: 'mapperMalformed', message: `The values of mapper ${name} must be a list.` }];
-  if (fold(name) === 'always') {
-    return values.flatMap((value: unknown, index) =>
-      typeof value === 'string' && fold(value) === 'true'
-        ? []
-        : [{ pointer: `${pointer}/${index}`, code: 'mapperValueMalformed', message: 'The mapper always takes no values, or "true".' }],
-    );
-  }
-  if (values.length === 0) return [{ pointer, code: 'mapperEmpty', message: `Mapper ${name} has no values, so nothing would match it.` }];
-  return values.flatMap((value: unknown, index) => {
-    const fault = (message: string): Fault[] => [{ pointer: `${pointer}/${index}`, code: 'mapperValueMalformed', message }];
-    if (typeof value !== 'string' || value.trim() === '') return fault(`A value of mapper ${name} must be text that is not blank.`);
-    if (fold(name) === 'parammap' && splitPair(value) === undefined) {
-      return fault(`A value of mapper ${name} must be key=value; it is ${JSON.stringify(value)}.`);
-    }
-    return [];
-  });
+}
+
+function isMapperValue(mapper: (typeof mapperNames)[number], value: unknown): boolean {
+  if (typeof value !== 'string') return false;
+  if (mapper === 'always') return fold(value) === 'true';
+  return value.trim() !== '' && (mapper !== 'paramMap' || splitPair(value) !== undefined);
+}
+
+function wrongValueText(mapper: (typeof mapperNames)[number], name: string, value: unknown): string {
+  if (mapper === 'always') return 'The mapper always takes no values, or "true".';
+  if (typeof value !== 'string' || value.trim() === '') return `A value of mapper ${name} must be text that is not blank.`;
+  return `A value of mapper ${name} must be key=value; it is ${quoted(value)}.`;
 }
 
 const mapperNames = ['operationName', 'operationType', 'paramMap', 'customerId', 'always'] as const;

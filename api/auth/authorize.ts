@@ -1,4 +1,5 @@
 /** Who calls and what they may do. Visibility is by owner: what a caller may not see does not exist for it. */
+import { quoted } from '../../agenda/cut.ts';
 import type { Visibility } from '../../db/list.ts';
 import { forbidden, notFound } from '../problem.ts';
 
@@ -74,7 +75,7 @@ export function mayWrite<T extends Owned>(access: Access, kind: string, id: stri
 /** @throws ProblemError 403 when the caller does not act for this customer */
 export function mayActFor(access: Access, customerId: string): void {
   if (!ownedBy(access, customerId))
-    throw forbidden(`You do not have permission to perform this action for customerId ${JSON.stringify(customerId)}.`);
+    throw forbidden(`You do not have permission to perform this action for customerId ${quoted(customerId)}.`);
 }
 
 /** What lists and counts are kept to. */

@@ -1,5 +1,6 @@
 /** The priority of an Agenda that waits. */
 import { z } from '@hono/zod-openapi';
+import { quoted } from '../../agenda/cut.ts';
 import { changePriority } from '../../db/change-priority.ts';
 import { readAgenda } from '../../db/read-agenda.ts';
 import { prioritySchema } from '../agenda-schema.ts';
@@ -36,7 +37,7 @@ export function addAgendaPriorityRoutes(api: Api, parts: ApiParts): void {
       const { state, wakeInsights } = await changePriority(database, { agendaId: id, priority, actor: access.userId, cid });
       if (state !== 'waits') {
         const now = state === 'running' ? 'runs already' : 'has ended';
-        throw new ProblemError('notWaiting', `The Agenda ${JSON.stringify(id)} ${now}: its priority has no effect any more.`);
+        throw new ProblemError('notWaiting', `The Agenda ${quoted(id)} ${now}: its priority has no effect any more.`);
       }
       if (wakeInsights.length > 0) parts.wake(wakeInsights);
       return c.json({ cid, id, priority });

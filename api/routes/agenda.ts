@@ -1,6 +1,7 @@
 /** Agendas over HTTP: submit, read, list, cancel, their output and their audit trail. */
 import { createHash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
+import { quoted } from '../../agenda/cut.ts';
 import { maximumIdBytes } from '../../agenda/types.ts';
 import { cancelAgenda } from '../../db/cancel-agenda.ts';
 import { listAgendas } from '../../db/list-agenda.ts';
@@ -59,7 +60,7 @@ export function addAgendaRoutes(api: Api, parts: ApiParts): void {
       tag,
       summary: 'Submit an Agenda',
       description:
-        'Checks the whole graph and reports every fault, chooses the Insight, and stores the Agenda with its progress in one transaction. Ids are made by the server. Runs as soon as its Insight admits it, unless `params` has the key `doNotRun`.',
+        'Checks the whole graph and reports its faults (the first ten, and how many there are), chooses the Insight, and stores the Agenda with its progress in one transaction. Ids are made by the server. Runs as soon as its Insight admits it, unless `params` has the key `doNotRun`.',
       scope: 'submit',
       headers: [
         {
@@ -108,7 +109,7 @@ export function addAgendaRoutes(api: Api, parts: ApiParts): void {
       path: '/agenda/service/validate',
       tag,
       summary: 'Check an Agenda without storing it',
-      description: 'Answers what a submission would: every fault, or the Insight it would go to.',
+      description: 'Answers what a submission would: the faults, or the Insight it would go to.',
       scope: 'submit',
       body: { schema: z.unknown(), documented: agendaBodySchema, example: submissionExample },
       answers: {
@@ -233,7 +234,7 @@ export function addAgendaRoutes(api: Api, parts: ApiParts): void {
     async ({ c, access, cid, id }) => {
       if ((await readAgenda(database, visibilityOf(access), id)) === undefined) throw notFound('Agenda', id);
       const { state, wakeInsights } = await cancelAgenda(database, { agendaId: id, actor: access.userId, cid });
-      if (state === 'over') throw conflict(`The Agenda ${JSON.stringify(id)} has ended already.`);
+      if (state === 'over') throw conflict(`The Agenda ${quoted(id)} has ended already.`);
       if (wakeInsights.length > 0) parts.wake(wakeInsights);
       if (state === 'requested') parts.tellCancel?.(id);
       return c.json({ cid, id, state }, 202);

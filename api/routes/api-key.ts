@@ -1,5 +1,6 @@
 /** API keys over HTTP. A key is shown once, when it is made; nobody gives away more than they have. */
 import { z } from '@hono/zod-openapi';
+import { quoted } from '../../agenda/cut.ts';
 import type { JsonObject } from '../../agenda/types.ts';
 import { type ApiKeyRow, deleteApiKey, insertApiKey, listApiKeys, lockApiKey } from '../../db/api-key.ts';
 import { appendAudit, type Writer } from '../../db/audit.ts';
@@ -19,7 +20,7 @@ const scopeSchema = z
   .max(300)
   .superRefine((scope, context) => {
     if ((scopes as readonly string[]).includes(scope) || (scope.startsWith(poolScope) && scope.length > poolScope.length)) return;
-    const message = `must be one of ${scopes.join(', ')} or pool:<id>, is ${JSON.stringify(scope.slice(0, 100))}.`;
+    const message = `must be one of ${scopes.join(', ')} or pool:<id>, is ${quoted(scope)}.`;
     context.addIssue({ code: 'custom', message, params: { code: 'notAllowed' } });
   })
   .openapi({
@@ -236,7 +237,7 @@ async function accountsOf(
     const poolId = scope.slice(poolScope.length);
     const pool = poolId.includes('\u0000') ? undefined : await holdResourcePool(writer, poolId);
     if (pool === undefined || !ownedBy(access, pool.customerId)) {
-      throw invalidField('/scopes', 'unknownResourcePool', `scopes names no ResourcePool: ${JSON.stringify(poolId)}.`);
+      throw invalidField('/scopes', 'unknownResourcePool', `scopes names no ResourcePool: ${quoted(poolId)}.`);
     }
     // So that the pool's owner sees the key and can revoke it.
     if (accounts.length === 0 && !asked.superUser) accounts.push(pool.customerId);

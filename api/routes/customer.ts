@@ -1,5 +1,6 @@
 /** Customers over HTTP. */
 import { z } from '@hono/zod-openapi';
+import { quoted } from '../../agenda/cut.ts';
 import {
   type CustomerRow,
   type CustomerSettings,
@@ -101,7 +102,7 @@ const customers: SettingsKind<CustomerRow, CustomerSettings> = {
     if (before === undefined || before.resourcePoolId === resourcePoolId) return;
     // Waiting and running rows carry the pool; they would be left behind in the old one.
     const uses = await customerInUse(writer, before.id);
-    if (uses !== undefined) throw inUse(`Customer ${JSON.stringify(before.id)} cannot move to another pool while it has ${uses}.`);
+    if (uses !== undefined) throw inUse(`Customer ${quoted(before.id)} cannot move to another pool while it has ${uses}.`);
   },
   settle: settleCustomer,
 };

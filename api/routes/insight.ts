@@ -1,5 +1,6 @@
 /** Insights over HTTP. */
 import { z } from '@hono/zod-openapi';
+import { quoted } from '../../agenda/cut.ts';
 import type { JsonObject } from '../../agenda/types.ts';
 import {
   deleteInsight,
@@ -137,7 +138,7 @@ const insights: SettingsKind<InsightRow, InsightSettings> = {
     if (before === undefined || before.resourcePoolId === settings.resourcePoolId) return;
     // Waiting and running rows carry the pool; they would be left behind in the old one.
     const uses = await insightInUse(writer, before.id);
-    if (uses !== undefined) throw inUse(`Insight ${JSON.stringify(before.id)} cannot move to another pool while it has ${uses}.`);
+    if (uses !== undefined) throw inUse(`Insight ${quoted(before.id)} cannot move to another pool while it has ${uses}.`);
   },
   settle: settleInsight,
 };

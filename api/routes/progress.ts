@@ -1,5 +1,6 @@
 /** How far Agendas and Operations are. */
 import { z } from '@hono/zod-openapi';
+import { quoted } from '../../agenda/cut.ts';
 import { listAgendaProgress, listOperationProgress } from '../../db/list-agenda.ts';
 import { readAdmittedTimes, readAgendaProgress, readOperationProgress, readOperationProgressOf } from '../../db/read-agenda.ts';
 import { agendaProgressViewSchema, operationProgressViewSchema } from '../agenda-schema.ts';
@@ -25,7 +26,7 @@ const waitQuery = z
     if (milliseconds <= mostWaitSeconds * 1_000) return milliseconds;
     context.addIssue({
       code: 'custom',
-      message: `must be a time such as 30s, at most ${mostWaitSeconds}s, is ${JSON.stringify(text.slice(0, 100))}.`,
+      message: `must be a time such as 30s, at most ${mostWaitSeconds}s, is ${quoted(text)}.`,
     });
     return z.NEVER;
   })
