@@ -135,6 +135,7 @@ describe('the sweep', () => {
 
   const claimOf = async ({ agendaId }: TestAgenda) =>
     (await database.$client<{ runId: string | null }[]>`select run_id as "runId" from running_agenda where agenda_id = ${agendaId}`)[0];
+  const nextRun = '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a12';
   const lostRun = '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a11';
 
   test('starts the workflow of an Agenda again that Temporal does not know, claimed or not; its claim is free', async () => {
@@ -166,8 +167,8 @@ describe('the sweep', () => {
     const agenda = await admitted(await addInsight(database));
     await claimed(agenda, lostRun);
     const { agendaId, attempt } = agenda;
-    expect(await loadPlan(parts, { agendaId, attempt, runId: 'the next' })).toMatchObject({ verdict: 'run' });
-    expect(await claimOf(agenda)).toEqual({ runId: 'the next' });
+    expect(await loadPlan(parts, { agendaId, attempt, runId: nextRun })).toMatchObject({ verdict: 'run' });
+    expect(await claimOf(agenda)).toEqual({ runId: nextRun });
   });
 
   test('replaces a workflow that waits for nothing', async () => {
