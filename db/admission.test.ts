@@ -115,12 +115,12 @@ describe('limits', () => {
 });
 
 describe('a repeat of a batch', () => {
-  test('returns the stored answer and admits nothing', async () => {
+  test('returns the stored answer, admits nothing and asks for another: Temporal may have been put back to an older state', async () => {
     const insight = await addInsight(database, { queueSize: 2 });
     const ids = await addAgendas(insight, 5);
     const first = await admit(insight.insightId, 'repeated');
     await Promise.all(ids.slice(0, 2).map((agendaId) => finishAgenda(database, { agendaId, attempt: 1 }, { outcome: 'succeeded' })));
-    expect(await admit(insight.insightId, 'repeated')).toEqual(first);
+    expect(await admit(insight.insightId, 'repeated')).toEqual({ ...first, more: true, repeated: true });
     expect(await runningIn(insight.insightId)).toEqual([]);
     expect(await waitingIn(insight.insightId)).toBe(3);
     const [batch] = await database.$client`select answer from admission_batch where id = 'repeated'`;
@@ -132,7 +132,8 @@ describe('a repeat of a batch', () => {
     await addAgendas(insight, 3);
     const batchId = freshId('batch');
     const answers = await Promise.all(Array.from({ length: 6 }, () => admit(insight.insightId, batchId)));
-    for (const answer of answers) expect(answer).toMatchObject({ admitted: 3, more: false });
+    for (const answer of answers) expect(answer).toMatchObject({ admitted: 3 });
+    expect(answers.filter(({ repeated }) => repeated !== true)).toHaveLength(1);
     expect(await runningIn(insight.insightId)).toHaveLength(3);
   });
 });

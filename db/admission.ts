@@ -31,6 +31,8 @@ export interface BatchAnswer {
   readonly againInSeconds?: number;
   /** Other Insights of the pool that may use what this one leaves. */
   readonly wake?: readonly string[];
+  /** It was decided before, and counted then. */
+  readonly repeated?: true;
   /** How many were admitted by reason. */
   readonly reasons?: Readonly<Record<string, number>>;
 }
@@ -51,7 +53,7 @@ class ChosenGone extends Error {
   }
 }
 
-/** Admits what the Insight's algorithm chooses and the limits allow. Idempotent by `batchId`. */
+/** Admits what the Insight's algorithm chooses and the limits allow. Idempotent by `batchId`: a repeat changes nothing, and asks for another batch. */
 export async function admitBatch(database: Database, batch: { insightId: string; batchId: string }): Promise<BatchAnswer> {
   for (let repeats = 0; ; repeats++) {
     try {
@@ -74,7 +76,9 @@ async function admit(sql: Statements, { insightId, batchId }: { insightId: strin
       /* admitBatch: tick */
       update insight_wake set last_tick_time = clock_timestamp(), missed_sweeps = 0 where insight_id = ${insightId}`,
   ]);
-  if (stored !== undefined) return stored.answer;
+  // Temporal's server may have been put back to an older state: then its ticks repeat ids, one by one, and what waits now is none of their
+  // answers' business. Each calls for the next, until one is new.
+  if (stored !== undefined) return { ...stored.answer, more: true, repeated: true };
   if (settings === undefined) return nothing;
 
   const folded = await fold(sql, settings);

@@ -26,10 +26,7 @@ export async function readAdmitted(
 ): Promise<AdmittedAgenda[]> {
   return database.$client<AdmittedAgenda[]>`
     /* startAdmitted: read */
-    select r.agenda_id as "agendaId", r.attempt, r.customer_id as "customerId", r.insight_id as "insightId",
-      r.resource_pool_id as "resourcePoolId", a.cid, a.link_id as "linkId", a.title, a.progress_id as "progressId",
-      r.batch_id as "batchId", extract(epoch from r.admitted_time - a.added_time)::float8 as "waitedSeconds",
-      array(select o.type from operation o where o.agenda_id = r.agenda_id group by o.type order by min(o.index) limit 20) as "operationTypes"
+    select ${shownOf(database.$client)}
     from running_agenda r join agenda a on a.id = r.agenda_id
     where r.insight_id = ${insightId} and r.started_time is null
     order by r.seen_time limit ${most}`;
@@ -60,6 +57,25 @@ export async function postpone(database: Database, agendas: readonly AttemptKey[
     update running_agenda set seen_time = clock_timestamp() where agenda_id in (${lockNotStarted(database.$client, agendas)})`;
 }
 
+/**
+ * Takes the claim of a run that does not count any more, so that whichever run is started next may claim the attempt. Answers what its
+ * workflow shows; undefined when the attempt has ended or another run holds it.
+ */
+export async function freeClaim(
+  database: Database,
+  { agendaId, attempt, runId }: AttemptKey & { readonly runId: string | null },
+): Promise<AdmittedAgenda | undefined> {
+  const sql = database.$client;
+  const [agenda] = await sql<AdmittedAgenda[]>`
+    /* freeClaim */
+    with r as (
+      update running_agenda set run_id = null, seen_time = clock_timestamp()
+      where agenda_id = ${agendaId} and attempt = ${attempt} and run_id is not distinct from ${runId} and started_time is not null
+      returning *)
+    select ${shownOf(sql)} from r join agenda a on a.id = r.agenda_id`;
+  return agenda;
+}
+
 interface AttemptKey {
   readonly agendaId: string;
   readonly attempt: number;
@@ -71,3 +87,10 @@ const lockNotStarted = (sql: Database['$client'], agendas: readonly AttemptKey[]
   join unnest(${agendas.map((a) => a.agendaId)}::text[], ${agendas.map((a) => a.attempt)}::int[]) as s(agenda_id, attempt)
     on r.agenda_id = s.agenda_id and r.attempt = s.attempt
   where r.started_time is null order by r.agenda_id for update of r`;
+
+/** The columns of an AdmittedAgenda, of `r`, its row among the running, and `a`, the Agenda. */
+const shownOf = (sql: Database['$client']) => sql`
+  r.agenda_id as "agendaId", r.attempt, r.customer_id as "customerId", r.insight_id as "insightId",
+      r.resource_pool_id as "resourcePoolId", a.cid, a.link_id as "linkId", a.title, a.progress_id as "progressId",
+      r.batch_id as "batchId", extract(epoch from r.admitted_time - a.added_time)::float8 as "waitedSeconds",
+      array(select o.type from operation o where o.agenda_id = r.agenda_id group by o.type order by min(o.index) limit 20) as "operationTypes"`;

@@ -1,7 +1,8 @@
 /** The sweep of a control worker: acts on what `db/sweep.ts` finds, each few seconds, whatever failed the last time. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { isOpen } from '../activities/control/load-plan.ts';
 import type { ControlParts } from '../activities/control/parts.ts';
+import { runStateOf } from '../activities/control/run-state.ts';
+import { startAgain } from '../activities/control/start-admitted.ts';
 import { finishAgenda } from '../db/agenda-run.ts';
 import { deleteOldAdmissions } from '../db/read-admission.ts';
 import { type SweepFindings, sweep } from '../db/sweep.ts';
@@ -53,13 +54,23 @@ async function actOn(parts: ControlParts, { wake, replace, quiet, cancelling }: 
   }
 }
 
-/** A workflow that is closed or missing never runs its last step: the Agenda is ended for it. */
-async function reconcile(parts: ControlParts, { agendaId, attempt, runId }: SweepFindings['quiet'][number]): Promise<void> {
-  if (await isOpen(parts.client, agendaId, runId ?? undefined)) return;
+/**
+ * A workflow that is closed never runs its last step: the Agenda is ended for it. One that is missing or stalled, as when Temporal's server
+ * has an older state than the record, is started again.
+ */
+async function reconcile(parts: ControlParts, quiet: SweepFindings['quiet'][number]): Promise<void> {
+  const { agendaId, attempt, runId } = quiet;
+  const state = await runStateOf(parts.client, quiet);
+  if (state === 'open') return;
+  if (state !== 'closed') {
+    const result = await startAgain(parts, { ...quiet, stalled: state === 'stalled' });
+    if (result !== undefined) parts.log.warn({ agendaId, attempt, runId, result }, `workflow is ${state}; started it again`);
+    return;
+  }
   // Of this run only: another may have claimed the attempt meanwhile.
   const key = runId === null ? { agendaId, attempt } : { agendaId, attempt, runId };
   const answer = await finishAgenda(parts.database, key, { outcome: 'failed', message: 'workflow terminated' });
   if (answer.outcome === 'over') return;
-  parts.log.warn({ agendaId, attempt, outcome: answer.outcome, ...answer.line }, 'agenda ended: its workflow was closed or missing');
+  parts.log.warn({ agendaId, attempt, outcome: answer.outcome, ...answer.line }, 'agenda ended: its workflow was closed');
   parts.wake(answer.wakeInsights);
 }

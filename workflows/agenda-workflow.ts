@@ -23,7 +23,6 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { OperationOutcome } from '../agenda/types.ts';
 import { beginWalk, endOperation, outcomeOf, running, stopNew, takeReady, type Walk } from '../agenda/walk.ts';
 import { detailsOf } from './details.ts';
 import { inTurn } from './in-turn.ts';
@@ -100,15 +99,29 @@ export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput)
   });
 }
 
-/** Takes the endings of the closed Operations from the record into the walk; false when this attempt is no longer the running one. */
+/** Times that an Operation is begun again whose activity closed without an ending in the record. */
+const mostAgain = 3;
+
+/**
+ * Takes the endings of the closed Operations from the record into the walk; false when this attempt is no longer the running one.
+ * One without an ending goes on: Temporal's server was put back to an older state, and what closed was an activity it had forgotten.
+ * (Histories of before have endings only, so no `patched`.)
+ */
 async function settle(walk: Walk, flight: Flight): Promise<boolean> {
   const closed = flight.closed.splice(0);
   const settled = await flight.control.settleOperations({
     ...flight.key,
-    operations: closed.map(({ index, fault }) => ({ index, without: 'failed', fault: fault ?? 'No progress was reported.' })),
+    operations: closed.map(({ index, fault }) =>
+      fault === undefined && flight.timesLaunched(index) <= mostAgain
+        ? { index }
+        : { index, without: 'failed', fault: fault ?? 'No progress was reported.' },
+    ),
   });
   if (settled === undefined) return false;
-  for (const { index, outcome } of settled) endOperation(walk, index, outcome as OperationOutcome);
+  for (const { index, outcome } of settled) {
+    if (outcome === 'waiting' || outcome === 'executing') flight.launch(index);
+    else endOperation(walk, index, outcome);
+  }
   return true;
 }
 
@@ -146,6 +159,7 @@ class Flight {
   readonly key: AgendaWorkflowInput;
   readonly closed: Closed[] = [];
   readonly #scopes = new Map<number, CancellationScope>();
+  readonly #launches = new Map<number, number>();
   /** Whether any Operation has ended: from then on the Agenda is under way. */
   #underWay = false;
 
@@ -158,6 +172,7 @@ class Flight {
   launch(index: number): void {
     const scope = new CancellationScope();
     this.#scopes.set(index, scope);
+    this.#launches.set(index, this.timesLaunched(index) + 1);
     const close = (fault?: string) => {
       this.#scopes.delete(index);
       this.#underWay = true;
@@ -169,6 +184,10 @@ class Flight {
         () => close(),
         (error: unknown) => close(isCancellation(error) ? 'cancelled' : faultOf(error)),
       );
+  }
+
+  timesLaunched(index: number): number {
+    return this.#launches.get(index) ?? 0;
   }
 
   cancelAll(): void {

@@ -17,10 +17,18 @@ export function controlActivities(parts: ControlParts): ControlActivities {
     async admitBatch({ insightId, batchId, view: wantsView = false }) {
       await clearWake(database, insightId);
       const begun = performance.now();
-      const { admitted, more, againInSeconds, wake = [], reasons = {} } = await admitBatch(database, { insightId, batchId });
-      parts.metrics?.batch(insightId, { seconds: (performance.now() - begun) / 1000, admitted, reasons });
+      const {
+        admitted,
+        more,
+        againInSeconds,
+        repeated = false,
+        wake = [],
+        reasons = {},
+      } = await admitBatch(database, { insightId, batchId });
+      const counted = repeated ? { admitted: 0, reasons: {} } : { admitted, reasons };
+      parts.metrics?.batch(insightId, { seconds: (performance.now() - begun) / 1000, ...counted });
       parts.wake(wake);
-      if (admitted > 0) log.debug({ insightId, batchId, admitted }, 'batch admitted');
+      if (counted.admitted > 0) log.debug({ insightId, batchId, admitted }, 'batch admitted');
       const [unstarted, view] = await Promise.all([
         countAdmitted(database, insightId),
         wantsView ? viewForPeople(parts, insightId) : undefined,

@@ -1,10 +1,10 @@
 /** The first step of an Agenda's workflow: claim the attempt, then say what there is to do. */
 import { createHash } from 'node:crypto';
-import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { mostInFlight, type OperationOutcome, type OperationTimeout } from '../../agenda/types.ts';
 import { claimAttempt, type PlannedOperation, readPlan } from '../../db/agenda-run.ts';
-import { agendaWorkflowId, type LoadPlanAnswer } from '../../workflows/messages.ts';
+import type { LoadPlanAnswer } from '../../workflows/messages.ts';
 import type { ControlParts } from './parts.ts';
+import { runStateOf } from './run-state.ts';
 
 /** An Operation without limits of its own may take this long in all; the registry's limits are the pool's and usually shorter. */
 const longestSeconds = 30 * 24 * 3600;
@@ -17,7 +17,8 @@ export async function loadPlan(
 ): Promise<LoadPlanAnswer> {
   let claim = await claimAttempt(database, key);
   if (claim.kind === 'heldBy') {
-    if (await isOpen(client, key.agendaId, claim.runId)) return { verdict: 'over', reason: `claimed by run ${claim.runId}` };
+    const holder = await runStateOf(client, { ...key, runId: claim.runId });
+    if (holder === 'open') return { verdict: 'over', reason: `claimed by run ${claim.runId}` };
     claim = await claimAttempt(database, { ...key, insteadOf: claim.runId });
   }
   if (claim.kind !== 'claimed') return { verdict: 'over', reason: 'this attempt is not the running one' };
@@ -54,15 +55,4 @@ const endedOf = ({ state, message }: PlannedOperation, index: number): { index: 
 function startToCloseSeconds(timeout: OperationTimeout | null): number {
   const run = timeout?.runSeconds;
   return run === undefined ? longestSeconds : run + (timeout?.scheduledSeconds ?? 0) + marginSeconds;
-}
-
-/** Whether a run of an Agenda's workflow is still open. */
-export async function isOpen(client: Client, agendaId: string, runId?: string): Promise<boolean> {
-  try {
-    const { status } = await client.workflow.getHandle(agendaWorkflowId(agendaId), runId).describe();
-    return status.name === 'RUNNING';
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false;
-    throw error;
-  }
 }

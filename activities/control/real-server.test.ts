@@ -1,12 +1,15 @@
+import { fileURLToPath } from 'node:url';
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admitBatch } from '../../db/admission.ts';
-import { countAdmitted } from '../../db/admitted.ts';
+import { countAdmitted, markStarted } from '../../db/admitted.ts';
 import { type TestDatabase, testDatabase } from '../../db/test-database.ts';
 import { addAgenda, addInsight, freshId, type TestAgenda, type TestInsight } from '../../db/test-records.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../../test/support/workflow-environment.ts';
 import { runSweeper } from '../../workers/sweeper.ts';
-import { agendaWorkflowId, agendaWorkflowType } from '../../workflows/messages.ts';
+import { agendaWorkflowId, agendaWorkflowType, controlTaskQueue } from '../../workflows/messages.ts';
+import { loadPlan } from './load-plan.ts';
 import type { ControlParts } from './parts.ts';
 import { startAdmitted } from './start-admitted.ts';
 
@@ -16,7 +19,7 @@ const woken: string[] = [];
 let parts: ControlParts;
 
 beforeAll(async () => {
-  [database, environment] = await Promise.all([testDatabase(), realWorkflowEnvironment()]);
+  [database, environment] = await Promise.all([testDatabase(), realWorkflowEnvironment({ 'frontend.WorkflowPauseEnabled': 'true' })]);
   parts = {
     database,
     client: environment.client,
@@ -35,6 +38,13 @@ const admitted = async (insight: TestInsight, settings: Parameters<typeof addAge
   return agenda;
 };
 const handleOf = ({ agendaId }: TestAgenda) => environment.client.workflow.getHandle(agendaWorkflowId(agendaId));
+const statusOf = async (agenda: TestAgenda) =>
+  handleOf(agenda)
+    .describe()
+    .then(
+      ({ status }) => status.name,
+      (error: unknown) => (error instanceof WorkflowNotFoundError ? undefined : Promise.reject(error)),
+    );
 const stateOf = async ({ agendaId }: TestAgenda) => {
   const [row] = await database.$client<{ state: string; message: string; events: string | null; held: boolean }[]>`
     select processing_state as state, processing_state_message as message, diagnostic_events::text as events,
@@ -123,10 +133,77 @@ describe('the sweep', () => {
     expect(await stateOf(open)).toMatchObject({ state: 'WAITING', held: true });
   });
 
-  test('ends an Agenda whose workflow Temporal does not know', async () => {
+  const claimOf = async ({ agendaId }: TestAgenda) =>
+    (await database.$client<{ runId: string | null }[]>`select run_id as "runId" from running_agenda where agenda_id = ${agendaId}`)[0];
+  const nextRun = '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a12';
+  const lostRun = '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a11';
+
+  test('starts the workflow of an Agenda again that Temporal does not know, claimed or not; its claim is free', async () => {
+    const insight = await addInsight(database);
+    const [unclaimed, lost] = [await admitted(insight), await admitted(insight)];
+    await markStarted(database, [unclaimed]);
+    await claimed(lost, lostRun);
+    for (const agenda of [unclaimed, lost]) {
+      await sweepUntil(async () => (await statusOf(agenda)) === 'RUNNING');
+      expect(await stateOf(agenda)).toMatchObject({ state: 'WAITING', held: true });
+      expect(await claimOf(agenda)).toEqual({ runId: null });
+      expect((await handleOf(agenda).describe()).memo).toEqual({ attempt: agenda.attempt });
+    }
+  });
+
+  test('does not take the closed workflow of an earlier attempt for that of an Agenda whose own is missing', async () => {
     const agenda = await admitted(await addInsight(database));
-    await claimed(agenda, '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a11');
-    await sweepUntil(async () => (await stateOf(agenda))?.state === 'COMPLETE');
+    const { agendaId } = agenda;
+    await environment.client.workflow.start(agendaWorkflowType, {
+      ...{ workflowId: agendaWorkflowId(agendaId), taskQueue: 'nobody', args: [{ agendaId, attempt: 0 }], memo: { attempt: 0 } },
+    });
+    await handleOf(agenda).terminate();
+    await markStarted(database, [agenda]);
+    await sweepUntil(async () => (await statusOf(agenda)) === 'RUNNING');
+    expect(await stateOf(agenda)).toMatchObject({ held: true });
+  });
+
+  test('a run that was started in place of a missing one takes over its claim', async () => {
+    const agenda = await admitted(await addInsight(database));
+    await claimed(agenda, lostRun);
+    const { agendaId, attempt } = agenda;
+    expect(await loadPlan(parts, { agendaId, attempt, runId: nextRun })).toMatchObject({ verdict: 'run' });
+    expect(await claimOf(agenda)).toEqual({ runId: nextRun });
+  });
+
+  test('replaces a workflow that waits for nothing', async () => {
+    const agenda = await admitted(await addInsight(database));
+    await startAdmitted(parts, { insightId: agenda.insightId, most: 25 });
+    const { runId } = await handleOf(agenda).describe();
+    await claimed(agenda, runId);
+    const workflowsPath = fileURLToPath(new URL('../../test/support/stalled-workflow.ts', import.meta.url));
+    const waits = async () => (await handleOf(agenda).describe()).raw.pendingWorkflowTask == null;
+    const untilItWaits = () => expect.poll(waits, { timeout: 20_000, interval: 50 }).toBe(true);
+    await environment.run({ [controlTaskQueue]: {} }, untilItWaits, { workflowsPath });
+    await sweepUntil(async () => (await handleOf(agenda).describe()).runId !== runId);
+    expect(await statusOf(agenda)).toBe('RUNNING');
+    expect(await claimOf(agenda)).toEqual({ runId: null });
+    expect((await environment.client.workflow.getHandle(agendaWorkflowId(agenda.agendaId), runId).describe()).status.name).toBe(
+      'TERMINATED',
+    );
+  });
+
+  test('leaves an Agenda whose workflow somebody has paused', async () => {
+    const [paused, gone] = [await admitted(await addInsight(database)), await admitted(await addInsight(database))];
+    for (const agenda of [paused, gone]) {
+      await startAdmitted(parts, { insightId: agenda.insightId, most: 25 });
+      await claimed(agenda, (await handleOf(agenda).describe()).runId);
+    }
+    await environment.client.workflowService.pauseWorkflowExecution({
+      ...{ namespace: 'default', workflowId: agendaWorkflowId(paused.agendaId), requestId: freshId('pause'), reason: 'by hand' },
+    });
+    expect(await statusOf(paused)).toBe('PAUSED');
+    const { runId } = await handleOf(paused).describe();
+    await handleOf(gone).terminate();
+    // Those that were quiet longest are looked at first.
+    await sweepUntil(async () => (await stateOf(gone))?.state === 'COMPLETE');
+    expect(await stateOf(paused)).toMatchObject({ state: 'WAITING', held: true });
+    expect(await claimOf(paused)).toEqual({ runId });
   });
 
   test('tells a workflow of a cancel that was asked for', async () => {

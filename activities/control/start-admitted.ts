@@ -1,7 +1,7 @@
 /** Starts the workflows of admitted Agendas. Any start may be repeated: the claim in `loadPlan` makes one run of them count. */
 import { Context } from '@temporalio/activity';
 import { type Client, isGrpcServiceError, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
-import { type AdmittedAgenda, countAdmitted, markStarted, postpone, readAdmitted } from '../../db/admitted.ts';
+import { type AdmittedAgenda, countAdmitted, freeClaim, markStarted, postpone, readAdmitted } from '../../db/admitted.ts';
 import { finishAgenda } from '../../db/agenda-run.ts';
 import { agendaWorkflowId, agendaWorkflowType, controlTaskQueue } from '../../workflows/messages.ts';
 import { searchAttributes } from '../../workflows/search-attributes.ts';
@@ -47,14 +47,31 @@ export async function startAllAdmitted(parts: ControlParts, { insightId }: { ins
   }
 }
 
-async function startOne({ client, database, log, wake }: ControlParts, agenda: AdmittedAgenda): Promise<StartResult> {
+/**
+ * Starts the workflow of an attempt that was started before: Temporal does not know that workflow, or it is `stalled` and is terminated
+ * in the same step. The new run takes what has ended from the record. Undefined when the attempt has ended or another run holds it.
+ */
+export async function startAgain(
+  parts: ControlParts,
+  { stalled, ...run }: { agendaId: string; attempt: number; runId: string | null; stalled: boolean },
+): Promise<StartResult | undefined> {
+  // First the claim: should this process die now, the next sweep finds the attempt as it was, whatever runs were started for it.
+  const agenda = await freeClaim(parts.database, run);
+  return agenda && startOne(parts, agenda, stalled ? 'TERMINATE_EXISTING' : 'FAIL');
+}
+
+async function startOne(
+  { client, database, log, wake }: ControlParts,
+  agenda: AdmittedAgenda,
+  workflowIdConflictPolicy: 'FAIL' | 'TERMINATE_EXISTING' = 'FAIL',
+): Promise<StartResult> {
   const { agendaId, attempt } = agenda;
   try {
     await client.workflow.start(agendaWorkflowType, {
       workflowId: agendaWorkflowId(agendaId),
       taskQueue: controlTaskQueue,
       args: [{ agendaId, attempt }],
-      workflowIdConflictPolicy: 'FAIL',
+      workflowIdConflictPolicy,
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       memo: { attempt },
       staticSummary: (agenda.title ?? `Agenda of ${agenda.customerId}`).slice(0, 200),
