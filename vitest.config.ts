@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config';
 import { SuiteReporter } from './scripts/suite-reporter.ts';
 import { ParityReporter } from './test/parity/parity-reporter.ts';
 
-const rooms = 'agenda,scheduling,workflows,activities,workers,api,db,launchers,handler,cli,examples,bench,scripts';
+const rooms =
+  'agenda,scheduling,messages,process,temporal,workflows,activities,workers,machine,api,db,launchers,handler,cli,examples,bench,scripts';
 /** Suites across rooms, each with a command of its own (`npm run test:<name>`); one file at a time, for each starts a whole system. */
 const suites = ['parity', 'faults', 'demo'];
 /** What a suite starts before its files. */
@@ -11,7 +12,7 @@ const suiteSetup: Readonly<Record<string, string>> = { parity: './test/parity/su
 export default defineConfig({
   test: {
     pool: 'forks',
-    globalSetup: ['./db/vitest-setup.ts'],
+    globalSetup: ['./test/support/vitest-setup.ts'],
     reporters: ['default', new ParityReporter(), new SuiteReporter()],
     testTimeout: 30_000,
     hookTimeout: 60_000,

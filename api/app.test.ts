@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { openDatabase } from '../db/connect.ts';
-import { type TestDatabase, testDatabase } from '../db/test-database.ts';
+import { testApp } from '../test/support/test-app.ts';
+import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
 import { maximumBodyBytes } from './json-body.ts';
-import { testApp } from './test-app.ts';
 
 const json = { 'Content-Type': 'application/json' };
 

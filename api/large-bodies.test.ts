@@ -5,10 +5,10 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { mostFaults } from '../agenda/fault-list.ts';
 import { maximumPayloadBytes } from '../agenda/types.ts';
-import { type TestDatabase, testDatabase } from '../db/test-database.ts';
+import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
+import { type RunningApi, startApi } from '../test/support/test-process.ts';
 import { createKey } from './auth/api-keys.ts';
 import { maximumCheckedValues } from './json-body.ts';
-import { type RunningApi, startApi } from './test-process.ts';
 
 /** More than any problem has: ten faults, each told three times. */
 const largestProblem = 32 * 1024;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
+import { addAgenda, addInsight, addRunningAgenda, freshId, type TestAgenda } from '../test/support/test-records.ts';
 import { admitBatch } from './admission.ts';
 import { claimAttempt, finishAgenda } from './agenda-run.ts';
 import { cancelAgenda } from './cancel-agenda.ts';
-import { type TestDatabase, testDatabase } from './test-database.ts';
-import { addAgenda, addInsight, addRunningAgenda, freshId, type TestAgenda } from './test-records.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

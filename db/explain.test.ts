@@ -1,5 +1,7 @@
 import { eq, inArray } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
+import { addAgenda, addInsight, freshId, type TestInsight } from '../test/support/test-records.ts';
 import { admitBatch } from './admission.ts';
 import { type AgendaExplanation, explainAgenda } from './explain.ts';
 import { type InsightStanding, readStanding } from './insight-standing.ts';
@@ -14,8 +16,6 @@ import {
   resourcePool,
   runningAgenda,
 } from './schema.ts';
-import { type TestDatabase, testDatabase } from './test-database.ts';
-import { addAgenda, addInsight, freshId, type TestInsight } from './test-records.ts';
 import { readOrder } from './waiting-order.ts';
 
 let database: TestDatabase;

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { testDatabase } from '../test/support/test-database.ts';
 import { openDatabase } from './connect.ts';
-import { testDatabase } from './test-database.ts';
 
 /** A way to the database that can be cut. */
 async function door(url: string) {

@@ -1,7 +1,7 @@
 import type postgres from 'postgres';
 import { expect, test } from 'vitest';
+import { testDatabase } from '../test/support/test-database.ts';
 import { migrateDatabase } from './migrate.ts';
-import { testDatabase } from './test-database.ts';
 
 test('migrating a migrated database again, and by several at once, changes nothing', async () => {
   await using db = await testDatabase();

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
+import { addAgenda, addInsight, freshId, type TestInsight } from '../test/support/test-records.ts';
 import { admitBatch } from './admission.ts';
 import { finishAgenda } from './agenda-run.ts';
 import { readStanding } from './insight-standing.ts';
 import { jainIndex, readShares } from './shares.ts';
-import { type TestDatabase, testDatabase } from './test-database.ts';
-import { addAgenda, addInsight, freshId, type TestInsight } from './test-records.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
+import { addAgenda, addInsight, addRunningAgenda, freshId } from '../test/support/test-records.ts';
 import { admitBatch } from './admission.ts';
 import { markStarted } from './admitted.ts';
 import { cancelAgenda } from './cancel-agenda.ts';
 import { sweep } from './sweep.ts';
-import { type TestDatabase, testDatabase } from './test-database.ts';
-import { addAgenda, addInsight, addRunningAgenda, freshId } from './test-records.ts';
 
 // A sweep sees the whole record: a database per test.
 let database: TestDatabase;

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import type { Json } from '../agenda/types.ts';
 import type { Ending } from '../launchers/launcher.ts';
-import { runOf, scratch, startToEnd } from '../launchers/local/scratch.ts';
+import { runOf, scratch, startToEnd } from '../test/support/scratch.ts';
 
 const command = { command: ['node', fileURLToPath(new URL('./sample.ts', import.meta.url))] };
 

@@ -2,8 +2,8 @@ import { Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openDatabase } from '../db/connect.ts';
 import { customerLane, insightBand } from '../db/schema.ts';
-import { type TestDatabase, testDatabase } from '../db/test-database.ts';
-import { addInsight, addRunningAgenda, freshId } from '../db/test-records.ts';
+import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
+import { addInsight, addRunningAgenda, freshId } from '../test/support/test-records.ts';
 import { addControlMetrics, addRecordMetrics, serveMetrics } from './metrics.ts';
 
 let database: TestDatabase;

@@ -1,9 +1,9 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { controlActivities } from '../activities/control/index.ts';
-import { type TestDatabase, testDatabase } from '../db/test-database.ts';
-import { addAgenda, addInsight, freshId } from '../db/test-records.ts';
 import { clearWake } from '../db/wake.ts';
+import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
+import { addAgenda, addInsight, freshId } from '../test/support/test-records.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
 import { admissionWorkflowId } from '../workflows/messages.ts';
 import { type WakeParts, wakeInsights } from './wake-insights.ts';

@@ -2,8 +2,8 @@ import { eq, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openDatabase } from '../../db/connect.ts';
 import { apiKey } from '../../db/schema.ts';
-import { type TestDatabase, testDatabase } from '../../db/test-database.ts';
-import { type TestApp, testApp } from '../test-app.ts';
+import { type TestApp, testApp } from '../../test/support/test-app.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { authorizeByKey, createKey, makeKey, prefixOf } from './api-keys.ts';
 
 let database: TestDatabase;

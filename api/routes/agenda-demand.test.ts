@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admitBatch } from '../../db/admission.ts';
-import { type TestDatabase, testDatabase } from '../../db/test-database.ts';
-import { type Send, type TestApp, testApp } from '../test-app.ts';
+import { type Send, type TestApp, testApp } from '../../test/support/test-app.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 
 let database: TestDatabase;
 let api: TestApp;

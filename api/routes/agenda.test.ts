@@ -1,9 +1,9 @@
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admitBatch } from '../../db/admission.ts';
-import { type TestDatabase, testDatabase } from '../../db/test-database.ts';
+import { type Send, type TestApp, testApp } from '../../test/support/test-app.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { createApp } from '../app.ts';
-import { type Send, type TestApp, testApp } from '../test-app.ts';
 
 let database: TestDatabase;
 let api: TestApp;

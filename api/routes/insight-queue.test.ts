@@ -1,9 +1,9 @@
 import { eq } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { admission, customerLane, insightBand, insightState, readyAgenda, runningAgenda, waitingQueue } from '../../db/schema.ts';
-import { type TestDatabase, testDatabase } from '../../db/test-database.ts';
-import { addAgenda } from '../../db/test-records.ts';
-import { type Send, type TestApp, testApp } from '../test-app.ts';
+import { type Send, type TestApp, testApp } from '../../test/support/test-app.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { addAgenda } from '../../test/support/test-records.ts';
 
 let database: TestDatabase;
 let api: TestApp;

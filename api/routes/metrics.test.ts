@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type TestDatabase, testDatabase } from '../../db/test-database.ts';
-import { testApp } from '../test-app.ts';
+import { testApp } from '../../test/support/test-app.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -6,10 +6,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAlgorithm, type Decision, type FairShareState, type Resources, type Scheduler } from '../../scheduling/index.ts';
 import { keyOfNeed } from '../../scheduling/need.ts';
 import { Random } from '../../scheduling/simulator/random.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { addInsight, freshId, type TestInsight } from '../../test/support/test-records.ts';
 import { admitBatch } from '../admission.ts';
 import { customer } from '../schema.ts';
-import { type TestDatabase, testDatabase } from '../test-database.ts';
-import { addInsight, freshId, type TestInsight } from '../test-records.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 /** Nothing that could start is left for good: units that do not fit, Insights that share a pool, settings that change under what waits. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type TestDatabase, testDatabase } from '../test-database.ts';
-import { addInsight, type TestInsight } from '../test-records.ts';
-import { testAdmission } from './test-admission.ts';
+import { testAdmission } from '../../test/support/test-admission.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { addInsight, type TestInsight } from '../../test/support/test-records.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

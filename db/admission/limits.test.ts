@@ -1,10 +1,10 @@
 /** Limits, and what time and settings change: each acts at the next batch, none is ever exceeded. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { testAdmission } from '../../test/support/test-admission.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { addInsight, type TestInsight } from '../../test/support/test-records.ts';
 import { finishAgenda } from '../agenda-run.ts';
 import { cancelAgenda } from '../cancel-agenda.ts';
-import { type TestDatabase, testDatabase } from '../test-database.ts';
-import { addInsight, type TestInsight } from '../test-records.ts';
-import { testAdmission } from './test-admission.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -1,10 +1,10 @@
 /** A batch reads the heads it can use, never whole backlogs: rows that Postgres counted, with 100,000 waiting Agendas of 5,000 customers. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { addInsight, freshId } from '../../test/support/test-records.ts';
 import { admitBatch } from '../admission.ts';
 import { finishAgenda } from '../agenda-run.ts';
 import { openDatabase } from '../connect.ts';
-import { type TestDatabase, testDatabase } from '../test-database.ts';
-import { addInsight, freshId } from '../test-records.ts';
 
 const customers = 5_000;
 const perCustomer = 20;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Json } from '../../agenda/types.ts';
 import type { HandlerSettings } from '../../launchers/registry.ts';
-import { MediaScratch } from './media-scratch.ts';
+import { MediaScratch } from '../../test/support/media-scratch.ts';
 
 let scratch: MediaScratch;
 let source: string;

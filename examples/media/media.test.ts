@@ -6,10 +6,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Json } from '../../agenda/types.ts';
-import { never, recorded } from '../../launchers/local/scratch.ts';
+import { MediaScratch, type Performed } from '../../test/support/media-scratch.ts';
+import { never, recorded } from '../../test/support/scratch.ts';
 import { mediaAgenda } from './agenda.ts';
 import { makeClip } from './make-clip.ts';
-import { MediaScratch, type Performed } from './media-scratch.ts';
 
 const require = createRequire(import.meta.url);
 const ffprobe = (require('@ffprobe-installer/ffprobe') as { path: string }).path;

@@ -6,9 +6,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { inflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { maximumPayloadBytes } from '../../agenda/types.ts';
+import { never, recorded, runOf, scratch, script, shell, startToEnd } from '../../test/support/scratch.ts';
 import { LocalLauncher } from './local-launcher.ts';
 import { fileNames, readRecord, type StartedRecord } from './run-files.ts';
-import { never, recorded, runOf, scratch, script, shell, startToEnd } from './scratch.ts';
 
 const printsEnvironment = script(
   'import fs from "node:fs"; fs.writeFileSync(process.env.POP_RESULT_FILE, JSON.stringify({ ...process.env, ARGUMENTS: JSON.stringify(process.argv.slice(1)) }))',

@@ -7,11 +7,11 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { never, recorded, runOf, type Scratch, scratch, script, shell, startToEnd } from '../../test/support/scratch.ts';
 import type { Ending, RunHandle } from '../launcher.ts';
 import { LocalLauncher } from './local-launcher.ts';
 import { identify, isAlive } from './process-identity.ts';
 import { fileNames, type ProcessIdentity, readRecord, type StartedRecord, writeOnce } from './run-files.ts';
-import { never, recorded, runOf, type Scratch, scratch, script, shell, startToEnd } from './scratch.ts';
 import { stopAll } from './stop-run.ts';
 
 const seconds = 30_000;
@@ -252,7 +252,7 @@ function groupOf(group: number): string[] {
 }
 
 function workerProcess(root: string, podConfig: Record<string, unknown>): ChildProcessByStdio<null, Readable, null> {
-  const path = fileURLToPath(new URL('./scratch-worker.ts', import.meta.url));
+  const path = fileURLToPath(new URL('../../test/support/scratch-worker.ts', import.meta.url));
   return spawn(process.execPath, [path, root, JSON.stringify(podConfig)], { stdio: ['ignore', 'pipe', 'inherit'] });
 }
 

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
-import { recorded, runOf, scratch, shell, startToEnd } from './scratch.ts';
+import { recorded, runOf, scratch, shell, startToEnd } from '../../test/support/scratch.ts';
 
 const here = 'D=$(dirname "$POP_RESULT_FILE"); ';
 const faultOf = (ending: object): unknown =>

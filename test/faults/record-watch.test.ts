@@ -1,7 +1,7 @@
 /** The proof of the other tests is worth what their watch sees: here it is shown faults. */
 import { expect, test } from 'vitest';
-import { testDatabase } from '../../db/test-database.ts';
-import { addInsight, addRunningAgenda } from '../../db/test-records.ts';
+import { testDatabase } from '../support/test-database.ts';
+import { addInsight, addRunningAgenda } from '../support/test-records.ts';
 import { RecordWatch } from './record-watch.ts';
 import { until } from './test-system.ts';
 

@@ -10,12 +10,12 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import postgres from 'postgres';
 import { expect } from 'vitest';
-import type { TestAnswer } from '../../api/test-app.ts';
 import { GuardedProcess } from '../../cli/guarded-process.ts';
 import { type PartName, partNames, System } from '../../cli/system.ts';
 import { isAlive } from '../../launchers/local/process-identity.ts';
 import type { ProcessIdentity } from '../../launchers/local/run-files.ts';
 import { agendaWorkflowId } from '../../workflows/messages.ts';
+import type { TestAnswer } from '../support/test-app.ts';
 import { RecordWatch } from './record-watch.ts';
 import { countPerOperation, readWitness, type Witnessed } from './witness-file.ts';
 

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, inject } from 'vitest';
-import type { Send } from '../../api/test-app.ts';
+import type { Send } from '../support/test-app.ts';
 
 export const system = inject('system');
 

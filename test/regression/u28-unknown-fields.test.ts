@@ -1,8 +1,8 @@
 /** U28: a mistyped `dependsOn` was dropped without a word, and the Operations ran in another order. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Send, testApp } from '../../api/test-app.ts';
 import { admitBatch } from '../../db/admission.ts';
-import { type TestDatabase, testDatabase } from '../../db/test-database.ts';
+import { type Send, testApp } from '../support/test-app.ts';
+import { type TestDatabase, testDatabase } from '../support/test-database.ts';
 
 let database: TestDatabase;
 let operator: Send;

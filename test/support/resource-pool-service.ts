@@ -4,12 +4,12 @@ import type { AddressInfo } from 'node:net';
 import type { Operation } from '../../agenda/types.ts';
 import { createKey } from '../../api/auth/api-keys.ts';
 import type { FinishOperationItem, ReportProgressItem, StartOperationItem } from '../../api/resource-pool-messages.ts';
-import { testApp } from '../../api/test-app.ts';
 import { admitBatch } from '../../db/admission.ts';
 import { cancelAgenda } from '../../db/cancel-agenda.ts';
 import { customer, insight, resourcePool } from '../../db/schema.ts';
 import { submitAgenda } from '../../db/submit-agenda.ts';
-import { type TestDatabase, testDatabase } from '../../db/test-database.ts';
+import { testApp } from './test-app.ts';
+import { type TestDatabase, testDatabase } from './test-database.ts';
 
 export type ServiceOperation = 'startOperation' | 'reportProgress' | 'finishOperation';
 

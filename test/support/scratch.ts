@@ -2,13 +2,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Ending, FollowEvents, HandlerProgress, HandlerRun } from '../launcher.ts';
-import { type HandlerSettings, parseRegistry, settingsFor } from '../registry.ts';
-import { LocalLauncher } from './local-launcher.ts';
-import { isAlive } from './process-identity.ts';
-import { fileNames, readRecord, type StartedRecord } from './run-files.ts';
-import { runDirectories, stopAll } from './stop-run.ts';
-import { Watcher } from './watcher.ts';
+import type { Ending, FollowEvents, HandlerProgress, HandlerRun } from '../../launchers/launcher.ts';
+import { LocalLauncher } from '../../launchers/local/local-launcher.ts';
+import { isAlive } from '../../launchers/local/process-identity.ts';
+import { fileNames, readRecord, type StartedRecord } from '../../launchers/local/run-files.ts';
+import { runDirectories, stopAll } from '../../launchers/local/stop-run.ts';
+import { Watcher } from '../../launchers/local/watcher.ts';
+import { type HandlerSettings, parseRegistry, settingsFor } from '../../launchers/registry.ts';
 
 export interface Scratch extends AsyncDisposable {
   readonly root: string;

@@ -1,9 +1,9 @@
 /** The app on a test database, with callers: for tests of routes. */
 import { Writable } from 'node:stream';
 import pino from 'pino';
-import type { Database } from '../db/connect.ts';
-import { createApp } from './app.ts';
-import { authorizeByKey, createKey, type StoredKey } from './auth/api-keys.ts';
+import { createApp } from '../../api/app.ts';
+import { authorizeByKey, createKey, type StoredKey } from '../../api/auth/api-keys.ts';
+import type { Database } from '../../db/connect.ts';
 
 export interface TestAnswer {
   readonly status: number;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import postgres from 'postgres';
-import { type Database, openDatabase } from './connect.ts';
+import { type Database, openDatabase } from '../../db/connect.ts';
 import { startTestPostgres, templateDatabase, testPostgresVariable } from './test-postgres.ts';
 
 export type TestDatabase = Database & { readonly url: string };

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Json } from '../../agenda/types.ts';
+import { makeClip } from '../../examples/media/make-clip.ts';
 import type { Ending, HandlerRun } from '../../launchers/launcher.ts';
 import { LocalLauncher } from '../../launchers/local/local-launcher.ts';
-import { never, recorded, runOf } from '../../launchers/local/scratch.ts';
 import { stopAll } from '../../launchers/local/stop-run.ts';
 import { type HandlerSettings, loadRegistry, settingsFor } from '../../launchers/registry.ts';
-import { makeClip } from './make-clip.ts';
+import { never, recorded, runOf } from './scratch.ts';
 
 /** How one Operation went. */
 export interface Performed {
@@ -24,7 +24,9 @@ export class MediaScratch implements AsyncDisposable {
   readonly media = join(this.folder, 'media');
   readonly source = join(this.media, 'clip.mp4');
   readonly launcher: LocalLauncher;
-  readonly #registry = loadRegistry(fileURLToPath(new URL('./registry.json', import.meta.url)), { POP_HOME: this.folder });
+  readonly #registry = loadRegistry(fileURLToPath(new URL('../../examples/media/registry.json', import.meta.url)), {
+    POP_HOME: this.folder,
+  });
   readonly #runs = join(this.folder, 'runs');
   #count = 0;
 

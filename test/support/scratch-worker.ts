@@ -1,5 +1,5 @@
 /** For tests: a worker process of its own. `node scratch-worker.ts <root> <podConfig>` starts `run-1`, follows it and prints handle and ending. */
-import { LocalLauncher } from './local-launcher.ts';
+import { LocalLauncher } from '../../launchers/local/local-launcher.ts';
 import { never, recorded, runOf } from './scratch.ts';
 
 const [root = '', podConfig = '{}'] = process.argv.slice(2);

@@ -1,10 +1,10 @@
 /** What tests of admission do with an Insight: settings as a PUT changes them, Agendas, batches. */
-import { admitBatch, type BatchAnswer } from '../admission.ts';
-import { finishAgenda } from '../agenda-run.ts';
-import type { Database } from '../connect.ts';
-import { customer } from '../schema.ts';
-import { settleChanged } from '../settlement.ts';
-import { addAgenda, freshId, type TestInsight } from '../test-records.ts';
+import { admitBatch, type BatchAnswer } from '../../db/admission.ts';
+import { finishAgenda } from '../../db/agenda-run.ts';
+import type { Database } from '../../db/connect.ts';
+import { customer } from '../../db/schema.ts';
+import { settleChanged } from '../../db/settlement.ts';
+import { addAgenda, freshId, type TestInsight } from './test-records.ts';
 
 /** Of the database and the Insight that a test has at that moment. */
 export function testAdmission(database: () => Database, insight: () => TestInsight) {

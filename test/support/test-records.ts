@@ -1,8 +1,8 @@
 /** Records for tests, inserted directly: a pool, an Insight, waiting and running Agendas. */
-import type { Json, JsonObject, OperationTimeout } from '../agenda/types.ts';
-import { admitBatch } from './admission.ts';
-import { claimAttempt } from './agenda-run.ts';
-import type { Database } from './connect.ts';
+import type { Json, JsonObject, OperationTimeout } from '../../agenda/types.ts';
+import { admitBatch } from '../../db/admission.ts';
+import { claimAttempt } from '../../db/agenda-run.ts';
+import type { Database } from '../../db/connect.ts';
 import {
   agenda,
   agendaProgress,
@@ -14,7 +14,7 @@ import {
   readyAgenda,
   resourcePool,
   settlement,
-} from './schema.ts';
+} from '../../db/schema.ts';
 
 let count = 0;
 /** An id that no other record of this process has. */
