@@ -10,14 +10,14 @@ import { type Logger, pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { openDatabase } from '../db/connect.ts';
 import { migrateDatabase } from '../db/migrate.ts';
-import { logLevel, positiveNumber, required, wholeNumber } from '../workers/environment.ts';
-import { untilShutdown } from '../workers/shutdown.ts';
+import { BackgroundWork } from '../process/background-work.ts';
+import { logLevel, positiveNumber, required, wholeNumber } from '../process/environment.ts';
+import { untilShutdown } from '../process/shutdown.ts';
 import { lazyTemporalClient, temporalSettings } from '../workers/temporal-client.ts';
 import { wakeInsights } from '../workers/wake-insights.ts';
 import { agendaWorkflowId } from '../workflows/messages.ts';
 import { createApp } from './app.ts';
 import { authorizeByKey } from './auth/api-keys.ts';
-import { BackgroundWork } from './background-work.ts';
 import { poolWorkerCounter } from './pool-workers.ts';
 import { isDatabaseAway } from './problem.ts';
 

@@ -3,8 +3,8 @@
  * Says `bare worker ready` and ends with its parent.
  */
 import { NativeConnection, Worker } from '@temporalio/worker';
+import { untilShutdown } from '../process/shutdown.ts';
 import { createLog, installTemporalRuntime } from '../workers/log.ts';
-import { untilShutdown } from '../workers/shutdown.ts';
 import { temporalSettings } from '../workers/temporal-client.ts';
 import { controlWorkerOptions, poolWorkerOptions } from '../workers/worker-options.ts';
 

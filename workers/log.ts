@@ -1,7 +1,7 @@
 /** Structured logs: one JSON object per line on stdout, the same form in every process. */
 import { makeTelemetryFilterString, Runtime, type Logger as TemporalLogger } from '@temporalio/worker';
 import { type Logger, pino } from 'pino';
-import { logLevel } from './environment.ts';
+import { logLevel } from '../process/environment.ts';
 
 export type Log = Logger;
 

@@ -15,10 +15,10 @@ import { ResourcePoolClient } from '../activities/pool/resource-pool-client.ts';
 import { RunningOperations } from '../activities/pool/running-operations.ts';
 import { LocalLauncher } from '../launchers/local/local-launcher.ts';
 import { LiveRegistry } from '../launchers/registry.ts';
+import { positiveNumber, required, SettingError } from '../process/environment.ts';
+import { untilShutdown } from '../process/shutdown.ts';
 import { poolTaskQueue } from '../workflows/messages.ts';
-import { positiveNumber, required, SettingError } from './environment.ts';
 import { createLog, installTemporalRuntime, type Log } from './log.ts';
-import { untilShutdown } from './shutdown.ts';
 import { connectPatiently, temporalSettings } from './temporal-client.ts';
 import { poolWorkerOptions } from './worker-options.ts';
 

@@ -1,5 +1,5 @@
 /** Orderly shutdown of a process: on SIGTERM, on SIGINT, and when the parent that asked for it (POP_PARENT=watch) is gone. */
-import type { Log } from './log.ts';
+import type { Log } from '../workers/log.ts';
 
 export interface Shutdown {
   readonly signal: AbortSignal;
