@@ -6,7 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
-import { System } from '../cli/system.ts';
+import { System } from '../machine/system.ts';
 import { agendaWorkflowId } from '../workflows/messages.ts';
 import { BareWorkers } from './bare-workers.ts';
 import { inParallel } from './in-parallel.ts';

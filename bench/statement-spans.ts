@@ -1,6 +1,7 @@
 /** Where the time of Postgres goes, statement by statement (`--spans`): told on stderr, beside the figures, and a little at their expense. */
-import type { System } from '../cli/system.ts';
+
 import { type Database, openDatabase } from '../db/connect.ts';
+import type { System } from '../machine/system.ts';
 
 const longestText = 110;
 

@@ -4,8 +4,8 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadRegistry } from '../launchers/registry.ts';
-import { ensureDefaults, firstCommand } from './defaults.ts';
-import { makeMediaFolder, type Ports, System } from './system.ts';
+import { ensureDefaults, firstCommand } from '../machine/defaults.ts';
+import { makeMediaFolder, type Ports, System } from '../machine/system.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 

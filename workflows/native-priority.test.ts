@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { temporalDynamicConfig } from '../cli/temporal-server.ts';
+import { temporalDynamicConfig } from '../machine/temporal-server.ts';
 import { ScriptedAgenda } from '../test/support/scripted-agenda.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
 import { agendaWorkflowType, controlTaskQueue, type OperationKey, type Plan, poolTaskQueue, progressQuery } from './messages.ts';

@@ -1,10 +1,10 @@
 /** The hardest moment of the demo: the pool worker dies while it transcodes, and the handler must not notice. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { System } from '../../cli/system.ts';
 import { isAlive } from '../../launchers/local/process-identity.ts';
 import { fileNames, type ProcessIdentity, type RunRecord, readRecord, type StartedRecord } from '../../launchers/local/run-files.ts';
 import { runDirectories } from '../../launchers/local/stop-run.ts';
+import type { System } from '../../machine/system.ts';
 
 /** What was seen; process identities as the system notes them. */
 export interface Kill {

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ensureDefaults, firstCommand } from '../../cli/defaults.ts';
-import { System } from '../../cli/system.ts';
+import { ensureDefaults, firstCommand } from '../../machine/defaults.ts';
+import { System } from '../../machine/system.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));

@@ -5,7 +5,7 @@
 import { copyFile, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { partNames } from '../../cli/system.ts';
+import { partNames } from '../../machine/system.ts';
 import { type Agenda, TestSystem, until, witness } from './test-system.ts';
 
 let it: TestSystem;

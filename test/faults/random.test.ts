@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, test } from 'vitest';
-import type { PartName } from '../../cli/system.ts';
+import type { PartName } from '../../machine/system.ts';
 import { type Agenda, customerId, TestSystem, until, witness } from './test-system.ts';
 
 const faults = 8;

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { partNames } from '../../cli/system.ts';
 import { identify, isAlive } from '../../launchers/local/process-identity.ts';
+import { partNames } from '../../machine/system.ts';
 import { type Agenda, TestSystem, witness } from './test-system.ts';
 
 let it: TestSystem;
@@ -79,7 +79,7 @@ test('a worker that is told to go while it starts goes', async () => {
 test('a process whose system does not start ends by itself', async () => {
   const home = join(it.home, 'another');
   const source = `
-    import { System } from ${JSON.stringify(new URL('../../cli/system.ts', import.meta.url).href)};
+    import { System } from ${JSON.stringify(new URL('../../machine/system.ts', import.meta.url).href)};
     await System.start({ home: ${JSON.stringify(home)}, registry: '/no/such/registry.json' }).catch((error) => console.log(error.message));`;
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source], { timeout: 90_000 });
   expect(stdout).toContain('/no/such/registry.json');

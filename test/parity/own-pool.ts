@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { GuardedProcess } from '../../cli/guarded-process.ts';
-import { holdsAfter } from '../../cli/part.ts';
+import { GuardedProcess } from '../../machine/guarded-process.ts';
+import { holdsAfter } from '../../machine/machine-process.ts';
 import { done, newId, operator, system, until } from './running-system.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

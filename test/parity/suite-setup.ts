@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
-import { System } from '../../cli/system.ts';
+import { System } from '../../machine/system.ts';
 import { rowOfTest } from './row-of-test.ts';
 import { rows } from './rows.ts';
 

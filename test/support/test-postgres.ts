@@ -6,9 +6,9 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { freePort } from '../../cli/free-port.ts';
-import { type EmbeddedPostgres, startPostgres } from '../../db/embedded-postgres.ts';
 import { migrateDatabase, migrationsFolder } from '../../db/migrate.ts';
+import { type EmbeddedPostgres, startPostgres } from '../../machine/embedded-postgres.ts';
+import { freePort } from '../../machine/free-port.ts';
 
 const run = promisify(execFile);
 export const templateDatabase = 'pop_template';

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { expect, test, vi } from 'vitest';
 import { identify } from '../launchers/local/process-identity.ts';
 import { GuardedProcess } from './guarded-process.ts';
-import { holdsAfter } from './part.ts';
+import { holdsAfter } from './machine-process.ts';
 
 const guarded = new URL('./guarded-process.ts', import.meta.url).href;
 const soon = { timeout: 15_000, interval: 20 };

@@ -10,14 +10,14 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startPostgres } from '../db/embedded-postgres.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import { identify, isAlive } from '../launchers/local/process-identity.ts';
 import { stopAll } from '../launchers/local/stop-run.ts';
+import { startPostgres } from './embedded-postgres.ts';
 import { freePort } from './free-port.ts';
 import { GuardedProcess } from './guarded-process.ts';
 import { ensureKeys, type Keys } from './keys.ts';
-import { endLeftover, holdsAfter, Part, readIdentity, sizeOf, untilReady } from './part.ts';
+import { endLeftover, holdsAfter, Part, readIdentity, sizeOf, untilReady } from './machine-process.ts';
 import { temporalAnswers, temporalServerCommand } from './temporal-server.ts';
 
 export const partNames = ['postgres', 'temporal', 'api', 'control', 'pool'] as const;

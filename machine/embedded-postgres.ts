@@ -11,7 +11,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
-import { GuardedProcess } from '../cli/guarded-process.ts';
+import { GuardedProcess } from './guarded-process.ts';
 
 const run = promisify(execFile);
 const user = 'pop';
