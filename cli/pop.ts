@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The `pop` command. */
 import manifest from '../package.json' with { type: 'json' };
-import { up, upHelp } from './up.ts';
+import { up, upHelp } from './commands/up.ts';
 
 interface Command {
   readonly summary: string;

@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { loadRegistry } from '../launchers/registry.ts';
-import { ensureDefaults, firstCommand } from '../machine/defaults.ts';
-import { makeMediaFolder, type Ports, System } from '../machine/system.ts';
+import { loadRegistry } from '../../launchers/registry.ts';
+import { ensureDefaults, firstCommand } from '../../machine/defaults.ts';
+import { makeMediaFolder, type Ports, System } from '../../machine/system.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 
 export const upHelp = `pop up [options]
   Runs Postgres, Temporal, the api, a control worker and a pool worker on this machine until Ctrl-C.
