@@ -240,7 +240,7 @@ export class System implements AsyncDisposable {
       PORT: String(this.ports.api),
       BASE_PATH: '/v1',
     };
-    await this.#launch('api', program('api/server.ts'), settings, spawned, async () =>
+    await this.#launch('api', program('workers/api.ts'), settings, spawned, async () =>
       answersOk(`http://127.0.0.1:${this.ports.api}/readyz`),
     );
   }

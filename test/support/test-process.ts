@@ -12,7 +12,7 @@ export interface RunningApi extends AsyncDisposable {
 
 /** The real process, with nothing listening where Temporal should be. */
 export async function startApi(databaseUrl: string): Promise<RunningApi> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../../api/server.ts', import.meta.url))], {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../../workers/api.ts', import.meta.url))], {
     env: { ...process.env, DATABASE_URL: databaseUrl, PORT: '0', TEMPORAL_ADDRESS: '127.0.0.1:1' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { expect, test } from 'vitest';
+import { createKey } from '../api/auth/api-keys.ts';
 import { testDatabase } from '../test/support/test-database.ts';
 import { startApi } from '../test/support/test-process.ts';
-import { createKey } from './auth/api-keys.ts';
 
 test('the process starts and accepts without Temporal, finishes what runs when told to go, and ends', async () => {
   await using database = await testDatabase();
