@@ -4,8 +4,8 @@
  */
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { untilShutdown } from '../process/shutdown.ts';
+import { temporalSettings } from '../temporal/connect.ts';
 import { createLog, installTemporalRuntime } from '../workers/log.ts';
-import { temporalSettings } from '../workers/temporal-client.ts';
 import { controlWorkerOptions, poolWorkerOptions } from '../workers/worker-options.ts';
 
 const log = createLog('bare');

@@ -10,15 +10,15 @@ import { type Logger, pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApp } from '../api/app.ts';
 import { authorizeByKey } from '../api/auth/api-keys.ts';
-import { poolWorkerCounter } from '../api/pool-workers.ts';
 import { isDatabaseAway } from '../api/problem.ts';
 import { openDatabase } from '../db/connect.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import { BackgroundWork } from '../process/background-work.ts';
 import { logLevel, positiveNumber, required, wholeNumber } from '../process/environment.ts';
 import { untilShutdown } from '../process/shutdown.ts';
+import { lazyTemporalClient, temporalSettings } from '../temporal/connect.ts';
+import { poolWorkerCounter } from '../temporal/count-pool-workers.ts';
 import { agendaWorkflowId } from '../workflows/messages.ts';
-import { lazyTemporalClient, temporalSettings } from './temporal-client.ts';
 import { wakeInsights } from './wake-insights.ts';
 
 /** Longest wait for requests that run when the process is told to go; long polls and slow clients are cut then. */

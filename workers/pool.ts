@@ -17,9 +17,9 @@ import { LocalLauncher } from '../launchers/local/local-launcher.ts';
 import { LiveRegistry } from '../launchers/registry.ts';
 import { positiveNumber, required, SettingError } from '../process/environment.ts';
 import { untilShutdown } from '../process/shutdown.ts';
+import { connectPatiently, temporalSettings } from '../temporal/connect.ts';
 import { poolTaskQueue } from '../workflows/messages.ts';
 import { createLog, installTemporalRuntime, type Log } from './log.ts';
-import { connectPatiently, temporalSettings } from './temporal-client.ts';
 import { poolWorkerOptions } from './worker-options.ts';
 
 interface PoolSettings {

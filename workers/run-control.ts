@@ -9,12 +9,12 @@ import type { ControlParts, ControlSettings } from '../activities/control/parts.
 import { openDatabase } from '../db/connect.ts';
 import { positiveNumber, required, wholeNumber } from '../process/environment.ts';
 import { untilShutdown } from '../process/shutdown.ts';
+import { connectPatiently, lazyTemporalClient, temporalSettings } from '../temporal/connect.ts';
+import { ensureSearchAttributes } from '../temporal/register-search-attributes.ts';
 import { admissionTaskQueue, type ControlActivities, controlTaskQueue } from '../workflows/messages.ts';
 import { createLog, installTemporalRuntime } from './log.ts';
 import { addControlMetrics, addRecordMetrics, serveMetrics } from './metrics.ts';
-import { ensureSearchAttributes } from './search-attributes.ts';
 import { runSweeper } from './sweeper.ts';
-import { connectPatiently, lazyTemporalClient, temporalSettings } from './temporal-client.ts';
 import { wakeInsights } from './wake-insights.ts';
 import { admissionWorkerOptions, controlWorkerOptions } from './worker-options.ts';
 import { workflowBundle } from './workflow-bundle.ts';

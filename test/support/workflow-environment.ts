@@ -7,7 +7,7 @@ import type { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { findProgram } from '../../scripts/programs.mjs';
-import { addSearchAttributes } from '../../workers/search-attributes.ts';
+import { addSearchAttributes } from '../../temporal/register-search-attributes.ts';
 import { workflowBundle } from '../../workers/workflow-bundle.ts';
 
 /** Per task queue, its activities; a queue served here runs workflows too. */

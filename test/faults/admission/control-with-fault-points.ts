@@ -29,7 +29,7 @@ const { watchActivities, watchDatabase, watchTemporal } = await import('./fault-
 const { controlActivities } = await import('../../../activities/control/index.ts');
 const { openDatabase } = await import('../../../db/connect.ts');
 const { runControl } = await import('../../../workers/run-control.ts');
-const { lazyTemporalClient } = await import('../../../workers/temporal-client.ts');
+const { lazyTemporalClient } = await import('../../../temporal/connect.ts');
 const { msToTs } = await import('@temporalio/common/lib/time.js');
 
 while (!existsSync(faults.go)) await delay(5);

@@ -9,7 +9,7 @@ import { drizzle } from 'drizzle-orm/postgres-js';
 import type postgres from 'postgres';
 import type { Database } from '../../../db/connect.ts';
 import * as schema from '../../../db/schema.ts';
-import type { lazyTemporalClient } from '../../../workers/temporal-client.ts';
+import type { lazyTemporalClient } from '../../../temporal/connect.ts';
 import type { ControlActivities } from '../../../workflows/messages.ts';
 
 /** Of a statement, a call or an answer. */

@@ -1,8 +1,8 @@
 /** Registers the search attributes of our workflows where the namespace lacks them. */
 import type { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
+import type { Log } from '../workers/log.ts';
 import { searchAttributes } from '../workflows/search-attributes.ts';
-import type { Log } from './log.ts';
 
 const types = {
   KEYWORD: proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,

@@ -1,9 +1,9 @@
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
-import { lazyTemporalClient } from '../workers/temporal-client.ts';
 import { poolTaskQueue } from '../workflows/messages.ts';
-import { poolWorkerCounter } from './pool-workers.ts';
+import { lazyTemporalClient } from './connect.ts';
+import { poolWorkerCounter } from './count-pool-workers.ts';
 
 let environment: WorkflowEnvironment;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 /** The connection to Temporal that the api and the control worker share the making of. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
-import type { Log } from './log.ts';
+import type { Log } from '../workers/log.ts';
 
 export interface TemporalSettings {
   readonly address: string;
