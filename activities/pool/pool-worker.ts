@@ -1,8 +1,8 @@
+import type { InProcessLauncher } from '../../launchers/in-process/in-process-launcher.ts';
 import type { KnownRun, Launcher } from '../../launchers/launcher.ts';
 import type { HandlerSettings, LiveRegistry } from '../../launchers/registry.ts';
 import type { Log } from '../../workers/log.ts';
 import type { OperationKey } from '../../workflows/messages.ts';
-import type { InProcessLauncher } from './in-process.ts';
 import type { ResourcePoolClient } from './resource-pool-client.ts';
 import type { RunningOperations } from './running-operations.ts';
 

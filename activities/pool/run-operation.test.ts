@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { FinishOperationItem, ReportProgressItem } from '../../api/resource-pool-messages.ts';
+import type { InProcessFunction } from '../../launchers/in-process/in-process-launcher.ts';
 import type { StartedRecord } from '../../launchers/local/run-files.ts';
 import { type Host, type TestWorker, testHost, testWorker } from '../../test/support/pool-worker.ts';
 import { ResourcePoolService } from '../../test/support/resource-pool-service.ts';
 import type { OperationKey } from '../../workflows/messages.ts';
-import type { InProcessFunction } from './in-process.ts';
 
 let service: ResourcePoolService;
 beforeAll(async () => {

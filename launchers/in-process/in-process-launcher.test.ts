@@ -1,10 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import type { Ending, HandlerProgress, HandlerRun } from '../../launchers/launcher.ts';
-import { parseRegistry } from '../../launchers/registry.ts';
 import { testHost } from '../../test/support/pool-worker.ts';
-import { type InProcessFunction, InProcessLauncher } from './in-process.ts';
+import type { Ending, HandlerProgress, HandlerRun } from '../launcher.ts';
+import { parseRegistry } from '../registry.ts';
+import { type InProcessFunction, InProcessLauncher } from './in-process-launcher.ts';
 
 const never = new AbortController().signal;
 const silent = { progress: () => {}, started: () => {} };

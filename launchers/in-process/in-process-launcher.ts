@@ -16,8 +16,8 @@ import {
   LaunchError,
   type Launcher,
   type RunHandle,
-} from '../../launchers/launcher.ts';
-import type { HandlerSettings } from '../../launchers/registry.ts';
+} from '../launcher.ts';
+import type { HandlerSettings } from '../registry.ts';
 
 export interface InProcessTools {
   /** Aborts when the run is to end: it was cancelled, or took too long. */
