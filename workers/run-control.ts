@@ -4,7 +4,7 @@
  */
 import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { controlActivities } from '../activities/control/index.ts';
+import { controlActivities } from '../activities/control/activities.ts';
 import type { ControlParts, ControlSettings } from '../activities/control/parts.ts';
 import { openDatabase } from '../db/connect.ts';
 import { positiveNumber, required, wholeNumber } from '../process/environment.ts';

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { controlActivities } from '../activities/control/index.ts';
+import { controlActivities } from '../activities/control/activities.ts';
 import { clearWake } from '../db/wake.ts';
 import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
 import { addAgenda, addInsight, freshId } from '../test/support/test-records.ts';

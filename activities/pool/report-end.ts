@@ -3,7 +3,7 @@ import type { Context } from '@temporalio/activity';
 import type { DiagnosticEvent } from '../../agenda/types.ts';
 import type { FinishOperationItem, FinishVerdict } from '../../api/resource-pool-messages.ts';
 import type { Ending, HandlerRun, Launcher } from '../../launchers/launcher.ts';
-import { fenceOf, type PoolWorker } from './pool-worker.ts';
+import { fenceOf, type PoolWorker } from './parts.ts';
 import { fittingEvents } from './report-limits.ts';
 import { ServiceRefused } from './service-errors.ts';
 

@@ -19,7 +19,7 @@ import { launchKey } from '../../launchers/launch-key.ts';
 import { type Ending, type HandlerRun, LaunchError, type Launcher } from '../../launchers/launcher.ts';
 import { withLimits } from '../../launchers/registry.ts';
 import type { OperationKey } from '../../workflows/messages.ts';
-import { fenceOf, type PoolWorker } from './pool-worker.ts';
+import { fenceOf, type PoolWorker } from './parts.ts';
 import { forget, type HeldLaunch, reportEnd } from './report-end.ts';
 import { type RunningOperation, ToldByService } from './running-operations.ts';
 import { ServiceRefused } from './service-errors.ts';

@@ -26,7 +26,7 @@ const faults = JSON.parse(process.argv[2] ?? '') as ControlFaults;
 setClockAhead(faults.clockAheadSeconds ?? 0);
 // After the clock was set: whatever these read when they are loaded is wrong as well.
 const { watchActivities, watchDatabase, watchTemporal } = await import('./fault-points.ts');
-const { controlActivities } = await import('../../../activities/control/index.ts');
+const { controlActivities } = await import('../../../activities/control/activities.ts');
 const { openDatabase } = await import('../../../db/connect.ts');
 const { runControl } = await import('../../../workers/run-control.ts');
 const { lazyTemporalClient } = await import('../../../temporal/connect.ts');

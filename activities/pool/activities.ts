@@ -1,6 +1,6 @@
 import { Context } from '@temporalio/activity';
 import type { PoolActivities } from '../../workflows/messages.ts';
-import type { PoolWorker } from './pool-worker.ts';
+import type { PoolWorker } from './parts.ts';
 import { runOperation } from './run-operation.ts';
 import { stopOperation } from './stop-operation.ts';
 
