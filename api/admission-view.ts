@@ -1,6 +1,6 @@
 /** How an attempt of an Agenda was admitted, as JSON. */
 import { z } from '@hono/zod-openapi';
-import type { AdmissionRow } from '../db/read-admission.ts';
+import type { AdmissionRow } from '../db/admission/admission-record.ts';
 import { amountsOfKey } from '../scheduling/need.ts';
 import { resourcesViewSchema } from './resources-schema.ts';
 import { epochMillisecondsSchema } from './schemas.ts';

@@ -1,5 +1,5 @@
 /** `admitBatch` by itself: no api, no Temporal, one connection. */
-import { admitBatch, mostPerBatch } from '../db/admission.ts';
+import { admitBatch, mostPerBatch } from '../db/admission/admit-batch.ts';
 import { bounded, plain, quantile, type Row } from './report.ts';
 import type { StatementSpans } from './statement-spans.ts';
 import { TransactionMeter } from './transaction-meter.ts';

@@ -1,9 +1,9 @@
 /** Admission with the real api, control worker and Temporal. No pool worker runs, so what is started stays where it is. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
+import { flipWake } from '../db/admission/wake.ts';
 import { finishAgenda } from '../db/agenda-run.ts';
 import type { Database } from '../db/connect.ts';
-import { flipWake } from '../db/wake.ts';
 import type { System } from '../machine/system.ts';
 import { signalWoken } from '../workers/wake-insights.ts';
 import { agendaWorkflowId } from '../workflows/messages.ts';

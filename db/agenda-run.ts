@@ -6,8 +6,8 @@
  * Each function is conditional on agenda, attempt and run, and idempotent: a workflow may ask again after any crash.
  */
 import type { AgendaOutcome, DiagnosticEvent, OperationOutcome, OperationTimeout } from '../agenda/types.ts';
+import { settleEnded } from './admission/settlement.ts';
 import type { Database, Statements } from './connect.ts';
-import { settleEnded } from './settlement.ts';
 import { storable } from './storable.ts';
 
 interface AttemptKey {

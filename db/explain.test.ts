@@ -2,7 +2,7 @@ import { eq, inArray } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
 import { addAgenda, addInsight, freshId, type TestInsight } from '../test/support/test-records.ts';
-import { admitBatch } from './admission.ts';
+import { admitBatch } from './admission/admit-batch.ts';
 import { type AgendaExplanation, explainAgenda } from './explain.ts';
 import { type InsightStanding, readStanding } from './insight-standing.ts';
 import {

@@ -6,6 +6,7 @@
 import { algorithmNames } from '../scheduling/index.ts';
 import { amountsOf, amountsOfKey, fits, fitsSum } from '../scheduling/need.ts';
 import type { ExplanationCode, Resources } from '../scheduling/scheduler.ts';
+import { type AdmissionRow, readAdmission } from './admission/admission-record.ts';
 import { type Place, readPlace } from './agenda-place.ts';
 import type { Database } from './connect.ts';
 import {
@@ -18,7 +19,6 @@ import {
   readStanding,
   recentSeconds,
 } from './insight-standing.ts';
-import { type AdmissionRow, readAdmission } from './read-admission.ts';
 import { type WaitingRow, waitingColumns } from './waiting-order.ts';
 
 /** What stands in the way, beyond what a scheduler knows of. */

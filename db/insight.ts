@@ -1,6 +1,7 @@
 /** Insights: queue definitions. */
 import { arrayOverlaps, eq, or, sql } from 'drizzle-orm';
 import type { CostModel } from '../scheduling/cost-models.ts';
+import { differ, settleChanged } from './admission/settlement.ts';
 import type { Writer } from './audit.ts';
 import type { Database } from './connect.ts';
 import { equals, type ListFilter, listRows, type Page, type Visibility } from './list.ts';
@@ -18,7 +19,6 @@ import {
   settlement,
   waitingQueue,
 } from './schema.ts';
-import { differ, settleChanged } from './settlement.ts';
 import { updatedNow } from './updated-now.ts';
 
 export type InsightRow = typeof insight.$inferSelect;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
 import { addAgenda, addInsight, addRunningAgenda, freshId } from '../test/support/test-records.ts';
-import { admitBatch } from './admission.ts';
+import { admitBatch } from './admission/admit-batch.ts';
 import { markStarted } from './admitted.ts';
 import { cancelAgenda } from './cancel-agenda.ts';
 import { sweep } from './sweep.ts';

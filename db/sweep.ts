@@ -2,7 +2,7 @@
  * What the sweep finds in the record: the net under lost wakes, lost starts, lost workflows and lost cancels.
  * One control worker at a time gets the lock; the others find nothing to do.
  */
-import { headroomOf } from './admission.ts';
+import { headroomOf } from './admission/admit-batch.ts';
 import type { Database } from './connect.ts';
 
 export interface SweepFindings {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
 import { addInsight, freshId, type TestInsight } from '../test/support/test-records.ts';
-import { admitBatch } from './admission.ts';
+import { admitBatch } from './admission/admit-batch.ts';
 import { openDatabase } from './connect.ts';
 import { explainAgenda } from './explain.ts';
 import { readQueue } from './insight-queue.ts';

@@ -19,10 +19,10 @@ import {
   readHeads,
   type StoredQueue,
 } from './admission/customers.ts';
-import { firstHeads } from './admission/in-hand.ts';
-import { everFits, itemOf, itemsOf, openPart, writtenShare } from './admission/part-of.ts';
+import { readPoolCustomers } from './admission/held-and-running.ts';
+import { firstHeads } from './admission/loaded-queues.ts';
+import { everFits, itemOf, itemsOf, openPart, writtenShare } from './admission/rules-view.ts';
 import { isFairShare, type Settings } from './admission/settings.ts';
-import { readPoolCustomers } from './admission/units.ts';
 import type { Database, Statements } from './connect.ts';
 import { fewWaiting, type InsightStanding } from './insight-standing.ts';
 

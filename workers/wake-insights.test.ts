@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { controlActivities } from '../activities/control/activities.ts';
-import { clearWake } from '../db/wake.ts';
+import { clearWake } from '../db/admission/wake.ts';
 import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
 import { addAgenda, addInsight, freshId } from '../test/support/test-records.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';

@@ -1,7 +1,7 @@
 /** Wakes admission: flips the flags of Insights and signals the ones that were not awake. */
 import type { Client } from '@temporalio/client';
+import { flipWake } from '../db/admission/wake.ts';
 import type { Database } from '../db/connect.ts';
-import { flipWake } from '../db/wake.ts';
 import { admissionTaskQueue, admissionWorkflowId, admissionWorkflowType, wakeSignal } from '../workflows/messages.ts';
 import type { Log } from './log.ts';
 

@@ -1,6 +1,6 @@
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admitBatch } from '../../db/admission.ts';
+import { admitBatch } from '../../db/admission/admit-batch.ts';
 import { type Send, type TestApp, testApp } from '../../test/support/test-app.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { createApp } from '../app.ts';

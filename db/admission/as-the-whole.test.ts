@@ -8,8 +8,8 @@ import { keyOfNeed } from '../../scheduling/need.ts';
 import { Random } from '../../scheduling/simulator/random.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addInsight, freshId, type TestInsight } from '../../test/support/test-records.ts';
-import { admitBatch } from '../admission.ts';
 import { customer } from '../schema.ts';
+import { admitBatch } from './admit-batch.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -12,8 +12,8 @@ import {
 } from '../../scheduling/index.ts';
 import { amountsOf, amountsOfKey, keyOfNeed, someOfEach } from '../../scheduling/need.ts';
 import type { LoadedCustomer, StoredLane } from './customers.ts';
-import type { InHand, Place, Taken } from './in-hand.ts';
-import { type Changes, changesOf, entitle, everFits, openPart, placedBy, placedByTime, writtenShare } from './part-of.ts';
+import type { InHand, Place, Taken } from './loaded-queues.ts';
+import { type Changes, changesOf, entitle, everFits, openPart, placedBy, placedByTime, writtenShare } from './rules-view.ts';
 import type { Settings } from './settings.ts';
 
 /** An algorithm that decides one Agenda after the other. */

@@ -9,10 +9,10 @@ import type { Statements } from '../connect.ts';
 import { type Candidates, findCandidates, findTurns } from './candidates.ts';
 import { type Chooser, shareChooser, turnChooser } from './choosers.ts';
 import { type Head, queueKey, type StoredQueue } from './customers.ts';
-import { InHand, type Place } from './in-hand.ts';
-import type { Changes } from './part-of.ts';
+import { readPoolCustomers, readRunning, readUnits } from './held-and-running.ts';
+import { InHand, type Place } from './loaded-queues.ts';
+import type { Changes } from './rules-view.ts';
 import { isFairShare, type Settings } from './settings.ts';
-import { readPoolCustomers, readRunning, readUnits } from './units.ts';
 
 /** Times that more heads are read in one batch, and times that more customers are. */
 const mostRefills = 8;

@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addInsight, freshId } from '../../test/support/test-records.ts';
-import { admitBatch } from '../admission.ts';
 import { finishAgenda } from '../agenda-run.ts';
 import { openDatabase } from '../connect.ts';
+import { admitBatch } from './admit-batch.ts';
 
 const customers = 5_000;
 const perCustomer = 20;

@@ -2,7 +2,7 @@
 import { amountsOfKey } from '../../scheduling/need.ts';
 import type { Statements } from '../connect.ts';
 import type { Admitted } from './decide.ts';
-import { secondsOf } from './part-of.ts';
+import { secondsOf } from './rules-view.ts';
 import type { Settings } from './settings.ts';
 
 /** Rows for the running and the admissions; not awaited. */

@@ -1,6 +1,6 @@
 /** Writes what a batch changed. */
 import type { Statements } from '../connect.ts';
-import type { Changes } from './part-of.ts';
+import type { Changes } from './rules-view.ts';
 import type { Settings } from './settings.ts';
 
 /** One statement per table, none where nothing changed; not awaited one by one. */

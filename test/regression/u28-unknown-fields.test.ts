@@ -1,6 +1,6 @@
 /** U28: a mistyped `dependsOn` was dropped without a word, and the Operations ran in another order. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admitBatch } from '../../db/admission.ts';
+import { admitBatch } from '../../db/admission/admit-batch.ts';
 import { type Send, testApp } from '../support/test-app.ts';
 import { type TestDatabase, testDatabase } from '../support/test-database.ts';
 

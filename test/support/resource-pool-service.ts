@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Operation } from '../../agenda/types.ts';
 import { createKey } from '../../api/auth/api-keys.ts';
 import type { FinishOperationItem, ReportProgressItem, StartOperationItem } from '../../api/resource-pool-messages.ts';
-import { admitBatch } from '../../db/admission.ts';
+import { admitBatch } from '../../db/admission/admit-batch.ts';
 import { cancelAgenda } from '../../db/cancel-agenda.ts';
 import { customer, insight, resourcePool } from '../../db/schema.ts';
 import { submitAgenda } from '../../db/submit-agenda.ts';

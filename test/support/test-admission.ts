@@ -1,9 +1,9 @@
 /** What tests of admission do with an Insight: settings as a PUT changes them, Agendas, batches. */
-import { admitBatch, type BatchAnswer } from '../../db/admission.ts';
+import { admitBatch, type BatchAnswer } from '../../db/admission/admit-batch.ts';
+import { settleChanged } from '../../db/admission/settlement.ts';
 import { finishAgenda } from '../../db/agenda-run.ts';
 import type { Database } from '../../db/connect.ts';
 import { customer } from '../../db/schema.ts';
-import { settleChanged } from '../../db/settlement.ts';
 import { addAgenda, freshId, type TestInsight } from './test-records.ts';
 
 /** Of the database and the Insight that a test has at that moment. */

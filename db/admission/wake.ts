@@ -3,7 +3,7 @@
  * is covered by that signal. It is cleared in a committed statement of its own before a batch reads, so a row that comes
  * after the read finds it false again.
  */
-import type { Database } from './connect.ts';
+import type { Database } from '../connect.ts';
 
 /** Flips the flags that were false and returns those Insights: they are the caller's to signal. */
 export async function flipWake(database: Database, insightIds: readonly string[]): Promise<string[]> {

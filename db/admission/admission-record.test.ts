@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
-import { deleteOldAdmissions, readAdmission } from './read-admission.ts';
-import { admission, runningAgenda } from './schema.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { admission, runningAgenda } from '../schema.ts';
+import { deleteOldAdmissions, readAdmission } from './admission-record.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

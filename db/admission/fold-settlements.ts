@@ -9,7 +9,7 @@ import { type Estimate, learn } from '../../scheduling/index.ts';
 import { amountsOfKey } from '../../scheduling/need.ts';
 import type { Statements } from '../connect.ts';
 import { expectHeads, type LoadedCustomer, loadCustomers, readHeads } from './customers.ts';
-import { changesOf, itemsOf, openPart, placedBy, placedByTime } from './part-of.ts';
+import { changesOf, itemsOf, openPart, placedBy, placedByTime } from './rules-view.ts';
 import { isFairShare, type Settings } from './settings.ts';
 import { storeChanges } from './store.ts';
 

@@ -7,9 +7,9 @@
  *   ended    one that ran has (agenda-run.ts)
  *   changed  settings of the customer; without a customer: of the Insight or its pool (insight.ts, customer.ts, resource-pool.ts)
  */
-import type { Writer } from './audit.ts';
-import type { Statements } from './connect.ts';
-import { settlement } from './schema.ts';
+import type { Writer } from '../audit.ts';
+import type { Statements } from '../connect.ts';
+import { settlement } from '../schema.ts';
 
 /** A waiting Agenda as admission counts it. */
 export interface WaitingEntry {

@@ -3,7 +3,7 @@
  * true until it commits, whoever else admits for that pool.
  *
  *   lock the pool ─▶ a repeat of the batch? its stored answer
- *                 ─▶ fold in what happened since (db/admission/fold.ts)
+ *                 ─▶ fold in what happened since (db/admission/fold-settlements.ts)
  *                 ─▶ what is free, by every limit (settings.ts, free.ts)
  *                 ─▶ the algorithm chooses among the customers that can be next (candidates.ts, decide.ts; the rules are in scheduling/)
  *                 ─▶ waiting rows become running ones, tags and the batch are stored
@@ -11,14 +11,14 @@
  * Tags, clocks and learned costs are written here and nowhere else. A crash at any point leaves the record as it was before or after all of it.
  */
 
-import { amountsOfKey, plus } from '../scheduling/need.ts';
-import { decide, type Verdict } from './admission/decide.ts';
-import { fold } from './admission/fold.ts';
-import { freeFor } from './admission/free.ts';
-import { readSettings, type Settings } from './admission/settings.ts';
-import { storeChanges } from './admission/store.ts';
-import { storeAdmissions } from './admission/store-admissions.ts';
-import type { Database, Statements } from './connect.ts';
+import { amountsOfKey, plus } from '../../scheduling/need.ts';
+import type { Database, Statements } from '../connect.ts';
+import { decide, type Verdict } from './decide.ts';
+import { fold } from './fold-settlements.ts';
+import { freeFor } from './free-capacity.ts';
+import { readSettings, type Settings } from './settings.ts';
+import { storeChanges } from './store.ts';
+import { storeAdmissions } from './store-admissions.ts';
 
 /** Most Agendas of one batch: the pool is locked for under a tenth of a second. Twice as many take twice as long, and no more go in a second. */
 export const mostPerBatch = 250;

@@ -3,7 +3,7 @@ import type { FairShareState } from '../../scheduling/fair-share-snapshot.ts';
 import { amountsOfKey, keyOfNeed } from '../../scheduling/need.ts';
 import type { Statements } from '../connect.ts';
 import type { Head } from './customers.ts';
-import type { Special } from './in-hand.ts';
+import type { Special } from './loaded-queues.ts';
 import type { Settings } from './settings.ts';
 
 /** Waiting Agendas that units which did not fit are remembered by: wherever they stand in their queues. */

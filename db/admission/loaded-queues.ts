@@ -12,7 +12,7 @@ import {
   readHeads,
   type StoredQueue,
 } from './customers.ts';
-import { itemOf, writtenShare } from './part-of.ts';
+import { itemOf, writtenShare } from './rules-view.ts';
 import type { Settings } from './settings.ts';
 
 /** Where a waiting Agenda stands. */

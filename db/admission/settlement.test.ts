@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Agenda } from '../agenda/types.ts';
-import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
-import { addInsight, addPool, freshId, type TestInsight } from '../test/support/test-records.ts';
-import { admitBatch } from './admission.ts';
-import { claimAttempt, finishAgenda } from './agenda-run.ts';
-import { cancelAgenda } from './cancel-agenda.ts';
-import { changePriority } from './change-priority.ts';
-import { lockCustomer, settleCustomer, updateCustomer } from './customer.ts';
-import { lockInsight, settleInsight, updateInsight } from './insight.ts';
-import { customer } from './schema.ts';
-import { submitAgenda } from './submit-agenda.ts';
+import type { Agenda } from '../../agenda/types.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { addInsight, addPool, freshId, type TestInsight } from '../../test/support/test-records.ts';
+import { claimAttempt, finishAgenda } from '../agenda-run.ts';
+import { cancelAgenda } from '../cancel-agenda.ts';
+import { changePriority } from '../change-priority.ts';
+import { lockCustomer, settleCustomer, updateCustomer } from '../customer.ts';
+import { lockInsight, settleInsight, updateInsight } from '../insight.ts';
+import { customer } from '../schema.ts';
+import { submitAgenda } from '../submit-agenda.ts';
+import { admitBatch } from './admit-batch.ts';
 
 let database: TestDatabase;
 let first: TestInsight;

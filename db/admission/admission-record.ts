@@ -1,7 +1,7 @@
 /** How an attempt of an Agenda was admitted: what the record keeps of each admission. */
 import { and, eq } from 'drizzle-orm';
-import type { Database } from './connect.ts';
-import { admission } from './schema.ts';
+import type { Database } from '../connect.ts';
+import { admission } from '../schema.ts';
 
 /** A row of `admission`. */
 export type AdmissionRow = typeof admission.$inferSelect;
