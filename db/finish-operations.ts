@@ -2,7 +2,7 @@
 import { isDeeperThan } from '../agenda/depth.ts';
 import { type DiagnosticEvent, type Json, type JsonObject, maximumPayloadBytes } from '../agenda/types.ts';
 import type { FinishOperationItem, FinishVerdict } from '../api/resource-pool-messages.ts';
-import { refreshAgendaProgress } from './agenda-progress.ts';
+import { refreshAgendaProgress } from './agenda/agenda-progress.ts';
 import type { Database } from './connect.ts';
 import { type Change, unchanged, writeChanges } from './operation-change.ts';
 import { distinct, isCurrent, lockAgendas, readOperations, touchQuiet } from './operation-fence.ts';

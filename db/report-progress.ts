@@ -1,7 +1,7 @@
 /** What Operations say while they run. */
 import type { DiagnosticEvent, JsonObject } from '../agenda/types.ts';
 import type { ProgressVerdict, ReportProgressItem } from '../api/resource-pool-messages.ts';
-import { refreshAgendaProgress } from './agenda-progress.ts';
+import { refreshAgendaProgress } from './agenda/agenda-progress.ts';
 import type { Database } from './connect.ts';
 import { type Change, unchanged, writeChanges } from './operation-change.ts';
 import { distinct, isCurrent, lockAgendas, readOperations, touchQuiet } from './operation-fence.ts';

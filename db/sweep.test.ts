@@ -2,8 +2,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
 import { addAgenda, addInsight, addRunningAgenda, freshId } from '../test/support/test-records.ts';
 import { admitBatch } from './admission/admit-batch.ts';
-import { markStarted } from './admitted.ts';
-import { cancelAgenda } from './cancel-agenda.ts';
+import { cancelAgenda } from './agenda/cancel-agenda.ts';
+import { markStarted } from './agenda/start-outbox.ts';
 import { sweep } from './sweep.ts';
 
 // A sweep sees the whole record: a database per test.

@@ -4,7 +4,7 @@ import type { ControlParts } from '../activities/control/parts.ts';
 import { runStateOf } from '../activities/control/run-state.ts';
 import { startAgain } from '../activities/control/start-admitted.ts';
 import { deleteOldAdmissions } from '../db/admission/admission-record.ts';
-import { finishAgenda } from '../db/agenda-run.ts';
+import { finishAgenda } from '../db/agenda/agenda-run.ts';
 import { type SweepFindings, sweep } from '../db/sweep.ts';
 import { admissionTaskQueue, admissionWorkflowId, admissionWorkflowType, agendaWorkflowId } from '../workflows/messages.ts';
 import { signalWoken } from './wake-insights.ts';

@@ -3,7 +3,7 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admitBatch } from '../../db/admission/admit-batch.ts';
-import { countAdmitted, markStarted } from '../../db/admitted.ts';
+import { countAdmitted, markStarted } from '../../db/agenda/start-outbox.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addAgenda, addInsight, freshId, type TestAgenda, type TestInsight } from '../../test/support/test-records.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../../test/support/workflow-environment.ts';

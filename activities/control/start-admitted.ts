@@ -1,8 +1,8 @@
 /** Starts the workflows of admitted Agendas. Any start may be repeated: the claim in `loadPlan` makes one run of them count. */
 import { Context } from '@temporalio/activity';
 import { type Client, isGrpcServiceError, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
-import { type AdmittedAgenda, countAdmitted, freeClaim, markStarted, postpone, readAdmitted } from '../../db/admitted.ts';
-import { finishAgenda } from '../../db/agenda-run.ts';
+import { finishAgenda } from '../../db/agenda/agenda-run.ts';
+import { type AdmittedAgenda, countAdmitted, freeClaim, markStarted, postpone, readAdmitted } from '../../db/agenda/start-outbox.ts';
 import { agendaWorkflowId, agendaWorkflowType, controlTaskQueue } from '../../workflows/messages.ts';
 import { searchAttributes } from '../../workflows/search-attributes.ts';
 import type { ControlParts } from './parts.ts';

@@ -1,8 +1,8 @@
 /** The priority of an Agenda that waits. */
 import { z } from '@hono/zod-openapi';
 import { quoted } from '../../agenda/cut.ts';
-import { changePriority } from '../../db/change-priority.ts';
-import { readAgenda } from '../../db/read-agenda.ts';
+import { changePriority } from '../../db/agenda/change-priority.ts';
+import { readAgenda } from '../../db/agenda/read-agenda.ts';
 import { prioritySchema } from '../agenda-schema.ts';
 import { visibilityOf } from '../auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';

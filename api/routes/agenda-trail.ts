@@ -1,6 +1,6 @@
 /** What an Agenda left behind: the output of its Operations and who did what with it. */
 import { z } from '@hono/zod-openapi';
-import { hasOperation, readAgenda, readAudit, readLogs } from '../../db/read-agenda.ts';
+import { hasOperation, readAgenda, readAudit, readLogs } from '../../db/agenda/read-agenda.ts';
 import { visibilityOf } from '../auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint, type Call } from '../endpoint.ts';
 import { readNumberCursor, writeNumberCursor } from '../number-cursor.ts';

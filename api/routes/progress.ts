@@ -1,8 +1,8 @@
 /** How far Agendas and Operations are. */
 import { z } from '@hono/zod-openapi';
 import { quoted } from '../../agenda/cut.ts';
-import { listAgendaProgress, listOperationProgress } from '../../db/list-agenda.ts';
-import { readAdmittedTimes, readAgendaProgress, readOperationProgress, readOperationProgressOf } from '../../db/read-agenda.ts';
+import { listAgendaProgress, listOperationProgress } from '../../db/agenda/list-agenda.ts';
+import { readAdmittedTimes, readAgendaProgress, readOperationProgress, readOperationProgressOf } from '../../db/agenda/read-agenda.ts';
 import { agendaProgressViewSchema, operationProgressViewSchema } from '../agenda-schema.ts';
 import { agendaProgressView, operationProgressView } from '../agenda-view.ts';
 import { visibilityOf } from '../auth/authorize.ts';

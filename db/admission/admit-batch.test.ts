@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addAgenda, addInsight, addPool, freshId, type TestInsight } from '../../test/support/test-records.ts';
-import { countAdmitted, markStarted, postpone, readAdmitted } from '../admitted.ts';
-import { finishAgenda } from '../agenda-run.ts';
-import { cancelAgenda } from '../cancel-agenda.ts';
+import { finishAgenda } from '../agenda/agenda-run.ts';
+import { cancelAgenda } from '../agenda/cancel-agenda.ts';
+import { countAdmitted, markStarted, postpone, readAdmitted } from '../agenda/start-outbox.ts';
 import { startOperations } from '../start-operations.ts';
 import { admitBatch, mostPerBatch } from './admit-batch.ts';
 import { clearWake, flipWake } from './wake.ts';

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { testAdmission } from '../../test/support/test-admission.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addInsight, type TestInsight } from '../../test/support/test-records.ts';
-import { finishAgenda } from '../agenda-run.ts';
-import { cancelAgenda } from '../cancel-agenda.ts';
+import { finishAgenda } from '../agenda/agenda-run.ts';
+import { cancelAgenda } from '../agenda/cancel-agenda.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addInsight, freshId } from '../../test/support/test-records.ts';
-import { finishAgenda } from '../agenda-run.ts';
+import { finishAgenda } from '../agenda/agenda-run.ts';
 import { openDatabase } from '../connect.ts';
 import { admitBatch } from './admit-batch.ts';
 

@@ -2,13 +2,13 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Agenda } from '../../agenda/types.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addInsight, addPool, freshId, type TestInsight } from '../../test/support/test-records.ts';
-import { claimAttempt, finishAgenda } from '../agenda-run.ts';
-import { cancelAgenda } from '../cancel-agenda.ts';
-import { changePriority } from '../change-priority.ts';
+import { claimAttempt, finishAgenda } from '../agenda/agenda-run.ts';
+import { cancelAgenda } from '../agenda/cancel-agenda.ts';
+import { changePriority } from '../agenda/change-priority.ts';
+import { submitAgenda } from '../agenda/submit-agenda.ts';
 import { lockCustomer, settleCustomer, updateCustomer } from '../customer.ts';
 import { lockInsight, settleInsight, updateInsight } from '../insight.ts';
 import { customer } from '../schema.ts';
-import { submitAgenda } from '../submit-agenda.ts';
 import { admitBatch } from './admit-batch.ts';
 
 let database: TestDatabase;

@@ -5,9 +5,9 @@ import type { Operation } from '../../agenda/types.ts';
 import { createKey } from '../../api/auth/api-keys.ts';
 import type { FinishOperationItem, ReportProgressItem, StartOperationItem } from '../../api/resource-pool-messages.ts';
 import { admitBatch } from '../../db/admission/admit-batch.ts';
-import { cancelAgenda } from '../../db/cancel-agenda.ts';
+import { cancelAgenda } from '../../db/agenda/cancel-agenda.ts';
+import { submitAgenda } from '../../db/agenda/submit-agenda.ts';
 import { customer, insight, resourcePool } from '../../db/schema.ts';
-import { submitAgenda } from '../../db/submit-agenda.ts';
 import { testApp } from './test-app.ts';
 import { type TestDatabase, testDatabase } from './test-database.ts';
 

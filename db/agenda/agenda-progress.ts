@@ -1,5 +1,5 @@
 /** The roll-up of an Agenda from its Operations: weighted percent that never falls, and the heartbeat of `updatedTime`. */
-import type { Statements } from './connect.ts';
+import type { Statements } from '../connect.ts';
 
 /** Brings percent and updatedTime of these Agendas up to date. Agendas that have ended stay as they are. */
 export function refreshAgendaProgress(sql: Statements, agendaIds: readonly string[]) {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Agenda } from '../agenda/types.ts';
-import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
-import { agenda as agendaTable, customer, insight, insightWake } from './schema.ts';
+import type { Agenda } from '../../agenda/types.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { agenda as agendaTable, customer, insight, insightWake } from '../schema.ts';
 import { submitAgenda } from './submit-agenda.ts';
 
 let database: TestDatabase;

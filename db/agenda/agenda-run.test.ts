@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
-import { addAgenda, addInsight, addRunningAgenda, freshId, type TestAgenda } from '../test/support/test-records.ts';
-import { admitBatch } from './admission/admit-batch.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { addAgenda, addInsight, addRunningAgenda, freshId, type TestAgenda } from '../../test/support/test-records.ts';
+import { admitBatch } from '../admission/admit-batch.ts';
+import { finishOperations } from '../finish-operations.ts';
+import { startOperations } from '../start-operations.ts';
 import { claimAttempt, finishAgenda, readPlan, readPool, settleOperations } from './agenda-run.ts';
 import { cancelAgenda } from './cancel-agenda.ts';
-import { finishOperations } from './finish-operations.ts';
 import { readAdmittedTimes } from './read-agenda.ts';
-import { startOperations } from './start-operations.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 /** Another priority for an Agenda that waits. */
 
-import { settleReady, type WaitingEntry } from './admission/settlement.ts';
-import type { Database } from './connect.ts';
+import { settleReady, type WaitingEntry } from '../admission/settlement.ts';
+import type { Database } from '../connect.ts';
 
 /** What became of the change. */
 export interface PriorityAnswer {

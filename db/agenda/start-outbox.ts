@@ -1,5 +1,5 @@
 /** What was admitted and is to be started: an outbox, emptied by `startAdmitted`. */
-import type { Database } from './connect.ts';
+import type { Database } from '../connect.ts';
 
 /** An admitted Agenda whose workflow is to be started, with what its workflow shows. */
 export interface AdmittedAgenda {

@@ -5,13 +5,13 @@
  */
 import type postgres from 'postgres';
 import { v7 as uuidv7 } from 'uuid';
-import { agendaTypeOf } from '../agenda/agenda-type.ts';
-import { quoted } from '../agenda/cut.ts';
-import type { Agenda, Fault, Json, Peak } from '../agenda/types.ts';
-import { defaultAttempts, maximumAttemptsOf } from '../agenda/validate-agenda.ts';
-import { chooseInsight, type MappedInsight } from '../scheduling/insight-mapping.ts';
-import { keyOfNeed, resourceNames } from '../scheduling/need.ts';
-import type { Database, Statements } from './connect.ts';
+import { agendaTypeOf } from '../../agenda/agenda-type.ts';
+import { quoted } from '../../agenda/cut.ts';
+import type { Agenda, Fault, Json, Peak } from '../../agenda/types.ts';
+import { defaultAttempts, maximumAttemptsOf } from '../../agenda/validate-agenda.ts';
+import { chooseInsight, type MappedInsight } from '../../scheduling/insight-mapping.ts';
+import { keyOfNeed, resourceNames } from '../../scheduling/need.ts';
+import type { Database, Statements } from '../connect.ts';
 
 export interface Submission {
   /** Checked already: schema, names, references, cycles. */

@@ -1,9 +1,9 @@
 /** Reads of Agendas and their progress by id. What is not the caller's is not there. */
 import { and, asc, eq, getTableColumns, gt, inArray, like, type SQL } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
-import type { Database } from './connect.ts';
-import type { Visibility } from './list.ts';
-import { agenda, agendaProgress, auditEntry, operation, operationProgress, runningAgenda } from './schema.ts';
+import type { Database } from '../connect.ts';
+import type { Visibility } from '../list.ts';
+import { agenda, agendaProgress, auditEntry, operation, operationProgress, runningAgenda } from '../schema.ts';
 
 /** The condition that keeps to what the caller may see. */
 export function visibleTo(visibility: Visibility, customerId: PgColumn): SQL | undefined {

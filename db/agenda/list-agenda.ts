@@ -1,10 +1,10 @@
 /** Lists of Agendas and of progress, newest Agendas first. Payloads are read only when asked for, and then pages end early rather than grow without bound. */
 import { and, count, eq, exists, getTableColumns, inArray, type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
-import type { ProcessingState } from '../agenda/types.ts';
-import type { Database } from './connect.ts';
-import { equals, type ListFilter, type ListSource, listPage, listRows, type Page, type Visibility } from './list.ts';
-import { agenda, agendaProgress, operation, operationProgress } from './schema.ts';
+import type { ProcessingState } from '../../agenda/types.ts';
+import type { Database } from '../connect.ts';
+import { equals, type ListFilter, type ListSource, listPage, listRows, type Page, type Visibility } from '../list.ts';
+import { agenda, agendaProgress, operation, operationProgress } from '../schema.ts';
 
 /** A page ends before the object that would bring its payloads above this many bytes; it has one at least. */
 export const mostPayloadBytesPerPage = 32 * 1024 * 1024;

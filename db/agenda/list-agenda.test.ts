@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
-import type { ListFilter, Page } from './list.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import type { ListFilter, Page } from '../list.ts';
 import { listAgendaProgress, listAgendas, listOperationProgress } from './list-agenda.ts';
 
 /** Agendas of one Operation whose payload and result have 1 MB each. */

@@ -5,10 +5,10 @@
  *
  * Each function is conditional on agenda, attempt and run, and idempotent: a workflow may ask again after any crash.
  */
-import type { AgendaOutcome, DiagnosticEvent, OperationOutcome, OperationTimeout } from '../agenda/types.ts';
-import { settleEnded } from './admission/settlement.ts';
-import type { Database, Statements } from './connect.ts';
-import { storable } from './storable.ts';
+import type { AgendaOutcome, DiagnosticEvent, OperationOutcome, OperationTimeout } from '../../agenda/types.ts';
+import { settleEnded } from '../admission/settlement.ts';
+import type { Database, Statements } from '../connect.ts';
+import { storable } from '../storable.ts';
 
 interface AttemptKey {
   readonly agendaId: string;

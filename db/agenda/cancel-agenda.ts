@@ -1,8 +1,8 @@
 /** Cancel is a row first: what waits ends at once, what runs is marked so that nothing more of it starts. */
 
-import { settleGone, type WaitingEntry } from './admission/settlement.ts';
+import { settleGone, type WaitingEntry } from '../admission/settlement.ts';
+import type { Database } from '../connect.ts';
 import { endProgress } from './agenda-run.ts';
-import type { Database } from './connect.ts';
 
 export interface CancelAnswer {
   /** `ended`: it waited and is over. `requested`: it runs and its workflow is to be told. `over`: it had ended before. */
