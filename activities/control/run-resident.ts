@@ -6,8 +6,8 @@ import { ApplicationFailure } from '@temporalio/activity';
 import type { DiagnosticEvent, Json } from '../../agenda/types.ts';
 import type { FinishOperationItem } from '../../api/resource-pool-messages.ts';
 import { readPool } from '../../db/agenda/agenda-run.ts';
-import { finishOperations } from '../../db/finish-operations.ts';
-import { startOperations } from '../../db/start-operations.ts';
+import { finishOperations } from '../../db/operation/finish-operations.ts';
+import { startOperations } from '../../db/operation/start-operations.ts';
 import type { OperationKey } from '../../workflows/messages.ts';
 import type { ControlParts } from './parts.ts';
 

@@ -1,8 +1,8 @@
 /** What pool workers ask: the work of an Operation, and where to report it. The pool is the key's, never the request's. */
 import { z } from '@hono/zod-openapi';
-import { finishOperations } from '../../db/finish-operations.ts';
-import { reportProgress } from '../../db/report-progress.ts';
-import { startOperations } from '../../db/start-operations.ts';
+import { finishOperations } from '../../db/operation/finish-operations.ts';
+import { reportProgress } from '../../db/operation/report-progress.ts';
+import { startOperations } from '../../db/operation/start-operations.ts';
 import type { Access } from '../auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
 import { forbidden } from '../problem.ts';

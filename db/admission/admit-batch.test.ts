@@ -4,7 +4,7 @@ import { addAgenda, addInsight, addPool, freshId, type TestInsight } from '../..
 import { finishAgenda } from '../agenda/agenda-run.ts';
 import { cancelAgenda } from '../agenda/cancel-agenda.ts';
 import { countAdmitted, markStarted, postpone, readAdmitted } from '../agenda/start-outbox.ts';
-import { startOperations } from '../start-operations.ts';
+import { startOperations } from '../operation/start-operations.ts';
 import { admitBatch, mostPerBatch } from './admit-batch.ts';
 import { clearWake, flipWake } from './wake.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Json } from '../agenda/types.ts';
-import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
-import { addAgenda, addInsight } from '../test/support/test-records.ts';
+import type { Json } from '../../agenda/types.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { addAgenda, addInsight } from '../../test/support/test-records.ts';
 import { maximumReferencedBytes, resolvePayloads } from './resolve-payload.ts';
 
 let database: TestDatabase;

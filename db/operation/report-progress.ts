@@ -1,10 +1,10 @@
 /** What Operations say while they run. */
-import type { DiagnosticEvent, JsonObject } from '../agenda/types.ts';
-import type { ProgressVerdict, ReportProgressItem } from '../api/resource-pool-messages.ts';
-import { refreshAgendaProgress } from './agenda/agenda-progress.ts';
-import type { Database } from './connect.ts';
-import { type Change, unchanged, writeChanges } from './operation-change.ts';
-import { distinct, isCurrent, lockAgendas, readOperations, touchQuiet } from './operation-fence.ts';
+import type { DiagnosticEvent, JsonObject } from '../../agenda/types.ts';
+import type { ProgressVerdict, ReportProgressItem } from '../../api/resource-pool-messages.ts';
+import { refreshAgendaProgress } from '../agenda/agenda-progress.ts';
+import type { Database } from '../connect.ts';
+import { type Change, unchanged, writeChanges } from './change.ts';
+import { distinct, isCurrent, lockAgendas, readOperations, touchQuiet } from './fence.ts';
 
 /** Takes in what handlers say of themselves; also the sign of life of an Agenda that has nothing to say. */
 export async function reportProgress(

@@ -4,12 +4,12 @@
  * the larger ones, since whoever wrote them decides how long they take to parse.
  */
 import { setImmediate } from 'node:timers/promises';
-import { cut } from '../agenda/cut.ts';
-import { mostFaults } from '../agenda/fault-list.ts';
-import { findReferences, replaceReferences } from '../agenda/references.ts';
-import { resolvedBytes } from '../agenda/resolved-bytes.ts';
-import { type DiagnosticEvent, type Json, maximumPayloadBytes } from '../agenda/types.ts';
-import type { Statements } from './connect.ts';
+import { cut } from '../../agenda/cut.ts';
+import { mostFaults } from '../../agenda/fault-list.ts';
+import { findReferences, replaceReferences } from '../../agenda/references.ts';
+import { resolvedBytes } from '../../agenda/resolved-bytes.ts';
+import { type DiagnosticEvent, type Json, maximumPayloadBytes } from '../../agenda/types.ts';
+import type { Statements } from '../connect.ts';
 
 /** Most bytes of all results together that one payload may name. */
 export const maximumReferencedBytes = 16 * 1024 * 1024;

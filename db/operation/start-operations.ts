@@ -1,11 +1,11 @@
 /** The beginning of Operations: what to run, and under which launch number. */
-import type { DiagnosticEvent } from '../agenda/types.ts';
-import type { StartOperationItem, StartVerdict } from '../api/resource-pool-messages.ts';
-import type { Database, Statements } from './connect.ts';
-import { type Change, unchanged, writeChanges } from './operation-change.ts';
-import { distinct, lockAgendas, type OperationRow, readOperations, touchQuiet } from './operation-fence.ts';
+import type { DiagnosticEvent } from '../../agenda/types.ts';
+import type { StartOperationItem, StartVerdict } from '../../api/resource-pool-messages.ts';
+import type { Database, Statements } from '../connect.ts';
+import { storable } from '../storable.ts';
+import { type Change, unchanged, writeChanges } from './change.ts';
+import { distinct, lockAgendas, type OperationRow, readOperations, touchQuiet } from './fence.ts';
 import { type ResolvedPayload, resolvePayloads } from './resolve-payload.ts';
-import { storable } from './storable.ts';
 
 /**
  * Hands out Operations to be run: resolves payloads, gives the launch number. The launch stays the same for a worker in the

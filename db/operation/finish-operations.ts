@@ -1,12 +1,12 @@
 /** The ends of Operations. */
-import { isDeeperThan } from '../agenda/depth.ts';
-import { type DiagnosticEvent, type Json, type JsonObject, maximumPayloadBytes } from '../agenda/types.ts';
-import type { FinishOperationItem, FinishVerdict } from '../api/resource-pool-messages.ts';
-import { refreshAgendaProgress } from './agenda/agenda-progress.ts';
-import type { Database } from './connect.ts';
-import { type Change, unchanged, writeChanges } from './operation-change.ts';
-import { distinct, isCurrent, lockAgendas, readOperations, touchQuiet } from './operation-fence.ts';
-import { storable } from './storable.ts';
+import { isDeeperThan } from '../../agenda/depth.ts';
+import { type DiagnosticEvent, type Json, type JsonObject, maximumPayloadBytes } from '../../agenda/types.ts';
+import type { FinishOperationItem, FinishVerdict } from '../../api/resource-pool-messages.ts';
+import { refreshAgendaProgress } from '../agenda/agenda-progress.ts';
+import type { Database } from '../connect.ts';
+import { storable } from '../storable.ts';
+import { type Change, unchanged, writeChanges } from './change.ts';
+import { distinct, isCurrent, lockAgendas, readOperations, touchQuiet } from './fence.ts';
 
 /** As deep as the body of a request: what refers to the result is written by functions that recurse. */
 const maximumResultDepth = 256;

@@ -1,7 +1,7 @@
 /** Changes of Operations in the record, as one statement writes them. */
-import type { DiagnosticEvent, JsonObject } from '../agenda/types.ts';
-import type { Statements } from './connect.ts';
-import { storable } from './storable.ts';
+import type { DiagnosticEvent, JsonObject } from '../../agenda/types.ts';
+import type { Statements } from '../connect.ts';
+import { storable } from '../storable.ts';
 
 /** One change of a row of operation_progress; absent fields stay. */
 export interface Change {

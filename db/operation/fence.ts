@@ -7,9 +7,9 @@
  * an end; no such row, or another attempt in it, means the Agenda is over for this caller. A report counts only with the
  * current operation attempt and launch; a repeat of a report that counted is answered as before and changes nothing.
  */
-import type { DiagnosticEvent, OperationTimeout } from '../agenda/types.ts';
-import type { Statements } from './connect.ts';
-import { storable } from './storable.ts';
+import type { DiagnosticEvent, OperationTimeout } from '../../agenda/types.ts';
+import type { Statements } from '../connect.ts';
+import { storable } from '../storable.ts';
 
 /** An Operation of a running Agenda, as far as its callers ask. `n`: its place in the request, from 1. */
 export interface OperationRow {
