@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Database } from '../db/connect.ts';
-import { type Gauges, readGauges } from '../db/metrics.ts';
+import { type Gauges, readGauges } from '../db/insight/gauges.ts';
 import type { Log } from './log.ts';
 
 /** What the record says is believed for so long, and longer where reading it takes long: it is never read more than 1/50 of the time. */

@@ -1,10 +1,10 @@
 /** The control activities as the workflows call them. */
 import { admitBatch } from '../../db/admission/admit-batch.ts';
 import { clearWake } from '../../db/admission/wake.ts';
-import { readAdmissionView } from '../../db/admission-view.ts';
 import { finishAgenda, settleOperations } from '../../db/agenda/agenda-run.ts';
 import { cancelAgenda } from '../../db/agenda/cancel-agenda.ts';
 import { countAdmitted } from '../../db/agenda/start-outbox.ts';
+import { readAdmissionView } from '../../db/insight/standing-summary.ts';
 import type { AdmissionView, ControlActivities } from '../../workflows/messages.ts';
 import { loadPlan } from './load-plan.ts';
 import type { ControlParts } from './parts.ts';

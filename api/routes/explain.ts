@@ -1,9 +1,9 @@
 /** Why is my Agenda waiting. */
 import { z } from '@hono/zod-openapi';
 import { readAgenda } from '../../db/agenda/read-agenda.ts';
-import type { Place } from '../../db/agenda-place.ts';
-import { type AgendaExplanation, explainAgenda } from '../../db/explain.ts';
-import type { InsightStanding } from '../../db/insight-standing.ts';
+import type { Place } from '../../db/insight/agenda-position.ts';
+import { type AgendaExplanation, explainAgenda } from '../../db/insight/explain.ts';
+import type { InsightStanding } from '../../db/insight/insight-standing.ts';
 import { amountsOfKey } from '../../scheduling/need.ts';
 import { admissionView, admissionViewSchema } from '../admission-view.ts';
 import { type Access, ownedBy, visibilityOf } from '../auth/authorize.ts';

@@ -1,6 +1,6 @@
 /** What customers of an Insight were entitled to and what they got, over HTTP. */
 import { z } from '@hono/zod-openapi';
-import { type CustomerShares, readLags, readShares, type Shares } from '../../db/shares.ts';
+import { type CustomerShares, readLags, readShares, type Shares } from '../../db/insight/shares.ts';
 import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
 import { epochMillisecondsSchema } from '../schemas.ts';
 import { standingFor, visibleCustomers } from './insight-queue.ts';

@@ -1,10 +1,8 @@
 import { eq, inArray } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
-import { addAgenda, addInsight, freshId, type TestInsight } from '../test/support/test-records.ts';
-import { admitBatch } from './admission/admit-batch.ts';
-import { type AgendaExplanation, explainAgenda } from './explain.ts';
-import { type InsightStanding, readStanding } from './insight-standing.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { addAgenda, addInsight, freshId, type TestInsight } from '../../test/support/test-records.ts';
+import { admitBatch } from '../admission/admit-batch.ts';
 import {
   agendaProgress,
   customer,
@@ -15,7 +13,9 @@ import {
   readyAgenda,
   resourcePool,
   runningAgenda,
-} from './schema.ts';
+} from '../schema.ts';
+import { type AgendaExplanation, explainAgenda } from './explain.ts';
+import { type InsightStanding, readStanding } from './insight-standing.ts';
 import { readOrder } from './waiting-order.ts';
 
 let database: TestDatabase;

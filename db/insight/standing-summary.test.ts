@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
-import { addAgenda, addInsight, freshId, type TestInsight } from '../test/support/test-records.ts';
-import { readAdmissionView } from './admission-view.ts';
-import { admission, customer, customerLane, insight, insightBand, runningAgenda } from './schema.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { addAgenda, addInsight, freshId, type TestInsight } from '../../test/support/test-records.ts';
+import { admission, customer, customerLane, insight, insightBand, runningAgenda } from '../schema.ts';
+import { readAdmissionView } from './standing-summary.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
-import { addInsight, freshId, type TestInsight } from '../test/support/test-records.ts';
-import { admitBatch } from './admission/admit-batch.ts';
-import { openDatabase } from './connect.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { addInsight, freshId, type TestInsight } from '../../test/support/test-records.ts';
+import { admitBatch } from '../admission/admit-batch.ts';
+import { openDatabase } from '../connect.ts';
 import { explainAgenda } from './explain.ts';
 import { readQueue } from './insight-queue.ts';
 import { readStanding } from './insight-standing.ts';

@@ -1,7 +1,7 @@
 /** The queue of an Insight as it stands: who goes next, merged and by customer. Bounded whatever waits; what is counted up to a cap says so. */
 
-import { isFairShare } from './admission/settings.ts';
-import type { Database } from './connect.ts';
+import { isFairShare } from '../admission/settings.ts';
+import type { Database } from '../connect.ts';
 import { type Entitlement, fewWaiting, type InsightStanding, isAtLimit, readEntitlements } from './insight-standing.ts';
 import { laneLag, laneShare } from './lane-standing.ts';
 import { type OrderedAgenda, readOrder, type WaitingRow, waitingColumns } from './waiting-order.ts';

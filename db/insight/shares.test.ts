@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
-import { addAgenda, addInsight, freshId, type TestInsight } from '../test/support/test-records.ts';
-import { admitBatch } from './admission/admit-batch.ts';
-import { finishAgenda } from './agenda/agenda-run.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { addAgenda, addInsight, freshId, type TestInsight } from '../../test/support/test-records.ts';
+import { admitBatch } from '../admission/admit-batch.ts';
+import { finishAgenda } from '../agenda/agenda-run.ts';
 import { readStanding } from './insight-standing.ts';
 import { jainIndex, readShares } from './shares.ts';
 

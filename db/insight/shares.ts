@@ -5,7 +5,7 @@
  * its weight's part of what was given, counted for the time it was backlogged. Jain's index (Jain, Chiu & Hawe 1984) is over received / weight
  * of those that were backlogged all along: 1 is perfectly fair, 1/n is all for one of n.
  */
-import type { Database } from './connect.ts';
+import type { Database } from '../connect.ts';
 import type { InsightStanding } from './insight-standing.ts';
 import { laneLag } from './lane-standing.ts';
 

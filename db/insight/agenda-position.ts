@@ -3,9 +3,9 @@
  * by index, up to a cap, and what others have is reckoned: until the finish tag of its turn, a band's clock gives W per unit of virtual time,
  * of which its customer takes w.
  */
-import { reasons } from '../scheduling/fair-share.ts';
-import { isFairShare } from './admission/settings.ts';
-import type { Database } from './connect.ts';
+import { reasons } from '../../scheduling/fair-share.ts';
+import { isFairShare } from '../admission/settings.ts';
+import type { Database } from '../connect.ts';
 import { type Entitlement, fewWaiting, type InsightStanding } from './insight-standing.ts';
 import { costOfWaiting, readOrder, type WaitingRow } from './waiting-order.ts';
 

@@ -1,8 +1,8 @@
 /** How an Insight stands right now: its settings and limits, what runs, what its pool has, where its clocks are. One statement, for those who only look. */
-import type { CostModel } from '../scheduling/cost-models.ts';
-import type { Resources } from '../scheduling/scheduler.ts';
-import type { Database } from './connect.ts';
-import type { CustomerInInsight, insightState } from './schema.ts';
+import type { CostModel } from '../../scheduling/cost-models.ts';
+import type { Resources } from '../../scheduling/scheduler.ts';
+import type { Database } from '../connect.ts';
+import type { CustomerInInsight, insightState } from '../schema.ts';
 
 /** Waiting Agendas are counted to this number: as many can be put in order one by one. */
 export const fewWaiting = 300;

@@ -1,5 +1,5 @@
 /** How a customer stands in a band of an Insight, as SQL over its `customer_lane l` and the band's `insight_band b`. */
-import type { Database } from './connect.ts';
+import type { Database } from '../connect.ts';
 
 /** Its part of what the band gives, 0 to 1; null while it has nothing to start. */
 export const laneShare = (sql: Database['$client']) => sql`case when l.state = 'active' then l.weight / nullif(b.total, 0) end`;

@@ -2,8 +2,8 @@
  * An Insight's queue as its admission workflow shows it to people. Every query is bounded: what is many is counted up to a limit,
  * customers are the ten that the latest admissions and the oldest waiting Agendas name. The answer is under 4 KiB, for histories keep it.
  */
-import type { AdmissionView, CustomerInView, DecisionInView } from '../workflows/messages.ts';
-import type { Database } from './connect.ts';
+import type { AdmissionView, CustomerInView, DecisionInView } from '../../workflows/messages.ts';
+import type { Database } from '../connect.ts';
 import { laneLag, laneShare } from './lane-standing.ts';
 
 const mostCounted = 10_000;

@@ -4,11 +4,11 @@
  * first in line, and the order ends where others that were not read might come in.
  */
 
-import type { FairSharePart, PartItem } from '../scheduling/fair-share-part.ts';
-import type { SchedulerOptions } from '../scheduling/index.ts';
-import { keyOfNeed, needOf } from '../scheduling/need.ts';
-import { type Candidates, findCandidates, findTurns, noCandidates } from './admission/candidates.ts';
-import { takeTurns } from './admission/choosers.ts';
+import type { FairSharePart, PartItem } from '../../scheduling/fair-share-part.ts';
+import type { SchedulerOptions } from '../../scheduling/index.ts';
+import { keyOfNeed, needOf } from '../../scheduling/need.ts';
+import { type Candidates, findCandidates, findTurns, noCandidates } from '../admission/candidates.ts';
+import { takeTurns } from '../admission/choosers.ts';
 import {
   expectHeads,
   type Head,
@@ -18,12 +18,12 @@ import {
   queueKey,
   readHeads,
   type StoredQueue,
-} from './admission/customers.ts';
-import { readPoolCustomers } from './admission/held-and-running.ts';
-import { firstHeads } from './admission/loaded-queues.ts';
-import { everFits, itemOf, itemsOf, openPart, writtenShare } from './admission/rules-view.ts';
-import { isFairShare, type Settings } from './admission/settings.ts';
-import type { Database, Statements } from './connect.ts';
+} from '../admission/customers.ts';
+import { readPoolCustomers } from '../admission/held-and-running.ts';
+import { firstHeads } from '../admission/loaded-queues.ts';
+import { everFits, itemOf, itemsOf, openPart, writtenShare } from '../admission/rules-view.ts';
+import { isFairShare, type Settings } from '../admission/settings.ts';
+import type { Database, Statements } from '../connect.ts';
 import { fewWaiting, type InsightStanding } from './insight-standing.ts';
 
 /** A waiting Agenda at its place in the order. */

@@ -3,12 +3,12 @@
  * each bounded whatever waits: where few wait the core puts them in order and the position is exact, else it is counted as far as that is
  * cheap and reckoned from shares beyond; `positionIs` says which.
  */
-import { algorithmNames } from '../scheduling/index.ts';
-import { amountsOf, amountsOfKey, fits, fitsSum } from '../scheduling/need.ts';
-import type { ExplanationCode, Resources } from '../scheduling/scheduler.ts';
-import { type AdmissionRow, readAdmission } from './admission/admission-record.ts';
-import { type Place, readPlace } from './agenda-place.ts';
-import type { Database } from './connect.ts';
+import { algorithmNames } from '../../scheduling/index.ts';
+import { amountsOf, amountsOfKey, fits, fitsSum } from '../../scheduling/need.ts';
+import type { ExplanationCode, Resources } from '../../scheduling/scheduler.ts';
+import { type AdmissionRow, readAdmission } from '../admission/admission-record.ts';
+import type { Database } from '../connect.ts';
+import { type Place, readPlace } from './agenda-position.ts';
 import {
   type Entitlement,
   entitledIn,

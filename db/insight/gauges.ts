@@ -1,5 +1,5 @@
 /** What the record says of every Insight, for metrics: depth, oldest wait, what runs, shares. Counts are true at any depth. */
-import type { Database } from './connect.ts';
+import type { Database } from '../connect.ts';
 import { laneLag, laneShare } from './lane-standing.ts';
 
 /** What waits in an Insight and what runs through it. */
