@@ -1,6 +1,6 @@
 import { quoted } from '../agenda/cut.ts';
 import type { Writer } from '../db/audit.ts';
-import { holdResourcePool, type ResourcePoolRow } from '../db/resource-pool.ts';
+import { holdResourcePool, type ResourcePoolRow } from '../db/settings/resource-pool.ts';
 import { type Access, isVisible, ownedBy } from './auth/authorize.ts';
 import { forbidden, invalidField } from './problem.ts';
 

@@ -2,9 +2,9 @@
 import { z } from '@hono/zod-openapi';
 import { quoted } from '../../agenda/cut.ts';
 import type { JsonObject } from '../../agenda/types.ts';
-import { type ApiKeyRow, deleteApiKey, insertApiKey, listApiKeys, lockApiKey } from '../../db/api-key.ts';
 import { appendAudit, type Writer } from '../../db/audit.ts';
-import { holdResourcePool } from '../../db/resource-pool.ts';
+import { type ApiKeyRow, deleteApiKey, insertApiKey, listApiKeys, lockApiKey } from '../../db/settings/api-key.ts';
+import { holdResourcePool } from '../../db/settings/resource-pool.ts';
 import { keyCacheSeconds, keyRow, makeKey } from '../auth/api-keys.ts';
 import { type Access, hasScope, mayActFor, ownedBy, scopes, visibilityOf } from '../auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint, checked } from '../endpoint.ts';

@@ -14,7 +14,7 @@ import {
   readCustomer,
   settleCustomer,
   updateCustomer,
-} from '../../db/customer.ts';
+} from '../../db/settings/customer.ts';
 import { bandSchema, maximumRunningSchema, pausedSchema, weightSchema } from '../admission-fields.ts';
 import type { Api, ApiParts } from '../endpoint.ts';
 import { fieldsQuery } from '../list-fields.ts';

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 import type { Database } from '../../db/connect.ts';
 import { type QueuedAgenda, type QueuedCustomer, readQueue } from '../../db/insight/insight-queue.ts';
 import { type InsightStanding, readStanding } from '../../db/insight/insight-standing.ts';
-import { readInsight } from '../../db/insight.ts';
+import { readInsight } from '../../db/settings/insight.ts';
 import { type Access, mayRead, ownedBy } from '../auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
 import { notFound } from '../problem.ts';

@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { quoted } from '../../agenda/cut.ts';
 import type { JsonObject } from '../../agenda/types.ts';
+import type { CustomerInInsight } from '../../db/schema.ts';
 import {
   deleteInsight,
   type InsightRow,
@@ -13,9 +14,8 @@ import {
   readInsight,
   settleInsight,
   updateInsight,
-} from '../../db/insight.ts';
-import { pausedPools } from '../../db/resource-pool.ts';
-import type { CustomerInInsight } from '../../db/schema.ts';
+} from '../../db/settings/insight.ts';
+import { pausedPools } from '../../db/settings/resource-pool.ts';
 import type { customersSchema } from '../admission-fields.ts';
 import type { Api, ApiParts } from '../endpoint.ts';
 import { defaultAlgorithm, defaultCostModel, defaultQueueSize, insightShape, insightViewShape } from '../insight-fields.ts';

@@ -12,7 +12,7 @@ import {
   resourcePoolInUse,
   settleResourcePool,
   updateResourcePool,
-} from '../../db/resource-pool.ts';
+} from '../../db/settings/resource-pool.ts';
 import { pausedSchema } from '../admission-fields.ts';
 import type { Api, ApiParts } from '../endpoint.ts';
 import { fieldsQuery } from '../list-fields.ts';

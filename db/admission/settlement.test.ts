@@ -6,9 +6,9 @@ import { claimAttempt, finishAgenda } from '../agenda/agenda-run.ts';
 import { cancelAgenda } from '../agenda/cancel-agenda.ts';
 import { changePriority } from '../agenda/change-priority.ts';
 import { submitAgenda } from '../agenda/submit-agenda.ts';
-import { lockCustomer, settleCustomer, updateCustomer } from '../customer.ts';
-import { lockInsight, settleInsight, updateInsight } from '../insight.ts';
 import { customer } from '../schema.ts';
+import { lockCustomer, settleCustomer, updateCustomer } from '../settings/customer.ts';
+import { lockInsight, settleInsight, updateInsight } from '../settings/insight.ts';
 import { admitBatch } from './admit-batch.ts';
 
 let database: TestDatabase;

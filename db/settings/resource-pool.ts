@@ -1,12 +1,12 @@
 /** ResourcePools: places of compute. */
 import { and, asc, eq, inArray, sql } from 'drizzle-orm';
-import type { Peak } from '../agenda/types.ts';
-import { differ, settleChanged } from './admission/settlement.ts';
-import type { Writer } from './audit.ts';
-import type { Database } from './connect.ts';
-import { equals, type ListFilter, listRows, type Page, type Visibility } from './list.ts';
-import { customer, insight, readyAgenda, resourcePool, resourcePoolState } from './schema.ts';
-import { updatedNow } from './updated-now.ts';
+import type { Peak } from '../../agenda/types.ts';
+import { differ, settleChanged } from '../admission/settlement.ts';
+import type { Writer } from '../audit.ts';
+import type { Database } from '../connect.ts';
+import { equals, type ListFilter, listRows, type Page, type Visibility } from '../list.ts';
+import { customer, insight, readyAgenda, resourcePool, resourcePoolState } from '../schema.ts';
+import { updatedNow } from '../updated-now.ts';
 
 export type ResourcePoolRow = typeof resourcePool.$inferSelect;
 

@@ -1,11 +1,10 @@
 /** Insights: queue definitions. */
 import { arrayOverlaps, eq, or, sql } from 'drizzle-orm';
-import type { CostModel } from '../scheduling/cost-models.ts';
-import { differ, settleChanged } from './admission/settlement.ts';
-import type { Writer } from './audit.ts';
-import type { Database } from './connect.ts';
-import { equals, type ListFilter, listRows, type Page, type Visibility } from './list.ts';
-import { waitingInsightsOfPool } from './resource-pool.ts';
+import type { CostModel } from '../../scheduling/cost-models.ts';
+import { differ, settleChanged } from '../admission/settlement.ts';
+import type { Writer } from '../audit.ts';
+import type { Database } from '../connect.ts';
+import { equals, type ListFilter, listRows, type Page, type Visibility } from '../list.ts';
 import {
   type CustomerInInsight,
   customerLane,
@@ -18,8 +17,9 @@ import {
   runningAgenda,
   settlement,
   waitingQueue,
-} from './schema.ts';
-import { updatedNow } from './updated-now.ts';
+} from '../schema.ts';
+import { updatedNow } from '../updated-now.ts';
+import { waitingInsightsOfPool } from './resource-pool.ts';
 
 export type InsightRow = typeof insight.$inferSelect;
 

@@ -1,9 +1,9 @@
 /** API keys as rows; what a key looks like is api/auth/api-keys.ts. */
 import { arrayContained, eq, sql } from 'drizzle-orm';
-import type { Writer } from './audit.ts';
-import type { Database } from './connect.ts';
-import { equals, type ListFilter, listRows, type Page, type Visibility } from './list.ts';
-import { apiKey } from './schema.ts';
+import type { Writer } from '../audit.ts';
+import type { Database } from '../connect.ts';
+import { equals, type ListFilter, listRows, type Page, type Visibility } from '../list.ts';
+import { apiKey } from '../schema.ts';
 
 export type ApiKeyRow = typeof apiKey.$inferSelect;
 

@@ -1,11 +1,11 @@
 /** Customers: tenants, each belonging to one ResourcePool. */
 import { and, asc, eq, ne, or, sql } from 'drizzle-orm';
-import { differ, settleChanged } from './admission/settlement.ts';
-import type { Writer } from './audit.ts';
-import type { Database } from './connect.ts';
-import { equals, type ListFilter, listRows, type Page, type Visibility } from './list.ts';
-import { agendaProgress, customer, customerLane, insight, readyAgenda, waitingQueue } from './schema.ts';
-import { updatedNow } from './updated-now.ts';
+import { differ, settleChanged } from '../admission/settlement.ts';
+import type { Writer } from '../audit.ts';
+import type { Database } from '../connect.ts';
+import { equals, type ListFilter, listRows, type Page, type Visibility } from '../list.ts';
+import { agendaProgress, customer, customerLane, insight, readyAgenda, waitingQueue } from '../schema.ts';
+import { updatedNow } from '../updated-now.ts';
 
 export type CustomerRow = typeof customer.$inferSelect;
 
