@@ -2,9 +2,9 @@
 import { z } from '@hono/zod-openapi';
 import { highestPriority, type JsonObject, maximumIdBytes, maximumNameLength, mostInFlight, mostSeconds } from '../agenda/types.ts';
 import { admissionViewSchema } from './admission-view.ts';
-import { fieldsWithoutEffect, objectNames } from './known-fields.ts';
+import { fieldsWithoutEffect, objectNames } from './http/known-fields.ts';
+import { epochMillisecondsSchema } from './http/schemas.ts';
 import { leastOneSlot, resourcesSchema, resourcesViewSchema } from './resources-schema.ts';
-import { epochMillisecondsSchema } from './schemas.ts';
 
 /** Text of limited length; what Postgres cannot hold was refused when the body was parsed. */
 const limited = (most: number, unit: 'bytes' | 'characters' = 'characters') =>

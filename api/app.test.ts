@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { openDatabase } from '../db/connect.ts';
 import { testApp } from '../test/support/test-app.ts';
 import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
-import { maximumBodyBytes } from './json-body.ts';
+import { maximumBodyBytes } from './http/json-body.ts';
 
 const json = { 'Content-Type': 'application/json' };
 

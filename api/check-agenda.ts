@@ -5,8 +5,8 @@ import { jsonBytes } from '../agenda/json-bytes.ts';
 import { type Agenda, type Fault, type Json, maximumOperations, maximumPayloadBytes, type Operation } from '../agenda/types.ts';
 import { validateAgenda } from '../agenda/validate-agenda.ts';
 import { agendaSchema } from './agenda-schema.ts';
-import { addIssues, parseGiven } from './faults.ts';
-import { invalid, ProblemError } from './problem.ts';
+import { addIssues, parseGiven } from './http/faults.ts';
+import { invalid, ProblemError } from './http/problem.ts';
 
 export interface CheckedAgenda {
   /** Without null fields. */

@@ -16,7 +16,7 @@ import {
   secondsSchema,
   weightSchema,
 } from './admission-fields.ts';
-import { idSchema, textOfBytes, titleSchema } from './schemas.ts';
+import { idSchema, textOfBytes, titleSchema } from './http/schemas.ts';
 
 /** What an Insight has where nothing is said; also in the document. */
 export const defaultQueueSize = 100;

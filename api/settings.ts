@@ -13,12 +13,12 @@ import { appendAudit, type Writer } from '../db/audit.ts';
 import type { Database } from '../db/connect.ts';
 import type { ListFilter, Page, Visibility } from '../db/list.ts';
 import { type Access, mayActFor, mayRead, mayWrite, type Owned, visibilityOf } from './auth/authorize.ts';
-import { type Api, type ApiParts, addEndpoint, checked } from './endpoint.ts';
-import { faultsOf } from './faults.ts';
-import { fieldsWithoutEffect, objectNames } from './known-fields.ts';
-import { onlyFields } from './list-fields.ts';
-import { alreadyExists, inUse, invalidField, notFound, ProblemError } from './problem.ts';
-import { epochMillisecondsSchema, idSchema, listAnswerSchema } from './schemas.ts';
+import { type Api, type ApiParts, addEndpoint, checked } from './http/endpoint.ts';
+import { faultsOf } from './http/faults.ts';
+import { fieldsWithoutEffect, objectNames } from './http/known-fields.ts';
+import { onlyFields } from './http/list-fields.ts';
+import { alreadyExists, inUse, invalidField, notFound, ProblemError } from './http/problem.ts';
+import { epochMillisecondsSchema, idSchema, listAnswerSchema } from './http/schemas.ts';
 
 /** What every settings object has besides its settings. */
 export interface SettingsRow extends Owned {

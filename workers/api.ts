@@ -10,7 +10,7 @@ import { type Logger, pino } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApp } from '../api/app.ts';
 import { authorizeByKey } from '../api/auth/api-keys.ts';
-import { isDatabaseAway } from '../api/problem.ts';
+import { isDatabaseAway } from '../api/http/problem.ts';
 import { openDatabase } from '../db/connect.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import { BackgroundWork } from '../process/background-work.ts';

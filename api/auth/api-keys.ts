@@ -7,7 +7,7 @@ import { createHash, randomInt, timingSafeEqual } from 'node:crypto';
 import { eq, sql } from 'drizzle-orm';
 import type { Database } from '../../db/connect.ts';
 import { apiKey } from '../../db/schema.ts';
-import { unauthenticated } from '../problem.ts';
+import { unauthenticated } from '../http/problem.ts';
 import type { Access, Authorize } from './authorize.ts';
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';

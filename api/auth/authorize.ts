@@ -1,7 +1,7 @@
 /** Who calls and what they may do. Visibility is by owner: what a caller may not see does not exist for it. */
 import { quoted } from '../../agenda/cut.ts';
 import type { Visibility } from '../../db/list.ts';
-import { forbidden, notFound } from '../problem.ts';
+import { forbidden, notFound } from '../http/problem.ts';
 
 /** `read` sees, `submit` runs Agendas, `operate` cancels and changes them, `admin` changes settings and may do all of these. */
 export const scopes = ['read', 'submit', 'operate', 'admin'] as const;

@@ -2,10 +2,10 @@
 import { z } from '@hono/zod-openapi';
 import { hasOperation, readAgenda, readAudit, readLogs } from '../../db/agenda/read-agenda.ts';
 import { visibilityOf } from '../auth/authorize.ts';
-import { type Api, type ApiParts, addEndpoint, type Call } from '../endpoint.ts';
-import { readNumberCursor, writeNumberCursor } from '../number-cursor.ts';
-import { notFound } from '../problem.ts';
-import { epochMillisecondsSchema, listAnswerSchema, listQuerySchema } from '../schemas.ts';
+import { type Api, type ApiParts, addEndpoint, type Call } from '../http/endpoint.ts';
+import { readNumberCursor, writeNumberCursor } from '../http/number-cursor.ts';
+import { notFound } from '../http/problem.ts';
+import { epochMillisecondsSchema, listAnswerSchema, listQuerySchema } from '../http/schemas.ts';
 
 const tag = 'Agenda';
 /** A page of output ends before the launch that would bring it above this; it has one at least. */

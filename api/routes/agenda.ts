@@ -13,10 +13,10 @@ import { agendaBodySchema, agendaDetailSchema, agendaInsightSchema, agendaViewSc
 import { agendaView, operationOfRow, submittedAgendaView, type View } from '../agenda-view.ts';
 import { type Access, mayActFor, visibilityOf } from '../auth/authorize.ts';
 import { checkAgenda } from '../check-agenda.ts';
-import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
-import { fieldsQuery, onlyFields } from '../list-fields.ts';
-import { badParameter, conflict, invalid, notFound, ProblemError } from '../problem.ts';
-import { byQuery, listAnswerSchema, listQuerySchema } from '../schemas.ts';
+import { type Api, type ApiParts, addEndpoint } from '../http/endpoint.ts';
+import { fieldsQuery, onlyFields } from '../http/list-fields.ts';
+import { badParameter, conflict, invalid, notFound, ProblemError } from '../http/problem.ts';
+import { byQuery, listAnswerSchema, listQuerySchema } from '../http/schemas.ts';
 
 const tag = 'Agenda';
 export const stateQuery = z.enum(['WAITING', 'EXECUTING', 'COMPLETE']).optional();

@@ -7,10 +7,18 @@ import { type ApiKeyRow, deleteApiKey, insertApiKey, listApiKeys, lockApiKey } f
 import { holdResourcePool } from '../../db/settings/resource-pool.ts';
 import { keyCacheSeconds, keyRow, makeKey } from '../auth/api-keys.ts';
 import { type Access, hasScope, mayActFor, ownedBy, scopes, visibilityOf } from '../auth/authorize.ts';
-import { type Api, type ApiParts, addEndpoint, checked } from '../endpoint.ts';
-import { fieldsWithoutEffect, objectNames } from '../known-fields.ts';
-import { forbidden, invalidField, notFound } from '../problem.ts';
-import { byQuery, epochMillisecondsSchema, idSchema, listAnswerSchema, listQuerySchema, titleSchema, withoutNulls } from '../schemas.ts';
+import { type Api, type ApiParts, addEndpoint, checked } from '../http/endpoint.ts';
+import { fieldsWithoutEffect, objectNames } from '../http/known-fields.ts';
+import { forbidden, invalidField, notFound } from '../http/problem.ts';
+import {
+  byQuery,
+  epochMillisecondsSchema,
+  idSchema,
+  listAnswerSchema,
+  listQuerySchema,
+  titleSchema,
+  withoutNulls,
+} from '../http/schemas.ts';
 
 const tag = 'ApiKey';
 const poolScope = 'pool:';

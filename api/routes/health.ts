@@ -2,8 +2,8 @@
 import { z } from '@hono/zod-openapi';
 import { sql } from 'drizzle-orm';
 import manifest from '../../package.json' with { type: 'json' };
-import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
-import { unavailable } from '../problem.ts';
+import { type Api, type ApiParts, addEndpoint } from '../http/endpoint.ts';
+import { unavailable } from '../http/problem.ts';
 
 const tag = 'Health';
 const okSchema = z.object({ status: z.literal('ok') }).openapi('Ok');

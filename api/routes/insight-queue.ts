@@ -5,9 +5,9 @@ import { type QueuedAgenda, type QueuedCustomer, readQueue } from '../../db/insi
 import { type InsightStanding, readStanding } from '../../db/insight/insight-standing.ts';
 import { readInsight } from '../../db/settings/insight.ts';
 import { type Access, mayRead, ownedBy } from '../auth/authorize.ts';
-import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
-import { notFound } from '../problem.ts';
-import { epochMillisecondsSchema, idSchema } from '../schemas.ts';
+import { type Api, type ApiParts, addEndpoint } from '../http/endpoint.ts';
+import { notFound } from '../http/problem.ts';
+import { epochMillisecondsSchema, idSchema } from '../http/schemas.ts';
 
 const mostShown = 500;
 

@@ -1,8 +1,8 @@
 /** What customers of an Insight were entitled to and what they got, over HTTP. */
 import { z } from '@hono/zod-openapi';
 import { type CustomerShares, readLags, readShares, type Shares } from '../../db/insight/shares.ts';
-import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
-import { epochMillisecondsSchema } from '../schemas.ts';
+import { type Api, type ApiParts, addEndpoint } from '../http/endpoint.ts';
+import { epochMillisecondsSchema } from '../http/schemas.ts';
 import { standingFor, visibleCustomers } from './insight-queue.ts';
 
 const hour = 3_600;

@@ -1,7 +1,7 @@
 /** Metrics for Prometheus. They name customers and Insights, so they are for super users only. */
 import { z } from '@hono/zod-openapi';
-import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
-import { forbidden } from '../problem.ts';
+import { type Api, type ApiParts, addEndpoint } from '../http/endpoint.ts';
+import { forbidden } from '../http/problem.ts';
 
 const example = `# HELP pop_waiting_agendas Agendas that wait in an Insight.
 # TYPE pop_waiting_agendas gauge

@@ -6,11 +6,11 @@ import { readAdmittedTimes, readAgendaProgress, readOperationProgress, readOpera
 import { agendaProgressViewSchema, operationProgressViewSchema } from '../agenda-schema.ts';
 import { agendaProgressView, operationProgressView } from '../agenda-view.ts';
 import { visibilityOf } from '../auth/authorize.ts';
-import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
-import { fieldsQuery, onlyFields } from '../list-fields.ts';
-import { notFound } from '../problem.ts';
+import { type Api, type ApiParts, addEndpoint } from '../http/endpoint.ts';
+import { fieldsQuery, onlyFields } from '../http/list-fields.ts';
+import { notFound } from '../http/problem.ts';
+import { byQuery, listAnswerSchema, listQuerySchema } from '../http/schemas.ts';
 import { ProgressWaiters } from '../progress-waiters.ts';
-import { byQuery, listAnswerSchema, listQuerySchema } from '../schemas.ts';
 import { stateQuery } from './agenda.ts';
 
 const tag = 'Progress';

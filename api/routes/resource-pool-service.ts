@@ -4,8 +4,8 @@ import { finishOperations } from '../../db/operation/finish-operations.ts';
 import { reportProgress } from '../../db/operation/report-progress.ts';
 import { startOperations } from '../../db/operation/start-operations.ts';
 import type { Access } from '../auth/authorize.ts';
-import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
-import { forbidden } from '../problem.ts';
+import { type Api, type ApiParts, addEndpoint } from '../http/endpoint.ts';
+import { forbidden } from '../http/problem.ts';
 import {
   type FinishVerdict,
   finishOperationSchema,

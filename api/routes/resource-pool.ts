@@ -14,10 +14,10 @@ import {
   updateResourcePool,
 } from '../../db/settings/resource-pool.ts';
 import { pausedSchema } from '../admission-fields.ts';
-import type { Api, ApiParts } from '../endpoint.ts';
-import { fieldsQuery } from '../list-fields.ts';
+import type { Api, ApiParts } from '../http/endpoint.ts';
+import { fieldsQuery } from '../http/list-fields.ts';
+import { byQuery, idSchema, listQuerySchema, titleSchema, withoutNulls } from '../http/schemas.ts';
 import { resourcesSchema, resourcesViewSchema } from '../resources-schema.ts';
-import { byQuery, idSchema, listQuerySchema, titleSchema, withoutNulls } from '../schemas.ts';
 import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from '../settings.ts';
 
 const capacityDescription = 'What Agendas may hold of it at once; an absent resource is unlimited.';

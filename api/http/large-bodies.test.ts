@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { mostFaults } from '../agenda/fault-list.ts';
-import { maximumPayloadBytes } from '../agenda/types.ts';
-import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
-import { type RunningApi, startApi } from '../test/support/test-process.ts';
-import { createKey } from './auth/api-keys.ts';
+import { mostFaults } from '../../agenda/fault-list.ts';
+import { maximumPayloadBytes } from '../../agenda/types.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { type RunningApi, startApi } from '../../test/support/test-process.ts';
+import { createKey } from '../auth/api-keys.ts';
 import { maximumCheckedValues } from './json-body.ts';
 
 /** More than any problem has: ten faults, each told three times. */

@@ -1,7 +1,7 @@
 /** Pieces that the schemas of several routes are made of. */
 import { z } from '@hono/zod-openapi';
-import { quoted } from '../agenda/cut.ts';
-import { maximumIdBytes } from '../agenda/types.ts';
+import { quoted } from '../../agenda/cut.ts';
+import { maximumIdBytes } from '../../agenda/types.ts';
 
 /** Text of at most this many bytes of UTF-8, not empty. */
 export function textOfBytes(most: number) {

@@ -1,8 +1,8 @@
 /** Walks the request bodies of the OpenAPI document: whatever route comes next, it takes no field that it does not know. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openDatabase } from '../db/connect.ts';
-import { type Send, testApp } from '../test/support/test-app.ts';
-import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
+import { openDatabase } from '../../db/connect.ts';
+import { type Send, testApp } from '../../test/support/test-app.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 
 interface Schema {
   readonly $ref?: string;

@@ -6,10 +6,10 @@
  */
 import { z } from '@hono/zod-openapi';
 import { closestMatch } from 'leven';
-import { cut, quoted } from '../agenda/cut.ts';
-import { FaultList, mostFaults } from '../agenda/fault-list.ts';
-import { pointerOf } from '../agenda/json-pointer.ts';
-import type { Fault } from '../agenda/types.ts';
+import { cut, quoted } from '../../agenda/cut.ts';
+import { FaultList, mostFaults } from '../../agenda/fault-list.ts';
+import { pointerOf } from '../../agenda/json-pointer.ts';
+import type { Fault } from '../../agenda/types.ts';
 
 /** What happens to fields that the api does not know; the words of Kubernetes. */
 export const fieldValidationSchema = z.enum(['Strict', 'Warn', 'Ignore']).default('Strict').openapi({

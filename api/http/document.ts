@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { z } from '@hono/zod-openapi';
 import manifest from '../../package.json' with { type: 'json' };
-import { type Api, type ApiParts, addEndpoint } from '../endpoint.ts';
-import { notFound } from '../problem.ts';
+import { type Api, type ApiParts, addEndpoint } from './endpoint.ts';
+import { notFound } from './problem.ts';
 
 type Document = ReturnType<Api['getOpenAPI31Document']>;
 

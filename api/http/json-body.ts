@@ -1,6 +1,6 @@
 /** Reads JSON bodies: with limits of size, faults with line and column, and nothing that Postgres could not keep. */
-import { cut } from '../agenda/cut.ts';
-import { maximumPayloadBytes } from '../agenda/types.ts';
+import { cut } from '../../agenda/cut.ts';
+import { maximumPayloadBytes } from '../../agenda/types.ts';
 import { unkeepableFaults } from './body-values.ts';
 import { giveTurns } from './give-turns.ts';
 import { findJsonFault } from './json-position.ts';

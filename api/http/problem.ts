@@ -2,9 +2,9 @@
  * Everything that can go wrong in the api, and how it looks outside: RFC 9457 `application/problem+json` with POP's own
  * members (`description`, `responseCode`) beside the standard ones. Codes are stable; texts are for people.
  */
-import { quoted } from '../agenda/cut.ts';
-import { FaultList, mostFaults } from '../agenda/fault-list.ts';
-import type { Fault } from '../agenda/types.ts';
+import { quoted } from '../../agenda/cut.ts';
+import { FaultList, mostFaults } from '../../agenda/fault-list.ts';
+import type { Fault } from '../../agenda/types.ts';
 
 /** The closed set: code → status and title. */
 const problems = {

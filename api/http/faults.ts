@@ -1,9 +1,9 @@
 /** Turns what zod found into faults that name the field, the limit and the value. Only those that are told are made. */
 import type { z } from '@hono/zod-openapi';
-import { cut, longestShown, quoted } from '../agenda/cut.ts';
-import { FaultList } from '../agenda/fault-list.ts';
-import { pointerOf } from '../agenda/json-pointer.ts';
-import type { Fault } from '../agenda/types.ts';
+import { cut, longestShown, quoted } from '../../agenda/cut.ts';
+import { FaultList } from '../../agenda/fault-list.ts';
+import { pointerOf } from '../../agenda/json-pointer.ts';
+import type { Fault } from '../../agenda/types.ts';
 import { valuesOutside } from './body-values.ts';
 
 type Issue = z.core.$ZodIssue;

@@ -1,8 +1,8 @@
 /** Counts and looks at the values of a parsed body: members of objects and entries of lists. */
-import { cut } from '../agenda/cut.ts';
-import { FaultList } from '../agenda/fault-list.ts';
-import { pointerOf } from '../agenda/json-pointer.ts';
-import type { Fault } from '../agenda/types.ts';
+import { cut } from '../../agenda/cut.ts';
+import { FaultList } from '../../agenda/fault-list.ts';
+import { pointerOf } from '../../agenda/json-pointer.ts';
+import type { Fault } from '../../agenda/types.ts';
 import { freeMembers } from './json-size.ts';
 
 /** How many values `root` holds outside of payloads and params. Stops counting where there are more than `most`. Recurses as deep as it is nested. */

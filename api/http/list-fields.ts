@@ -1,6 +1,6 @@
 /** `fields=a,b` of lists: which members of the objects are answered, those that lists leave out included. */
 import { z } from '@hono/zod-openapi';
-import { quoted } from '../agenda/cut.ts';
+import { quoted } from '../../agenda/cut.ts';
 
 /** The query parameter; only members of `schema` are known. Letter case counts, as in the objects. */
 export function fieldsQuery(schema: z.ZodObject) {

@@ -5,10 +5,10 @@
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
-import { cut, quoted } from '../agenda/cut.ts';
-import { FaultList } from '../agenda/fault-list.ts';
-import type { Database } from '../db/connect.ts';
-import { type Access, type Authorize, requireScope, type Scope } from './auth/authorize.ts';
+import { cut, quoted } from '../../agenda/cut.ts';
+import { FaultList } from '../../agenda/fault-list.ts';
+import type { Database } from '../../db/connect.ts';
+import { type Access, type Authorize, requireScope, type Scope } from '../auth/authorize.ts';
 import { faultsOf, parseGiven } from './faults.ts';
 import { giveTurns } from './give-turns.ts';
 import { largeBodyBytes, parseJson, readBody } from './json-body.ts';
