@@ -1,7 +1,7 @@
 /** Bodies made to keep the process busy or to end it: all customers share it. */
 import { expect, test } from 'vitest';
 import { maximumOperations } from '../../agenda/types.ts';
-import { checkAgenda } from '../check-agenda.ts';
+import { checkAgenda } from '../agenda/check-agenda.ts';
 import { maximumBodyValues, parseJson } from './json-body.ts';
 
 const refusal = async (work: () => unknown): Promise<unknown> => {

@@ -1,10 +1,10 @@
 /** What an Agenda looks like in requests and answers: POP's fields and ours. */
 import { z } from '@hono/zod-openapi';
-import { highestPriority, type JsonObject, maximumIdBytes, maximumNameLength, mostInFlight, mostSeconds } from '../agenda/types.ts';
+import { highestPriority, type JsonObject, maximumIdBytes, maximumNameLength, mostInFlight, mostSeconds } from '../../agenda/types.ts';
+import { fieldsWithoutEffect, objectNames } from '../http/known-fields.ts';
+import { epochMillisecondsSchema } from '../http/schemas.ts';
+import { leastOneSlot, resourcesSchema, resourcesViewSchema } from '../resources-schema.ts';
 import { admissionViewSchema } from './admission-view.ts';
-import { fieldsWithoutEffect, objectNames } from './http/known-fields.ts';
-import { epochMillisecondsSchema } from './http/schemas.ts';
-import { leastOneSlot, resourcesSchema, resourcesViewSchema } from './resources-schema.ts';
 
 /** Text of limited length; what Postgres cannot hold was refused when the body was parsed. */
 const limited = (most: number, unit: 'bytes' | 'characters' = 'characters') =>

@@ -1,6 +1,6 @@
 /** How rows look as JSON: absent instead of null, times as epoch milliseconds. */
-import type { Agenda, Json, Operation } from '../agenda/types.ts';
-import type { agenda, agendaProgress, operation, operationProgress } from '../db/schema.ts';
+import type { Agenda, Json, Operation } from '../../agenda/types.ts';
+import type { agenda, agendaProgress, operation, operationProgress } from '../../db/schema.ts';
 
 export type AgendaRow = typeof agenda.$inferSelect;
 export type OperationRow = typeof operation.$inferSelect;

@@ -1,12 +1,12 @@
 /** From what was sent to an Agenda that can be stored: faults of form and of content in one answer. */
-import { dependenciesOf } from '../agenda/dependencies.ts';
-import { FaultList } from '../agenda/fault-list.ts';
-import { jsonBytes } from '../agenda/json-bytes.ts';
-import { type Agenda, type Fault, type Json, maximumOperations, maximumPayloadBytes, type Operation } from '../agenda/types.ts';
-import { validateAgenda } from '../agenda/validate-agenda.ts';
+import { dependenciesOf } from '../../agenda/dependencies.ts';
+import { FaultList } from '../../agenda/fault-list.ts';
+import { jsonBytes } from '../../agenda/json-bytes.ts';
+import { type Agenda, type Fault, type Json, maximumOperations, maximumPayloadBytes, type Operation } from '../../agenda/types.ts';
+import { validateAgenda } from '../../agenda/validate-agenda.ts';
+import { addIssues, parseGiven } from '../http/faults.ts';
+import { invalid, ProblemError } from '../http/problem.ts';
 import { agendaSchema } from './agenda-schema.ts';
-import { addIssues, parseGiven } from './http/faults.ts';
-import { invalid, ProblemError } from './http/problem.ts';
 
 export interface CheckedAgenda {
   /** Without null fields. */

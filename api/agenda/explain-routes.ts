@@ -5,12 +5,12 @@ import type { Place } from '../../db/insight/agenda-position.ts';
 import { type AgendaExplanation, explainAgenda } from '../../db/insight/explain.ts';
 import type { InsightStanding } from '../../db/insight/insight-standing.ts';
 import { amountsOfKey } from '../../scheduling/need.ts';
-import { admissionView, admissionViewSchema } from '../admission-view.ts';
 import { type Access, ownedBy, visibilityOf } from '../auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint } from '../http/endpoint.ts';
 import { notFound } from '../http/problem.ts';
 import { epochMillisecondsSchema } from '../http/schemas.ts';
 import { resourcesViewSchema } from '../resources-schema.ts';
+import { admissionView, admissionViewSchema } from './admission-view.ts';
 
 const reservationSchema = z.object({
   agendaId: z.string().optional().openapi({ description: 'Which it is held for, when the caller may know.' }),

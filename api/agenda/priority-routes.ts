@@ -3,10 +3,10 @@ import { z } from '@hono/zod-openapi';
 import { quoted } from '../../agenda/cut.ts';
 import { changePriority } from '../../db/agenda/change-priority.ts';
 import { readAgenda } from '../../db/agenda/read-agenda.ts';
-import { prioritySchema } from '../agenda-schema.ts';
 import { visibilityOf } from '../auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint } from '../http/endpoint.ts';
 import { notFound, ProblemError } from '../http/problem.ts';
+import { prioritySchema } from './agenda-schema.ts';
 
 export function addAgendaPriorityRoutes(api: Api, parts: ApiParts): void {
   const { database } = parts;
