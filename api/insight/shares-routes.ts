@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { type CustomerShares, readLags, readShares, type Shares } from '../../db/insight/shares.ts';
 import { type Api, type ApiParts, addEndpoint } from '../http/endpoint.ts';
 import { epochMillisecondsSchema } from '../http/schemas.ts';
-import { standingFor, visibleCustomers } from './insight-queue.ts';
+import { standingFor, visibleCustomers } from './queue-routes.ts';
 
 const hour = 3_600;
 /** Of a window; the others count in its sums. */
