@@ -20,13 +20,13 @@ import type { Api, ApiEnvironment, ApiParts } from './http/endpoint.ts';
 import { badParameter, isDatabaseAway, ProblemError, problemBody, toProblem } from './http/problem.ts';
 import { addInsightQueueRoutes } from './insight/queue-routes.ts';
 import { addInsightSharesRoutes } from './insight/shares-routes.ts';
-import { addApiKeyRoutes } from './routes/api-key.ts';
-import { addCustomerRoutes } from './routes/customer.ts';
 import { addHealthRoutes } from './routes/health.ts';
-import { addInsightRoutes } from './routes/insight.ts';
 import { addMetricsRoutes } from './routes/metrics.ts';
-import { addResourcePoolRoutes } from './routes/resource-pool.ts';
 import { addResourcePoolServiceRoutes } from './routes/resource-pool-service.ts';
+import { addApiKeyRoutes } from './settings/api-key-routes.ts';
+import { addCustomerRoutes } from './settings/customer-routes.ts';
+import { addInsightRoutes } from './settings/insight-routes.ts';
+import { addResourcePoolRoutes } from './settings/resource-pool-routes.ts';
 
 export interface AppOptions extends ApiParts {
   readonly log: Logger;

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 import type { AdmissionRow } from '../../db/admission/admission-record.ts';
 import { amountsOfKey } from '../../scheduling/need.ts';
 import { epochMillisecondsSchema } from '../http/schemas.ts';
-import { resourcesViewSchema } from '../resources-schema.ts';
+import { resourcesViewSchema } from '../settings/resources-schema.ts';
 
 /** As answered, for the document. */
 export const admissionViewSchema = z

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { highestPriority, type JsonObject, maximumIdBytes, maximumNameLength, mostInFlight, mostSeconds } from '../../agenda/types.ts';
 import { fieldsWithoutEffect, objectNames } from '../http/known-fields.ts';
 import { epochMillisecondsSchema } from '../http/schemas.ts';
-import { leastOneSlot, resourcesSchema, resourcesViewSchema } from '../resources-schema.ts';
+import { leastOneSlot, resourcesSchema, resourcesViewSchema } from '../settings/resources-schema.ts';
 import { admissionViewSchema } from './admission-view.ts';
 
 /** Text of limited length; what Postgres cannot hold was refused when the body was parsed. */

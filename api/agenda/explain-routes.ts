@@ -9,7 +9,7 @@ import { type Access, ownedBy, visibilityOf } from '../auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint } from '../http/endpoint.ts';
 import { notFound } from '../http/problem.ts';
 import { epochMillisecondsSchema } from '../http/schemas.ts';
-import { resourcesViewSchema } from '../resources-schema.ts';
+import { resourcesViewSchema } from '../settings/resources-schema.ts';
 import { admissionView, admissionViewSchema } from './admission-view.ts';
 
 const reservationSchema = z.object({

@@ -1,11 +1,12 @@
 /** The fields of an Insight: as taken in, with their defaults, and as answered. */
 import { z } from '@hono/zod-openapi';
-import { quoted } from '../agenda/cut.ts';
-import { mostSeconds } from '../agenda/types.ts';
-import { algorithmNames } from '../scheduling/algorithms.ts';
-import { costModels } from '../scheduling/cost-models.ts';
-import { fairShareDefaults } from '../scheduling/fair-share.ts';
-import { validateMappers } from '../scheduling/insight-mapping.ts';
+import { quoted } from '../../agenda/cut.ts';
+import { mostSeconds } from '../../agenda/types.ts';
+import { algorithmNames } from '../../scheduling/algorithms.ts';
+import { costModels } from '../../scheduling/cost-models.ts';
+import { fairShareDefaults } from '../../scheduling/fair-share.ts';
+import { validateMappers } from '../../scheduling/insight-mapping.ts';
+import { idSchema, textOfBytes, titleSchema } from '../http/schemas.ts';
 import {
   countSchema,
   customersSchema,
@@ -16,7 +17,6 @@ import {
   secondsSchema,
   weightSchema,
 } from './admission-fields.ts';
-import { idSchema, textOfBytes, titleSchema } from './http/schemas.ts';
 
 /** What an Insight has where nothing is said; also in the document. */
 export const defaultQueueSize = 100;

@@ -1,7 +1,7 @@
 /** Settings that admission goes by, as Insights and Customers share them. */
 import { z } from '@hono/zod-openapi';
-import { mostSeconds } from '../agenda/types.ts';
-import { idSchema } from './http/schemas.ts';
+import { mostSeconds } from '../../agenda/types.ts';
+import { idSchema } from '../http/schemas.ts';
 
 /** Most Agendas, slots or turns of any setting that counts them. */
 export const mostCounted = 1_000_000;

@@ -13,12 +13,12 @@ import {
   settleResourcePool,
   updateResourcePool,
 } from '../../db/settings/resource-pool.ts';
-import { pausedSchema } from '../admission-fields.ts';
 import type { Api, ApiParts } from '../http/endpoint.ts';
 import { fieldsQuery } from '../http/list-fields.ts';
 import { byQuery, idSchema, listQuerySchema, titleSchema, withoutNulls } from '../http/schemas.ts';
-import { resourcesSchema, resourcesViewSchema } from '../resources-schema.ts';
-import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from '../settings.ts';
+import { pausedSchema } from './admission-fields.ts';
+import { resourcesSchema, resourcesViewSchema } from './resources-schema.ts';
+import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from './settings-endpoints.ts';
 
 const capacityDescription = 'What Agendas may hold of it at once; an absent resource is unlimited.';
 const capacityExample = { slots: 40, cpu: 160, memory: 687_194_767_360, gpu: 8 };

@@ -6,19 +6,19 @@
 import { createHash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import { v7 as uuidv7 } from 'uuid';
-import { quoted } from '../agenda/cut.ts';
-import { FaultList } from '../agenda/fault-list.ts';
-import type { Json, JsonObject } from '../agenda/types.ts';
-import { appendAudit, type Writer } from '../db/audit.ts';
-import type { Database } from '../db/connect.ts';
-import type { ListFilter, Page, Visibility } from '../db/list.ts';
-import { type Access, mayActFor, mayRead, mayWrite, type Owned, visibilityOf } from './auth/authorize.ts';
-import { type Api, type ApiParts, addEndpoint, checked } from './http/endpoint.ts';
-import { faultsOf } from './http/faults.ts';
-import { fieldsWithoutEffect, objectNames } from './http/known-fields.ts';
-import { onlyFields } from './http/list-fields.ts';
-import { alreadyExists, inUse, invalidField, notFound, ProblemError } from './http/problem.ts';
-import { epochMillisecondsSchema, idSchema, listAnswerSchema } from './http/schemas.ts';
+import { quoted } from '../../agenda/cut.ts';
+import { FaultList } from '../../agenda/fault-list.ts';
+import type { Json, JsonObject } from '../../agenda/types.ts';
+import { appendAudit, type Writer } from '../../db/audit.ts';
+import type { Database } from '../../db/connect.ts';
+import type { ListFilter, Page, Visibility } from '../../db/list.ts';
+import { type Access, mayActFor, mayRead, mayWrite, type Owned, visibilityOf } from '../auth/authorize.ts';
+import { type Api, type ApiParts, addEndpoint, checked } from '../http/endpoint.ts';
+import { faultsOf } from '../http/faults.ts';
+import { fieldsWithoutEffect, objectNames } from '../http/known-fields.ts';
+import { onlyFields } from '../http/list-fields.ts';
+import { alreadyExists, inUse, invalidField, notFound, ProblemError } from '../http/problem.ts';
+import { epochMillisecondsSchema, idSchema, listAnswerSchema } from '../http/schemas.ts';
 
 /** What every settings object has besides its settings. */
 export interface SettingsRow extends Owned {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Send, type TestApp, testApp } from '../test/support/test-app.ts';
-import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
+import { type Send, type TestApp, testApp } from '../../test/support/test-app.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 
 let database: TestDatabase;
 let api: TestApp;

@@ -16,14 +16,14 @@ import {
   updateInsight,
 } from '../../db/settings/insight.ts';
 import { pausedPools } from '../../db/settings/resource-pool.ts';
-import type { customersSchema } from '../admission-fields.ts';
 import type { Api, ApiParts } from '../http/endpoint.ts';
 import { fieldsQuery } from '../http/list-fields.ts';
 import { inUse } from '../http/problem.ts';
 import { byQuery, listQuerySchema, withoutNulls } from '../http/schemas.ts';
-import { defaultAlgorithm, defaultCostModel, defaultQueueSize, insightShape, insightViewShape } from '../insight-fields.ts';
 import { requirePool, requirePoolOwner } from '../require-pool.ts';
-import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from '../settings.ts';
+import type { customersSchema } from './admission-fields.ts';
+import { defaultAlgorithm, defaultCostModel, defaultQueueSize, insightShape, insightViewShape } from './insight-fields.ts';
+import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from './settings-endpoints.ts';
 
 const example = {
   id: 'encodes',

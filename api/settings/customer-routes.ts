@@ -15,13 +15,13 @@ import {
   settleCustomer,
   updateCustomer,
 } from '../../db/settings/customer.ts';
-import { bandSchema, maximumRunningSchema, pausedSchema, weightSchema } from '../admission-fields.ts';
 import type { Api, ApiParts } from '../http/endpoint.ts';
 import { fieldsQuery } from '../http/list-fields.ts';
 import { inUse } from '../http/problem.ts';
 import { byQuery, idSchema, listQuerySchema, textOfBytes, titleSchema } from '../http/schemas.ts';
 import { requirePool, requirePoolOwner } from '../require-pool.ts';
-import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from '../settings.ts';
+import { bandSchema, maximumRunningSchema, pausedSchema, weightSchema } from './admission-fields.ts';
+import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from './settings-endpoints.ts';
 
 const weight = weightSchema.openapi({ description: 'Its part among the customers of an Insight is in proportion to this; default 1.' });
 const maximumRunning = maximumRunningSchema.openapi({

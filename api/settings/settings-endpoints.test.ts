@@ -1,8 +1,8 @@
 import { eq } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { auditEntry, insightWake, readyAgenda } from '../db/schema.ts';
-import { type Send, type TestApp, testApp } from '../test/support/test-app.ts';
-import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
+import { auditEntry, insightWake, readyAgenda } from '../../db/schema.ts';
+import { type Send, type TestApp, testApp } from '../../test/support/test-app.ts';
+import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 
 let database: TestDatabase;
 let api: TestApp;
