@@ -4,7 +4,7 @@
  */
 import { ApplicationFailure } from '@temporalio/activity';
 import type { DiagnosticEvent, Json } from '../../agenda/types.ts';
-import type { FinishOperationItem } from '../../api/resource-pool-messages.ts';
+import type { FinishOperationItem } from '../../api/pool/service-schema.ts';
 import { readPool } from '../../db/agenda/agenda-run.ts';
 import { finishOperations } from '../../db/operation/finish-operations.ts';
 import { startOperations } from '../../db/operation/start-operations.ts';

@@ -1,7 +1,7 @@
 /** Tells the ResourcePool service how a launch ended, until it has acknowledged; only then is the run forgotten. */
 import type { Context } from '@temporalio/activity';
 import type { DiagnosticEvent } from '../../agenda/types.ts';
-import type { FinishOperationItem, FinishVerdict } from '../../api/resource-pool-messages.ts';
+import type { FinishOperationItem, FinishVerdict } from '../../api/pool/service-schema.ts';
 import type { Ending, HandlerRun, Launcher } from '../../launchers/launcher.ts';
 import { fenceOf, type PoolWorker } from './parts.ts';
 import { fittingEvents } from './report-limits.ts';

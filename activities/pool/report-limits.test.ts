@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { reportProgressSchema } from '../../api/resource-pool-messages.ts';
+import { reportProgressSchema } from '../../api/pool/service-schema.ts';
 import { fittingEvents, fittingProgress } from './report-limits.ts';
 
 const fence = { agendaId: 'a', attempt: 1, operation: 'step', operationAttempt: 1, launch: 1 };

@@ -1,6 +1,6 @@
 /** Cuts what handlers say to what the ResourcePool service takes, so that a talkative handler is shortened rather than refused. */
 import type { DiagnosticEvent } from '../../agenda/types.ts';
-import type { ReportProgressItem } from '../../api/resource-pool-messages.ts';
+import type { ReportProgressItem } from '../../api/pool/service-schema.ts';
 import type { HandlerProgress } from '../../launchers/launcher.ts';
 
 const mostMessage = 4_096;

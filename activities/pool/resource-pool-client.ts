@@ -6,7 +6,7 @@ import type {
   ReportProgressItem,
   StartOperationItem,
   StartVerdict,
-} from '../../api/resource-pool-messages.ts';
+} from '../../api/pool/service-schema.ts';
 import { Gatherer, type GathererOptions, type ItemAnswer } from './gatherer.ts';
 import { errorOf, ServiceRefused, ServiceUnavailable } from './service-errors.ts';
 

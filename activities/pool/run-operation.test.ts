@@ -2,7 +2,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { FinishOperationItem, ReportProgressItem } from '../../api/resource-pool-messages.ts';
+import type { FinishOperationItem, ReportProgressItem } from '../../api/pool/service-schema.ts';
 import type { InProcessFunction } from '../../launchers/in-process/in-process-launcher.ts';
 import type { StartedRecord } from '../../launchers/local/run-files.ts';
 import { type Host, type TestWorker, testHost, testWorker } from '../../test/support/pool-worker.ts';

@@ -14,7 +14,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import type { StartVerdict } from '../../api/resource-pool-messages.ts';
+import type { StartVerdict } from '../../api/pool/service-schema.ts';
 import { launchKey } from '../../launchers/launch-key.ts';
 import { type Ending, type HandlerRun, LaunchError, type Launcher } from '../../launchers/launcher.ts';
 import { withLimits } from '../../launchers/registry.ts';

@@ -3,7 +3,7 @@
  * when they are due, a beat for all Operations to the ResourcePool service in one request, and what handlers reported
  * since, the newest of each Operation. An Operation that ends between two ticks costs none of this.
  */
-import type { Fence, ProgressVerdict, ReportProgressItem } from '../../api/resource-pool-messages.ts';
+import type { Fence, ProgressVerdict, ReportProgressItem } from '../../api/pool/service-schema.ts';
 import type { HandlerProgress } from '../../launchers/launcher.ts';
 import type { Log } from '../../workers/log.ts';
 import type { ItemAnswer } from './gatherer.ts';

@@ -19,7 +19,7 @@ import type { Api, ApiParts } from '../http/endpoint.ts';
 import { fieldsQuery } from '../http/list-fields.ts';
 import { inUse } from '../http/problem.ts';
 import { byQuery, idSchema, listQuerySchema, textOfBytes, titleSchema } from '../http/schemas.ts';
-import { requirePool, requirePoolOwner } from '../require-pool.ts';
+import { requirePool, requirePoolOwner } from '../pool/require-pool.ts';
 import { bandSchema, maximumRunningSchema, pausedSchema, weightSchema } from './admission-fields.ts';
 import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from './settings-endpoints.ts';
 

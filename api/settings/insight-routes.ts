@@ -20,7 +20,7 @@ import type { Api, ApiParts } from '../http/endpoint.ts';
 import { fieldsQuery } from '../http/list-fields.ts';
 import { inUse } from '../http/problem.ts';
 import { byQuery, listQuerySchema, withoutNulls } from '../http/schemas.ts';
-import { requirePool, requirePoolOwner } from '../require-pool.ts';
+import { requirePool, requirePoolOwner } from '../pool/require-pool.ts';
 import type { customersSchema } from './admission-fields.ts';
 import { defaultAlgorithm, defaultCostModel, defaultQueueSize, insightShape, insightViewShape } from './insight-fields.ts';
 import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from './settings-endpoints.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { maximumPayloadBytes } from '../../agenda/types.ts';
-import type { FinishOperationItem, ReportProgressItem, StartOperationItem, StartVerdict } from '../../api/resource-pool-messages.ts';
+import type { FinishOperationItem, ReportProgressItem, StartOperationItem, StartVerdict } from '../../api/pool/service-schema.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addAgenda, addInsight, addRunningAgenda, type TestAgenda, type TestOperation } from '../../test/support/test-records.ts';
 import { finishAgenda, settleOperations } from '../agenda/agenda-run.ts';

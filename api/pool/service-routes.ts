@@ -13,7 +13,7 @@ import {
   reportProgressSchema,
   type StartVerdict,
   startOperationSchema,
-} from '../resource-pool-messages.ts';
+} from './service-schema.ts';
 
 const tag = 'ResourcePool service';
 

@@ -1,8 +1,8 @@
-import { quoted } from '../agenda/cut.ts';
-import type { Writer } from '../db/audit.ts';
-import { holdResourcePool, type ResourcePoolRow } from '../db/settings/resource-pool.ts';
-import { type Access, isVisible, ownedBy } from './auth/authorize.ts';
-import { forbidden, invalidField } from './http/problem.ts';
+import { quoted } from '../../agenda/cut.ts';
+import type { Writer } from '../../db/audit.ts';
+import { holdResourcePool, type ResourcePoolRow } from '../../db/settings/resource-pool.ts';
+import { type Access, isVisible, ownedBy } from '../auth/authorize.ts';
+import { forbidden, invalidField } from '../http/problem.ts';
 
 /**
  * The pool that a Customer or an Insight is to refer to exists, and stays until the transaction ends. Whoever names another
