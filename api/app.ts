@@ -21,12 +21,12 @@ import { badParameter, isDatabaseAway, ProblemError, problemBody, toProblem } fr
 import { addInsightQueueRoutes } from './insight/queue-routes.ts';
 import { addInsightSharesRoutes } from './insight/shares-routes.ts';
 import { addResourcePoolServiceRoutes } from './pool/service-routes.ts';
-import { addHealthRoutes } from './routes/health.ts';
-import { addMetricsRoutes } from './routes/metrics.ts';
 import { addApiKeyRoutes } from './settings/api-key-routes.ts';
 import { addCustomerRoutes } from './settings/customer-routes.ts';
 import { addInsightRoutes } from './settings/insight-routes.ts';
 import { addResourcePoolRoutes } from './settings/resource-pool-routes.ts';
+import { addHealthRoutes } from './system/health-routes.ts';
+import { addMetricsRoutes } from './system/metrics-routes.ts';
 
 export interface AppOptions extends ApiParts {
   readonly log: Logger;
