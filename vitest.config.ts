@@ -19,7 +19,10 @@ export default defineConfig({
     // Machines of CI are shared and stall; a second run is told of by name (suite-reporter.ts). Never for people.
     retry: process.env.CI === 'true' ? 1 : 0,
     projects: [
-      { extends: true, test: { name: 'rooms', include: [`{${rooms}}/**/*.test.ts`, 'test/*.test.ts', 'test/regression/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: { name: 'rooms', include: [`{${rooms}}/**/*.test.ts`, 'test/*.test.ts', 'test/regression/**/*.test.ts'] },
+      },
       ...suites.map((name) => ({
         extends: true as const,
         test: {

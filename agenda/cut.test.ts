@@ -33,6 +33,10 @@ test('faults beyond the first ten are counted and never made', () => {
     });
   }
   faults.count(5);
-  expect({ told: faults.first.length, total: faults.total, made }).toEqual({ told: mostFaults, total: 1_005, made: mostFaults });
+  expect({ told: faults.first.length, total: faults.total, made }).toEqual({
+    told: mostFaults,
+    total: 1_005,
+    made: mostFaults,
+  });
   expect(faults.first[0]?.pointer).toHaveLength(longestShown + 1);
 });

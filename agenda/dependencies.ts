@@ -35,13 +35,16 @@ export function visitMentions(operation: Operation, visitor: MentionVisitor): vo
   }
   const commaList = ownParam(operation.params, 'dependsOn');
   if (typeof commaList === 'string' && commaList.length <= longestCommaList) {
-    for (const part of commaList.split(',')) if (part.trim() !== '') visitor.dependsOn(part.trim(), ['params', 'dependsOn']);
+    for (const part of commaList.split(','))
+      if (part.trim() !== '') visitor.dependsOn(part.trim(), ['params', 'dependsOn']);
   }
 }
 
 /** The Operation behind a token's name (`a` of `a.out`), or undefined when the token is not for a result. */
 export function operationNameOf(tokenName: string): string | undefined {
-  return tokenName.endsWith('.out') && tokenName.length > '.out'.length ? tokenName.slice(0, -'.out'.length) : undefined;
+  return tokenName.endsWith('.out') && tokenName.length > '.out'.length
+    ? tokenName.slice(0, -'.out'.length)
+    : undefined;
 }
 
 /** One param, never an inherited one. */

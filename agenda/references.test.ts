@@ -14,7 +14,18 @@ const known = {
   },
   basicString: 'a value',
   theNumber: 42,
-  'a.out': { s: 'v', n: 42, f: 1.5, t: true, z: null, o: { k: 1 }, l: [1, 2], 'we/ird': 'w', '': 'blank', '~1': 'tilde' },
+  'a.out': {
+    s: 'v',
+    n: 42,
+    f: 1.5,
+    t: true,
+    z: null,
+    o: { k: 1 },
+    l: [1, 2],
+    'we/ird': 'w',
+    '': 'blank',
+    '~1': 'tilde',
+  },
 } as const;
 const replace = (value: Json) => replaceReferences(value, lookupIn(known));
 
@@ -60,7 +71,11 @@ describe('values the original system gives, its defects mended', () => {
     const { invalid, ...rest } = replace({ deep: [value] });
     expect(rest).toEqual({ value: { deep: [value] }, missing: [] });
     expect(invalid).toEqual([
-      { token: value.replace(/^x/, ''), path: '/deep/0', reason: value.startsWith('x') ? 'containerInText' : 'pathAbsent' },
+      {
+        token: value.replace(/^x/, ''),
+        path: '/deep/0',
+        reason: value.startsWith('x') ? 'containerInText' : 'pathAbsent',
+      },
     ]);
   });
 
@@ -112,7 +127,8 @@ describe('tokens', () => {
   });
 
   test('a name inherited by every object is not known', () => {
-    for (const name of ['constructor', '__proto__', 'toString', 'hasOwnProperty']) expect(replace(`@<${name}>`).missing).toEqual([name]);
+    for (const name of ['constructor', '__proto__', 'toString', 'hasOwnProperty'])
+      expect(replace(`@<${name}>`).missing).toEqual([name]);
   });
 
   test('a key __proto__ stays an ordinary key', () => {

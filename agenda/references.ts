@@ -76,7 +76,9 @@ export function visitReferences(value: Json, visit: (reference: VisitedReference
 /** Every token in `value`, in reading order. */
 export function findReferences(value: Json): readonly Reference[] {
   const references: Reference[] = [];
-  visitReferences(value, (reference, path) => references.push({ ...reference, path: path.map((part) => pointerSegment(part)).join('') }));
+  visitReferences(value, (reference, path) =>
+    references.push({ ...reference, path: path.map((part) => pointerSegment(part)).join('') }),
+  );
   return references;
 }
 
@@ -87,7 +89,8 @@ export function marksIn(value: Json, depth = 0): number {
     for (let at = value.indexOf('@<'); at !== -1; at = value.indexOf('@<', at + 2)) marks += 1;
   } else if (value !== null && typeof value === 'object' && depth < maximumReferenceDepth) {
     const items: readonly Json[] = isArray(value) ? value : Object.values(value);
-    for (const item of items) if (typeof item === 'string' || typeof item === 'object') marks += marksIn(item, depth + 1);
+    for (const item of items)
+      if (typeof item === 'string' || typeof item === 'object') marks += marksIn(item, depth + 1);
   }
   return marks;
 }

@@ -28,7 +28,9 @@ test('an Operation that failed counts what it reported', () => {
 
 test('what runs counts at most 100 and at least 0, whatever it reports', () => {
   expect(percentOf([executing(250), waiting])).toBe(50);
-  expect(percentOf([executing(-5), executing(Number.NaN), executing(null), executing(Number.POSITIVE_INFINITY)])).toBe(25);
+  expect(percentOf([executing(-5), executing(Number.NaN), executing(null), executing(Number.POSITIVE_INFINITY)])).toBe(
+    25,
+  );
 });
 
 test('it never falls, stays from 0 to 100, and is exactly 100 when all succeeded', () => {

@@ -46,7 +46,10 @@ function operationPercent(operation: OperationShare): number {
 }
 
 function succeeded(operation: OperationShare): boolean {
-  return operation.processingState === 'COMPLETE' && operation.processingStateMessage === ('succeeded' satisfies OperationOutcome);
+  return (
+    operation.processingState === 'COMPLETE' &&
+    operation.processingStateMessage === ('succeeded' satisfies OperationOutcome)
+  );
 }
 
 function positive(weight: number): number {

@@ -6,11 +6,13 @@ import type { Agenda, Json, Operation } from './types.ts';
 import { type AgendaLimits, maximumAttemptsOf, validateAgenda as validate } from './validate-agenda.ts';
 
 /** Every fault, also those beyond the ones an answer tells. */
-const validateAgenda = (agenda: Agenda, limits: AgendaLimits = {}) => validate(agenda, { mostFaults: 1_000_000, ...limits }).first;
+const validateAgenda = (agenda: Agenda, limits: AgendaLimits = {}) =>
+  validate(agenda, { mostFaults: 1_000_000, ...limits }).first;
 const operation = (name: string, more: Partial<Operation> = {}): Operation => ({ name, type: 'sample', ...more });
 const agenda = (...operations: Operation[]): Agenda => ({ customerId: 'c', operations });
 const faults = (...operations: Operation[]) => validateAgenda(agenda(...operations));
-const brief = (list: readonly { code: string; pointer: string }[]) => list.map(({ code, pointer }) => `${code} ${pointer}`);
+const brief = (list: readonly { code: string; pointer: string }[]) =>
+  list.map(({ code, pointer }) => `${code} ${pointer}`);
 
 describe('dependencies', () => {
   test('come from references, dependsOn and the comma list, each once, by exact case', () => {
@@ -57,7 +59,9 @@ describe('an Agenda that can run has no faults', () => {
 
 describe('Operations', () => {
   test('there must be one', () => {
-    expect(faults()).toEqual([{ pointer: '/operations', code: 'noOperations', message: 'No operations specified in Agenda.' }]);
+    expect(faults()).toEqual([
+      { pointer: '/operations', code: 'noOperations', message: 'No operations specified in Agenda.' },
+    ]);
     expect(brief(validateAgenda({ customerId: 'c' } as unknown as Agenda))).toEqual(['noOperations /operations']);
     const list = { customerId: 'c', operations: {} } as unknown as Agenda;
     expect(validateAgenda(list)).toEqual([
@@ -68,7 +72,11 @@ describe('Operations', () => {
   test('more than the limit are refused with both numbers', () => {
     const many = Array.from({ length: 501 }, (_, index) => operation(`o${index}`));
     expect(faults(...many)).toEqual([
-      { pointer: '/operations', code: 'tooManyOperations', message: 'An Agenda may have 500 Operations; this one has 501.' },
+      {
+        pointer: '/operations',
+        code: 'tooManyOperations',
+        message: 'An Agenda may have 500 Operations; this one has 501.',
+      },
     ]);
     expect(faults(...many.slice(1))).toEqual([]);
   });
@@ -124,7 +132,9 @@ describe('Operations', () => {
       'timeoutInvalid /operations/1/timeout',
     ]);
     for (const parallelism of [0, 1.5, '3' as never])
-      expect(brief(validateAgenda({ ...agenda(operation('a')), parallelism }))).toEqual(['parallelismInvalid /parallelism']);
+      expect(brief(validateAgenda({ ...agenda(operation('a')), parallelism }))).toEqual([
+        'parallelismInvalid /parallelism',
+      ]);
   });
 
   test('maximumAttempts is an integer from 1 up, as a number or as text, and more than 20 counts as 20', () => {
@@ -135,9 +145,11 @@ describe('Operations', () => {
         'maximumAttemptsInvalid /params/maximumAttempts',
       ]);
     }
-    expect([maximumAttemptsOf(undefined), maximumAttemptsOf({ maximumAttempts: '7' }), maximumAttemptsOf({ maximumAttempts: 50 })]).toEqual(
-      [3, 7, 20],
-    );
+    expect([
+      maximumAttemptsOf(undefined),
+      maximumAttemptsOf({ maximumAttempts: '7' }),
+      maximumAttemptsOf({ maximumAttempts: 50 }),
+    ]).toEqual([3, 7, 20]);
   });
 });
 
@@ -150,7 +162,9 @@ describe('references', () => {
         message: 'Invalid references found in operation [x] payload: @<zz.out::/a>',
       },
     ]);
-    expect(brief(faults(operation('a'), operation('b', { payload: ['@<A.out>', '@<a>', '@<.out>', '@<other>'] })))).toEqual([
+    expect(
+      brief(faults(operation('a'), operation('b', { payload: ['@<A.out>', '@<a>', '@<.out>', '@<other>'] }))),
+    ).toEqual([
       'unknownReference /operations/1/payload/0',
       'unknownReference /operations/1/payload/1',
       'unknownReference /operations/1/payload/2',
@@ -209,7 +223,10 @@ describe('payloads', () => {
   test('and params nested too deep are refused where it happens, without overflow', () => {
     const deep = JSON.parse(`${'[{"k":'.repeat(40_000)}1${'}]'.repeat(40_000)}`) as Json;
     const list = brief(
-      validateAgenda({ ...agenda(operation('a', { payload: { x: 1, y: deep }, params: { z: deep } })), params: { p: deep } }),
+      validateAgenda({
+        ...agenda(operation('a', { payload: { x: 1, y: deep }, params: { z: deep } })),
+        params: { p: deep },
+      }),
     );
     expect(list).toEqual([
       `paramsTooDeep /params/p${'/0/k'.repeat(15)}/0`,
@@ -229,8 +246,12 @@ describe('what no Agenda should be', () => {
     fc.jsonValue({ maxDepth: 4 }),
     fc.constantFrom({ toString: 1, valueOf: 2 }, '@<a.out>', '@<pop.payload>', 'a', 'a,b', ['a'], Number.NaN),
   );
-  const fields = (...names: string[]) => fc.record(Object.fromEntries(names.map((name) => [name, field])), { requiredKeys: [] });
-  const strangeOperation = fc.oneof(field, fields('name', 'type', 'payload', 'params', 'dependsOn', 'weight', 'timeout'));
+  const fields = (...names: string[]) =>
+    fc.record(Object.fromEntries(names.map((name) => [name, field])), { requiredKeys: [] });
+  const strangeOperation = fc.oneof(
+    field,
+    fields('name', 'type', 'payload', 'params', 'dependsOn', 'weight', 'timeout'),
+  );
   const strangeParams = fc.oneof(field, fields('dependsOn', 'maximumAttempts'));
 
   test('is answered with faults, never with an exception', () => {
@@ -262,7 +283,9 @@ describe('what no Agenda should be', () => {
 describe('circles', () => {
   const circular = (...operations: Operation[]) =>
     faults(...operations).map(({ code, message }) =>
-      code === 'circularReference' ? message.replace('There is a circular reference involving the operation: ', '') : code,
+      code === 'circularReference'
+        ? message.replace('There is a circular reference involving the operation: ', '')
+        : code,
     );
 
   test('of references and dependsOn name every Operation on them and no other', () => {
@@ -288,7 +311,9 @@ describe('circles', () => {
   test('are found exactly as by walking from every node', () => {
     const graph = fc
       .integer({ min: 1, max: 9 })
-      .chain((count) => fc.array(fc.array(fc.nat(count - 1), { maxLength: 3 }), { minLength: count, maxLength: count }));
+      .chain((count) =>
+        fc.array(fc.array(fc.nat(count - 1), { maxLength: 3 }), { minLength: count, maxLength: count }),
+      );
     fc.assert(
       fc.property(graph, (edges) => {
         const reaches = (from: number, to: number) => {
@@ -326,7 +351,10 @@ describe('work', () => {
   const chain = (count: number) =>
     agenda(
       ...Array.from({ length: count }, (_, index) =>
-        operation(`o${index}`, { payload: index === 0 ? {} : { from: `@<o${index - 1}.out>` }, dependsOn: index < 2 ? [] : ['o0'] }),
+        operation(`o${index}`, {
+          payload: index === 0 ? {} : { from: `@<o${index - 1}.out>` },
+          dependsOn: index < 2 ? [] : ['o0'],
+        }),
       ),
     );
   const fan = (count: number) =>
@@ -353,7 +381,9 @@ describe('work', () => {
 
   test('of looking for circles grows as the edges do', () => {
     const reads = (count: number) => {
-      const { value, reads } = counted(Array.from({ length: count }, (_, index) => [(index + 1) % count, (index * 7) % count]));
+      const { value, reads } = counted(
+        Array.from({ length: count }, (_, index) => [(index + 1) % count, (index * 7) % count]),
+      );
       expect(nodesOnCycles(value)).toHaveLength(count);
       return reads();
     };

@@ -94,12 +94,19 @@ export function validateAgenda(agenda: Agenda, limits: AgendaLimits = {}): Fault
 export function maximumAttemptsOf(params: JsonObject | null | undefined): number | undefined {
   const given = ownParam(params, 'maximumAttempts') ?? defaultAttempts;
   const attempts = typeof given === 'string' && /^[0-9]{1,3}$/.test(given.trim()) ? Number(given) : given;
-  return typeof attempts === 'number' && Number.isInteger(attempts) && attempts >= 1 ? Math.min(attempts, mostAttempts) : undefined;
+  return typeof attempts === 'number' && Number.isInteger(attempts) && attempts >= 1
+    ? Math.min(attempts, mostAttempts)
+    : undefined;
 }
 
 function addAgendaFaults(faults: FaultList, agenda: Agenda): void {
   const parallelism: unknown = agenda.parallelism ?? 1;
-  if (typeof parallelism !== 'number' || !Number.isInteger(parallelism) || parallelism < 1 || parallelism > mostInFlight) {
+  if (
+    typeof parallelism !== 'number' ||
+    !Number.isInteger(parallelism) ||
+    parallelism < 1 ||
+    parallelism > mostInFlight
+  ) {
     const message = `parallelism must be an integer from 1 to ${mostInFlight}; it is ${show(parallelism)}.`;
     faults.add(() => ({ pointer: '/parallelism', code: 'parallelismInvalid', message }));
   }
@@ -120,7 +127,9 @@ function countFaults(operations: unknown, count: number, limit: number): Fault[]
   }
   if (count === 0) return [{ pointer, code: 'noOperations', message: 'No operations specified in Agenda.' }];
   if (count <= limit) return [];
-  return [{ pointer, code: 'tooManyOperations', message: `An Agenda may have ${limit} Operations; this one has ${count}.` }];
+  return [
+    { pointer, code: 'tooManyOperations', message: `An Agenda may have ${limit} Operations; this one has ${count}.` },
+  ];
 }
 
 function tooManyReferences(operation: Operation, at: string): Fault {
@@ -129,7 +138,12 @@ function tooManyReferences(operation: Operation, at: string): Fault {
 }
 
 /** Also enters the name, so that each later one is compared with the first. */
-function duplicateFaults(name: unknown, index: number, firstByFold: Map<string, number>, operations: readonly Operation[]): Fault[] {
+function duplicateFaults(
+  name: unknown,
+  index: number,
+  firstByFold: Map<string, number>,
+  operations: readonly Operation[],
+): Fault[] {
   if (typeof name !== 'string' || name.length > maximumNameLength || name.trim() === '') return [];
   const fold = name.toLowerCase();
   const first = firstByFold.get(fold);
@@ -142,7 +156,12 @@ function duplicateFaults(name: unknown, index: number, firstByFold: Map<string, 
 }
 
 /** Reports what an Operation names and there is not. @returns the indexes of those it depends on, ascending */
-function checkMentions(faults: FaultList, operation: Operation, at: string, indexes: ReadonlyMap<string, number>): number[] {
+function checkMentions(
+  faults: FaultList,
+  operation: Operation,
+  at: string,
+  indexes: ReadonlyMap<string, number>,
+): number[] {
   const found = new Set<number>();
   const invalid = ({ token }: VisitedReference, path: Path, code: string): Fault => {
     const why = code === 'unresolvedToken' ? ' is not resolved' : '';
@@ -156,7 +175,9 @@ function checkMentions(faults: FaultList, operation: Operation, at: string, inde
       else found.add(index);
     },
     other: (reference, path) => {
-      faults.add(() => invalid(reference, path, reference.name.startsWith('pop.') ? 'unresolvedToken' : 'unknownReference'));
+      faults.add(() =>
+        invalid(reference, path, reference.name.startsWith('pop.') ? 'unresolvedToken' : 'unknownReference'),
+      );
     },
     dependsOn: (name, path) => {
       const index = indexes.get(name);

@@ -25,7 +25,13 @@ const timeoutFields: readonly (keyof OperationTimeout)[] = ['scheduledSeconds', 
 export function validateOperation(faults: FaultList, operation: Operation, at: string): void {
   faults.addAll(nameFaults(operation.name, `${at}/name`));
   faults.addAll(typeFaults(operation.type, `${at}/type`));
-  addDepthFaults(faults, operation.params ?? null, `${at}/params`, 'paramsTooDeep', `The params of operation [${labelOf(operation.name)}]`);
+  addDepthFaults(
+    faults,
+    operation.params ?? null,
+    `${at}/params`,
+    'paramsTooDeep',
+    `The params of operation [${labelOf(operation.name)}]`,
+  );
   addDependsOnFaults(faults, operation.dependsOn ?? [], `${at}/dependsOn`);
   faults.addAll(commaListFaults(ownParam(operation.params, 'dependsOn') ?? '', `${at}/params/dependsOn`));
   faults.addAll(weightFaults(operation.weight, `${at}/weight`));
@@ -39,14 +45,16 @@ const notText = (value: unknown, pointer: string, code: string, what: string): F
 });
 
 function nameFaults(name: unknown, pointer: string): Fault[] {
-  if (name !== undefined && name !== null && typeof name !== 'string') return [notText(name, pointer, 'operationName', 'name')];
+  if (name !== undefined && name !== null && typeof name !== 'string')
+    return [notText(name, pointer, 'operationName', 'name')];
   if (name === undefined || name === null || name.trim() === '')
     return [{ pointer, code: 'operationNameMissing', message: 'Operations must have names.' }];
   return textFaults(name, pointer, 'operationName', 'name');
 }
 
 function typeFaults(type: unknown, pointer: string): Fault[] {
-  if (type !== undefined && type !== null && typeof type !== 'string') return [notText(type, pointer, 'operationType', 'type')];
+  if (type !== undefined && type !== null && typeof type !== 'string')
+    return [notText(type, pointer, 'operationType', 'type')];
   if (type === undefined || type === null || type.trim() === '')
     return [{ pointer, code: 'operationTypeMissing', message: 'Operations must have types.' }];
   return textFaults(type, pointer, 'operationType', 'type');
@@ -111,7 +119,11 @@ function addDependsOnFaults(faults: FaultList, list: unknown, pointer: string): 
   }
   list.forEach((name: unknown, index) => {
     if (typeof name === 'string' && name !== '') return;
-    faults.add(() => ({ pointer: `${pointer}/${index}`, code: dependsOnMalformed, message: 'dependsOn must hold operation names.' }));
+    faults.add(() => ({
+      pointer: `${pointer}/${index}`,
+      code: dependsOnMalformed,
+      message: 'dependsOn must hold operation names.',
+    }));
   });
 }
 
@@ -129,14 +141,20 @@ function weightFaults(weight: unknown, pointer: string): Fault[] {
   if (weight === undefined || weight === null) return [];
   if (typeof weight === 'number' && weight > 0 && weight <= maximumWeight) return [];
   return [
-    { pointer, code: 'weightInvalid', message: `weight must be a number above 0 and at most ${maximumWeight}; it is ${show(weight)}.` },
+    {
+      pointer,
+      code: 'weightInvalid',
+      message: `weight must be a number above 0 and at most ${maximumWeight}; it is ${show(weight)}.`,
+    },
   ];
 }
 
 function timeoutFaults(timeout: unknown, pointer: string): Fault[] {
   if (timeout === undefined || timeout === null) return [];
   if (typeof timeout !== 'object' || Array.isArray(timeout)) {
-    return [{ pointer, code: 'timeoutInvalid', message: `timeout must be an object with ${timeoutFields.join(', ')}.` }];
+    return [
+      { pointer, code: 'timeoutInvalid', message: `timeout must be an object with ${timeoutFields.join(', ')}.` },
+    ];
   }
   const faults: Fault[] = [];
   for (const field of timeoutFields) {

@@ -2,7 +2,17 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { popSmallest, pushIndex } from './index-heap.ts';
 import type { OperationOutcome } from './types.ts';
-import { beginWalk, endOperation, isOver, mostPerTake, outcomeOf, running, stopNew, takeReady, type Walk } from './walk.ts';
+import {
+  beginWalk,
+  endOperation,
+  isOver,
+  mostPerTake,
+  outcomeOf,
+  running,
+  stopNew,
+  takeReady,
+  type Walk,
+} from './walk.ts';
 
 const begin = (dependencies: number[][], parallelism = 200) => beginWalk({ dependencies, ended: [], parallelism });
 const roundTrip = (walk: Walk) => JSON.parse(JSON.stringify(walk)) as Walk;
@@ -154,7 +164,9 @@ describe('limits', () => {
     const count = 10_000;
     const shapes = [
       Array.from({ length: count }, (_, index) => (index === 0 ? [] : [index - 1])),
-      Array.from({ length: count }, (_, index) => (index === 0 ? [] : index < count - 1 ? [0] : [...Array(count - 1).keys()])),
+      Array.from({ length: count }, (_, index) =>
+        index === 0 ? [] : index < count - 1 ? [0] : [...Array(count - 1).keys()],
+      ),
       Array.from({ length: count }, (_, index) => (index % 2 === 0 ? (index === 0 ? [] : [index - 2]) : [index - 1])),
     ];
     for (const shape of shapes) {
@@ -205,7 +217,11 @@ test('any DAG: each starts once, as soon as its own dependencies succeeded, with
           if (trips.next().value) walk = roundTrip(walk);
           const startable = dependencies
             .map((_, index) => index)
-            .filter((index) => !started.includes(index) && (dependencies[index] ?? []).every((dependency) => succeeded.has(dependency)));
+            .filter(
+              (index) =>
+                !started.includes(index) &&
+                (dependencies[index] ?? []).every((dependency) => succeeded.has(dependency)),
+            );
           const taken = takeReady(walk);
           // No barrier: what could start and had room did, and in declaration order.
           expect(taken).toEqual(startable.slice(0, parallelism - flight.size));
@@ -229,21 +245,26 @@ test('any DAG: each starts once, as soon as its own dependencies succeeded, with
 
 test('any DAG with failures: nothing starts after the first, and the outcome is never succeeded', () => {
   fc.assert(
-    fc.property(dag, fc.integer({ min: 1, max: 6 }), fc.infiniteStream(fc.nat()), (dependencies, parallelism, choices) => {
-      const walk = begin(dependencies, parallelism);
-      let failed = false;
-      while (!isOver(walk)) {
-        const taken = takeReady(walk);
-        if (failed) expect(taken).toEqual([]);
-        const flight = running(walk);
-        const ending = flight[(choices.next().value as number) % flight.length] as number;
-        const outcome = (choices.next().value as number) % 4 === 0 ? 'failed' : 'succeeded';
-        if (outcome === 'failed') failed = true;
-        endOperation(walk, ending, outcome);
-      }
-      expect(outcomeOf(walk)).toBe(failed ? 'failed' : 'succeeded');
-      expect(walk.statuses.includes('running')).toBe(false);
-    }),
+    fc.property(
+      dag,
+      fc.integer({ min: 1, max: 6 }),
+      fc.infiniteStream(fc.nat()),
+      (dependencies, parallelism, choices) => {
+        const walk = begin(dependencies, parallelism);
+        let failed = false;
+        while (!isOver(walk)) {
+          const taken = takeReady(walk);
+          if (failed) expect(taken).toEqual([]);
+          const flight = running(walk);
+          const ending = flight[(choices.next().value as number) % flight.length] as number;
+          const outcome = (choices.next().value as number) % 4 === 0 ? 'failed' : 'succeeded';
+          if (outcome === 'failed') failed = true;
+          endOperation(walk, ending, outcome);
+        }
+        expect(outcomeOf(walk)).toBe(failed ? 'failed' : 'succeeded');
+        expect(walk.statuses.includes('running')).toBe(false);
+      },
+    ),
     { numRuns: 300 },
   );
 });

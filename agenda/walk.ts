@@ -44,7 +44,8 @@ export function beginWalk(plan: {
   dependencies.forEach((list, index) => {
     for (const dependency of list) {
       const followers = successors[dependency];
-      if (followers === undefined) throw new RangeError(`Operation ${index} depends on ${dependency}, which is not an Operation`);
+      if (followers === undefined)
+        throw new RangeError(`Operation ${index} depends on ${dependency}, which is not an Operation`);
       if (followers.at(-1) !== index) followers.push(index);
     }
   });
@@ -98,7 +99,10 @@ export function running(walk: Walk): number[] {
 
 /** Nothing runs and nothing more will start. */
 export function isOver(walk: Walk): boolean {
-  return walk.inFlight.length === 0 && (walk.stopped !== 'no' || !walk.ready.some((index) => walk.statuses[index] === 'waiting'));
+  return (
+    walk.inFlight.length === 0 &&
+    (walk.stopped !== 'no' || !walk.ready.some((index) => walk.statuses[index] === 'waiting'))
+  );
 }
 
 /**

@@ -55,10 +55,17 @@ test('faults of a request have their own status and the same form', async () => 
     status: 400,
     body: { code: 'malformedJson', detail: expect.stringContaining('line 1 column 11') },
   });
-  expect(await problem('POST', '/customer', '', json)).toMatchObject({ status: 400, body: { code: 'malformedRequest' } });
+  expect(await problem('POST', '/customer', '', json)).toMatchObject({
+    status: 400,
+    body: { code: 'malformedRequest' },
+  });
   expect(await problem('POST', '/customer', '{}', { 'Content-Type': 'text/plain' })).toMatchObject({ status: 415 });
-  expect(await problem('POST', '/customer', '{}', { ...json, 'Content-Encoding': 'gzip' })).toMatchObject({ status: 415 });
-  expect((await operator('POST', '/customer', '{}', { 'Content-Type': 'application/json; charset=utf-8' })).status).toBe(422);
+  expect(await problem('POST', '/customer', '{}', { ...json, 'Content-Encoding': 'gzip' })).toMatchObject({
+    status: 415,
+  });
+  expect(
+    (await operator('POST', '/customer', '{}', { 'Content-Type': 'application/json; charset=utf-8' })).status,
+  ).toBe(422);
   expect(await problem('POST', '/customer', '[1]')).toMatchObject({ status: 422 });
   expect(await problem('GET', '/customers')).toMatchObject({ status: 404, body: { code: 'notFound' } });
   const wrongMethod = await problem('PATCH', '/customer/x');
@@ -83,7 +90,10 @@ test('faults of a request have their own status and the same form', async () => 
     JSON.stringify(Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`field${index}`, 1]))),
   );
   expect(many.body.errors).toHaveLength(11);
-  expect(many.body.errors.at(-1)).toMatchObject({ code: 'truncated', message: '[Truncating additional issues] 32 in total' });
+  expect(many.body.errors.at(-1)).toMatchObject({
+    code: 'truncated',
+    message: '[Truncating additional issues] 32 in total',
+  });
 });
 
 test('while Postgres is away the answer is 503 and says when to try again', async () => {
@@ -102,7 +112,10 @@ test('an error nobody foresaw is told as 500 without its stack, and logged with 
   const answer = await api.anonymous('GET', '/readyz');
   expect(answer).toMatchObject({ status: 500, body: { code: 'internal' } });
   expect(JSON.stringify(answer.body)).not.toContain('secret');
-  expect(api.lines[0]).toMatchObject({ level: 50, err: { message: 'secret detail', stack: expect.stringContaining('app.test.ts') } });
+  expect(api.lines[0]).toMatchObject({
+    level: 50,
+    err: { message: 'secret detail', stack: expect.stringContaining('app.test.ts') },
+  });
   await database[Symbol.asyncDispose]();
 });
 
@@ -111,7 +124,9 @@ test('a failed query is logged without its parameters', async () => {
   const api = testApp(database);
   const operator = await api.caller({ superUser: true });
   await database.$client`drop table customer cascade`;
-  expect(await operator('POST', '/customer', { customerId: 'acme', title: 'very secret' })).toMatchObject({ status: 500 });
+  expect(await operator('POST', '/customer', { customerId: 'acme', title: 'very secret' })).toMatchObject({
+    status: 500,
+  });
   expect(api.lines[0]).toMatchObject({
     level: 50,
     query: expect.stringContaining('insert into "customer"'),
@@ -127,17 +142,31 @@ test('the document describes every endpoint with an example, and its page needs 
   const document = JSON.parse(await (await app.request('/v1/openapi.json')).text());
   expect(document).toMatchObject({ openapi: '3.1.0', servers: [{ url: '/v1' }] });
   for (const [path, item] of Object.entries<
-    Record<string, { responses: Record<string, { content?: Record<string, { example?: unknown }> }>; requestBody?: unknown }>
+    Record<
+      string,
+      { responses: Record<string, { content?: Record<string, { example?: unknown }> }>; requestBody?: unknown }
+    >
   >(document.paths)) {
     for (const [method, operation] of Object.entries(item)) {
-      const good = Object.entries(operation.responses).filter(([status, answer]) => status.startsWith('2') && answer.content !== undefined);
+      const good = Object.entries(operation.responses).filter(
+        ([status, answer]) => status.startsWith('2') && answer.content !== undefined,
+      );
       for (const [, { content }] of good)
         for (const media of Object.values(content ?? {})) expect(media, `${method} ${path}`).toHaveProperty('example');
-      if (operation.requestBody !== undefined) expect(JSON.stringify(operation.requestBody), `${method} ${path}`).toContain('"example"');
+      if (operation.requestBody !== undefined)
+        expect(JSON.stringify(operation.requestBody), `${method} ${path}`).toContain('"example"');
     }
   }
   expect(Object.keys(document.paths)).toEqual(
-    expect.arrayContaining(['/customer', '/customer/{id}', '/insight', '/resourcepool', '/apikey', '/agenda', '/readyz']),
+    expect.arrayContaining([
+      '/customer',
+      '/customer/{id}',
+      '/insight',
+      '/resourcepool',
+      '/apikey',
+      '/agenda',
+      '/readyz',
+    ]),
   );
   expect(document.paths['/customer'].get.parameters.map((parameter: { name: string }) => parameter.name)).toEqual(
     expect.arrayContaining(['limit', 'cursor', 'byTitle', 'byResourcePoolId', 'countOnly', 'X-pop-cid']),
@@ -147,12 +176,16 @@ test('the document describes every endpoint with an example, and its page needs 
   });
   expect(document.components.schemas.InsightCreate.required.sort()).toEqual(['customerId', 'resourcePoolId', 'title']);
 
-  expect(document.components.schemas.InsightUpdate.properties.queueSize).toMatchObject({ type: ['integer', 'null'], minimum: 0 });
+  expect(document.components.schemas.InsightUpdate.properties.queueSize).toMatchObject({
+    type: ['integer', 'null'],
+    minimum: 0,
+  });
 
   const page = await app.request('/v1/docs');
   const html = await page.text();
   expect(html).not.toMatch(/https?:|<script>/);
-  for (const [, file] of html.matchAll(/(?:src|href)="([^"]+)"/g)) expect((await app.request(`/v1/${file}`)).status, file).toBe(200);
+  for (const [, file] of html.matchAll(/(?:src|href)="([^"]+)"/g))
+    expect((await app.request(`/v1/${file}`)).status, file).toBe(200);
   expect((await app.request('/v1/docs/package.json')).status).toBe(404);
   expect((await app.request('/v1/docs/..%2Fpackage.json')).status).toBe(404);
 });

@@ -130,10 +130,15 @@ function answerProblem(c: Context<ApiEnvironment>, problem: ProblemError): Respo
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 function noSuchRoute(root: Api, c: Context<ApiEnvironment>): ProblemError {
-  const allowed = methods.filter((method) => root.router.match(method, c.req.path)[0].some(([[, route]]) => route.method === method));
-  if (allowed.length === 0) return new ProblemError('notFound', `There is no such path as ${cut(c.req.path)}; /docs lists them.`);
+  const allowed = methods.filter((method) =>
+    root.router.match(method, c.req.path)[0].some(([[, route]]) => route.method === method),
+  );
+  if (allowed.length === 0)
+    return new ProblemError('notFound', `There is no such path as ${cut(c.req.path)}; /docs lists them.`);
   const allow = allowed.join(', ');
-  return new ProblemError('methodNotAllowed', `${c.req.method} is not possible here; allowed: ${allow}.`, { headers: { Allow: allow } });
+  return new ProblemError('methodNotAllowed', `${c.req.method} is not possible here; allowed: ${allow}.`, {
+    headers: { Allow: allow },
+  });
 }
 
 /** One line per request; a fault of ours with its stack. */

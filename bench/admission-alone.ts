@@ -136,7 +136,11 @@ export class AdmissionAlone {
   /** Each round begins with the whole depth waiting and little running. */
   async #rounds(
     meter: TransactionMeter,
-    { title, batches, between }: { readonly title: string; readonly batches: number; readonly between: () => Promise<unknown> },
+    {
+      title,
+      batches,
+      between,
+    }: { readonly title: string; readonly batches: number; readonly between: () => Promise<unknown> },
   ): Promise<Measured> {
     const { record, spans } = this.#parts;
     const all: Measured[] = [];
@@ -155,14 +159,19 @@ export class AdmissionAlone {
         milliseconds += performance.now() - begun;
       }
       const transactions = meter.take();
-      if (decisions === 0 || transactions.length < batches) throw new Error(`${batches} batches admitted ${decisions} Agendas`);
+      if (decisions === 0 || transactions.length < batches)
+        throw new Error(`${batches} batches admitted ${decisions} Agendas`);
       if (round === rounds - 1) {
         const { user, system } = process.cpuUsage(usedBefore);
         await spans?.tell(
           `${title}: ${(milliseconds / batches).toFixed(1)} ms a batch, processor of this process ${((user + system) / 1000 / batches).toFixed(1)} ms`,
         );
       }
-      all.push({ rate: (decisions * 1000) / milliseconds, transactions, rowsPerBatch: ((await meter.rowsRead()) - readBefore) / batches });
+      all.push({
+        rate: (decisions * 1000) / milliseconds,
+        transactions,
+        rowsPerBatch: ((await meter.rowsRead()) - readBefore) / batches,
+      });
     }
     const best = (worth: (one: Measured) => number): Measured => all.reduce((a, b) => (worth(b) > worth(a) ? b : a));
     return {

@@ -66,7 +66,9 @@ export class AdmissionLive {
       ours.push(await this.#startOurs());
       bare.push(await this.#startBare());
     }
-    return compared(`${this.#depth}: Agendas started, first task done`, median(ours), '/s', median(bare), { atLeast: 0.7 });
+    return compared(`${this.#depth}: Agendas started, first task done`, median(ours), '/s', median(bare), {
+      atLeast: 0.7,
+    });
   }
 
   /** A place becomes free, one at a time: until the next Agenda has it. */
@@ -130,7 +132,9 @@ export class AdmissionLive {
       select extract(epoch from max(admitted_time))::float8 * 1000 as admitted, extract(epoch from max(started_time))::float8 * 1000 as marked
       from running_agenda where insight_id = ${record.insightId}`;
     const since = (time = Number.NaN): string => `${(time - begun).toFixed(0)} ms`;
-    say(`  all admitted after ${since(at?.admitted)}, marked started after ${since(at?.marked)}, first tasks done after ${since(last)}`);
+    say(
+      `  all admitted after ${since(at?.admitted)}, marked started after ${since(at?.marked)}, first tasks done after ${since(last)}`,
+    );
     await this.#endAll();
     return (starts * 1000) / (last - begun);
   }

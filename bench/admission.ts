@@ -45,7 +45,10 @@ async function main(): Promise<void> {
   if (unknown !== undefined) throw new Error(`no part ${unknown}; there are ${parts.join(', ')}`);
   const home = await mkdtemp(join(tmpdir(), 'pop-bench-'));
   const registry = join(home, 'registry.json');
-  await writeFile(registry, JSON.stringify({ basePodConfig: {}, noOp: { podConfig: { launch: 'inProcess', function: 'noOp' } } }));
+  await writeFile(
+    registry,
+    JSON.stringify({ basePodConfig: {}, noOp: { podConfig: { launch: 'inProcess', function: 'noOp' } } }),
+  );
   const system = await System.start({ home, registry, without: ['temporal', 'api', 'control', 'pool'] });
   const database = openDatabase(system.urls.database, { connections: 1, applicationName: 'bench-record' });
   try {
@@ -57,7 +60,12 @@ async function main(): Promise<void> {
       priorities: Number(options.priorities),
     });
     await record.prepare();
-    const alone = new AdmissionAlone({ record, url: system.urls.database, say, ...(spans === undefined ? {} : { spans }) });
+    const alone = new AdmissionAlone({
+      record,
+      url: system.urls.database,
+      say,
+      ...(spans === undefined ? {} : { spans }),
+    });
     const rows: Row[] = [plain('calibration: commits of one row', await commitsPerSecond(database), '/s')];
     const notes: string[] = [];
     for (const depth of depths) {
@@ -87,10 +95,12 @@ async function measureAlone(alone: AdmissionAlone, depth: number): Promise<Row[]
   const rows: Row[] = [];
   const atLeast = depth > 100_000 ? 1_000 : 2_000;
   if (chosen.includes('decisions')) {
-    for (const costModel of ['count', 'shareTime']) rows.push(...(await alone.decisions({ ...fairness, costModel }, { atLeast })));
+    for (const costModel of ['count', 'shareTime'])
+      rows.push(...(await alone.decisions({ ...fairness, costModel }, { atLeast })));
   }
   if (chosen.includes('algorithms')) {
-    for (const schedulingAlgorithm of otherAlgorithms) rows.push(...(await alone.decisions({ ...fairness, schedulingAlgorithm }, {})));
+    for (const schedulingAlgorithm of otherAlgorithms)
+      rows.push(...(await alone.decisions({ ...fairness, schedulingAlgorithm }, {})));
   }
   if (chosen.includes('pulls')) rows.push(...(await alone.pulls(fairness)));
   return rows;
@@ -128,7 +138,11 @@ async function measureLive({ system, record, notes, spans }: LiveRecord): Promis
     if (chosen.includes('places')) rows.push(...(await spanned('free places', () => live.freePlaces())));
     if (chosen.includes('explanations')) rows.push(...(await spanned('explanations', () => live.explanations())));
     rows.push(
-      plain(`${record.depth.toLocaleString('en')} waiting: memory of the control worker`, residentBytes(system.pid('control')) / 1e6, 'MB'),
+      plain(
+        `${record.depth.toLocaleString('en')} waiting: memory of the control worker`,
+        residentBytes(system.pid('control')) / 1e6,
+        'MB',
+      ),
     );
     notes.push(...live.notes);
     return rows;

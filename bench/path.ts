@@ -32,7 +32,10 @@ const say = (line: string) => process.stderr.write(`${line}\n`);
 async function main(): Promise<void> {
   const home = await mkdtemp(join(tmpdir(), 'pop-bench-'));
   const registry = join(home, 'registry.json');
-  await writeFile(registry, JSON.stringify({ basePodConfig: {}, noOp: { podConfig: { launch: 'inProcess', function: 'noOp' } } }));
+  await writeFile(
+    registry,
+    JSON.stringify({ basePodConfig: {}, noOp: { podConfig: { launch: 'inProcess', function: 'noOp' } } }),
+  );
   process.env.POP_CONCURRENCY = String(concurrency);
   const begun = performance.now();
   const system = await System.start({ home, registry });
@@ -70,7 +73,12 @@ class PathBench {
 
   async prepare(): Promise<void> {
     await this.#call('POST', '/resourcepool', { id: this.#system.poolId, customerId: 'bench', title: 'bench' });
-    await this.#call('POST', '/customer', { id: 'bench', customerId: 'bench', title: 'bench', resourcePoolId: this.#system.poolId });
+    await this.#call('POST', '/customer', {
+      id: 'bench',
+      customerId: 'bench',
+      title: 'bench',
+      resourcePoolId: this.#system.poolId,
+    });
     await this.#call('POST', '/insight', {
       customerId: 'bench',
       title: 'all',
@@ -155,7 +163,11 @@ class PathBench {
   }
 
   async #startBare(type: string, input: object) {
-    return this.#client.workflow.start(type, { taskQueue: 'bare', workflowId: `bare-${++this.#number}`, args: [input] });
+    return this.#client.workflow.start(type, {
+      taskQueue: 'bare',
+      workflowId: `bare-${++this.#number}`,
+      args: [input],
+    });
   }
 
   async #bare(type: string, input: object): Promise<number> {
@@ -180,7 +192,8 @@ class PathBench {
     for (;;) {
       const progress = await this.#call<Progress>('GET', `/progress/agenda/${progressId}?wait=30s`);
       if (progress.processingState !== 'COMPLETE') continue;
-      if (progress.processingStateMessage !== 'succeeded') throw new Error(`an Agenda ended as ${JSON.stringify(progress)}`);
+      if (progress.processingStateMessage !== 'succeeded')
+        throw new Error(`an Agenda ended as ${JSON.stringify(progress)}`);
       return progress;
     }
   }
@@ -203,8 +216,16 @@ class PathBench {
   }
 }
 
-const noOp = (name: string, dependsOn: readonly string[] = []) => ({ name, type: 'noOp', payload: { name }, dependsOn });
-const fan = (width: number) => ({ customerId: 'bench', operations: Array.from({ length: width }, (_, n) => noOp(`o${n}`)) });
+const noOp = (name: string, dependsOn: readonly string[] = []) => ({
+  name,
+  type: 'noOp',
+  payload: { name },
+  dependsOn,
+});
+const fan = (width: number) => ({
+  customerId: 'bench',
+  operations: Array.from({ length: width }, (_, n) => noOp(`o${n}`)),
+});
 const chain = (length: number) => ({
   customerId: 'bench',
   operations: Array.from({ length }, (_, n) => noOp(`o${n}`, n === 0 ? [] : [`o${n - 1}`])),

@@ -15,7 +15,12 @@ export interface Row {
 }
 
 /** A row with a bar on its value. */
-export function bounded(name: string, value: number, unit: string, bar: { readonly atMost: number } | { readonly atLeast: number }): Row {
+export function bounded(
+  name: string,
+  value: number,
+  unit: string,
+  bar: { readonly atMost: number } | { readonly atLeast: number },
+): Row {
   const ok = 'atMost' in bar ? value <= bar.atMost : value >= bar.atLeast;
   return { name, value, unit, bar: 'atMost' in bar ? `<= ${bar.atMost}` : `>= ${bar.atLeast}`, ok };
 }
@@ -30,7 +35,15 @@ export function compared(
 ): Row {
   const ratio = value / baseline;
   const ok = 'atMost' in bar ? ratio <= bar.atMost : ratio >= bar.atLeast;
-  return { name, value, unit, baseline, ratio, bar: 'atMost' in bar ? `ratio <= ${bar.atMost}` : `ratio >= ${bar.atLeast}`, ok };
+  return {
+    name,
+    value,
+    unit,
+    baseline,
+    ratio,
+    bar: 'atMost' in bar ? `ratio <= ${bar.atMost}` : `ratio >= ${bar.atLeast}`,
+    ok,
+  };
 }
 
 /** A row that informs and has no bar. */
@@ -39,7 +52,12 @@ export const plain = (name: string, value: number, unit: string): Row => ({ name
 /** Prints the rows and sets the exit code. */
 export function report(name: string, rows: readonly Row[], note: string): void {
   if (process.argv.includes('--json')) {
-    const machine = { cores: cpus().length, model: cpus()[0]?.model ?? 'unknown', memoryBytes: totalmem(), node: process.version };
+    const machine = {
+      cores: cpus().length,
+      model: cpus()[0]?.model ?? 'unknown',
+      memoryBytes: totalmem(),
+      node: process.version,
+    };
     process.stdout.write(`${JSON.stringify({ name, machine, commit: commitOf(), rows: rows.map(rounded) })}\n`);
   } else {
     process.stdout.write(`${table(rows)}\n${note}\n`);
@@ -60,7 +78,9 @@ function table(rows: readonly Row[]): string {
   const widths = all[0]?.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0))) ?? [];
   return all
     .map((line) =>
-      line.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('  '),
+      line
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .join('  '),
     )
     .join('\n');
 }

@@ -35,7 +35,8 @@ function measure({ ready, customers, bar, mostMegabytes }: Load): Row[] {
   const scheduler = new FairShare();
   for (let i = 0; i < customers; i++) scheduler.setCustomer({ id: `customer-${i}`, weight: 1 + (i % 10) });
   const begun = performance.now();
-  for (let i = 0; i < ready; i++) scheduler.add({ id: `agenda-${i}`, customerId: `customer-${(i * 7_919) % customers}`, readyTime: i });
+  for (let i = 0; i < ready; i++)
+    scheduler.add({ id: `agenda-${i}`, customerId: `customer-${(i * 7_919) % customers}`, readyTime: i });
   const added = ready / ((performance.now() - begun) / 1_000);
   const megabytes = (memory() - before) / 1e6;
   const running: string[] = [];
@@ -61,7 +62,9 @@ function measure({ ready, customers, bar, mostMegabytes }: Load): Row[] {
     return (performance.now() - start) * 1_000;
   });
   return [
-    bar === undefined ? plain(`${name}: decisions`, best, '/s') : bounded(`${name}: decisions`, best, '/s', { atLeast: bar }),
+    bar === undefined
+      ? plain(`${name}: decisions`, best, '/s')
+      : bounded(`${name}: decisions`, best, '/s', { atLeast: bar }),
     bar === undefined
       ? plain(`${name}: p99`, quantile(each, 0.99), 'µs')
       : bounded(`${name}: p99`, quantile(each, 0.99), 'µs', { atMost: 20 }),

@@ -40,7 +40,12 @@ function main(): void {
     const result = simulate(shown, options.policy?.[0] ?? 'Fairness');
     writeFileSync(
       options.plot,
-      plotShares(result, result.seconds / 120, `${shown.name}: part of the pool by customer`, workload === undefined ? shownNotes : []),
+      plotShares(
+        result,
+        result.seconds / 120,
+        `${shown.name}: part of the pool by customer`,
+        workload === undefined ? shownNotes : [],
+      ),
     );
   } else if (workload !== undefined)
     report('scheduling workload', replayed(workload), 'Virtual time. Jain: of service / weight, 1 is even.');
@@ -51,8 +56,14 @@ function main(): void {
       'One thread, best of 3 rounds; memory after the queue was filled. Calibration: look-ups in a Map of a million ids.',
     );
   } else {
-    const rows = scenarios.filter(({ id }) => options.only === undefined || id === options.only).flatMap(({ cells }) => cells().map(rowOf));
-    report('scheduling', rows, 'Virtual time, seeded: the same on every machine. Rows without a bar are models of other policies.');
+    const rows = scenarios
+      .filter(({ id }) => options.only === undefined || id === options.only)
+      .flatMap(({ cells }) => cells().map(rowOf));
+    report(
+      'scheduling',
+      rows,
+      'Virtual time, seeded: the same on every machine. Rows without a bar are models of other policies.',
+    );
   }
 }
 
@@ -83,7 +94,11 @@ function replayed(workload: Workload): Row[] {
       plain(`${policy}: Jain index`, jain, ''),
       plain(`${policy}: wait p50`, part(0.5), 's'),
       plain(`${policy}: wait p99`, part(0.99), 's'),
-      plain(`${policy}: mean of customers' mean waits`, meanOf(Object.values(customers).map(({ waitMean }) => waitMean)), 's'),
+      plain(
+        `${policy}: mean of customers' mean waits`,
+        meanOf(Object.values(customers).map(({ waitMean }) => waitMean)),
+        's',
+      ),
       plain(`${policy}: all ended after`, seconds, 's'),
       plain(`${policy}: never started`, unstarted, 'Agendas'),
     ];

@@ -145,7 +145,9 @@ export class WaitingRecord {
   }
 
   async unsettled(): Promise<number> {
-    const [row] = await this.#sql<{ count: number }[]>`select count(*)::int as count from settlement where insight_id = ${this.insightId}`;
+    const [row] = await this.#sql<
+      { count: number }[]
+    >`select count(*)::int as count from settlement where insight_id = ${this.insightId}`;
     return row?.count ?? 0;
   }
 

@@ -20,13 +20,18 @@ const commands: Readonly<Record<string, Command>> = {
       return 0;
     },
   },
-  help: { summary: 'print this, or the options of a command', help: 'pop help [command]', run: async ([name]) => help(name) },
+  help: {
+    summary: 'print this, or the options of a command',
+    help: 'pop help [command]',
+    run: async ([name]) => help(name),
+  },
 };
 
 async function help(name: string | undefined): Promise<number> {
   if (name === undefined) {
     console.log(`pop ${manifest.version}\n`);
-    for (const [command, { summary }] of Object.entries(commands)) console.log(`  pop ${command.padEnd(10)} ${summary}`);
+    for (const [command, { summary }] of Object.entries(commands))
+      console.log(`  pop ${command.padEnd(10)} ${summary}`);
     return 0;
   }
   const command = commands[name];
@@ -44,7 +49,8 @@ const [name = 'help', ...args] = process.argv.slice(2);
 const asked = name === '--help' || name === '-h' ? 'help' : name === '--version' ? 'version' : name;
 try {
   if (args.includes('--help') || args.includes('-h')) process.exitCode = await help(asked);
-  else process.exitCode = await (Object.hasOwn(commands, asked) ? (commands[asked] as Command).run(args) : unknown(asked));
+  else
+    process.exitCode = await (Object.hasOwn(commands, asked) ? (commands[asked] as Command).run(args) : unknown(asked));
 } catch (error) {
   console.error(`pop ${asked}: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;

@@ -22,5 +22,7 @@ export type Writer = Pick<Database, 'insert' | 'update' | 'delete' | 'select' | 
 /** Appends entries; call it inside the transaction that makes the change. */
 export async function appendAudit(writer: Writer, ...entries: readonly AuditEntry[]): Promise<void> {
   if (entries.length === 0) return;
-  await writer.insert(auditEntry).values(entries.map((entry) => ({ ...entry, before: entry.before ?? null, after: entry.after ?? null })));
+  await writer
+    .insert(auditEntry)
+    .values(entries.map((entry) => ({ ...entry, before: entry.before ?? null, after: entry.after ?? null })));
 }

@@ -84,7 +84,11 @@ export async function listPage<Row>(
   const rows = await read.select(where, source.descending === true ? desc(source.key) : asc(source.key), limit + 1);
   const all = rows.slice(0, limit);
   const last = all.at(-1);
-  return { count: all.length, all, ...(rows.length > limit && last !== undefined ? { nextCursor: writeCursor(read.keyOf(last)) } : {}) };
+  return {
+    count: all.length,
+    all,
+    ...(rows.length > limit && last !== undefined ? { nextCursor: writeCursor(read.keyOf(last)) } : {}),
+  };
 }
 
 /** `column = value`, when there is a value to ask for. */
@@ -99,7 +103,8 @@ function writeCursor(last: string): string {
 function readCursor(cursor: string): string {
   try {
     const parsed: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-    if (Array.isArray(parsed) && parsed[0] === 1 && typeof parsed[1] === 'string' && !parsed[1].includes('\u0000')) return parsed[1];
+    if (Array.isArray(parsed) && parsed[0] === 1 && typeof parsed[1] === 'string' && !parsed[1].includes('\u0000'))
+      return parsed[1];
   } catch (error) {
     throw new BadCursorError('not a cursor of this list', { cause: error });
   }

@@ -38,7 +38,13 @@ test('limit_breach is empty while limits hold and names each limit that is excee
   ]);
 });
 
-async function admit(sql: postgres.Sql, agendaId: string, insightId: string, poolId: string, left: boolean): Promise<void> {
+async function admit(
+  sql: postgres.Sql,
+  agendaId: string,
+  insightId: string,
+  poolId: string,
+  left: boolean,
+): Promise<void> {
   await sql`insert into running_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, batch_id, left_queue_time)
     values (${agendaId}, ${insightId}, ${poolId}, 'o', 1, 'b', case when ${left} then now() end)`;
 }

@@ -11,7 +11,12 @@ const migrationLock = 7_067_001;
 /** Runs the migrations that are missing; of several callers at once one works and the others wait for it. */
 export async function migrateDatabase(url: string): Promise<void> {
   // One connection, so that the session's advisory lock covers the migration's transaction.
-  const client = postgres(url, { max: 1, connect_timeout: 10, connection: { application_name: 'pop migrate' }, onnotice: () => undefined });
+  const client = postgres(url, {
+    max: 1,
+    connect_timeout: 10,
+    connection: { application_name: 'pop migrate' },
+    onnotice: () => undefined,
+  });
   try {
     await client`select pg_advisory_lock(${migrationLock})`;
     await migrate(drizzle(client), { migrationsFolder });

@@ -111,7 +111,10 @@ export const insight = pgTable(
     /** Among several Insights that match, the smallest goes first; then the oldest. */
     order: integer('order').notNull().default(0),
   },
-  (t) => [index('insight_by_pool').on(t.resourcePoolId, t.order, t.addedTime), index('insight_by_customer').on(t.customerId, t.id)],
+  (t) => [
+    index('insight_by_pool').on(t.resourcePoolId, t.order, t.addedTime),
+    index('insight_by_customer').on(t.customerId, t.id),
+  ],
 );
 
 /** One row per Insight, apart from its settings so that a wake never waits for an edit. */
@@ -327,8 +330,12 @@ export const waitingQueue = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.insightId, t.customerId, t.promoted, t.need] }),
-    index('waiting_queue_by_finish').on(t.insightId, t.level, t.need, t.finish, t.start, sql`customer_id collate "C"`).where(sql`active`),
-    index('waiting_queue_by_start').on(t.insightId, t.level, t.need, t.start, sql`customer_id collate "C"`).where(sql`active`),
+    index('waiting_queue_by_finish')
+      .on(t.insightId, t.level, t.need, t.finish, t.start, sql`customer_id collate "C"`)
+      .where(sql`active`),
+    index('waiting_queue_by_start')
+      .on(t.insightId, t.level, t.need, t.start, sql`customer_id collate "C"`)
+      .where(sql`active`),
     index('waiting_queue_to_promote').on(t.insightId, t.headMovedTime).where(sql`level > 0`),
     index('waiting_queue_by_customer').on(t.customerId),
   ],

@@ -17,7 +17,8 @@ const quietSeconds = 60;
 const find = () => sweep(database, { quietSeconds, sweepSeconds: 5 });
 const nothing = { wake: [], replace: [], quiet: [], cancelling: [] };
 const admit = (insightId: string) => admitBatch(database, { insightId, batchId: freshId('batch') });
-const forgetTicks = () => database.$client`update insight_wake set last_tick_time = clock_timestamp() - interval '10 seconds'`;
+const forgetTicks = () =>
+  database.$client`update insight_wake set last_tick_time = clock_timestamp() - interval '10 seconds'`;
 
 test('an empty record needs nothing', async () => {
   expect(await find()).toEqual(nothing);
@@ -95,7 +96,9 @@ test('answers and keys are forgotten after a day', async () => {
   await addAgenda(database, insight);
   await admit(insight.insightId);
   const left = async () =>
-    (await database.$client`select (select count(*)::int from admission_batch) + (select count(*)::int from idempotency) as n`)[0]?.['n'];
+    (
+      await database.$client`select (select count(*)::int from admission_batch) + (select count(*)::int from idempotency) as n`
+    )[0]?.['n'];
   await database.$client`insert into idempotency (customer_id, key, request_hash, agenda_id) values ('c', 'k', 'h', 'a')`;
   await find();
   expect(await left()).toBe(2);

@@ -47,7 +47,11 @@ const help = `npm run demo -- [options]
   --json              what happened as one JSON object on stdout; talk goes to stderr`;
 const options = readOptions();
 /** A transcode, which uses all cores, must outlive the death and the return of a pool worker. */
-const clipShape = { seconds: options['kill-pool-worker'] ? Math.max(24, 12 * availableParallelism()) : 8, width: 960, height: 540 };
+const clipShape = {
+  seconds: options['kill-pool-worker'] ? Math.max(24, 12 * availableParallelism()) : 8,
+  width: 960,
+  height: 540,
+};
 const screen = new Screen(options.json ? process.stderr : process.stdout);
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupted.abort(signal));
@@ -110,7 +114,9 @@ async function demo(): Promise<number> {
   screen.say('');
 
   const watched = new AbortController();
-  const killing = options['kill-pool-worker'] ? killPoolWorker(system, 'large', (line) => screen.say(line), watched.signal) : undefined;
+  const killing = options['kill-pool-worker']
+    ? killPoolWorker(system, 'large', (line) => screen.say(line), watched.signal)
+    : undefined;
   // Seen when it is awaited; without this a fault while the picture is drawn would end the process at once.
   killing?.catch(() => undefined);
   try {
@@ -122,7 +128,9 @@ async function demo(): Promise<number> {
   const failed = submitted.filter(({ progress }) => progress.processingStateMessage !== 'succeeded');
   if (failed.length > 0) throw new Error(failed.map(whyFailed).join('\n'));
   const killed = await killing;
-  const results = await Promise.all(submitted.map(({ operations, progress }) => readResult(progress, namesOf(operations, 'transcode'))));
+  const results = await Promise.all(
+    submitted.map(({ operations, progress }) => readResult(progress, namesOf(operations, 'transcode'))),
+  );
   for (const [index, { customer, title }] of submitted.entries()) {
     const result = results[index];
     if (result === undefined) continue;
@@ -144,7 +152,9 @@ async function demo(): Promise<number> {
       result: results[index],
     }));
     const { api, temporalUi } = system.urls;
-    process.stdout.write(`${JSON.stringify({ startSeconds, seconds, home, urls: { api, temporalUi }, agendas, kill })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ startSeconds, seconds, home, urls: { api, temporalUi }, agendas, kill })}\n`,
+    );
   }
   if (options.keep) await stayUntilInterrupted(system);
   screen.say('Stopping.');
@@ -172,14 +182,17 @@ async function provideVideo(media: string): Promise<string> {
   }
   const video = join(media, 'clip.mp4');
   await makeClip({ target: video, ...clipShape });
-  screen.say(`Made ${relative(process.cwd(), video)} with ffmpeg: ${clipShape.width}×${clipShape.height}, ${clipShape.seconds} s.`);
+  screen.say(
+    `Made ${relative(process.cwd(), video)} with ffmpeg: ${clipShape.width}×${clipShape.height}, ${clipShape.seconds} s.`,
+  );
   return video;
 }
 
 /** What an operator sets up once: where Agendas run, which go through which queue, and who may submit. */
 async function makeSettings(operator: Request): Promise<void> {
   await operator('POST', '/resourcepool', { id: pool, customerId: 'operations', title: 'This machine' });
-  for (const { id, title } of customers) await operator('POST', '/customer', { id, customerId: id, title, resourcePoolId: pool });
+  for (const { id, title } of customers)
+    await operator('POST', '/customer', { id, customerId: id, title, resourcePoolId: pool });
   await operator('POST', '/insight', {
     id: 'media',
     customerId: 'operations',
@@ -196,7 +209,11 @@ async function submitAll(system: System, media: string, video: string): Promise<
   const operator = client(system.urls.api, system.keys.operator);
   const requests = await Promise.all(
     customers.map(async ({ id, title }) => {
-      const { key } = await operator<{ key: string }>('POST', '/apikey', { title, accounts: [id], scopes: ['submit', 'read'] });
+      const { key } = await operator<{ key: string }>('POST', '/apikey', {
+        title,
+        accounts: [id],
+        scopes: ['submit', 'read'],
+      });
       return client(system.urls.api, key);
     }),
   );
@@ -238,7 +255,8 @@ function tellOfKill(system: System, kill: Kill & { readonly adopted: boolean }, 
     `"${kill.operation}" ${operation?.processingStateMessage ?? 'is unknown'}: process ${kill.handler.pid} went on alone and ` +
       `${adopted ? 'was adopted by the new pool worker' : 'was not adopted'}; launches: ${operation?.launch}.`,
   );
-  if (!adopted || operation?.launch !== 1) throw new Error(`"${kill.operation}" was not adopted; see ${system.logFile('pool')}.`);
+  if (!adopted || operation?.launch !== 1)
+    throw new Error(`"${kill.operation}" was not adopted; see ${system.logFile('pool')}.`);
 }
 
 function namesOf(operations: Submitted['operations'], type: string): string[] {
@@ -246,7 +264,10 @@ function namesOf(operations: Submitted['operations'], type: string): string[] {
 }
 
 function whyFailed({ customer, title, progress }: Submitted): string {
-  const reasons = [progress, ...progress.operationProgress.filter((each) => each.processingStateMessage === 'failed')].flatMap((each) =>
+  const reasons = [
+    progress,
+    ...progress.operationProgress.filter((each) => each.processingStateMessage === 'failed'),
+  ].flatMap((each) =>
     (each.diagnosticEvents ?? []).map(({ message }) => `${'operation' in each ? `${each.operation}: ` : ''}${message}`),
   );
   return [`${customer}, ${title} ${progress.processingStateMessage}.`, ...reasons].join('\n  ');

@@ -9,7 +9,8 @@ const convert = {
 const good = ['/usr/bin/convert', 'in/a.jpg', '-resize', '10x10', 'out:b.png'];
 const changed = (index: number, word: string) => good.map((each, at) => (at === index ? word : each));
 /** Whether this value passes as the only argument, by this pattern. */
-const passes = (value: string, pattern: string) => isAllowed(['p', value], [{ program: 'p', args: ['{v}'], placeholders: { v: pattern } }]);
+const passes = (value: string, pattern: string) =>
+  isAllowed(['p', value], [{ program: 'p', args: ['{v}'], placeholders: { v: pattern } }]);
 
 describe('a command line', () => {
   test('is compared as a whole: program, each argument, their number', () => {

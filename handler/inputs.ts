@@ -26,9 +26,14 @@ export function readPayload(parameters: readonly string[], environment: NodeJS.P
 }
 
 /** The OperationProgress of the attempt before; undefined on the first one. @throws when it cannot be read or is not JSON. */
-export function readLastProgress(parameters: readonly string[], environment: NodeJS.ProcessEnv): JsonObject | undefined {
+export function readLastProgress(
+  parameters: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): JsonObject | undefined {
   const text =
-    readText(argument(parameters, '-lastProgressFile')) ?? environment.LAST_PROGRESS ?? readText(environment.POP_LAST_PROGRESS_FILE);
+    readText(argument(parameters, '-lastProgressFile')) ??
+    environment.LAST_PROGRESS ??
+    readText(environment.POP_LAST_PROGRESS_FILE);
   if (text === undefined || text.trim() === '') return undefined;
   const value = JSON.parse(text) as Json;
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;

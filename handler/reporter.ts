@@ -51,7 +51,8 @@ export class Reporter {
   #take(report: ProgressReport): void {
     if (report.message !== undefined) this.#message = report.message;
     const percent = report.percentComplete;
-    if (percent !== undefined && Number.isFinite(percent)) this.#percent = Math.max(this.#percent, Math.min(100, percent));
+    if (percent !== undefined && Number.isFinite(percent))
+      this.#percent = Math.max(this.#percent, Math.min(100, percent));
     if (report.diagnosticEvents !== undefined) this.#events.push(...report.diagnosticEvents);
     if (report.params !== undefined) this.#params = report.params;
   }

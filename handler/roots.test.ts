@@ -110,7 +110,9 @@ describe('a source', () => {
     });
     mkdirSync(join(root, 'sub'));
     expect(failure(() => openSource(join(root, 'sub'), 'file')).message).toContain('not a regular file');
-    expect(failure(() => openSource(join(root, 'x'.repeat(5_000)), 'file')).message).toMatch(/x…": it cannot be read \(ENAMETOOLONG\)\.$/);
+    expect(failure(() => openSource(join(root, 'x'.repeat(5_000)), 'file')).message).toMatch(
+      /x…": it cannot be read \(ENAMETOOLONG\)\.$/,
+    );
     expect(failure(() => openSource(`${root}/a.txt\0.mp4`, 'file'))).toMatchObject({ code: 'pathNotAllowed' });
   });
 
@@ -123,7 +125,9 @@ describe('a source', () => {
     delete process.env.POP_READ_ROOTS;
     expect(failure(() => openSource(asked, 'file')).message).toContain('names no "readRoots"');
     allow([join(folder, 'absent')], [root]);
-    expect(failure(() => openSource(asked, 'file')).message).toMatch(/none of the folders that "readRoots" .* can be used on this host\.$/);
+    expect(failure(() => openSource(asked, 'file')).message).toMatch(
+      /none of the folders that "readRoots" .* can be used on this host\.$/,
+    );
   });
 });
 

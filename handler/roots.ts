@@ -132,7 +132,11 @@ function below(asked: string, path: string, access: Access, field: string): { ro
     if (way !== '..' && !way.startsWith(`..${sep}`)) return { root, names: way === '' ? [] : way.split(sep) };
   }
   // Which folders these are is the operator's to know, and whether anything is outside of them, too.
-  refuse(asked, field, `it is outside of the folders that this pool allows to be ${verb}, "${setting}" of the registry entry`);
+  refuse(
+    asked,
+    field,
+    `it is outside of the folders that this pool allows to be ${verb}, "${setting}" of the registry entry`,
+  );
 }
 
 function existing(root: string): string[] {
@@ -164,10 +168,15 @@ function checked(asked: string, field: string): string {
 /** What the system says of a path that lies in a root. */
 function refusalOf(error: unknown, asked: string, access: Access, field: string): unknown {
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ELOOP') refuse(asked, field, 'its path holds a link that is not followed: it leads nowhere, or appeared meanwhile');
-  if (isMissing(error)) fail(`${quoted(field, asked)}: there is no such file or folder.`, { code: 'noFile', cause: error });
+  if (code === 'ELOOP')
+    refuse(asked, field, 'its path holds a link that is not followed: it leads nowhere, or appeared meanwhile');
+  if (isMissing(error))
+    fail(`${quoted(field, asked)}: there is no such file or folder.`, { code: 'noFile', cause: error });
   if (code === undefined || (error as NodeJS.ErrnoException).syscall === undefined) return error;
-  fail(`${quoted(field, asked)}: it cannot be ${access === 'read' ? 'read' : 'written'} (${code}).`, { code: 'noFile', cause: error });
+  fail(`${quoted(field, asked)}: it cannot be ${access === 'read' ? 'read' : 'written'} (${code}).`, {
+    code: 'noFile',
+    cause: error,
+  });
 }
 
 function refuse(asked: string, field: string, why: string): never {

@@ -59,7 +59,8 @@ function start(source: string, environment: Record<string, string> = {}, paramet
 }
 
 const run = (...given: Parameters<typeof start>): Promise<Ended> => start(...given).ended;
-const returnsPayload = 'async ({ payload, lastProgress, operation }) => ({ payload, lastProgress: lastProgress ?? null, operation })';
+const returnsPayload =
+  'async ({ payload, lastProgress, operation }) => ({ payload, lastProgress: lastProgress ?? null, operation })';
 
 describe('input', () => {
   test('comes by environment, with the facts of the Operation', async () => {
@@ -78,7 +79,15 @@ describe('input', () => {
       result: {
         payload: { a: 1 },
         lastProgress: { params: { k: 1 } },
-        operation: { agendaId: 'a', customerId: 'c', operationId: 'o', operationName: 'n', progressId: 'p', cid: 'x', attempt: 2 },
+        operation: {
+          agendaId: 'a',
+          customerId: 'c',
+          operationId: 'o',
+          operationName: 'n',
+          progressId: 'p',
+          cid: 'x',
+          attempt: 2,
+        },
       },
       progress: { processingState: 'COMPLETE', processingStateMessage: 'succeeded', percentComplete: 100 },
     });
@@ -92,13 +101,17 @@ describe('input', () => {
     const segments = Object.fromEntries(
       [0, 1, 2].map((index) => [`POP_COMPRESSED_PAYLOAD_${index}`, packed.slice(index * cut, (index + 1) * cut)]),
     );
-    expect((await run(returnsPayload, { POP_PAYLOAD_TYPE: 'compressedEnvVar', ...segments })).result).toMatchObject({ payload });
+    expect((await run(returnsPayload, { POP_PAYLOAD_TYPE: 'compressedEnvVar', ...segments })).result).toMatchObject({
+      payload,
+    });
     const folder = mkdtempSync(join(tmpdir(), 'pop-payload-'));
     const [file, last] = [join(folder, 'payload.json'), join(folder, 'last.json')];
     writeFileSync(file, text);
     writeFileSync(last, '{"params":{"j":1}}');
     const both = { payload, lastProgress: { params: { j: 1 } } };
-    expect((await run(returnsPayload, { POP_PAYLOAD_FILE: file, POP_LAST_PROGRESS_FILE: last })).result).toMatchObject(both);
+    expect((await run(returnsPayload, { POP_PAYLOAD_FILE: file, POP_LAST_PROGRESS_FILE: last })).result).toMatchObject(
+      both,
+    );
     const parameters = ['-launchType', 'local', '-payloadFile', file, '-lastProgressFile', last];
     expect((await run(returnsPayload, { PAYLOAD: '"not this"' }, parameters)).result).toMatchObject(both);
     rmSync(folder, { recursive: true });
@@ -129,7 +142,10 @@ describe('output', () => {
         processingStateMessage: 'failed',
         percentComplete: 40,
         params: { jobInfo: { jobId: 'j' } },
-        diagnosticEvents: [{ message: 'a warning' }, { message: 'no source', code: 'noSource', statusCode: 404, payload: { source: 'x' } }],
+        diagnosticEvents: [
+          { message: 'a warning' },
+          { message: 'no source', code: 'noSource', statusCode: 404, payload: { source: 'x' } },
+        ],
       },
     });
     expect(ended.progress.diagnosticEvents[1]?.stackTrace).toMatch(/no source[\s\S]*Caused by: Error: why/);
@@ -166,10 +182,13 @@ describe('output', () => {
   });
 
   test('without files, progress and result are lines of output', async () => {
-    const ended = await run('async ({ report }) => { report({ percentComplete: 5, message: "begun" }); return { a: 1 }; }', {
-      POP_PROGRESS_FILE: '',
-      POP_RESULT_FILE: '',
-    });
+    const ended = await run(
+      'async ({ report }) => { report({ percentComplete: 5, message: "begun" }); return { a: 1 }; }',
+      {
+        POP_PROGRESS_FILE: '',
+        POP_RESULT_FILE: '',
+      },
+    );
     expect(ended.output.split('\n')).toEqual(['EXECUTING 5% begun', '{"a":1}', 'COMPLETE 100% succeeded', '']);
   });
 });

@@ -59,6 +59,9 @@ function read<T>(what: string, from: () => T): T {
   try {
     return from();
   } catch (error) {
-    fail(`The ${what} cannot be read: ${error instanceof Error ? error.message : String(error)}`, { code: 'invalidInput', cause: error });
+    fail(`The ${what} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
+      code: 'invalidInput',
+      cause: error,
+    });
   }
 }

@@ -7,16 +7,25 @@ import { runOf, scratch, startToEnd } from '../test/support/scratch.ts';
 
 const command = { command: ['node', fileURLToPath(new URL('./sample.ts', import.meta.url))] };
 
-async function sample(payload: Json, more: { lastProgress?: string; podConfig?: Record<string, unknown> } = {}): Promise<Ending> {
+async function sample(
+  payload: Json,
+  more: { lastProgress?: string; podConfig?: Record<string, unknown> } = {},
+): Promise<Ending> {
   await using at = scratch();
   const { podConfig, ...run } = more;
-  return await startToEnd(at.launcher, runOf({ ...command, ...podConfig }, { payload: JSON.stringify(payload), ...run }));
+  return await startToEnd(
+    at.launcher,
+    runOf({ ...command, ...podConfig }, { payload: JSON.stringify(payload), ...run }),
+  );
 }
 
 /** An externalExecute of this command line, under a registry entry with these commands. */
 async function external(externalArgs: Json, commands?: readonly object[]): Promise<Ending> {
   const podConfig = commands === undefined ? {} : { commands };
-  return await sample({ actions: [{ action: 'externalExecute', paramsMap: { externalArgs } }], resultPayload: {} }, { podConfig });
+  return await sample(
+    { actions: [{ action: 'externalExecute', paramsMap: { externalArgs } }], resultPayload: {} },
+    { podConfig },
+  );
 }
 
 test('actions run in order and the result is resultPayload', async () => {
@@ -36,7 +45,12 @@ test('actions run in order and the result is resultPayload', async () => {
 
 test('an exception fails with its message and diagnostics', async () => {
   const ending = await sample({
-    actions: [{ action: 'exception', paramsMap: { exceptionMessage: 'on purpose', code: 'mine', statusCode: 418, payload: { a: 1 } } }],
+    actions: [
+      {
+        action: 'exception',
+        paramsMap: { exceptionMessage: 'on purpose', code: 'mine', statusCode: 418, payload: { a: 1 } },
+      },
+    ],
   });
   expect(ending).toMatchObject({
     kind: 'failed',
@@ -53,18 +67,25 @@ test('a failing tool fails the Operation', async () => {
     kind: 'failed',
     diagnosticEvents: [{ message: 'sh ended with exit code 3.', code: 'externalFailed' }, {}],
   });
-  expect(await external(['no-such-tool'], commands)).toMatchObject({ kind: 'failed', diagnosticEvents: [{ code: 'externalFailed' }, {}] });
+  expect(await external(['no-such-tool'], commands)).toMatchObject({
+    kind: 'failed',
+    diagnosticEvents: [{ code: 'externalFailed' }, {}],
+  });
 });
 
 test('a registry entry without commands runs none, before anything is done, and says how an operator allows one', async () => {
   const actions = [{ action: 'log', paramsMap: { logMessage: 'first' } }];
-  const ending = await sample({ actions: [...actions, { action: 'externalExecute', paramsMap: { externalArgs: ['echo', 'ran'] } }] });
+  const ending = await sample({
+    actions: [...actions, { action: 'externalExecute', paramsMap: { externalArgs: ['echo', 'ran'] } }],
+  });
   expect(ending).toMatchObject({
     kind: 'failed',
     diagnosticEvents: [
       {
         code: 'commandNotAllowed',
-        message: expect.stringMatching(/^externalExecute is refused: \["echo","ran"\]\. .*lists no "commands".* "commands": \[/),
+        message: expect.stringMatching(
+          /^externalExecute is refused: \["echo","ran"\]\. .*lists no "commands".* "commands": \[/,
+        ),
       },
       {},
     ],
@@ -94,8 +115,13 @@ test('a value of a placeholder is one argument and never read by a shell', async
 });
 
 test('an unknown action fails before anything is done', async () => {
-  const ending = await sample({ actions: [{ action: 'log', paramsMap: { logMessage: 'first' } }, { action: 'dance' }] });
-  expect(ending).toMatchObject({ kind: 'failed', diagnosticEvents: [{ message: 'Unknown action: dance', code: 'unknownAction' }, {}] });
+  const ending = await sample({
+    actions: [{ action: 'log', paramsMap: { logMessage: 'first' } }, { action: 'dance' }],
+  });
+  expect(ending).toMatchObject({
+    kind: 'failed',
+    diagnosticEvents: [{ message: 'Unknown action: dance', code: 'unknownAction' }, {}],
+  });
   expect(ending.log?.output).not.toContain('first\n');
 });
 
@@ -137,6 +163,9 @@ test('the next attempt goes on with the job of the one before', async () => {
 });
 
 test('takes its payload from POP’s arguments', async () => {
-  const ending = await sample({ actions: [], resultPayload: [1] }, { podConfig: { contract: 'pop1', endOfLogIdentifier: 'job' } });
+  const ending = await sample(
+    { actions: [], resultPayload: [1] },
+    { podConfig: { contract: 'pop1', endOfLogIdentifier: 'job' } },
+  );
   expect(ending).toMatchObject({ kind: 'succeeded', result: [1] });
 });

@@ -66,7 +66,10 @@ async function execute([program, ...rest]: Command, signal: AbortSignal): Promis
   );
   if (exitCode !== 0) {
     const how = killedBy === null ? `ended with exit code ${exitCode}` : `was killed by ${killedBy}`;
-    fail(`${program} ${how}.`, { code: 'externalFailed', payload: { externalArgs: [program, ...rest], exitCode, signal: killedBy } });
+    fail(`${program} ${how}.`, {
+      code: 'externalFailed',
+      payload: { externalArgs: [program, ...rest], exitCode, signal: killedBy },
+    });
   }
 }
 
@@ -75,7 +78,9 @@ function commandOf({ externalArgs }: JsonObject): Command {
   const words = Array.isArray(externalArgs) ? externalArgs : [];
   const [program, ...rest] = words.filter((word) => typeof word === 'string');
   if (program === undefined || rest.length + 1 < words.length) {
-    fail('externalExecute needs "externalArgs", a list of texts: the program and its arguments.', { code: 'invalidPayload' });
+    fail('externalExecute needs "externalArgs", a list of texts: the program and its arguments.', {
+      code: 'invalidPayload',
+    });
   }
   const commands = allowedCommands(process.env);
   if (isAllowed([program, ...rest], commands)) return [program, ...rest];

@@ -18,7 +18,9 @@ const commandSchema = z
   .strictObject({
     program: text.min(1),
     args: z.array(text).default([]),
-    placeholders: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'is not a name: letters, digits and _'), text).default({}),
+    placeholders: z
+      .record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'is not a name: letters, digits and _'), text)
+      .default({}),
   })
   .superRefine(({ program, args, placeholders }, context) => {
     const fault = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message });
@@ -29,7 +31,8 @@ const commandSchema = z
     const used = new Set<string>();
     for (const [index, arg] of args.entries()) {
       const names = [...arg.matchAll(placeholder)].map(([, name = '']) => name);
-      if (names.length > 1) fault(['args', index], `"${arg}" holds ${names.length} placeholders; an argument may hold one`);
+      if (names.length > 1)
+        fault(['args', index], `"${arg}" holds ${names.length} placeholders; an argument may hold one`);
       for (const name of names) {
         used.add(name);
         if (!Object.hasOwn(placeholders, name)) fault(['args', index], `"placeholders" has no pattern for {${name}}`);

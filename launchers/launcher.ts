@@ -41,11 +41,20 @@ export interface HandlerProgress {
 export type Ending = (
   | { readonly kind: 'succeeded'; readonly result?: Json }
   | { readonly kind: 'failed'; readonly diagnosticEvents: readonly DiagnosticEvent[]; readonly result?: Json }
-  | { readonly kind: 'timedOut'; readonly limit: 'scheduled' | 'quiet' | 'run'; readonly diagnosticEvents: readonly DiagnosticEvent[] }
+  | {
+      readonly kind: 'timedOut';
+      readonly limit: 'scheduled' | 'quiet' | 'run';
+      readonly diagnosticEvents: readonly DiagnosticEvent[];
+    }
   /** Gone without an end of its own (host rebooted, node lost): the launch is repeated, the Operation not charged. */
   | { readonly kind: 'lost'; readonly message: string }
   | { readonly kind: 'cancelled'; readonly message: string }
-) & { readonly startedTime?: number; readonly endedTime?: number; readonly log?: HandlerLog; readonly progress?: HandlerProgress };
+) & {
+  readonly startedTime?: number;
+  readonly endedTime?: number;
+  readonly log?: HandlerLog;
+  readonly progress?: HandlerProgress;
+};
 
 /** The handler's output: the part that was kept, and how much there was. */
 export interface HandlerLog {

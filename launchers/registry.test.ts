@@ -9,7 +9,12 @@ const parse = (document: unknown) => parseRegistry(JSON.stringify(document), '/e
 describe('layers', () => {
   test('defaults, base and type: whole fields, later wins', () => {
     const registry = parse({
-      basePodConfig: { command: ['node', 'base.ts'], envVars: { A: '1', B: '2' }, arguments: ['x', 'y'], quietSeconds: 60 },
+      basePodConfig: {
+        command: ['node', 'base.ts'],
+        envVars: { A: '1', B: '2' },
+        arguments: ['x', 'y'],
+        quietSeconds: 60,
+      },
       plain: { podConfig: {} },
       own: { podConfig: { envVars: { C: '3' }, arguments: [], quietSeconds: 5, graceSeconds: 1 } },
     });
@@ -28,7 +33,12 @@ describe('layers', () => {
       payloadTransport: 'envVar',
       logBytes: 1_048_576,
     });
-    expect(settingsFor(registry, 'own')).toMatchObject({ envVars: { C: '3' }, arguments: [], quietSeconds: 5, graceSeconds: 1 });
+    expect(settingsFor(registry, 'own')).toMatchObject({
+      envVars: { C: '3' },
+      arguments: [],
+      quietSeconds: 5,
+      graceSeconds: 1,
+    });
     expect(settingsFor(registry, 'unknown')).toBeUndefined();
   });
 
@@ -100,8 +110,12 @@ describe('refusals', () => {
     expect(messages).toContain('/etc/registry.json:3 /basePodConfig/imageName: unknown field; it would do nothing');
     expect(messages).toContain('/etc/registry.json:9 /sample/podConfig/memory: unknown field; it would do nothing');
     expect(messages).toContain('/etc/registry.json:11 /sample/configMapName: unknown field; it would do nothing');
-    expect(messages.some((message) => message.startsWith('/etc/registry.json:7 /sample/podConfig/command: '))).toBe(true);
-    expect(messages.some((message) => message.startsWith('/etc/registry.json:8 /sample/podConfig/quietSeconds: '))).toBe(true);
+    expect(messages.some((message) => message.startsWith('/etc/registry.json:7 /sample/podConfig/command: '))).toBe(
+      true,
+    );
+    expect(
+      messages.some((message) => message.startsWith('/etc/registry.json:8 /sample/podConfig/quietSeconds: ')),
+    ).toBe(true);
     expect(messages).toHaveLength(5);
   });
 
@@ -129,7 +143,11 @@ describe('what a type allows', () => {
   const variable = (name: string) => `$\{${name}}`;
   const faultsOf = (podConfig: object, environment: NodeJS.ProcessEnv = {}): string[] => {
     try {
-      parseRegistry(JSON.stringify({ basePodConfig: {}, a: { podConfig } }, undefined, 1), '/etc/pop/registry.json', environment);
+      parseRegistry(
+        JSON.stringify({ basePodConfig: {}, a: { podConfig } }, undefined, 1),
+        '/etc/pop/registry.json',
+        environment,
+      );
     } catch (error) {
       if (error instanceof RegistryError) return error.message.split('\n');
       throw error;
@@ -175,19 +193,29 @@ describe('what a type allows', () => {
     expect(at('placeholders/d')[0]).toContain('no argument holds {d}');
     expect(messages).toHaveLength(6);
     expect(faultsOf({ command: ['true'], commands: [{ program: '{p}', args: [], shell: true }] })).toHaveLength(2);
-    expect(faultsOf({ command: ['true'], commands: [{ program: '{p}', args: ['{p}'], placeholders: { p: 'x' } }] })[0]).toContain(
-      'never a placeholder',
-    );
+    expect(
+      faultsOf({ command: ['true'], commands: [{ program: '{p}', args: ['{p}'], placeholders: { p: 'x' } }] })[0],
+    ).toContain('never a placeholder');
     const large = { program: 'x', args: ['y'.repeat(70_000)] };
     expect(faultsOf({ command: ['true'], commands: [large] })[0]).toContain('65536 bytes');
-    expect(faultsOf({ command: ['true'], readRoots: [`/${'é'.repeat(40_000)}`] })[0]).toContain('/a/podConfig/readRoots: takes more');
+    expect(faultsOf({ command: ['true'], readRoots: [`/${'é'.repeat(40_000)}`] })[0]).toContain(
+      '/a/podConfig/readRoots: takes more',
+    );
   });
 
   test('a root of a variable that is not set is refused, and one with a variable elsewhere', () => {
-    const roots = [`${variable('NOT_SET')}/in`, `/srv/${variable('NOT_SET')}`, `${variable('SET')}x`, '', `${variable('EMPTY')}/x`];
+    const roots = [
+      `${variable('NOT_SET')}/in`,
+      `/srv/${variable('NOT_SET')}`,
+      `${variable('SET')}x`,
+      '',
+      `${variable('EMPTY')}/x`,
+    ];
     const messages = faultsOf({ command: ['true'], readRoots: roots }, { SET: '/srv', EMPTY: '' });
     expect(messages).toHaveLength(5);
-    expect(messages[0]).toMatch(/:\d+ \/a\/podConfig\/readRoots\/0: the environment variable NOT_SET of the pool worker is not set$/);
+    expect(messages[0]).toMatch(
+      /:\d+ \/a\/podConfig\/readRoots\/0: the environment variable NOT_SET of the pool worker is not set$/,
+    );
     expect(messages[1]).toContain('stands at the beginning only');
   });
 

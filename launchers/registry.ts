@@ -139,7 +139,9 @@ export function parseRegistry(source: string, path: string, environment = proces
     document = JSON.parse(source);
   } catch (error) {
     const line = lineOfSyntaxError(messageOf(error), source);
-    throw new RegistryError(`${path}${line === undefined ? '' : `:${line}`}: not JSON: ${messageOf(error)}`, { cause: error });
+    throw new RegistryError(`${path}${line === undefined ? '' : `:${line}`}: not JSON: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   const folder = dirname(resolve(path));
   const parsed = fileSchema(folder, environment).safeParse(document);
@@ -155,7 +157,8 @@ export function parseRegistry(source: string, path: string, environment = proces
       unusable.add(() => ({ pointer: pointerOf(at), code: place(path, source, at), message }));
     if (!present) refuse([type, 'podConfig'], `"launch": "${settings.launch}" needs "${needed}"`);
     for (const field of settings.launch === 'inProcess' ? forProcesses : []) {
-      if (entry.podConfig[field] !== undefined) refuse([type, 'podConfig', field], 'it would do nothing with "launch": "inProcess"');
+      if (entry.podConfig[field] !== undefined)
+        refuse([type, 'podConfig', field], 'it would do nothing with "launch": "inProcess"');
     }
     types.set(type, settings);
   }
@@ -241,7 +244,11 @@ function settle(base: PodConfig, own: PodConfig, folder: string): HandlerSetting
   // A launch that is not stated follows from what is: a type with only a `function` runs in process.
   const launch =
     own.launch ??
-    (own.function !== undefined && own.command === undefined ? 'inProcess' : own.command !== undefined ? 'local' : merged.launch);
+    (own.function !== undefined && own.command === undefined
+      ? 'inProcess'
+      : own.command !== undefined
+        ? 'local'
+        : merged.launch);
   const [program, ...rest] = merged.command ?? [];
   const { quietSeconds, runSeconds, function: name, commands, readRoots, writeRoots, ...fields } = merged;
   return {
@@ -273,7 +280,11 @@ function faults(error: z.ZodError, source: string, path: string): string {
   for (const issue of error.issues) {
     const at = issue.path.map(String);
     const add = (fields: readonly string[], message: string): void => {
-      list.add(() => ({ pointer: `/${pointerOf(fields).slice(1)}`, code: place(path, source, fields), message: cut(message) }));
+      list.add(() => ({
+        pointer: `/${pointerOf(fields).slice(1)}`,
+        code: place(path, source, fields),
+        message: cut(message),
+      }));
     };
     if (issue.code !== 'unrecognized_keys') add(at, issue.message);
     else for (const key of issue.keys) add([...at, key], 'unknown field; it would do nothing');

@@ -15,7 +15,10 @@ export async function ensureDefaults(system: System): Promise<void> {
   if (existsSync(marker)) return;
   const objects = [
     ['resourcepool', { id: system.poolId, customerId: 'operations', title: 'This machine', capacity: { slots: 100 } }],
-    ['customer', { id: defaultCustomerId, customerId: defaultCustomerId, title: 'First customer', resourcePoolId: system.poolId }],
+    [
+      'customer',
+      { id: defaultCustomerId, customerId: defaultCustomerId, title: 'First customer', resourcePoolId: system.poolId },
+    ],
     [
       'insight',
       {

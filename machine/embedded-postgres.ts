@@ -81,7 +81,13 @@ export async function startPostgres(options: EmbeddedPostgresOptions): Promise<E
   const directory = resolve(options.dataDirectory);
   const binaries = await findBinaries();
   const password = await initialise(directory, binaries);
-  const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: '200', jit: 'off', ...options.settings };
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    max_connections: '200',
+    jit: 'off',
+    ...options.settings,
+  };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   // Backends of a postmaster that was killed need a moment to leave; until then a new one is refused.
   const giveUp = Date.now() + 15_000;
@@ -102,7 +108,8 @@ export async function startPostgres(options: EmbeddedPostgresOptions): Promise<E
     });
     const server = new EmbeddedPostgres(child, options.port, password);
     if (await answers(server)) return server;
-    if (Date.now() > giveUp) throw new Error(`Postgres did not start on port ${options.port}; see ${options.logFile ?? 'its log'}.`);
+    if (Date.now() > giveUp)
+      throw new Error(`Postgres did not start on port ${options.port}; see ${options.logFile ?? 'its log'}.`);
     await delay(300);
   }
 }
@@ -198,7 +205,10 @@ async function findBinaries(): Promise<Binaries> {
   try {
     found = (await import(name)) as Binaries;
   } catch (cause) {
-    throw new Error(`No embedded Postgres for this machine (${name} is not installed); run npm install, or set DATABASE_URL.`, { cause });
+    throw new Error(
+      `No embedded Postgres for this machine (${name} is not installed); run npm install, or set DATABASE_URL.`,
+      { cause },
+    );
   }
   for (const file of [found.postgres, found.initdb]) {
     if (((await stat(file)).mode & 0o111) !== 0o111) await chmod(file, 0o755);
@@ -218,7 +228,9 @@ async function accountOf(directory: string): Promise<Account | undefined> {
     const entry = users.find(([name]) => name === wanted);
     if (entry !== undefined) return { uid: Number(entry[2]), gid: Number(entry[3]) };
   }
-  throw new Error('Postgres does not run as root, and there is neither a user postgres nor a user nobody to run it as.');
+  throw new Error(
+    'Postgres does not run as root, and there is neither a user postgres nor a user nobody to run it as.',
+  );
 }
 
 /** The command line that runs `command` as the account. Directories closed to others (such as /root) are opened to it by a capability. */

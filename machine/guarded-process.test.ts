@@ -21,7 +21,9 @@ test('a process ends when its parent is killed, even one that ignores the signal
     const other = new GuardedProcess({ command: ${JSON.stringify(deaf)}, graceSeconds: 1 });
     console.log(one.pid + ' ' + other.pid);
     setInterval(() => {}, 1000);`;
-  const parent = spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const parent = spawn(process.execPath, ['--input-type=module', '-e', source], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const [line] = (await once(createInterface(parent.stdout), 'line')) as [string];
   const pids = line.split(' ').map(Number);
   for (const pid of pids) expect(identify(pid)).toBeDefined();
@@ -44,7 +46,10 @@ test('stop asks first and kills after the grace', async () => {
 test('the process id is the program itself, with its arguments as given and nothing of the guard in its environment', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'pop-guarded-'));
   const logFile = join(directory, 'log');
-  const child = new GuardedProcess({ command: ['sh', '-c', 'echo "$$ [$1] [$2]"; env', 'sh', 'a b', "$(x) ' *"], logFile });
+  const child = new GuardedProcess({
+    command: ['sh', '-c', 'echo "$$ [$1] [$2]"; env', 'sh', 'a b', "$(x) ' *"],
+    logFile,
+  });
   expect(await child.ended).toEqual({ code: 0, signal: null });
   expect(await holdsAfter(logFile, 0, `${child.pid} [a b] [$(x) ' *]`)).toBe(true);
   expect(await holdsAfter(logFile, 0, 'POP_GUARD')).toBe(false);

@@ -18,7 +18,10 @@ export async function ensureKeys(file: string, databaseUrl: string, poolId: stri
   await using database = openDatabase(databaseUrl, { connections: 1, applicationName: 'pop up' });
   const found = existsSync(file) ? await readKeys(file) : {};
   const prefixes = [found.operator, found.pool].map((key) => prefixOf(key ?? '') ?? '');
-  const rows = await database.select({ prefix: apiKey.prefix, scopes: apiKey.scopes }).from(apiKey).where(inArray(apiKey.prefix, prefixes));
+  const rows = await database
+    .select({ prefix: apiKey.prefix, scopes: apiKey.scopes })
+    .from(apiKey)
+    .where(inArray(apiKey.prefix, prefixes));
   const known = (key: string | undefined, scope: string): boolean =>
     key !== undefined && rows.some((row) => row.prefix === prefixOf(key) && row.scopes.includes(scope));
   if (known(found.operator, 'admin') && known(found.pool, `pool:${poolId}`)) return found as Keys;
@@ -42,6 +45,9 @@ async function readKeys(file: string): Promise<Partial<Keys>> {
   }
 }
 
-async function newKey(database: Database, key: { title: string; superUser: boolean; scopes: string[] }): Promise<string> {
+async function newKey(
+  database: Database,
+  key: { title: string; superUser: boolean; scopes: string[] },
+): Promise<string> {
   return (await createKey(database, 'local', { ...key, accounts: [] })).key;
 }

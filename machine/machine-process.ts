@@ -133,7 +133,9 @@ export async function untilReady(
         : undefined
       : 'ended while starting';
     if (problem !== undefined) {
-      throw new Error(`${what.name} ${problem}. The last lines of ${what.logFile}:\n${await lastLines(what.logFile, 15)}`);
+      throw new Error(
+        `${what.name} ${problem}. The last lines of ${what.logFile}:\n${await lastLines(what.logFile, 15)}`,
+      );
     }
     await delay(25);
   }

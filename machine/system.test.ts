@@ -24,7 +24,10 @@ test('a system starts, does what it prints, brings dead parts back, stops whole,
     await ensureDefaults(system);
     const { stdout } = await run('sh', ['-c', firstCommand(system)]);
     agenda = JSON.parse(stdout) as typeof agenda;
-    await vi.waitFor(async () => expect(await stateOf(system, agenda.progressId)).toBe('succeeded'), { timeout: 30_000, interval: 100 });
+    await vi.waitFor(async () => expect(await stateOf(system, agenda.progressId)).toBe('succeeded'), {
+      timeout: 30_000,
+      interval: 100,
+    });
     expect((await stat(join(system.data, 'keys.json'))).mode & 0o777).toBe(0o600);
 
     const control = system.pid('control');

@@ -179,7 +179,8 @@ export class System implements AsyncDisposable {
   }
 
   async #startAll(): Promise<void> {
-    const wanted = (part: PartName): boolean => this.#options.without?.includes(part) !== true && this.#stopped === undefined;
+    const wanted = (part: PartName): boolean =>
+      this.#options.without?.includes(part) !== true && this.#stopped === undefined;
     const startWanted = async (parts: readonly PartName[]): Promise<void> => {
       await Promise.all(parts.filter(wanted).map(async (part) => this.start(part)));
     };
@@ -247,7 +248,13 @@ export class System implements AsyncDisposable {
 
   async #launchControl(spawned: (process: GuardedProcess) => void): Promise<void> {
     const settings = { DATABASE_URL: this.#databaseUrl, ...this.#temporalSettings() };
-    await this.#launch('control', program('workers/control.ts'), settings, spawned, this.#says('control', 'control worker ready'));
+    await this.#launch(
+      'control',
+      program('workers/control.ts'),
+      settings,
+      spawned,
+      this.#says('control', 'control worker ready'),
+    );
   }
 
   async #launchPool(spawned: (process: GuardedProcess) => void): Promise<void> {
@@ -322,7 +329,8 @@ async function takeOver(data: string, say: SystemOptions['say']): Promise<void> 
   for (const name of partNames) {
     // Postgres is asked through its own pid file, which also covers its backends.
     if (name === 'postgres') continue;
-    if (await endLeftover(join(data, 'pids', `${name}.json`))) say?.(`ended a ${name} process that an earlier run had left`);
+    if (await endLeftover(join(data, 'pids', `${name}.json`)))
+      say?.(`ended a ${name} process that an earlier run had left`);
   }
   for (const name of partNames) {
     const log = join(data, 'logs', `${name}.log`);

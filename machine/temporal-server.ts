@@ -37,7 +37,10 @@ export function temporalServerCommand(options: TemporalServerOptions): [string, 
     ...['server', 'start-dev', '--ip', '127.0.0.1', '--log-level', 'warn', '--ui-disable-news-fetch'],
     ...['--port', String(options.port), '--ui-port', String(options.uiPort), '--db-filename', options.databaseFile],
     ...Object.entries(sqlitePragmas).flatMap(([name, value]) => ['--sqlite-pragma', `${name}=${value}`]),
-    ...Object.values(searchAttributes).flatMap(({ name, type }) => ['--search-attribute', `${name}=${searchAttributeTypes[type] ?? type}`]),
+    ...Object.values(searchAttributes).flatMap(({ name, type }) => [
+      '--search-attribute',
+      `${name}=${searchAttributeTypes[type] ?? type}`,
+    ]),
     ...Object.entries(temporalDynamicConfig).flatMap(([key, value]) => ['--dynamic-config-value', `${key}=${value}`]),
   ];
 }
@@ -45,7 +48,9 @@ export function temporalServerCommand(options: TemporalServerOptions): [string, 
 /** Whether the server answers for its namespace; asked through the Web UI, so that the UI works too. */
 export async function temporalAnswers(uiPort: number, namespace: string): Promise<boolean> {
   try {
-    const answer = await fetch(`http://127.0.0.1:${uiPort}/api/v1/namespaces/${namespace}`, { signal: AbortSignal.timeout(2000) });
+    const answer = await fetch(`http://127.0.0.1:${uiPort}/api/v1/namespaces/${namespace}`, {
+      signal: AbortSignal.timeout(2000),
+    });
     return answer.ok;
   } catch {
     // Not listening yet.

@@ -34,6 +34,7 @@ const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 /** `LOG_LEVEL`; `info` when it is not set. */
 export function logLevel(): string {
   const level = process.env.LOG_LEVEL || 'info';
-  if (!logLevels.includes(level)) throw new SettingError(`the setting LOG_LEVEL must be one of ${logLevels.join(', ')}, not "${level}"`);
+  if (!logLevels.includes(level))
+    throw new SettingError(`the setting LOG_LEVEL must be one of ${logLevels.join(', ')}, not "${level}"`);
   return level;
 }

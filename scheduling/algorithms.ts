@@ -29,6 +29,8 @@ export function algorithmNames(): string[] {
 export function createAlgorithm(name: string, options?: SchedulerOptions, snapshot?: SchedulerSnapshot): Scheduler {
   const factory = factories.get(name);
   if (factory === undefined)
-    throw new Error(`there is no scheduling algorithm ${JSON.stringify(name)}; registered: ${algorithmNames().join(', ')}`);
+    throw new Error(
+      `there is no scheduling algorithm ${JSON.stringify(name)}; registered: ${algorithmNames().join(', ')}`,
+    );
   return factory(options ?? snapshot?.options ?? {}, snapshot);
 }

@@ -4,7 +4,15 @@
  * say themselves. Cost is written into the decision and has no influence, nor has priority.
  */
 import type { Json } from '../agenda/types.ts';
-import { checkActualCost, checkFree, checkItem, checkNow, checkOptions, checkPriority, checkShare } from './check-numbers.ts';
+import {
+  checkActualCost,
+  checkFree,
+  checkItem,
+  checkNow,
+  checkOptions,
+  checkPriority,
+  checkShare,
+} from './check-numbers.ts';
 import { amountsOf, fits, fitsSum, needOf } from './need.ts';
 import { type Positioned, PositionHeap } from './position-heap.ts';
 import type {
@@ -159,7 +167,9 @@ export abstract class ArrivalOrder implements Scheduler {
   snapshot(): SchedulerSnapshot {
     const state: ArrivalState = {
       customers: [...this.customers.values()].map(({ id, share }) => ({ id, share: share ?? null })),
-      waiting: [...this.waiting.values()].sort((a, b) => a.arrival - b.arrival).map(({ item, arrival }) => ({ item, arrival })),
+      waiting: [...this.waiting.values()]
+        .sort((a, b) => a.arrival - b.arrival)
+        .map(({ item, arrival }) => ({ item, arrival })),
       running: [...this.running].map(([id, customer]) => ({ id, customerId: customer.id })),
       arrivals: this.#arrivals,
       admissions: this.#admissions,
@@ -167,7 +177,9 @@ export abstract class ArrivalOrder implements Scheduler {
       ...this.ownState(),
     };
     // A copy, so that a snapshot never changes; `undefined` fields of what was handed in go.
-    return JSON.parse(JSON.stringify({ algorithm: this.#wording.algorithm, options: this.options, state })) as SchedulerSnapshot;
+    return JSON.parse(
+      JSON.stringify({ algorithm: this.#wording.algorithm, options: this.options, state }),
+    ) as SchedulerSnapshot;
   }
 
   /** What an algorithm adds to the state. */
@@ -178,7 +190,8 @@ export abstract class ArrivalOrder implements Scheduler {
   /** Takes up a snapshot; returns its state. */
   protected restore(snapshot: SchedulerSnapshot): Json {
     const { algorithm } = this.#wording;
-    if (snapshot.algorithm !== algorithm) throw new Error(`a snapshot of ${snapshot.algorithm} cannot be restored by ${algorithm}`);
+    if (snapshot.algorithm !== algorithm)
+      throw new Error(`a snapshot of ${snapshot.algorithm} cannot be restored by ${algorithm}`);
     const state = snapshot.state as unknown as ArrivalState;
     for (const { id, share } of state.customers) this.customerOf(id).share = share ?? undefined;
     for (const { id, customerId } of state.running) this.#setRunning(id, this.customerOf(customerId));
@@ -192,7 +205,13 @@ export abstract class ArrivalOrder implements Scheduler {
   protected customerOf(id: string): Customer {
     const known = this.customers.get(id);
     if (known !== undefined) return known;
-    const customer: Customer = { id, share: undefined, waiting: new PositionHeap(isBefore), running: new Set(), position: -1 };
+    const customer: Customer = {
+      id,
+      share: undefined,
+      waiting: new PositionHeap(isBefore),
+      running: new Set(),
+      position: -1,
+    };
     this.customers.set(id, customer);
     return customer;
   }
@@ -210,17 +229,26 @@ export abstract class ArrivalOrder implements Scheduler {
     const { id, share, running } = waiting.customer;
     if (share?.paused === true) return { code: 'paused', sentence: `Customer ${id} is paused.` };
     if (!this.mayStart(waiting.customer)) {
-      return { code: 'customerLimit', sentence: `Customer ${id} runs ${running.size} of at most ${share?.maximumRunning} Agendas.` };
+      return {
+        code: 'customerLimit',
+        sentence: `Customer ${id} runs ${running.size} of at most ${share?.maximumRunning} Agendas.`,
+      };
     }
     if (this.neverFits(waiting)) return { code: 'neverFits', sentence: 'It needs more than the whole pool has.' };
     if (this.#isAtLimit()) {
-      return { code: 'insightLimit', sentence: `${this.running.size} of at most ${this.options.maximumRunning} Agendas run.` };
+      return {
+        code: 'insightLimit',
+        sentence: `${this.running.size} of at most ${this.options.maximumRunning} Agendas run.`,
+      };
     }
     if (this.#unfitting === waiting.item.id) {
       return { code: 'poolFull', sentence: `${this.#wording.first}, and what it needs was not free when last looked.` };
     }
     if (ahead === 0) return { code: 'next', sentence: 'It is the next one.' };
-    return { code: 'ahead', sentence: `${ahead} Agendas ${this.#wording.goBefore} it, ${aheadOfCustomer} of its own customer.` };
+    return {
+      code: 'ahead',
+      sentence: `${ahead} Agendas ${this.#wording.goBefore} it, ${aheadOfCustomer} of its own customer.`,
+    };
   }
 
   #isAtLimit(): boolean {

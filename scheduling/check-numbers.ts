@@ -13,9 +13,11 @@ export function checkItem(item: ReadyItem): void {
   check('readyTime', item.readyTime, Number.isFinite, 'finite');
   if (item.priority !== undefined) checkPriority(item.priority);
   if (item.cost !== undefined) check('cost', item.cost, isPositive, 'finite and above 0');
-  if (item.expectedSeconds !== undefined) check('expectedSeconds', item.expectedSeconds, isAmount, 'finite and not below 0');
+  if (item.expectedSeconds !== undefined)
+    check('expectedSeconds', item.expectedSeconds, isAmount, 'finite and not below 0');
   if (item.need !== undefined)
-    for (const [name, amount] of entriesOf(item.need)) check(`need.${name}`, amount, isAmount, 'finite and not below 0');
+    for (const [name, amount] of entriesOf(item.need))
+      check(`need.${name}`, amount, isAmount, 'finite and not below 0');
 }
 
 /** @throws RangeError */
@@ -34,7 +36,8 @@ export function checkFree(free: Resources | undefined): void {
   const { slots = 0, cpu = 0, memory = 0, gpu = 0 } = free;
   // One sum tells for all: it is a number unless one of them is none, or two are infinite and opposite.
   if (Number.isFinite(slots + cpu + memory + gpu)) return;
-  for (const [name, amount] of entriesOf(free)) check(`free.${name}`, amount, (value) => !Number.isNaN(value), 'a number');
+  for (const [name, amount] of entriesOf(free))
+    check(`free.${name}`, amount, (value) => !Number.isNaN(value), 'a number');
 }
 
 /** @throws RangeError */
@@ -46,13 +49,16 @@ export function checkNow(now: number | undefined): void {
 export function checkOptions(options: SchedulerOptions): void {
   checkCount('maximumRunning', options.maximumRunning);
   checkCount('bypassLimit', options.bypassLimit);
-  if (options.bypassSeconds !== undefined) check('bypassSeconds', options.bypassSeconds, isAmount, 'finite and not below 0');
-  if (options.priorityStep !== undefined) check('priorityStep', options.priorityStep, isAmount, 'finite and not below 0');
+  if (options.bypassSeconds !== undefined)
+    check('bypassSeconds', options.bypassSeconds, isAmount, 'finite and not below 0');
+  if (options.priorityStep !== undefined)
+    check('priorityStep', options.priorityStep, isAmount, 'finite and not below 0');
   if (options.promoteAfter !== undefined) check('promoteAfter', options.promoteAfter, isPositive, 'finite and above 0');
   if (options.floor !== undefined)
     check('floor', options.floor, (floor) => Number.isInteger(floor) && floor >= 2, 'a whole number, 2 or more');
   if (options.capacity !== undefined)
-    for (const [name, amount] of entriesOf(options.capacity)) check(`capacity.${name}`, amount, isAmount, 'finite and not below 0');
+    for (const [name, amount] of entriesOf(options.capacity))
+      check(`capacity.${name}`, amount, isAmount, 'finite and not below 0');
 }
 
 /** The amounts that are given, by name. */
@@ -64,11 +70,13 @@ export function entriesOf(resources: Resources): [keyof Resources, number][] {
 }
 
 function checkCount(name: string, value: number | undefined): void {
-  if (value !== undefined) check(name, value, (count) => Number.isInteger(count) && count >= 0, 'a whole number, 0 or more');
+  if (value !== undefined)
+    check(name, value, (count) => Number.isInteger(count) && count >= 0, 'a whole number, 0 or more');
 }
 
 function check(name: string, value: unknown, accepts: (value: number) => boolean, must: string): void {
-  if (typeof value !== 'number' || !accepts(value)) throw new RangeError(`${name} must be ${must}; it is ${String(value)}`);
+  if (typeof value !== 'number' || !accepts(value))
+    throw new RangeError(`${name} must be ${must}; it is ${String(value)}`);
 }
 
 const isPositive = (value: number): boolean => Number.isFinite(value) && value > 0;

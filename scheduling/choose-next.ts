@@ -174,7 +174,9 @@ export class ChooseNext extends FairShareLedger {
       const lane = this.#firstLane(band);
       if (lane === undefined) return undefined;
       if (fits(this.needOf(lane.head), room)) return { row: lane.head, why: 'share' };
-      const fitting = bestLane(band, (needClass) => (fits(needClass.need, room) ? firstOf(band, needClass)?.lane : undefined));
+      const fitting = bestLane(band, (needClass) =>
+        fits(needClass.need, room) ? firstOf(band, needClass)?.lane : undefined,
+      );
       if (!holds) return fitting === undefined ? undefined : { row: fitting.head, why: 'passing' };
       // Where one of the things it needs is used up there is nothing to keep for it yet, and whoever is first once there is goes.
       if (fitting === undefined && !someOfEach(this.needOf(lane.head), room)) return undefined;

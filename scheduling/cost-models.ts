@@ -57,7 +57,9 @@ export function peakOf(steps: readonly Step[]): Resources {
   const byName = new Map(steps.map((step) => [step.name, step]));
   const levels = new Map<string, number>();
   // Kahn's order without recursion, for Agendas of thousands of steps.
-  const waiting = new Map(steps.map(({ name, dependsOn }) => [name, dependsOn.filter((other) => byName.has(other)).length]));
+  const waiting = new Map(
+    steps.map(({ name, dependsOn }) => [name, dependsOn.filter((other) => byName.has(other)).length]),
+  );
   const followers = new Map<string, string[]>();
   for (const { name, dependsOn } of steps) {
     for (const other of dependsOn) if (byName.has(other)) followers.set(other, [...(followers.get(other) ?? []), name]);
@@ -83,7 +85,8 @@ export function peakOf(steps: readonly Step[]): Resources {
     sums.set(level, sum);
   }
   const peak: Record<keyof Resources, number> = { slots: 0, cpu: 0, memory: 0, gpu: 0 };
-  for (const sum of sums.values()) for (const [resource, amount] of entriesOf(sum)) if (amount > peak[resource]) peak[resource] = amount;
+  for (const sum of sums.values())
+    for (const [resource, amount] of entriesOf(sum)) if (amount > peak[resource]) peak[resource] = amount;
   return peak;
 }
 
@@ -98,7 +101,8 @@ const ratio = 4;
 
 /** Takes a finished run into an estimate: an exponential mean. */
 export function learn(estimate: Estimate | undefined, seconds: number): Estimate {
-  if (!(seconds >= 0 && Number.isFinite(seconds))) throw new RangeError(`seconds must be finite and not below 0; it is ${seconds}`);
+  if (!(seconds >= 0 && Number.isFinite(seconds)))
+    throw new RangeError(`seconds must be finite and not below 0; it is ${seconds}`);
   if (estimate === undefined || estimate.samples === 0) return { seconds, samples: 1 };
   const samples = estimate.samples + 1;
   const part = samples >= ratio ? ratio : 2;

@@ -3,7 +3,11 @@ import { isBlocked, type Queue } from './lane.ts';
 import type { Decision, Explanation } from './scheduler.ts';
 
 /** Why an Agenda waits, how many go before it, and how its customer stands. `copy` decides on a copy of the same state without limits. */
-export function explainWaiting(core: ChooseNext, id: string, copy: () => { next(): Decision | undefined }): Explanation {
+export function explainWaiting(
+  core: ChooseNext,
+  id: string,
+  copy: () => { next(): Decision | undefined },
+): Explanation {
   const row = core.items.rowOf(id);
   if (row === undefined) return { id, code: 'unknown', sentence: 'It neither waits nor runs here.' };
   if (!core.isWaitingRow(row)) return { id, code: 'running', sentence: 'It is running.' };
@@ -33,11 +37,17 @@ export function explainWaiting(core: ChooseNext, id: string, copy: () => { next(
     const { share, running } = customer;
     if (share?.paused === true) return { code: 'paused', sentence: `Customer ${customer.id} is paused.` };
     if (isBlocked(customer)) {
-      return { code: 'customerLimit', sentence: `Customer ${customer.id} runs ${running} of at most ${share?.maximumRunning} Agendas.` };
+      return {
+        code: 'customerLimit',
+        sentence: `Customer ${customer.id} runs ${running} of at most ${share?.maximumRunning} Agendas.`,
+      };
     }
     if (needClass.neverFits) return { code: 'neverFits', sentence: 'It needs more than the whole pool has.' };
     if (items.running.length >= (options.maximumRunning ?? Number.POSITIVE_INFINITY)) {
-      return { code: 'insightLimit', sentence: `${items.running.length} of at most ${options.maximumRunning} Agendas run.` };
+      return {
+        code: 'insightLimit',
+        sentence: `${items.running.length} of at most ${options.maximumRunning} Agendas run.`,
+      };
     }
     const { held } = reservations;
     if (held === own) {

@@ -3,7 +3,17 @@
  * here. What is used no longer is forgotten, so that customers and needs that come and go leave nothing behind.
  */
 import { CompensatedSum } from './compensated-sum.ts';
-import { type Band, type Customer, type Lane, type NeedClass, newBand, newLane, newNeedClass, newQueue, type Queue } from './lane.ts';
+import {
+  type Band,
+  type Customer,
+  type Lane,
+  type NeedClass,
+  newBand,
+  newLane,
+  newNeedClass,
+  newQueue,
+  type Queue,
+} from './lane.ts';
 import { put } from './lane-order.ts';
 import type { Amounts } from './need.ts';
 import { Promotions } from './promotions.ts';
@@ -77,7 +87,8 @@ export class FairShareLedger {
     lane.head = -1;
     for (const { needClass, rows } of lane.queues) {
       const first = rows[0];
-      if (first !== undefined && !needClass.neverFits && (lane.head === -1 || this.items.isBefore(first, lane.head))) lane.head = first;
+      if (first !== undefined && !needClass.neverFits && (lane.head === -1 || this.items.isBefore(first, lane.head)))
+        lane.head = first;
     }
   }
 
@@ -128,7 +139,9 @@ export class FairShareLedger {
     for (const customer of this.customers.values()) {
       if (customer.share !== undefined || customer.running > 0) continue;
       if (
-        customer.lanes.some(({ state, waiting, band, tag }) => state !== 'dormant' || waiting > 0 || tag.isAbove(lowest.get(band) ?? tag))
+        customer.lanes.some(
+          ({ state, waiting, band, tag }) => state !== 'dormant' || waiting > 0 || tag.isAbove(lowest.get(band) ?? tag),
+        )
       )
         continue;
       for (const lane of customer.lanes) {

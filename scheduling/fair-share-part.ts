@@ -9,7 +9,13 @@
  */
 import { ChooseNext } from './choose-next.ts';
 import { type FairShareAlgorithm, reasons, rulesOf } from './fair-share.ts';
-import { type FairShareState, type Pair, placeWaiting, reservationOf, restoreFairShare } from './fair-share-snapshot.ts';
+import {
+  type FairShareState,
+  type Pair,
+  placeWaiting,
+  reservationOf,
+  restoreFairShare,
+} from './fair-share-snapshot.ts';
 import type { Lane, Queue } from './lane.ts';
 import { amountsOf } from './need.ts';
 import type { CustomerShare, Decision, Resources, SchedulerOptions } from './scheduler.ts';
@@ -101,14 +107,25 @@ export class FairSharePart {
       running: part.running,
       held: part.reservation.held,
       bypasses: part.reservation.bypasses,
-      inUse: { slots: [part.inUse.slots, 0], cpu: [part.inUse.cpu, 0], memory: [part.inUse.memory, 0], gpu: [part.inUse.gpu, 0] },
-      memory: { capacity: { slots: whole('slots'), cpu: whole('cpu'), memory: whole('memory'), gpu: whole('gpu') }, earliest: null },
+      inUse: {
+        slots: [part.inUse.slots, 0],
+        cpu: [part.inUse.cpu, 0],
+        memory: [part.inUse.memory, 0],
+        gpu: [part.inUse.gpu, 0],
+      },
+      memory: {
+        capacity: { slots: whole('slots'), cpu: whole('cpu'), memory: whole('memory'), gpu: whole('gpu') },
+        earliest: null,
+      },
     };
     this.#admissions = restoreFairShare(this.#core, state);
     this.#departReached();
     const { reservations, items } = this.#core;
     // The pool may have shrunk since: nothing is held for what never fits.
-    if (reservations.held !== undefined && reservations.neverFits((items.queues[reservations.held] as Queue).needClass.need))
+    if (
+      reservations.held !== undefined &&
+      reservations.neverFits((items.queues[reservations.held] as Queue).needClass.need)
+    )
       reservations.release();
   }
 
@@ -153,7 +170,8 @@ export class FairSharePart {
   /** More Agendas of customers that are here. */
   add(items: readonly PartItem[]): void {
     for (const item of items) placeWaiting(this.#core, item);
-    for (const id of new Set(items.map(({ customerId }) => customerId))) this.#core.settleCustomer(this.#core.customerOf(id));
+    for (const id of new Set(items.map(({ customerId }) => customerId)))
+      this.#core.settleCustomer(this.#core.customerOf(id));
   }
 
   next(free: Resources, now: number): PartDecision | undefined {
@@ -199,7 +217,12 @@ export class FairSharePart {
 
   lanes(): PartLane[] {
     return [...this.#core.customers.values()].flatMap(({ id, lanes }) =>
-      lanes.map(({ band, tag, state }) => ({ customerId: id, level: band.level, tag: [tag.high, tag.low] as const, state })),
+      lanes.map(({ band, tag, state }) => ({
+        customerId: id,
+        level: band.level,
+        tag: [tag.high, tag.low] as const,
+        state,
+      })),
     );
   }
 

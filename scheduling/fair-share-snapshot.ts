@@ -74,12 +74,18 @@ export function snapshotFairShare(core: ChooseNext, admissions: number): FairSha
       total: pair(band.total),
       sinceLower: band.sinceLower,
       lanes: [...core.customers.values()].flatMap(({ id, lanes }) =>
-        lanes.filter((lane) => lane.band === band).map((lane) => ({ customerId: id, tag: pair(lane.tag), state: lane.state })),
+        lanes
+          .filter((lane) => lane.band === band)
+          .map((lane) => ({ customerId: id, tag: pair(lane.tag), state: lane.state })),
       ),
     })),
     waiting: rows
       .filter((row) => core.isWaitingRow(row))
-      .map((row) => ({ ...itemOf(row), priority: items.priority[row] as number, movedTime: items.movedTime[row] as number })),
+      .map((row) => ({
+        ...itemOf(row),
+        priority: items.priority[row] as number,
+        movedTime: items.movedTime[row] as number,
+      })),
     running: rows
       .filter((row) => !core.isWaitingRow(row))
       .map((row) => ({
@@ -163,7 +169,11 @@ export function restoreFairShare(core: ChooseNext, state: FairShareState): numbe
   for (const { lanes } of core.customers.values()) for (const lane of lanes) core.replace(lane);
   const rowOf = (id: string): number => items.rowOf(id) as number;
   for (const { id, count, since, passers } of state.bypasses) {
-    reservations.bypasses.set(rowOf(id), { count, since, passers: new Map(passers.map(([passer, by]) => [rowOf(passer), by])) });
+    reservations.bypasses.set(rowOf(id), {
+      count,
+      since,
+      passers: new Map(passers.map(([passer, by]) => [rowOf(passer), by])),
+    });
   }
   if (state.held !== null) reservations.held = rowOf(state.held);
   for (const name of resourceNames) reservations.running[name].set(tag(state.inUse[name]));

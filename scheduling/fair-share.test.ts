@@ -54,7 +54,11 @@ describe('numbers that make no sense', () => {
     expect(() => scheduler.add(item('a1'))).toThrow(/waiting already/);
     scheduler.next();
     expect(() => scheduler.add(item('a1'))).toThrow(/running already/);
-    for (const call of [() => scheduler.remove('a1'), () => scheduler.reprioritise('x', 1), () => scheduler.finish('x', 1)])
+    for (const call of [
+      () => scheduler.remove('a1'),
+      () => scheduler.reprioritise('x', 1),
+      () => scheduler.finish('x', 1),
+    ])
       expect(call).not.toThrow();
     expect(scheduler.explain('a1').code).toBe('running');
   });
@@ -71,7 +75,10 @@ describe('one that does not fit', () => {
     expect(scheduler.next({ slots: 3 })?.id).toBe('s2');
     scheduler.finish('s1');
     expect(scheduler.next({ slots: 3 })).toBeUndefined();
-    expect(scheduler.explain('l0')).toMatchObject({ code: 'poolFull', sentence: expect.stringContaining('3 of at most 3') });
+    expect(scheduler.explain('l0')).toMatchObject({
+      code: 'poolFull',
+      sentence: expect.stringContaining('3 of at most 3'),
+    });
     expect(scheduler.explain('s5').code).toBe('reservation');
     scheduler.finish('s2');
     expect(scheduler.next({ slots: 4 })).toMatchObject({ id: 'l0', reason: { code: 'reservation' } });
@@ -135,7 +142,12 @@ describe('priority', () => {
       item('b20'),
     );
     scheduler.setCustomer({ id: 'b', weight: 1 });
-    expect([scheduler.next()?.id, scheduler.next()?.id, scheduler.next()?.id, scheduler.next()?.id]).toEqual(['a5', 'b20', 'a0', 'a15']);
+    expect([scheduler.next()?.id, scheduler.next()?.id, scheduler.next()?.id, scheduler.next()?.id]).toEqual([
+      'a5',
+      'b20',
+      'a0',
+      'a15',
+    ]);
   });
 
   test('can change while it waits; Fairness does without', () => {
@@ -149,13 +161,21 @@ describe('priority', () => {
 
 describe('bands', () => {
   test('are strict but for one in floor, and an owed turn is kept', () => {
-    const scheduler = fair({ algorithm: 'Priority', floor: 4 }, ...many('a', 20), ...many('b', 20, { need: { slots: 2 } }));
+    const scheduler = fair(
+      { algorithm: 'Priority', floor: 4 },
+      ...many('a', 20),
+      ...many('b', 20, { need: { slots: 2 } }),
+    );
     scheduler.setCustomer({ id: 'b', weight: 1, band: 1 });
     expect(take(scheduler, 8, { slots: 9 })).toBe('aaabaaab');
   });
 
   test('those that waited long enough go up', () => {
-    const scheduler = fair({ algorithm: 'Priority', floor: 1_000, promoteAfter: 60 }, item('b0'), ...many('a', 20, { readyTime: 50 }));
+    const scheduler = fair(
+      { algorithm: 'Priority', floor: 1_000, promoteAfter: 60 },
+      item('b0'),
+      ...many('a', 20, { readyTime: 50 }),
+    );
     scheduler.setCustomer({ id: 'b', weight: 1, band: 1 });
     expect(scheduler.next(undefined, 59)?.id.slice(0, 1)).toBe('a');
     expect([scheduler.next(undefined, 60)?.id, scheduler.next()?.id].map((id) => id?.slice(0, 1))).toContain('b');
@@ -171,7 +191,9 @@ describe('explain', () => {
     for (const [index, id] of order.entries()) expect(scheduler.explain(id).position).toBe(index + 1);
     expect(scheduler.explain('a3')).toMatchObject({ code: 'ahead', share: 0.5, lag: -0.5, bound: 1 });
     const place = order.indexOf('a3');
-    expect(scheduler.explain('a3').aheadOfCustomer).toBe(order.slice(0, place).filter((id) => id.startsWith('a')).length);
+    expect(scheduler.explain('a3').aheadOfCustomer).toBe(
+      order.slice(0, place).filter((id) => id.startsWith('a')).length,
+    );
     expect(order.map(() => scheduler.next()?.id)).toEqual(order);
   });
 
@@ -179,7 +201,10 @@ describe('explain', () => {
     const scheduler = fair({ maximumRunning: 2 }, ...many('a', 3), ...many('b', 3));
     scheduler.setCustomer({ id: 'a', weight: 1, maximumRunning: 1 });
     scheduler.next();
-    expect(scheduler.explain('a1')).toMatchObject({ code: 'customerLimit', sentence: 'Customer a runs 1 of at most 1 Agendas.' });
+    expect(scheduler.explain('a1')).toMatchObject({
+      code: 'customerLimit',
+      sentence: 'Customer a runs 1 of at most 1 Agendas.',
+    });
     expect(scheduler.explain('b0')).toMatchObject({ code: 'next', position: 1 });
     scheduler.next();
     expect(scheduler.explain('b1').code).toBe('insightLimit');

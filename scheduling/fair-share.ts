@@ -6,7 +6,15 @@
  */
 
 import type { Json } from '../agenda/types.ts';
-import { checkActualCost, checkFree, checkItem, checkNow, checkOptions, checkPriority, checkShare } from './check-numbers.ts';
+import {
+  checkActualCost,
+  checkFree,
+  checkItem,
+  checkNow,
+  checkOptions,
+  checkPriority,
+  checkShare,
+} from './check-numbers.ts';
 import { type Choice, ChooseNext, type Rules } from './choose-next.ts';
 import { explainWaiting, liftLimits } from './explain-waiting.ts';
 import { type FairShareState, restoreFairShare, snapshotFairShare } from './fair-share-snapshot.ts';
@@ -32,7 +40,10 @@ export const fairShareDefaults = { priorityStep: 60, floor: 20, bypassLimit: 50,
 
 /** Why an Agenda was chosen, for people. */
 export const reasons: Readonly<Record<Choice['why'], Reason>> = {
-  share: { code: 'share', sentence: 'Of the customers that have not had more than their share, this one is due first.' },
+  share: {
+    code: 'share',
+    sentence: 'Of the customers that have not had more than their share, this one is due first.',
+  },
   floor: { code: 'floor', sentence: 'The band above had its turns: this one is for a lower band.' },
   reservation: { code: 'reservation', sentence: 'Capacity was held for it, and now there is enough.' },
   passing: { code: 'passing', sentence: 'It may pass the Agenda that capacity is held for.' },
@@ -67,7 +78,8 @@ export class FairShare implements Scheduler {
     this.#options = { ...rest };
     this.#core = new ChooseNext(rulesOf(algorithm, rest), rest);
     if (snapshot !== undefined) {
-      if (snapshot.algorithm !== algorithm) throw new Error(`a snapshot of ${snapshot.algorithm} cannot be restored by ${algorithm}`);
+      if (snapshot.algorithm !== algorithm)
+        throw new Error(`a snapshot of ${snapshot.algorithm} cannot be restored by ${algorithm}`);
       this.#admissions = restoreFairShare(this.#core, snapshot.state as Json as unknown as FairShareState);
     }
   }
@@ -82,7 +94,8 @@ export class FairShare implements Scheduler {
   add(item: ReadyItem): void {
     checkItem(item);
     const row = this.#core.items.rowOf(item.id);
-    if (row !== undefined) throw new RangeError(`${item.id} is ${this.#core.isWaitingRow(row) ? 'waiting' : 'running'} already`);
+    if (row !== undefined)
+      throw new RangeError(`${item.id} is ${this.#core.isWaitingRow(row) ? 'waiting' : 'running'} already`);
     this.#core.add(item);
   }
 
@@ -132,14 +145,19 @@ export class FairShare implements Scheduler {
   order(most: number): Decision[] {
     const copy = this.#copyForOrder();
     const order: Decision[] = [];
-    for (let decision = copy.next(); decision !== undefined && order.length < most; decision = copy.next()) order.push(decision);
+    for (let decision = copy.next(); decision !== undefined && order.length < most; decision = copy.next())
+      order.push(decision);
     return order;
   }
 
   snapshot(): SchedulerSnapshot {
     // A copy, so that a snapshot never changes; `undefined` fields of what was handed in go.
     return JSON.parse(
-      JSON.stringify({ algorithm: this.#algorithm, options: this.#options, state: snapshotFairShare(this.#core, this.#admissions) }),
+      JSON.stringify({
+        algorithm: this.#algorithm,
+        options: this.#options,
+        state: snapshotFairShare(this.#core, this.#admissions),
+      }),
     ) as SchedulerSnapshot;
   }
 

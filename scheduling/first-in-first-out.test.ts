@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { algorithmNames, createAlgorithm, type ReadyItem, registerAlgorithm, type Scheduler, type SchedulerOptions } from './index.ts';
+import {
+  algorithmNames,
+  createAlgorithm,
+  type ReadyItem,
+  registerAlgorithm,
+  type Scheduler,
+  type SchedulerOptions,
+} from './index.ts';
 
 const fifo = (options?: SchedulerOptions) => createAlgorithm('FirstInFirstOut', options);
 const item = (id: string, readyTime: number, more: Partial<ReadyItem> = {}): ReadyItem => ({
@@ -22,13 +29,11 @@ const filled = (options: SchedulerOptions | undefined, ...items: ReadyItem[]) =>
 
 describe('order', () => {
   test('is by ready time, then arrival, whoever the customer is', () => {
-    expect(drain(filled(undefined, item('a1', 5), item('b1', 3), item('a2', 3), item('c1', 4), item('b2', 3, { priority: 9 })))).toEqual([
-      'b1',
-      'a2',
-      'b2',
-      'c1',
-      'a1',
-    ]);
+    expect(
+      drain(
+        filled(undefined, item('a1', 5), item('b1', 3), item('a2', 3), item('c1', 4), item('b2', 3, { priority: 9 })),
+      ),
+    ).toEqual(['b1', 'a2', 'b2', 'c1', 'a1']);
   });
 
   test('equals sorting', () => {
@@ -47,7 +52,13 @@ describe('order', () => {
   test('numbers admissions from 1 and names cost and reason', () => {
     const scheduler = filled(undefined, item('a', 1, { cost: 2.5 }), item('b', 2));
     expect([scheduler.next(), scheduler.next()]).toEqual([
-      { id: 'a', customerId: 'a', number: 1, cost: 2.5, reason: { code: 'firstInFirstOut', sentence: expect.any(String) } },
+      {
+        id: 'a',
+        customerId: 'a',
+        number: 1,
+        cost: 2.5,
+        reason: { code: 'firstInFirstOut', sentence: expect.any(String) },
+      },
       expect.objectContaining({ id: 'b', number: 2, cost: 1 }),
     ]);
     expect(scheduler.next()).toBeUndefined();
@@ -124,7 +135,14 @@ describe('limits', () => {
 
 describe('explanations', () => {
   test('say what an Agenda waits for', () => {
-    const scheduler = filled({ maximumRunning: 2 }, item('a1', 1), item('a2', 2), item('b1', 3), item('c1', 4), item('a3', 5));
+    const scheduler = filled(
+      { maximumRunning: 2 },
+      item('a1', 1),
+      item('a2', 2),
+      item('b1', 3),
+      item('c1', 4),
+      item('a3', 5),
+    );
     scheduler.setCustomer({ id: 'a', weight: 1, maximumRunning: 1 });
     scheduler.setCustomer({ id: 'c', weight: 1, paused: true });
     const code = (id: string) => scheduler.explain(id).code;
@@ -173,7 +191,12 @@ describe('random histories', () => {
   type Call = (scheduler: Scheduler) => unknown;
   const id = fc.integer({ min: 0, max: 30 }).map((number) => `${'abc'[number % 3]}${number}`);
   const share = fc.record(
-    { id: fc.constantFrom('a', 'b', 'c'), weight: fc.constant(1), maximumRunning: fc.integer({ min: 0, max: 3 }), paused: fc.boolean() },
+    {
+      id: fc.constantFrom('a', 'b', 'c'),
+      weight: fc.constant(1),
+      maximumRunning: fc.integer({ min: 0, max: 3 }),
+      paused: fc.boolean(),
+    },
     { requiredKeys: ['id', 'weight'] },
   );
   const calls = fc.array(
@@ -259,7 +282,9 @@ describe('random histories', () => {
         const model = new Model(6);
         const scheduler = fifo({ maximumRunning: 6 });
         for (const call of list)
-          expect((call(scheduler) as { id: string } | undefined)?.id).toBe((call(model) as { id: string } | undefined)?.id);
+          expect((call(scheduler) as { id: string } | undefined)?.id).toBe(
+            (call(model) as { id: string } | undefined)?.id,
+          );
       }),
       { numRuns: 300 },
     );
@@ -289,12 +314,16 @@ describe('random histories', () => {
     next(free?: { slots?: number }) {
       const mayStart = (customerId: string) => {
         const found = this.#shares.find((one) => one.id === customerId);
-        return !found?.paused && this.#running.filter((one) => one.customerId === customerId).length < (found?.maximumRunning ?? 99);
+        return (
+          !found?.paused &&
+          this.#running.filter((one) => one.customerId === customerId).length < (found?.maximumRunning ?? 99)
+        );
       };
       const [head] = this.#waiting
         .filter((one) => mayStart(one.customerId))
         .sort((a, b) => a.readyTime - b.readyTime || a.arrival - b.arrival);
-      if (head === undefined || this.#running.length >= this.#most || (head.need?.slots ?? 1) > (free?.slots ?? 99)) return undefined;
+      if (head === undefined || this.#running.length >= this.#most || (head.need?.slots ?? 1) > (free?.slots ?? 99))
+        return undefined;
       this.remove(head.id);
       this.#running.push(head);
       return { id: head.id, customerId: head.customerId, number: 0, cost: 1, reason: { code: '', sentence: '' } };
@@ -315,7 +344,8 @@ describe('random histories', () => {
 test('100,000 among 1,000 customers, most of them blocked, go in order', () => {
   const scheduler = fifo();
   const count = 100_000;
-  for (let customer = 0; customer < 1_000; customer += 2) scheduler.setCustomer({ id: String(customer), weight: 1, paused: true });
+  for (let customer = 0; customer < 1_000; customer += 2)
+    scheduler.setCustomer({ id: String(customer), weight: 1, paused: true });
   for (let index = 0; index < count; index++)
     scheduler.add({ id: String(index), customerId: String(index % 1_000), readyTime: (index * 7919) % count });
   const times = drain(scheduler).map((id) => (Number(id) * 7919) % count);
@@ -326,7 +356,8 @@ test('100,000 among 1,000 customers, most of them blocked, go in order', () => {
 describe('algorithms', () => {
   test('an unknown name is an error that lists the registered ones', () => {
     expect(algorithmNames()).toContain('FirstInFirstOut');
-    for (const name of ['Fair', 'constructor', '']) expect(() => createAlgorithm(name)).toThrow(/registered: FirstInFirstOut/);
+    for (const name of ['Fair', 'constructor', ''])
+      expect(() => createAlgorithm(name)).toThrow(/registered: FirstInFirstOut/);
   });
 
   test('another can be registered once', () => {
@@ -337,6 +368,8 @@ describe('algorithms', () => {
   });
 
   test('a snapshot of another algorithm is refused', () => {
-    expect(() => createAlgorithm('FirstInFirstOut', {}, { algorithm: 'Other', options: {}, state: null })).toThrow(/Other/);
+    expect(() => createAlgorithm('FirstInFirstOut', {}, { algorithm: 'Other', options: {}, state: null })).toThrow(
+      /Other/,
+    );
   });
 });

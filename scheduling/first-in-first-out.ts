@@ -20,7 +20,8 @@ const wording: Wording = {
   goBefore: 'became ready before',
 };
 
-const startsBefore = (a: Customer, b: Customer): boolean => isBefore(a.waiting.first as Waiting, b.waiting.first as Waiting);
+const startsBefore = (a: Customer, b: Customer): boolean =>
+  isBefore(a.waiting.first as Waiting, b.waiting.first as Waiting);
 
 /** Oldest first; see the top of this file. */
 export class FirstInFirstOut extends ArrivalOrder {
@@ -44,7 +45,8 @@ export class FirstInFirstOut extends ArrivalOrder {
     if (!eligible) this.#eligible.remove(customer);
     else if (customer.position === -1) this.#eligible.add(customer);
     else this.#eligible.moved(customer);
-    if (customer.share === undefined && customer.waiting.size === 0 && customer.running.size === 0) this.customers.delete(customer.id);
+    if (customer.share === undefined && customer.waiting.size === 0 && customer.running.size === 0)
+      this.customers.delete(customer.id);
   }
 
   /** Looks at every waiting Agenda. */

@@ -30,4 +30,14 @@ export type {
 export { type Division, divideSlots, type InsightDemand, type Remainders, shareCapacity } from './share-capacity.ts';
 export { models } from './simulator/policies.ts';
 export { simulate } from './simulator/simulate.ts';
-export type { Admission, Arrival, Change, CustomerReport, Job, Policy, SimulationReport, Source, Workload } from './simulator/workload.ts';
+export type {
+  Admission,
+  Arrival,
+  Change,
+  CustomerReport,
+  Job,
+  Policy,
+  SimulationReport,
+  Source,
+  Workload,
+} from './simulator/workload.ts';

@@ -45,7 +45,9 @@ describe('a mapper matches', () => {
   });
 
   test('when any of several does', () => {
-    expect(choose([insight('i', { operationName: ['x'], paramMap: ['tier=silver', 'tier=gold'] })])).toEqual(chosen('i'));
+    expect(choose([insight('i', { operationName: ['x'], paramMap: ['tier=silver', 'tier=gold'] })])).toEqual(
+      chosen('i'),
+    );
   });
 });
 
@@ -61,9 +63,9 @@ test.each<[string, string]>([
   ['agendaTemplate', 'x'],
   ['constructor', 'x'],
 ])('%s with %s matches nothing and breaks nothing', (mapper, value) => {
-  expect(choose([insight('bad', { [mapper]: [value] }), insight('good', { operationType: ['sample'] }, { order: 1 })])).toEqual(
-    chosen('good'),
-  );
+  expect(
+    choose([insight('bad', { [mapper]: [value] }), insight('good', { operationType: ['sample'] }, { order: 1 })]),
+  ).toEqual(chosen('good'));
 });
 
 describe('who may use an Insight', () => {
@@ -101,12 +103,18 @@ describe('several Insights match', () => {
 
   test('defaultInsight prefers one by title or id, ignoring case', () => {
     const list = [insight('a', all, { order: -1 }), insight('B', all)];
-    for (const defaultInsight of ['b', 'TITLE b', ' title B ']) expect(choose(list, { defaultInsight })).toEqual(chosen('B'));
-    for (const defaultInsight of ['', ' ', null] as Json[]) expect(choose(list, { defaultInsight })).toEqual(chosen('a'));
+    for (const defaultInsight of ['b', 'TITLE b', ' title B '])
+      expect(choose(list, { defaultInsight })).toEqual(chosen('B'));
+    for (const defaultInsight of ['', ' ', null] as Json[])
+      expect(choose(list, { defaultInsight })).toEqual(chosen('a'));
   });
 
   test('a defaultInsight that does not match, or may not be used, is told', () => {
-    const list = [insight('a', all), insight('no', { operationType: ['other'] }), insight('theirs', all, { isGlobal: false })];
+    const list = [
+      insight('a', all),
+      insight('no', { operationType: ['other'] }),
+      insight('theirs', all, { isGlobal: false }),
+    ];
     for (const defaultInsight of ['no', 'theirs', 'unknown']) {
       expect(choose(list, { defaultInsight })).toEqual({ kind: 'defaultInsightDoesNotMatch', defaultInsight });
     }
@@ -117,8 +125,13 @@ describe('saving mappers', () => {
   test('good ones have no faults', () => {
     expect(validateMappers({}).total).toBe(0);
     expect(
-      validateMappers({ operationName: ['a'], OperationType: ['b', 'c'], paramMap: ['k=v', ' k = a=b '], customerId: ['x'], always: [] })
-        .total,
+      validateMappers({
+        operationName: ['a'],
+        OperationType: ['b', 'c'],
+        paramMap: ['k=v', ' k = a=b '],
+        customerId: ['x'],
+        always: [],
+      }).total,
     ).toBe(0);
     expect(validateMappers({ always: ['true'] }).total).toBe(0);
   });

@@ -45,13 +45,19 @@ export function chooseInsight(input: {
   readonly insights: readonly MappedInsight[];
 }): InsightChoice {
   const subject = subjectOf(input.agenda, input.customerId);
-  const matching = input.insights.filter((insight) => mayUse(insight, input.customerId) && matches(insight.mappers, subject)).sort(byOrder);
+  const matching = input.insights
+    .filter((insight) => mayUse(insight, input.customerId) && matches(insight.mappers, subject))
+    .sort(byOrder);
   const wanted = fold(textOf(ownValue(input.agenda.params, 'defaultInsight')) ?? '').trim();
-  const named = wanted === '' ? matching : matching.filter(({ id, title }) => fold(id) === wanted || fold(title).trim() === wanted);
+  const named =
+    wanted === '' ? matching : matching.filter(({ id, title }) => fold(id) === wanted || fold(title).trim() === wanted);
   const [first] = named;
   if (first !== undefined) return { kind: 'chosen', insightId: first.id };
   if (wanted === '') return { kind: 'none' };
-  return { kind: 'defaultInsightDoesNotMatch', defaultInsight: textOf(ownValue(input.agenda.params, 'defaultInsight')) ?? '' };
+  return {
+    kind: 'defaultInsightDoesNotMatch',
+    defaultInsight: textOf(ownValue(input.agenda.params, 'defaultInsight')) ?? '',
+  };
 }
 
 /** What is wrong with an Insight's mappers, with pointers from the Insight's body: unknown names, mappers without values, blank values, `paramMap` values that are not `key=value`. No mappers at all is no fault: nothing maps to such an Insight. */
@@ -71,7 +77,11 @@ export function validateMappers(mappers: unknown): FaultList {
 
 function addMapperFaults(faults: FaultList, name: string, values: unknown): void {
   const fault = (code: string, message: () => string, index?: number): void => {
-    faults.add(() => ({ pointer: pointerOf(['mappers', name, ...(index === undefined ? [] : [index])]), code, message: message() }));
+    faults.add(() => ({
+      pointer: pointerOf(['mappers', name, ...(index === undefined ? [] : [index])]),
+      code,
+      message: message(),
+    }));
   };
   const known = mapperNames.find((mapper) => fold(mapper) === fold(name));
   if (known === undefined) {
@@ -96,7 +106,8 @@ function isMapperValue(mapper: (typeof mapperNames)[number], value: unknown): bo
 
 function wrongValueText(mapper: (typeof mapperNames)[number], name: string, value: unknown): string {
   if (mapper === 'always') return 'The mapper always takes no values, or "true".';
-  if (typeof value !== 'string' || value.trim() === '') return `A value of mapper ${name} must be text that is not blank.`;
+  if (typeof value !== 'string' || value.trim() === '')
+    return `A value of mapper ${name} must be text that is not blank.`;
   return `A value of mapper ${name} must be key=value; it is ${quoted(value)}.`;
 }
 
@@ -130,7 +141,11 @@ function subjectOf(agenda: MappedAgenda, customerId: string): Subject {
 }
 
 function mayUse(insight: MappedInsight, customerId: string): boolean {
-  return insight.customerId === customerId || insight.isGlobal || insight.allowedCustomerIds.some((id) => fold(id) === fold(customerId));
+  return (
+    insight.customerId === customerId ||
+    insight.isGlobal ||
+    insight.allowedCustomerIds.some((id) => fold(id) === fold(customerId))
+  );
 }
 
 function matches(mappers: Mappers, subject: Subject): boolean {

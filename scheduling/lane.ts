@@ -91,12 +91,30 @@ export const newLane = (customer: Customer, band: Band): Lane =>
 
 export function newNeedClass(key: string, need: Amounts, neverFits: boolean): NeedClass {
   const registry = new Registry<Queue>();
-  return { key, need, neverFits, queues: new Set(), registry, reached: new TagHeap(registry), ahead: new TagHeap(registry) };
+  return {
+    key,
+    need,
+    neverFits,
+    queues: new Set(),
+    registry,
+    reached: new TagHeap(registry),
+    ahead: new TagHeap(registry),
+  };
 }
 
 export const newQueue = (lane: Lane, needClass: NeedClass): Queue =>
-  needClass.registry.add(lane.id, (index) => ({ index, id: lane.id, lane, needClass, rows: [], keys: [], heap: undefined }));
+  needClass.registry.add(lane.id, (index) => ({
+    index,
+    id: lane.id,
+    lane,
+    needClass,
+    rows: [],
+    keys: [],
+    heap: undefined,
+  }));
 
 export function isBlocked({ share, running }: Customer): boolean {
-  return share !== undefined && (share.paused === true || running >= (share.maximumRunning ?? Number.POSITIVE_INFINITY));
+  return (
+    share !== undefined && (share.paused === true || running >= (share.maximumRunning ?? Number.POSITIVE_INFINITY))
+  );
 }

@@ -37,7 +37,12 @@ export function firstPasser(band: Band, room: Amounts, passage: Passage, items: 
 }
 
 /** The first lane of a need, in the order of rule 2, that has one which ends in time. */
-function firstThatEnds(band: Band, needClass: NeedClass, ends: (row: number) => boolean, items: WaitingItems): Lane | undefined {
+function firstThatEnds(
+  band: Band,
+  needClass: NeedClass,
+  ends: (row: number) => boolean,
+  items: WaitingItems,
+): Lane | undefined {
   firstOf(band, needClass);
   let looks = 0;
   let late: Lane | undefined;

@@ -8,7 +8,11 @@ interface Numbered {
 }
 
 test('gives the smallest first whatever was added, moved and removed', () => {
-  const step = fc.tuple(fc.constantFrom('add', 'add', 'add', 'move', 'remove', 'first'), fc.integer({ min: 0, max: 50 }), fc.nat());
+  const step = fc.tuple(
+    fc.constantFrom('add', 'add', 'add', 'move', 'remove', 'first'),
+    fc.integer({ min: 0, max: 50 }),
+    fc.nat(),
+  );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 150, size: 'max' }), (steps) => {
       const heap = new PositionHeap<Numbered>((a, b) => a.key < b.key);

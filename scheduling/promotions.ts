@@ -12,7 +12,9 @@ export class Promotions {
   readonly #items: WaitingItems;
   readonly #after: number | undefined;
   readonly #watched = new Map<number, Watched>();
-  readonly #heap = new PositionHeap<Watched>((a, b) => (a.movedTime !== b.movedTime ? a.movedTime < b.movedTime : a.id < b.id));
+  readonly #heap = new PositionHeap<Watched>((a, b) =>
+    a.movedTime !== b.movedTime ? a.movedTime < b.movedTime : a.id < b.id,
+  );
 
   constructor(items: WaitingItems, promoteAfter: number | undefined) {
     this.#items = items;
@@ -21,7 +23,12 @@ export class Promotions {
 
   watch(row: number, level: number): void {
     if (this.#after === undefined || level === 0) return;
-    const watched = { row, id: this.#items.ids[row] as string, movedTime: this.#items.movedTime[row] as number, position: -1 };
+    const watched = {
+      row,
+      id: this.#items.ids[row] as string,
+      movedTime: this.#items.movedTime[row] as number,
+      position: -1,
+    };
     this.#watched.set(row, watched);
     this.#heap.add(watched);
   }

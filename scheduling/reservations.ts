@@ -46,7 +46,12 @@ export class Reservations {
   readonly #items: WaitingItems;
   readonly #given: Amounts | undefined;
   /** What runs here holds; the sums and what is free make the pool as it is seen from here. */
-  readonly running = { slots: new CompensatedSum(), cpu: new CompensatedSum(), memory: new CompensatedSum(), gpu: new CompensatedSum() };
+  readonly running = {
+    slots: new CompensatedSum(),
+    cpu: new CompensatedSum(),
+    memory: new CompensatedSum(),
+    gpu: new CompensatedSum(),
+  };
   readonly bypasses = new Map<number, Bypass>();
   /** The row that capacity is held for. */
   held: number | undefined;
@@ -89,7 +94,8 @@ export class Reservations {
 
   remember({ capacity, earliest }: ReservationMemory): void {
     this.#capacity = infinite(capacity);
-    this.#earliest = earliest === null ? undefined : { total: infinite(earliest.total), time: earliest.time ?? undefined };
+    this.#earliest =
+      earliest === null ? undefined : { total: infinite(earliest.total), time: earliest.time ?? undefined };
   }
 
   neverFits(need: Amounts): boolean {
@@ -122,7 +128,11 @@ export class Reservations {
   }
 
   /** Who may pass the unit that is held for. */
-  passage(room: Amounts, now: number, limits: { readonly bypassLimit: number; readonly bypassSeconds: number }): Passage {
+  passage(
+    room: Amounts,
+    now: number,
+    limits: { readonly bypassLimit: number; readonly bypassSeconds: number },
+  ): Passage {
     const row = this.held as number;
     const { count, since, passers } = this.bypasses.get(row) as Bypass;
     const need = this.#needOf(row);
@@ -151,8 +161,13 @@ export class Reservations {
     const known = this.#earliest;
     if (known !== undefined && resourceNames.every((name) => known.total[name] === total[name])) return known.time;
     const passers = this.bypasses.get(row)?.passers;
-    const ends = this.#items.running.filter((running) => !Number.isNaN(this.endOf(running)) && passers?.get(running) !== 'spare');
-    ends.sort((a, b) => this.endOf(a) - this.endOf(b) || ((this.#items.ids[a] as string) < (this.#items.ids[b] as string) ? -1 : 1));
+    const ends = this.#items.running.filter(
+      (running) => !Number.isNaN(this.endOf(running)) && passers?.get(running) !== 'spare',
+    );
+    ends.sort(
+      (a, b) =>
+        this.endOf(a) - this.endOf(b) || ((this.#items.ids[a] as string) < (this.#items.ids[b] as string) ? -1 : 1),
+    );
     const need = this.#needOf(row);
     let free = room;
     let time: number | undefined;

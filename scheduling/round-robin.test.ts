@@ -119,9 +119,9 @@ test('whose turn it is keeps it while its Agenda does not fit', () => {
   expect(scheduler.next({ slots: 2 })).toBeUndefined();
   expect(scheduler.explain('large')).toMatchObject({ code: 'poolFull', position: 1 });
   expect(scheduler.explain('small')).toMatchObject({ code: 'ahead', position: 2, ahead: 1, aheadOfCustomer: 0 });
-  expect([scheduler.next({ slots: 3 })?.id, scheduler.next({ slots: 0 })?.id, scheduler.next({ slots: 1 })?.id]).toEqual([
-    'large',
-    undefined,
-    'small',
-  ]);
+  expect([
+    scheduler.next({ slots: 3 })?.id,
+    scheduler.next({ slots: 0 })?.id,
+    scheduler.next({ slots: 1 })?.id,
+  ]).toEqual(['large', undefined, 'small']);
 });

@@ -133,7 +133,11 @@ export class RoundRobin extends ArrivalOrder {
     const copy = this.#copyForOrder(customer.id);
     let ahead = 0;
     let aheadOfCustomer = 0;
-    for (let decision = copy.#nextOfRuns(); decision !== undefined && decision.id !== item.id; decision = copy.#nextOfRuns()) {
+    for (
+      let decision = copy.#nextOfRuns();
+      decision !== undefined && decision.id !== item.id;
+      decision = copy.#nextOfRuns()
+    ) {
       ahead += 1;
       if (decision.customerId === customer.id) aheadOfCustomer += 1;
     }

@@ -18,12 +18,20 @@ test('divides by weight, and what one does not need the others use', () => {
 test('keeps minimums and maximums', () => {
   expect(parts(10, insight('a', 9, 100, { maximum: 2 }), insight('b', 1, 100))).toEqual({ a: 2, b: 8 });
   expect(parts(10, insight('a', 9, 100), insight('b', 1, 100, { minimum: 4 }))).toEqual({ a: 6, b: 4 });
-  expect(parts(10, insight('a', 1, 100, { minimum: 15 }), insight('b', 1, 100, { minimum: 5 }))).toEqual({ a: 7.5, b: 2.5 });
+  expect(parts(10, insight('a', 1, 100, { minimum: 15 }), insight('b', 1, 100, { minimum: 5 }))).toEqual({
+    a: 7.5,
+    b: 2.5,
+  });
   expect(parts(10, insight('a', 1, 2, { minimum: 5 }), insight('b', 1, 100))).toEqual({ a: 2, b: 8 });
 });
 
 const demands = fc.array(
-  fc.record({ weight: fc.double({ min: 1e-3, max: 1e3, noNaN: true }), demand: fc.nat(50), minimum: fc.nat(10), maximum: fc.nat(40) }),
+  fc.record({
+    weight: fc.double({ min: 1e-3, max: 1e3, noNaN: true }),
+    demand: fc.nat(50),
+    minimum: fc.nat(10),
+    maximum: fc.nat(40),
+  }),
   { minLength: 1, maxLength: 8 },
 );
 
@@ -84,7 +92,8 @@ test('whole slots: all are given whatever weights, demands and remainders are', 
         remainders = division.remainders;
         const usable = insights.reduce((sum, one) => sum + Math.min(one.demand, one.maximum), 0);
         expect([...division.slots.values()].reduce((a, b) => a + b, 0)).toBe(Math.min(capacity, usable));
-        for (const one of insights) expect(division.slots.get(one.id)).toBeLessThanOrEqual(Math.min(one.demand, one.maximum));
+        for (const one of insights)
+          expect(division.slots.get(one.id)).toBeLessThanOrEqual(Math.min(one.demand, one.maximum));
       }
     }),
   );

@@ -70,7 +70,11 @@ export function shareCapacity(capacity: number, insights: readonly InsightDemand
  * The same in whole slots. Each gets its exact part rounded down; slots left over go one by one to whoever is owed most, and what is owed is
  * carried on: 5:3:2 over 7 slots is 3.5, 2.1 and 1.4 over time, and never a slot away from it.
  */
-export function divideSlots(capacity: number, insights: readonly InsightDemand[], remainders: Remainders = {}): Division {
+export function divideSlots(
+  capacity: number,
+  insights: readonly InsightDemand[],
+  remainders: Remainders = {},
+): Division {
   const exact = shareCapacity(capacity, insights);
   const slots = new Map<string, number>();
   const candidates = insights.map((insight) => {

@@ -19,7 +19,8 @@ test('gives the elements in one order, by tag, second number and id, whatever ca
     fc.property(fc.array(operation, { maxLength: 60 }), fc.nat({ max: 600 }), (operations, others) => {
       const registry = new Registry<Entry>();
       // Known, and in no heap.
-      for (let number = 0; number < others; number++) registry.add('', (index) => ({ index, id: '', high: 0, second: 0 }));
+      for (let number = 0; number < others; number++)
+        registry.add('', (index) => ({ index, id: '', high: 0, second: 0 }));
       const heap = new TagHeap(registry);
       let entries: Entry[] = [];
       const tagOf = ({ high }: Entry) => ({ high, low: 0 });

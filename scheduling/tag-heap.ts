@@ -161,7 +161,8 @@ export class TagHeap<T extends Tagged> {
           const otherBest = keys[other] as number;
           if (otherBest > best) continue;
           const otherWinner = winners[other] as number;
-          if (otherBest === best && (otherWinner === nobody || !this.#registry.breaksTie(otherWinner, winner))) continue;
+          if (otherBest === best && (otherWinner === nobody || !this.#registry.breaksTie(otherWinner, winner)))
+            continue;
           winner = otherWinner;
           best = otherBest;
         }

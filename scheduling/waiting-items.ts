@@ -171,7 +171,10 @@ export class WaitingItems implements Record<Column, Float64Array> {
       let childKey = keys[child] as number;
       if (child + 1 < size) {
         const otherKey = keys[child + 1] as number;
-        if (otherKey < childKey || (otherKey === childKey && this.isBefore(rows[child + 1] as number, rows[child] as number))) {
+        if (
+          otherKey < childKey ||
+          (otherKey === childKey && this.isBefore(rows[child + 1] as number, rows[child] as number))
+        ) {
           child += 1;
           childKey = otherKey;
         }

@@ -106,7 +106,11 @@ function spansOf(looks: readonly Line[]): { line: Line; from: number; to: number
 function ruleOf(name: string, from: number, to: number, screens: number, seconds: number): string {
   const percent = (index: number) => ((index === screens ? seconds : index * screenSeconds) / seconds) * 100;
   const at = (index: number, visibility: string) => `${percent(index).toFixed(3)}% { visibility: ${visibility}; }`;
-  const steps = [from > 0 ? '0% { visibility: hidden; }' : '', at(from, 'visible'), to < screens ? at(to, 'hidden') : ''].join(' ');
+  const steps = [
+    from > 0 ? '0% { visibility: hidden; }' : '',
+    at(from, 'visible'),
+    to < screens ? at(to, 'hidden') : '',
+  ].join(' ');
   return `@keyframes ${name} { ${steps} 100% { visibility: ${to < screens ? 'hidden' : 'visible'}; } } .${name} { animation: ${name} ${seconds}s step-end infinite; }`;
 }
 

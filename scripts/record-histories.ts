@@ -32,7 +32,12 @@ const folder = fileURLToPath(new URL('../test/history/', import.meta.url));
 
 type Recording = (environment: WorkflowEnvironment, name: string) => Promise<void>;
 
-const diamond = [{ name: 'a' }, { name: 'b', after: ['a'] }, { name: 'c', after: ['a'] }, { name: 'd', after: ['b', 'c'] }] as const;
+const diamond = [
+  { name: 'a' },
+  { name: 'b', after: ['a'] },
+  { name: 'c', after: ['a'] },
+  { name: 'd', after: ['b', 'c'] },
+] as const;
 
 /** Runs until its activity hears of the cancel; what it had run is then still there. */
 async function untilCancelled(): Promise<undefined> {
@@ -119,7 +124,10 @@ async function recordAdmission(environment: WorkflowEnvironment, name: string): 
   const steps: Pick<ControlActivities, 'admitBatch' | 'startAdmitted' | 'startAllAdmitted'> = {
     admitBatch: async ({ view }) => {
       ticks++;
-      return { ...(batches.shift() ?? { admitted: 0, more: false, unstarted: 0 }), ...(view === true ? { view: sampleView } : {}) };
+      return {
+        ...(batches.shift() ?? { admitted: 0, more: false, unstarted: 0 }),
+        ...(view === true ? { view: sampleView } : {}),
+      };
     },
     startAdmitted: async () => starts.shift() ?? { started: 0, remaining: 0 },
     startAllAdmitted: async () => ({ started: 475, remaining: 0 }),
@@ -140,16 +148,21 @@ async function recordAdmission(environment: WorkflowEnvironment, name: string): 
 
 async function write(environment: WorkflowEnvironment, name: string, workflowId: string): Promise<void> {
   const history = await environment.client.workflow.getHandle(workflowId).fetchHistory();
-  await writeFile(join(folder, `${name}.json`), `${JSON.stringify(JSON.parse(historyToJSON(history)), undefined, 1)}\n`);
+  await writeFile(
+    join(folder, `${name}.json`),
+    `${JSON.stringify(JSON.parse(historyToJSON(history)), undefined, 1)}\n`,
+  );
   console.log(`${name}: ${history.events?.length ?? 0} events`);
 }
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !Object.hasOwn(recordings, name));
-if (unknown.length > 0) throw new Error(`there are no recordings ${unknown.join(', ')}; there are ${Object.keys(recordings).join(', ')}`);
+if (unknown.length > 0)
+  throw new Error(`there are no recordings ${unknown.join(', ')}; there are ${Object.keys(recordings).join(', ')}`);
 const there = await readdir(folder);
 const missing = Object.keys(recordings).filter((name) => !there.includes(`${name}.json`));
 for (const name of asked)
-  if (!missing.includes(name)) console.log(`${name}: is there and stays; a changed workflow gets a recording of another name`);
+  if (!missing.includes(name))
+    console.log(`${name}: is there and stays; a changed workflow gets a recording of another name`);
 await using environment = await realWorkflowEnvironment();
 for (const name of missing) if (asked.length === 0 || asked.includes(name)) await recordings[name]?.(environment, name);

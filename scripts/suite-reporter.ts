@@ -13,7 +13,8 @@ export class SuiteReporter implements Reporter {
         ownTests += 1;
         const { state } = test.result();
         // Never hidden: a test that needs a second run is broken, and its cause is to be found.
-        if (state === 'passed' && (test.diagnostic()?.flaky ?? false)) console.log(`passed only when run again: ${test.fullName}`);
+        if (state === 'passed' && (test.diagnostic()?.flaky ?? false))
+          console.log(`passed only when run again: ${test.fullName}`);
         if (state === 'passed') passed += 1;
         else if (state === 'failed') failed += 1;
         else skipped += 1;

@@ -9,13 +9,18 @@ export interface TemporalSettings {
 }
 
 export function temporalSettings(environment: NodeJS.ProcessEnv = process.env): TemporalSettings {
-  return { address: environment.TEMPORAL_ADDRESS ?? '127.0.0.1:7233', namespace: environment.TEMPORAL_NAMESPACE ?? 'default' };
+  return {
+    address: environment.TEMPORAL_ADDRESS ?? '127.0.0.1:7233',
+    namespace: environment.TEMPORAL_NAMESPACE ?? 'default',
+  };
 }
 
 /** A client that connects when first used and again by itself, so that a process starts without Temporal. */
 export function lazyTemporalClient({ address, namespace }: TemporalSettings): Client & AsyncDisposable {
   const connection = Connection.lazy({ address });
-  return Object.assign(new Client({ connection, namespace }), { [Symbol.asyncDispose]: async () => connection.close() });
+  return Object.assign(new Client({ connection, namespace }), {
+    [Symbol.asyncDispose]: async () => connection.close(),
+  });
 }
 
 /** Tries until Temporal answers or the signal aborts; says so once. */

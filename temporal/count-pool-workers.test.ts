@@ -15,7 +15,9 @@ const log = pino({ level: 'silent' });
 
 test('a pool with a worker is told from one without', async () => {
   await environment.run({ [poolTaskQueue('served')]: { runOperation: async () => undefined } }, async () => {
-    await expect.poll(async () => poolWorkerCounter(environment.client, 'default', log)('served'), { timeout: 20_000 }).toBe(1);
+    await expect
+      .poll(async () => poolWorkerCounter(environment.client, 'default', log)('served'), { timeout: 20_000 })
+      .toBe(1);
     // Each look is a new one: where Temporal takes longer than the patience of a caller, nothing is said.
     const counted = async (pool: string) => {
       const count = poolWorkerCounter(environment.client, 'default', log);

@@ -22,7 +22,11 @@ interface Known {
 }
 
 /** Counts pool workers that poll for a ResourcePool; undefined when that is not known. */
-export function poolWorkerCounter(client: Client, namespace: string, log: Logger): (resourcePoolId: string) => Promise<number | undefined> {
+export function poolWorkerCounter(
+  client: Client,
+  namespace: string,
+  log: Logger,
+): (resourcePoolId: string) => Promise<number | undefined> {
   const pools = new Map<string, Known>();
   return async (resourcePoolId) => {
     let known = pools.get(resourcePoolId);

@@ -20,7 +20,11 @@ export async function ensureSearchAttributes(client: Client, namespace: string, 
 }
 
 /** Adds these, by default all of ours; a server may refuse those it has. */
-export async function addSearchAttributes(client: Client, namespace: string, keys = Object.values(searchAttributes)): Promise<void> {
+export async function addSearchAttributes(
+  client: Client,
+  namespace: string,
+  keys = Object.values(searchAttributes),
+): Promise<void> {
   await client.connection.operatorService.addSearchAttributes({
     namespace,
     searchAttributes: Object.fromEntries(keys.map((key) => [key.name, types[key.type as keyof typeof types]])),

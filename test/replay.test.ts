@@ -12,7 +12,10 @@ const names = (await readdir(folder)).filter((name) => name.endsWith('.json'));
 
 let codePath: string;
 beforeAll(async () => {
-  Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: 'OFF', forward: {} } } });
+  Runtime.install({
+    logger: new DefaultLogger('ERROR'),
+    telemetryOptions: { logging: { filter: 'OFF', forward: {} } },
+  });
   codePath = await workflowBundle();
 });
 

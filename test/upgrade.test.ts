@@ -1,6 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { admissionQuery, admissionTaskQueue, admissionWorkflowType, type ControlActivities, wakeSignal } from '../workflows/messages.ts';
+import {
+  admissionQuery,
+  admissionTaskQueue,
+  admissionWorkflowType,
+  type ControlActivities,
+  wakeSignal,
+} from '../workflows/messages.ts';
 import { sampleView } from './support/sample-view.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from './support/workflow-environment.ts';
 
@@ -48,7 +54,12 @@ test('an admission workflow that began under version 0.1.0 goes on under the one
   };
   const start = () =>
     environment.client.workflow.signalWithStart(admissionWorkflowType, {
-      ...{ workflowId: 'admission-upgraded', taskQueue: admissionTaskQueue, args: [{ insightId: 'upgraded' }], signal: wakeSignal },
+      ...{
+        workflowId: 'admission-upgraded',
+        taskQueue: admissionTaskQueue,
+        args: [{ insightId: 'upgraded' }],
+        signal: wakeSignal,
+      },
     });
   const { signaledRunId } = await environment.run(
     { [admissionTaskQueue]: before },
@@ -66,7 +77,12 @@ test('an admission workflow that began under version 0.1.0 goes on under the one
     await expect.poll(() => batchIds.length, { timeout: 15_000 }).toBe(4);
     expect(batchIds).toEqual([1, 2, 3, 4].map((tick) => `${signaledRunId}:${tick}`));
     await expect.poll(() => unstarted, { timeout: 15_000 }).toBe(0);
-    expect(await handle.query(admissionQuery)).toMatchObject({ insightId: 'upgraded', ticks: 4, admitted: 200, view: sampleView });
+    expect(await handle.query(admissionQuery)).toMatchObject({
+      insightId: 'upgraded',
+      ticks: 4,
+      admitted: 200,
+      view: sampleView,
+    });
     const { events } = await handle.fetchHistory();
     expect(events?.filter((event) => event.workflowTaskFailedEventAttributes)).toEqual([]);
     await handle.terminate();

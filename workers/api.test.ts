@@ -10,12 +10,15 @@ test('the process starts and accepts without Temporal, finishes what runs when t
   const { key } = await createKey(database, 'test', { accounts: [], superUser: true, scopes: ['admin'] });
   await using api = await startApi(database.url);
   const headers = { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' };
-  const post = (path: string, body: unknown) => fetch(`${api.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+  const post = (path: string, body: unknown) =>
+    fetch(`${api.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
 
   expect((await fetch(`${api.url}/readyz`)).status).toBe(200);
   expect((await fetch(`${api.url.replace('/v1', '')}/livez`)).status).toBe(200);
   expect((await post('/resourcepool', { id: 'p', customerId: 'acme' })).status).toBe(201);
-  expect((await post('/customer', { id: 'acme', customerId: 'acme', title: 'Acme', resourcePoolId: 'p' })).status).toBe(201);
+  expect((await post('/customer', { id: 'acme', customerId: 'acme', title: 'Acme', resourcePoolId: 'p' })).status).toBe(
+    201,
+  );
   expect(
     (
       await post('/insight', {
@@ -30,7 +33,10 @@ test('the process starts and accepts without Temporal, finishes what runs when t
   expect((await fetch(`${api.url}/insight/${encodeURIComponent('http://in/si?ght')}`, { headers })).status).toBe(200);
   expect((await post('/agenda', { customerId: 'acme', operations: [{ name: 'a', type: 'sample' }] })).status).toBe(201);
   // A body beyond the limit is refused by its length, before it was sent.
-  const refused = request(`${api.url}/customer`, { method: 'POST', headers: { ...headers, 'Content-Length': 64 * 1024 * 1024 } });
+  const refused = request(`${api.url}/customer`, {
+    method: 'POST',
+    headers: { ...headers, 'Content-Length': 64 * 1024 * 1024 },
+  });
   refused.on('error', () => undefined);
   refused.flushHeaders();
   const [answer] = await once(refused, 'response');
@@ -38,7 +44,10 @@ test('the process starts and accepts without Temporal, finishes what runs when t
   refused.destroy();
 
   // Half a request is on its way when the process is told to go.
-  const late = request(`${api.url}/customer`, { method: 'POST', headers: { ...headers, 'Transfer-Encoding': 'chunked' } });
+  const late = request(`${api.url}/customer`, {
+    method: 'POST',
+    headers: { ...headers, 'Transfer-Encoding': 'chunked' },
+  });
   late.write('{"id":"late","customerId":"acme",');
   await expect.poll(() => fetch(`${api.url}/livez`).then((response) => response.status)).toBe(200);
   const ended = once(api.process, 'exit');

@@ -80,9 +80,17 @@ async function main(): Promise<void> {
   }
 
   // Longer than the idle time of usual load balancers, so that it is they who close idle connections.
-  const server = createAdaptorServer({ fetch: app.fetch, hostname, createServer, serverOptions: { keepAliveTimeout: 65_000 } }) as Server;
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    hostname,
+    createServer,
+    serverOptions: { keepAliveTimeout: 65_000 },
+  }) as Server;
   const { port: listening } = await listen(server, port, hostname);
-  log.info({ url: `http://${hostname.includes(':') ? `[${hostname}]` : hostname}:${listening}${basePath}` }, 'api ready');
+  log.info(
+    { url: `http://${hostname.includes(':') ? `[${hostname}]` : hostname}:${listening}${basePath}` },
+    'api ready',
+  );
 
   await aborted(shutdown.signal);
   await closeServer(server);

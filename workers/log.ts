@@ -7,7 +7,12 @@ export type Log = Logger;
 
 /** A log of one process; `part` is its name: api, control, pool. */
 export function createLog(part: string, level = logLevel()): Log {
-  return pino({ level, base: { part, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'message' });
+  return pino({
+    level,
+    base: { part, pid: process.pid },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    messageKey: 'message',
+  });
 }
 
 /**
@@ -24,7 +29,8 @@ export function installTemporalRuntime(log: Log): void {
 
 function temporalLogger(log: Log): TemporalLogger {
   const write = { TRACE: 'trace', DEBUG: 'debug', INFO: 'debug', WARN: 'warn', ERROR: 'error' } as const;
-  const at = (level: keyof typeof write, message: string, meta?: object) => log[write[level]]({ temporal: meta }, message);
+  const at = (level: keyof typeof write, message: string, meta?: object) =>
+    log[write[level]]({ temporal: meta }, message);
   return {
     log: (level, message, meta) => at(level, message, meta),
     trace: (message, meta) => at('TRACE', message, meta),

@@ -36,11 +36,13 @@ export function addRecordMetrics(registry: Registry, database: Database, options
     });
   const ofInsights = (name: string, help: string, value: (insight: Gauges['insights'][number]) => number) =>
     gauge(name, help, ['insight', 'title'], (one, { insights }) => {
-      for (const insight of insights) one.set({ insight: insight.insightId, title: titleLabel(insight.title) }, value(insight));
+      for (const insight of insights)
+        one.set({ insight: insight.insightId, title: titleLabel(insight.title) }, value(insight));
     });
   const ofCustomers = (name: string, help: string, value: (customer: Gauges['customers'][number]) => number) =>
     gauge(name, help, ['insight', 'customer'], (one, { customers }) => {
-      for (const customer of customers) one.set({ insight: customer.insightId, customer: customer.customerId }, value(customer));
+      for (const customer of customers)
+        one.set({ insight: customer.insightId, customer: customer.customerId }, value(customer));
     });
   new Gauge({
     name: 'pop_record_up',
@@ -58,8 +60,16 @@ export function addRecordMetrics(registry: Registry, database: Database, options
   );
   ofInsights('pop_running_agendas', 'Agendas that hold capacity through an Insight.', (insight) => insight.running);
   ofInsights('pop_queued_agendas', 'Those of them that no pool worker has started yet.', (insight) => insight.inQueue);
-  ofCustomers('pop_customer_share', 'Part of an Insight that a customer with work is entitled to, 0 to 1.', (customer) => customer.share);
-  ofCustomers('pop_customer_lag', 'Cost it is behind its share (above 0) or ahead of it (below 0).', (customer) => customer.lag);
+  ofCustomers(
+    'pop_customer_share',
+    'Part of an Insight that a customer with work is entitled to, 0 to 1.',
+    (customer) => customer.share,
+  );
+  ofCustomers(
+    'pop_customer_lag',
+    'Cost it is behind its share (above 0) or ahead of it (below 0).',
+    (customer) => customer.lag,
+  );
 }
 
 /** As POP named its metrics: blanks as underscores. */
@@ -148,7 +158,12 @@ export function addControlMetrics(registry: Registry): ControlMetrics {
 
 /** What an api process counts of its requests. */
 export interface RequestMetrics {
-  request(request: { readonly method: string; readonly route: string; readonly status: number; readonly seconds: number }): void;
+  request(request: {
+    readonly method: string;
+    readonly route: string;
+    readonly status: number;
+    readonly seconds: number;
+  }): void;
 }
 
 /** Adds them, and returns who is to be told. */

@@ -56,13 +56,19 @@ function startProcess(settings: Record<string, string>): PoolProcess {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines: Record<string, unknown>[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line) as Record<string, unknown>));
+  createInterface({ input: child.stdout }).on('line', (line) =>
+    lines.push(JSON.parse(line) as Record<string, unknown>),
+  );
   const exited = once(child, 'close').then(([code]) => code as number | null);
   return {
     process: child,
     lines,
     exited,
-    ready: () => vi.waitFor(() => expect(lines).toContainEqual(expect.objectContaining({ message: 'pool worker ready' })), eventually),
+    ready: () =>
+      vi.waitFor(
+        () => expect(lines).toContainEqual(expect.objectContaining({ message: 'pool worker ready' })),
+        eventually,
+      ),
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL');
       await exited;
@@ -136,7 +142,10 @@ test('a worker that still waits for Temporal says so once, and ends with 0 on SI
     POP_REGISTRY: host.registry,
     POP_RUN_DIRECTORY: host.runs,
   });
-  await vi.waitFor(() => expect(started.lines).toContainEqual(expect.objectContaining({ address: '127.0.0.1:1' })), eventually);
+  await vi.waitFor(
+    () => expect(started.lines).toContainEqual(expect.objectContaining({ address: '127.0.0.1:1' })),
+    eventually,
+  );
   started.process.kill('SIGTERM');
   expect(await started.exited).toBe(0);
   expect(started.lines.filter(({ address }) => address !== undefined)).toHaveLength(1);
@@ -189,7 +198,10 @@ test('a worker frozen past its heartbeat timeout lets go of the run that another
   await takenBy(workflow, second);
   frozen.process.kill('SIGCONT');
 
-  await vi.waitFor(() => expect(frozen.lines.map(({ message }) => message)).toContain('let go of an Operation'), eventually);
+  await vi.waitFor(
+    () => expect(frozen.lines.map(({ message }) => message)).toContain('let go of an Operation'),
+    eventually,
+  );
   expect((await recorded(key)).state).toBe('EXECUTING');
   process.kill(pid, 0);
   await host.openGate();

@@ -63,7 +63,10 @@ async function main(log: Log): Promise<void> {
   const settings = readSettings();
   const shutdown = untilShutdown(log);
   const registry = new LiveRegistry(settings.registry, (error) =>
-    log.error({ err: error, registry: settings.registry }, 'the registry was edited and is broken now; the last good one stays in use'),
+    log.error(
+      { err: error, registry: settings.registry },
+      'the registry was edited and is broken now; the last good one stays in use',
+    ),
   );
   const client = new ResourcePoolClient({
     url: settings.url,
@@ -88,11 +91,14 @@ async function main(log: Log): Promise<void> {
   };
 
   const temporal = temporalSettings();
-  const connection = await connectPatiently((options) => NativeConnection.connect(options), temporal, log, shutdown.signal).catch(
-    (error: unknown) => {
-      if (!shutdown.signal.aborted) throw error;
-    },
-  );
+  const connection = await connectPatiently(
+    (options) => NativeConnection.connect(options),
+    temporal,
+    log,
+    shutdown.signal,
+  ).catch((error: unknown) => {
+    if (!shutdown.signal.aborted) throw error;
+  });
   // Asked to end before Temporal ever answered: nothing was begun.
   if (connection === undefined) return running.close();
   const worker = await Worker.create({
@@ -114,7 +120,12 @@ async function main(log: Log): Promise<void> {
   // Asked to end while it was being made.
   if (shutdown.signal.aborted) shutDown();
   log.info(
-    { resourcePoolId: settings.resourcePoolId, worker: name, concurrency: settings.concurrency, types: [...registry.current.types.keys()] },
+    {
+      resourcePoolId: settings.resourcePoolId,
+      worker: name,
+      concurrency: settings.concurrency,
+      types: [...registry.current.types.keys()],
+    },
     'pool worker ready',
   );
   try {

@@ -49,9 +49,11 @@ export async function runControl(makers: ControlMakers = {}): Promise<void> {
   const metricsPort = (process.env.POP_METRICS_PORT ?? '') === '' ? undefined : wholeNumber('POP_METRICS_PORT', 0);
   const [codePath, connection] = await Promise.all([
     workflowBundle((message) => log.info(message)),
-    connectPatiently((options) => NativeConnection.connect(options), temporal, log, shutdown.signal).catch((error: unknown) => {
-      if (!shutdown.signal.aborted) throw error;
-    }),
+    connectPatiently((options) => NativeConnection.connect(options), temporal, log, shutdown.signal).catch(
+      (error: unknown) => {
+        if (!shutdown.signal.aborted) throw error;
+      },
+    ),
   ]);
   // Asked to end before Temporal ever answered: nothing was begun.
   if (connection === undefined) return;
@@ -64,7 +66,8 @@ export async function runControl(makers: ControlMakers = {}): Promise<void> {
   collectDefaultMetrics({ register: registry });
   addRecordMetrics(registry, database, { log, mostCustomers: wholeNumber('POP_METRICS_CUSTOMERS', 20) });
   const metrics = addControlMetrics(registry);
-  await using _served = metricsPort === undefined ? undefined : await serveMetrics(registry, { host: metricsHost, port: metricsPort, log });
+  await using _served =
+    metricsPort === undefined ? undefined : await serveMetrics(registry, { host: metricsHost, port: metricsPort, log });
 
   const wake = (ids: readonly string[]) => {
     metrics.wakes(ids.length);

@@ -6,7 +6,12 @@ import { startAgain } from '../activities/control/start-admitted.ts';
 import { deleteOldAdmissions } from '../db/admission/admission-record.ts';
 import { finishAgenda } from '../db/agenda/agenda-run.ts';
 import { type SweepFindings, sweep } from '../db/sweep.ts';
-import { admissionTaskQueue, admissionWorkflowId, admissionWorkflowType, agendaWorkflowId } from '../workflows/messages.ts';
+import {
+  admissionTaskQueue,
+  admissionWorkflowId,
+  admissionWorkflowType,
+  agendaWorkflowId,
+} from '../workflows/messages.ts';
 import { signalWoken } from './wake-insights.ts';
 
 /** Sweeps until the signal aborts. */
@@ -64,13 +69,17 @@ async function reconcile(parts: ControlParts, quiet: SweepFindings['quiet'][numb
   if (state === 'open') return;
   if (state !== 'closed') {
     const result = await startAgain(parts, { ...quiet, stalled: state === 'stalled' });
-    if (result !== undefined) parts.log.warn({ agendaId, attempt, runId, result }, `workflow is ${state}; started it again`);
+    if (result !== undefined)
+      parts.log.warn({ agendaId, attempt, runId, result }, `workflow is ${state}; started it again`);
     return;
   }
   // Of this run only: another may have claimed the attempt meanwhile.
   const key = runId === null ? { agendaId, attempt } : { agendaId, attempt, runId };
   const answer = await finishAgenda(parts.database, key, { outcome: 'failed', message: 'workflow terminated' });
   if (answer.outcome === 'over') return;
-  parts.log.warn({ agendaId, attempt, outcome: answer.outcome, ...answer.line }, 'agenda ended: its workflow was closed');
+  parts.log.warn(
+    { agendaId, attempt, outcome: answer.outcome, ...answer.line },
+    'agenda ended: its workflow was closed',
+  );
   parts.wake(answer.wakeInsights);
 }

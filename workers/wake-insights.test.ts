@@ -28,7 +28,9 @@ const signalsTo = async (insightId: string): Promise<number> => {
 
 test('wakes of many at once are one signal per Insight, until its batch has looked', async () => {
   const [one, other] = [await addInsight(database), await addInsight(database)];
-  await Promise.all(Array.from({ length: 40 }, () => wakeInsights(parts, [one.insightId, other.insightId, one.insightId])));
+  await Promise.all(
+    Array.from({ length: 40 }, () => wakeInsights(parts, [one.insightId, other.insightId, one.insightId])),
+  );
   expect([await signalsTo(one.insightId), await signalsTo(other.insightId)]).toEqual([1, 1]);
   await clearWake(database, one.insightId);
   await Promise.all(Array.from({ length: 10 }, () => wakeInsights(parts, [one.insightId, other.insightId])));
@@ -38,14 +40,18 @@ test('wakes of many at once are one signal per Insight, until its batch has look
 test('a batch that leaves capacity wakes the other Insights of the pool that wait, and nobody else', async () => {
   const own = await addInsight(database, { slots: 3 });
   const { resourcePoolId } = own;
-  const [waits, idle] = [await addInsight(database, { resourcePoolId }), await addInsight(database, { resourcePoolId })];
+  const [waits, idle] = [
+    await addInsight(database, { resourcePoolId }),
+    await addInsight(database, { resourcePoolId }),
+  ];
   const woken: string[] = [];
   const control = controlActivities({
     ...parts,
     settings: { heartbeatSeconds: 60, cancelSeconds: 120, quietSeconds: 60, sweepSeconds: 5, admissionsDays: 1 },
     wake: (insightIds) => void woken.push(...insightIds),
   });
-  const admit = ({ insightId }: { insightId: string }) => control.admitBatch({ insightId, batchId: freshId('batch'), view: true });
+  const admit = ({ insightId }: { insightId: string }) =>
+    control.admitBatch({ insightId, batchId: freshId('batch'), view: true });
   for (let n = 0; n < 3; n++) await addAgenda(database, own);
   expect(await admit(own)).toMatchObject({ admitted: 3 });
   await addAgenda(database, waits);

@@ -31,7 +31,8 @@ async function versionOfSources(): Promise<string> {
   const hash = createHash('sha256');
   for (const folder of sources) {
     for (const name of (await readdir(join(root, folder))).sort()) {
-      if (name.endsWith('.ts') && !name.endsWith('.test.ts')) hash.update(name).update(await readFile(join(root, folder, name)));
+      if (name.endsWith('.ts') && !name.endsWith('.test.ts'))
+        hash.update(name).update(await readFile(join(root, folder, name)));
     }
   }
   hash.update(await readFile(join(root, 'package-lock.json')));

@@ -5,10 +5,21 @@ import type { AdmissionState, AdmissionView } from './messages.ts';
 export function admissionDetails({ ticks, admitted, againTime, view }: AdmissionState): string {
   const lines = [`${ticks} ticks; ${admitted} Agendas admitted in this run`];
   if (againTime !== undefined) lines.push('', `Next look without a wake: ${iso(againTime)}`);
-  return view === undefined ? lines.join('\n') : [...lines, ...depthLines(view), ...shareLines(view), ...decisionLines(view)].join('\n');
+  return view === undefined
+    ? lines.join('\n')
+    : [...lines, ...depthLines(view), ...shareLines(view), ...decisionLines(view)].join('\n');
 }
 
-function depthLines({ time, waiting, waitingIsMore, oldestSeconds, running, queued, poolSlots, limits }: AdmissionView): string[] {
+function depthLines({
+  time,
+  waiting,
+  waitingIsMore,
+  oldestSeconds,
+  running,
+  queued,
+  poolSlots,
+  limits,
+}: AdmissionView): string[] {
   const of = (limit: number | undefined) => (limit === undefined ? '' : ` of at most ${limit}`);
   return [
     ...['', `As of ${iso(time)}`, '', '| | |', '|---|---|'],
@@ -33,7 +44,9 @@ function decisionLines({ decisions }: AdmissionView): string[] {
   if (decisions.length === 0) return [];
   return [
     ...['', '| decision | Agenda | customer | reason | cost |', '|---|---|---|---|---|'],
-    ...decisions.map(({ number, agendaId, customerId, reason, cost }) => row(number, agendaId, customerId, reason, cost)),
+    ...decisions.map(({ number, agendaId, customerId, reason, cost }) =>
+      row(number, agendaId, customerId, reason, cost),
+    ),
   ];
 }
 

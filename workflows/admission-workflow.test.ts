@@ -106,7 +106,9 @@ test('when the batch names a time, a tick comes then without a wake, once', asyn
     const events = await idle(handle);
     expect(batchIds).toHaveLength(2);
     const seconds = events.flatMap(({ timerStartedEventAttributes: timer }) =>
-      timer?.startToFireTimeout == null ? [] : [Number(timer.startToFireTimeout.seconds) + Number(timer.startToFireTimeout.nanos) / 1e9],
+      timer?.startToFireTimeout == null
+        ? []
+        : [Number(timer.startToFireTimeout.seconds) + Number(timer.startToFireTimeout.nanos) / 1e9],
     );
     expect(seconds).toHaveLength(1);
     expect(seconds[0]).toBeGreaterThan(0.2);
@@ -166,7 +168,12 @@ test('a run that is handed on leaves a long list of starts to the next one, and 
   const { promise: held, resolve: release } = Promise.withResolvers<void>();
   let long = 0;
   const steps: Partial<Steps> = {
-    admitBatch: async ({ view }) => ({ ...nothing, unstarted: 100, againInSeconds: 3_600, ...(view === true ? { view: sampleView } : {}) }),
+    admitBatch: async ({ view }) => ({
+      ...nothing,
+      unstarted: 100,
+      againInSeconds: 3_600,
+      ...(view === true ? { view: sampleView } : {}),
+    }),
     startAdmitted: async () => ({ started: 25, remaining: 75 }),
     startAllAdmitted: async () => {
       if (++long === 1) await held;
@@ -176,7 +183,8 @@ test('a run that is handed on leaves a long list of starts to the next one, and 
   await admission(steps, async (handle, batchIds) => {
     const firstRun = handle.signaledRunId ?? '';
     await expect.poll(() => long, { timeout: 15_000 }).toBe(1);
-    for (let sent = 0; sent < 5_000; sent += 250) await Promise.all(Array.from({ length: 250 }, () => handle.signal(wakeSignal)));
+    for (let sent = 0; sent < 5_000; sent += 250)
+      await Promise.all(Array.from({ length: 250 }, () => handle.signal(wakeSignal)));
     await expect.poll(() => batchIds.some((id) => !id.startsWith(firstRun)), { timeout: 30_000 }).toBe(true);
     await expect.poll(() => long, { timeout: 15_000 }).toBeGreaterThan(1);
     release();
@@ -252,7 +260,8 @@ test('after 5,000 signals a new run goes on, with its ticks counted on', async (
     {},
     async (handle, batchIds) => {
       const firstRun = handle.signaledRunId ?? '';
-      for (let sent = 0; sent < 5_000; sent += 250) await Promise.all(Array.from({ length: 250 }, () => handle.signal(wakeSignal)));
+      for (let sent = 0; sent < 5_000; sent += 250)
+        await Promise.all(Array.from({ length: 250 }, () => handle.signal(wakeSignal)));
       await expect.poll(() => batchIds.some((id) => !id.startsWith(firstRun)), { timeout: 30_000 }).toBe(true);
       // Once each: a task that ended the run is done again when a signal came meanwhile, its batch under the same id.
       const ticksOfFirst = new Set(batchIds.filter((id) => id.startsWith(firstRun))).size;

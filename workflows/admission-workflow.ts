@@ -25,7 +25,13 @@ import {
 } from '@temporalio/workflow';
 import { admissionDetails } from './admission-details.ts';
 import { inTurn } from './in-turn.ts';
-import { type AdmissionView, type AdmissionWorkflowInput, admissionQuery, type ControlActivities, wakeSignal } from './messages.ts';
+import {
+  type AdmissionView,
+  type AdmissionWorkflowInput,
+  admissionQuery,
+  type ControlActivities,
+  wakeSignal,
+} from './messages.ts';
 
 /** Least time between two ticks: wakes that come closer share one. */
 const tickMilliseconds = 100;
@@ -68,17 +74,25 @@ export async function admissionWorkflow({ insightId, ticks: earlierTicks = 0 }: 
     signals++;
   });
   setHandler(admissionQuery, () => ({ insightId, ticks: earlierTicks + ticks, admitted, againTime, view }));
-  const enough = () => signals >= mostSignals || workflowInfo().historyLength >= mostEvents || workflowInfo().continueAsNewSuggested;
+  const enough = () =>
+    signals >= mostSignals || workflowInfo().historyLength >= mostEvents || workflowInfo().continueAsNewSuggested;
 
   const admit = async () => {
     while (!enough()) {
       if (againTime === undefined || woken) await condition(() => woken || enough());
-      else await condition(() => woken || enough(), Math.max(1, againTime - Date.now()), { summary: 'time can change the answer' });
+      else
+        await condition(() => woken || enough(), Math.max(1, againTime - Date.now()), {
+          summary: 'time can change the answer',
+        });
       const wait = lastTick + tickMilliseconds - Date.now();
       if (wait > 0) await sleep(wait);
       woken = false;
       const wantsView = Date.now() - viewTime >= viewMilliseconds;
-      const answer = await steps.admitBatch({ insightId, batchId: `${runId}:${++ticks}`, ...(wantsView ? { view: true } : {}) });
+      const answer = await steps.admitBatch({
+        insightId,
+        batchId: `${runId}:${++ticks}`,
+        ...(wantsView ? { view: true } : {}),
+      });
       lastTick = Date.now();
       admitted += answer.admitted;
       if (answer.unstarted > 0) unstarted = true;
@@ -116,4 +130,5 @@ export async function admissionWorkflow({ insightId, ticks: earlierTicks = 0 }: 
 }
 
 /** Within bounds, whatever the batch answered. */
-const againMilliseconds = (seconds: number): number => Math.min(longestMilliseconds, Math.max(tickMilliseconds, Math.ceil(seconds * 1000)));
+const againMilliseconds = (seconds: number): number =>
+  Math.min(longestMilliseconds, Math.max(tickMilliseconds, Math.ceil(seconds * 1000)));

@@ -30,7 +30,10 @@ async function walk(
   agenda: ScriptedAgenda,
   { steps = {}, id = newId(), pool = true }: { steps?: Partial<ScriptedSteps>; id?: string; pool?: boolean } = {},
 ) {
-  const queues = { [controlTaskQueue]: { ...agenda.control, ...steps }, ...(pool ? { [poolTaskQueue('test')]: agenda.pool } : {}) };
+  const queues = {
+    [controlTaskQueue]: { ...agenda.control, ...steps },
+    ...(pool ? { [poolTaskQueue('test')]: agenda.pool } : {}),
+  };
   await environment.run(queues, async () => {
     const handle = await start(id);
     await handle.result();
@@ -141,7 +144,9 @@ describe('walking', () => {
   });
 
   test('a second run goes on where the record is', async () => {
-    const agenda = new ScriptedAgenda([{ name: 'a' }, { name: 'b', after: ['a'] }], { ended: [{ index: 0, outcome: 'succeeded' }] });
+    const agenda = new ScriptedAgenda([{ name: 'a' }, { name: 'b', after: ['a'] }], {
+      ended: [{ index: 0, outcome: 'succeeded' }],
+    });
     expect((await walk(agenda)).filter((call) => call.startsWith('run'))).toEqual(['run b']);
   });
 
@@ -184,7 +189,16 @@ describe('the record decides', () => {
   test('an activity that closed without an ending in the record is begun again, as of a state that Temporal has forgotten', async () => {
     let closed = 0;
     const agenda = new ScriptedAgenda([{ name: 'a', run: () => (++closed < 3 ? undefined : 'succeeded') }]);
-    expect(await walk(agenda)).toEqual(['load', 'run a', 'settle a', 'run a', 'settle a', 'run a', 'settle a', 'finish succeeded']);
+    expect(await walk(agenda)).toEqual([
+      'load',
+      'run a',
+      'settle a',
+      'run a',
+      'settle a',
+      'run a',
+      'settle a',
+      'finish succeeded',
+    ]);
   });
 
   test('an activity that closes without an ending in the record again and again fails its Operation', async () => {
@@ -227,7 +241,9 @@ describe('cancelling', () => {
     const agenda = new ScriptedAgenda([{ name: 'a' }]);
     const handle = await start(newId());
     await handle.cancel();
-    await environment.run({ [controlTaskQueue]: agenda.control, [poolTaskQueue('test')]: agenda.pool }, () => handle.result());
+    await environment.run({ [controlTaskQueue]: agenda.control, [poolTaskQueue('test')]: agenda.pool }, () =>
+      handle.result(),
+    );
     expect(agenda.calls).toEqual(['load', 'request cancel', 'finish cancelled']);
   });
 
@@ -243,7 +259,12 @@ describe('cancelling', () => {
     ]);
     const calls = await walk(agenda, { id });
     expect(agenda.states).toEqual(['cancelled', 'waiting']);
-    expect(calls.filter((call) => !call.startsWith('settle'))).toEqual(['load', 'run a', 'request cancel', 'finish cancelled']);
+    expect(calls.filter((call) => !call.startsWith('settle'))).toEqual([
+      'load',
+      'run a',
+      'request cancel',
+      'finish cancelled',
+    ]);
   });
 
   test('has the pool stop what did not confirm its end', async () => {

@@ -71,12 +71,15 @@ export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput)
 
     const { plan } = loaded;
     const walk = beginWalk(plan);
-    view = () => ({ operations: plan.names.map((name, index) => ({ name, state: walk.statuses[index] ?? 'waiting' })) });
+    view = () => ({
+      operations: plan.names.map((name, index) => ({ name, state: walk.statuses[index] ?? 'waiting' })),
+    });
     const flight = new Flight(control, plan, { agendaId, attempt });
 
     for (;;) {
       if (cancelled) stopNew(walk);
-      for (let ready = takeReady(walk); ready.length > 0; ready = takeReady(walk)) for (const index of ready) flight.launch(index);
+      for (let ready = takeReady(walk); ready.length > 0; ready = takeReady(walk))
+        for (const index of ready) flight.launch(index);
       setCurrentDetails(detailsOf(plan, walk));
       if (running(walk).length === 0) break;
       await condition(() => flight.closed.length > 0 || cancelled);
@@ -133,7 +136,10 @@ async function stopAll(walk: Walk, flight: Flight): Promise<boolean> {
   const inFlight = running(walk);
   // Activities answer once their handlers are gone. One whose worker is dead closes by its heartbeat timeout, or not in time.
   await condition(() => flight.closed.length >= inFlight.length, `${secondsLeft()} s`);
-  const read = await flight.control.settleOperations({ ...flight.key, operations: inFlight.map((index) => ({ index })) });
+  const read = await flight.control.settleOperations({
+    ...flight.key,
+    operations: inFlight.map((index) => ({ index })),
+  });
   if (read === undefined) return false;
 
   const unconfirmed = read.filter(({ outcome }) => outcome === 'executing').map(({ index }) => index);

@@ -10,13 +10,19 @@ const order = ['running', 'failed', 'cancelled', 'abandoned', 'waiting', 'succee
 
 /** Counts per state, then the Operations that matter most first. */
 export function detailsOf(plan: Plan, walk: Walk): string {
-  const rows = plan.names.map((name, index) => ({ name, type: plan.types[index] ?? '', state: walk.statuses[index] ?? 'waiting' }));
+  const rows = plan.names.map((name, index) => ({
+    name,
+    type: plan.types[index] ?? '',
+    state: walk.statuses[index] ?? 'waiting',
+  }));
   const counts = order
     .map((state) => ({ state, count: rows.filter((row) => row.state === state).length }))
     .filter(({ count }) => count > 0)
     .map(({ state, count }) => `${count} ${state}`);
   const shown =
-    rows.length <= mostRows ? rows : [...rows].sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state)).slice(0, mostRows);
+    rows.length <= mostRows
+      ? rows
+      : [...rows].sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state)).slice(0, mostRows);
   const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ').slice(0, 100).toWellFormed();
   let bytes = 0;
   const lines = shown

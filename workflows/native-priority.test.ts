@@ -2,7 +2,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { temporalDynamicConfig } from '../machine/temporal-server.ts';
 import { ScriptedAgenda } from '../test/support/scripted-agenda.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
-import { agendaWorkflowType, controlTaskQueue, type OperationKey, type Plan, poolTaskQueue, progressQuery } from './messages.ts';
+import {
+  agendaWorkflowType,
+  controlTaskQueue,
+  type OperationKey,
+  type Plan,
+  poolTaskQueue,
+  progressQuery,
+} from './messages.ts';
 
 let environment: WorkflowEnvironment;
 beforeAll(async () => {
@@ -17,7 +24,12 @@ function manyAgendas(resourcePoolId: string, onRun: (key: OperationKey) => Promi
   const agendas = new Map<string, ScriptedAgenda>();
   const add = (id: string, operations: ConstructorParameters<typeof ScriptedAgenda>[0]) => {
     const key = id.split('-')[0] ?? '';
-    const plan: Partial<Plan> = { resourcePoolId, customerId: key, fairness: { key, weight: weights[key] ?? 1 }, heartbeatSeconds: 30 };
+    const plan: Partial<Plan> = {
+      resourcePoolId,
+      customerId: key,
+      fairness: { key, weight: weights[key] ?? 1 },
+      heartbeatSeconds: 30,
+    };
     agendas.set(id, new ScriptedAgenda(operations, plan));
   };
   const of = ({ agendaId }: { agendaId: string }) => {
@@ -51,7 +63,10 @@ function manyAgendas(resourcePoolId: string, onRun: (key: OperationKey) => Promi
 
 test('a backlog of two customers on one queue is started in proportion to their weights', async () => {
   const started: string[] = [];
-  const { add, control, pool, start, isRunning } = manyAgendas('fair', ({ agendaId }) => void started.push(agendaId.split('-')[0] ?? ''));
+  const { add, control, pool, start, isRunning } = manyAgendas(
+    'fair',
+    ({ agendaId }) => void started.push(agendaId.split('-')[0] ?? ''),
+  );
   await environment.run({ [controlTaskQueue]: control }, async () => {
     // All of one, then all of the other: by age alone blue would start first.
     const ids = ['blue', 'red'].flatMap((customer) => Array.from({ length: 45 }, (_, n) => `${customer}-${n}`));
@@ -76,16 +91,21 @@ test('the next Operation of an Agenda under way goes before the first ones of ne
     started.push(`${agendaId} ${operation}`);
     // The only place is held until what is to be compared waits in the queue.
     if (started.length === 1) for (const id of others) await start(id);
-    const awaited = [others.map((id) => [id, 'only'] as const), [['blue-picked', 'second'] as const]][started.length - 1] ?? [];
+    const awaited =
+      [others.map((id) => [id, 'only'] as const), [['blue-picked', 'second'] as const]][started.length - 1] ?? [];
     for (const [id, name] of awaited) await expect.poll(() => isRunning(id, name), { timeout: 20_000 }).toBe(true);
   });
   await environment.run({ [controlTaskQueue]: control }, async () => {
     add('blue-picked', [{ name: 'first' }, { name: 'second', after: ['first'] }]);
     for (const id of others) add(id, [{ name: 'only' }]);
     await start('blue-picked');
-    await environment.run({ [poolTaskQueue('picked')]: pool }, () => expect.poll(() => started, { timeout: 20_000 }).toHaveLength(10), {
-      concurrency: 1,
-    });
+    await environment.run(
+      { [poolTaskQueue('picked')]: pool },
+      () => expect.poll(() => started, { timeout: 20_000 }).toHaveLength(10),
+      {
+        concurrency: 1,
+      },
+    );
   });
   expect(started[0]).toBe('blue-picked first');
   expect(started[1]).toMatch(/^red-new\d only$/);

@@ -42,13 +42,18 @@ export function controlActivities(parts: ControlParts): ControlActivities {
     startAdmitted: (input) => startAdmitted(parts, input),
     startAllAdmitted: (input) => startAllAdmitted(parts, input),
     loadPlan: (input) => loadPlan(parts, input),
-    settleOperations: ({ agendaId, attempt, operations }) => settleOperations(database, { agendaId, attempt }, operations),
+    settleOperations: ({ agendaId, attempt, operations }) =>
+      settleOperations(database, { agendaId, attempt }, operations),
     runResident: (input) => runResident(parts, input),
     async requestCancel({ agendaId }) {
       await cancelAgenda(database, { agendaId, actor: 'temporal' });
     },
     async finishAgenda({ agendaId, attempt, runId, outcome, message }) {
-      const answer = await finishAgenda(database, { agendaId, attempt, runId }, { outcome, ...(message === undefined ? {} : { message }) });
+      const answer = await finishAgenda(
+        database,
+        { agendaId, attempt, runId },
+        { outcome, ...(message === undefined ? {} : { message }) },
+      );
       if (answer.line !== undefined) log.info({ agendaId, attempt, outcome, ...answer.line }, 'agenda ended');
       parts.wake(answer.wakeInsights);
       return { outcome: answer.outcome };

@@ -49,7 +49,10 @@ export function fairnessKeyOf(customerId: string): string {
   return `${start}…${createHash('sha256').update(customerId).digest('base64url').slice(0, 22)}`;
 }
 
-const endedOf = ({ state, message }: PlannedOperation, index: number): { index: number; outcome: OperationOutcome }[] =>
+const endedOf = (
+  { state, message }: PlannedOperation,
+  index: number,
+): { index: number; outcome: OperationOutcome }[] =>
   state === 'COMPLETE' ? [{ index, outcome: message as OperationOutcome }] : [];
 
 function startToCloseSeconds(timeout: OperationTimeout | null): number {

@@ -19,7 +19,10 @@ const woken: string[] = [];
 let parts: ControlParts;
 
 beforeAll(async () => {
-  [database, environment] = await Promise.all([testDatabase(), realWorkflowEnvironment({ 'frontend.WorkflowPauseEnabled': 'true' })]);
+  [database, environment] = await Promise.all([
+    testDatabase(),
+    realWorkflowEnvironment({ 'frontend.WorkflowPauseEnabled': 'true' }),
+  ]);
   parts = {
     database,
     client: environment.client,
@@ -62,7 +65,10 @@ describe('starting what was admitted', () => {
         { name: 'b', type: 'y' },
       ],
     });
-    expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toEqual({ started: 1, remaining: 0 });
+    expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toEqual({
+      started: 1,
+      remaining: 0,
+    });
     const { memo, searchAttributes } = await handleOf(agenda).describe();
     expect(memo).toEqual({ attempt: agenda.attempt });
     expect(searchAttributes).toMatchObject({
@@ -72,7 +78,10 @@ describe('starting what was admitted', () => {
       AgendaState: ['executing'],
       OperationTypes: ['x', 'y'],
     });
-    expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toEqual({ started: 0, remaining: 0 });
+    expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toEqual({
+      started: 0,
+      remaining: 0,
+    });
   });
 
   test('marks one whose workflow of the same attempt runs already', async () => {
@@ -80,7 +89,12 @@ describe('starting what was admitted', () => {
     const agenda = await admitted(insight);
     const { agendaId, attempt } = agenda;
     await environment.client.workflow.start(agendaWorkflowType, {
-      ...{ workflowId: agendaWorkflowId(agendaId), taskQueue: 'nobody', args: [{ agendaId, attempt }], memo: { attempt } },
+      ...{
+        workflowId: agendaWorkflowId(agendaId),
+        taskQueue: 'nobody',
+        args: [{ agendaId, attempt }],
+        memo: { attempt },
+      },
     });
     expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toMatchObject({ started: 1 });
     expect(await countAdmitted(database, insight.insightId)).toBe(0);
@@ -91,9 +105,17 @@ describe('starting what was admitted', () => {
     const agenda = await admitted(insight);
     const { agendaId } = agenda;
     await environment.client.workflow.start(agendaWorkflowType, {
-      ...{ workflowId: agendaWorkflowId(agendaId), taskQueue: 'nobody', args: [{ agendaId, attempt: 0 }], memo: { attempt: 0 } },
+      ...{
+        workflowId: agendaWorkflowId(agendaId),
+        taskQueue: 'nobody',
+        args: [{ agendaId, attempt: 0 }],
+        memo: { attempt: 0 },
+      },
     });
-    expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toEqual({ started: 0, remaining: 0 });
+    expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toEqual({
+      started: 0,
+      remaining: 0,
+    });
     expect(await countAdmitted(database, insight.insightId)).toBe(1);
     await handleOf(agenda).terminate();
     expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toMatchObject({ started: 1 });
@@ -134,7 +156,11 @@ describe('the sweep', () => {
   });
 
   const claimOf = async ({ agendaId }: TestAgenda) =>
-    (await database.$client<{ runId: string | null }[]>`select run_id as "runId" from running_agenda where agenda_id = ${agendaId}`)[0];
+    (
+      await database.$client<
+        { runId: string | null }[]
+      >`select run_id as "runId" from running_agenda where agenda_id = ${agendaId}`
+    )[0];
   const nextRun = '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a12';
   const lostRun = '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a11';
 
@@ -155,7 +181,12 @@ describe('the sweep', () => {
     const agenda = await admitted(await addInsight(database));
     const { agendaId } = agenda;
     await environment.client.workflow.start(agendaWorkflowType, {
-      ...{ workflowId: agendaWorkflowId(agendaId), taskQueue: 'nobody', args: [{ agendaId, attempt: 0 }], memo: { attempt: 0 } },
+      ...{
+        workflowId: agendaWorkflowId(agendaId),
+        taskQueue: 'nobody',
+        args: [{ agendaId, attempt: 0 }],
+        memo: { attempt: 0 },
+      },
     });
     await handleOf(agenda).terminate();
     await markStarted(database, [agenda]);
@@ -183,9 +214,9 @@ describe('the sweep', () => {
     await sweepUntil(async () => (await handleOf(agenda).describe()).runId !== runId);
     expect(await statusOf(agenda)).toBe('RUNNING');
     expect(await claimOf(agenda)).toEqual({ runId: null });
-    expect((await environment.client.workflow.getHandle(agendaWorkflowId(agenda.agendaId), runId).describe()).status.name).toBe(
-      'TERMINATED',
-    );
+    expect(
+      (await environment.client.workflow.getHandle(agendaWorkflowId(agenda.agendaId), runId).describe()).status.name,
+    ).toBe('TERMINATED');
   });
 
   test('leaves an Agenda whose workflow somebody has paused', async () => {
@@ -195,7 +226,12 @@ describe('the sweep', () => {
       await claimed(agenda, (await handleOf(agenda).describe()).runId);
     }
     await environment.client.workflowService.pauseWorkflowExecution({
-      ...{ namespace: 'default', workflowId: agendaWorkflowId(paused.agendaId), requestId: freshId('pause'), reason: 'by hand' },
+      ...{
+        namespace: 'default',
+        workflowId: agendaWorkflowId(paused.agendaId),
+        requestId: freshId('pause'),
+        reason: 'by hand',
+      },
     });
     expect(await statusOf(paused)).toBe('PAUSED');
     const { runId } = await handleOf(paused).describe();

@@ -68,7 +68,9 @@ export async function runResident(parts: ControlParts, { agendaId, attempt, oper
     ...{ agendaId, attempt, operation, operationAttempt: verdict.operationAttempt, launch: verdict.launch },
     outcome: fault === undefined ? 'succeeded' : 'failed',
     ...(result === undefined ? {} : { result: JSON.stringify(result) }),
-    ...(fault === undefined ? {} : { diagnosticEvents: [fault as NonNullable<FinishOperationItem['diagnosticEvents']>[number]] }),
+    ...(fault === undefined
+      ? {}
+      : { diagnosticEvents: [fault as NonNullable<FinishOperationItem['diagnosticEvents']>[number]] }),
     startedTime,
     endedTime: Date.now(),
     noticedTime: Date.now(),

@@ -32,7 +32,9 @@ export async function runStateOf(
   { agendaId, attempt, runId }: { agendaId: string; attempt: number; runId: string | null },
 ): Promise<RunState> {
   try {
-    const { status, memo, raw } = await client.workflow.getHandle(agendaWorkflowId(agendaId), runId ?? undefined).describe();
+    const { status, memo, raw } = await client.workflow
+      .getHandle(agendaWorkflowId(agendaId), runId ?? undefined)
+      .describe();
     // The id is the Agenda's: without a claim, what is there may be an earlier attempt's.
     if (runId === null && memo?.['attempt'] !== attempt) return 'missing';
     if (closedStatuses.has(status.name)) return 'closed';

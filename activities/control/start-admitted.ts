@@ -1,8 +1,20 @@
 /** Starts the workflows of admitted Agendas. Any start may be repeated: the claim in `loadPlan` makes one run of them count. */
 import { Context } from '@temporalio/activity';
-import { type Client, isGrpcServiceError, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
+import {
+  type Client,
+  isGrpcServiceError,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowFailedError,
+} from '@temporalio/client';
 import { finishAgenda } from '../../db/agenda/agenda-run.ts';
-import { type AdmittedAgenda, countAdmitted, freeClaim, markStarted, postpone, readAdmitted } from '../../db/agenda/start-outbox.ts';
+import {
+  type AdmittedAgenda,
+  countAdmitted,
+  freeClaim,
+  markStarted,
+  postpone,
+  readAdmitted,
+} from '../../db/agenda/start-outbox.ts';
 import { agendaWorkflowId, agendaWorkflowType, controlTaskQueue } from '../../workflows/messages.ts';
 import { searchAttributes } from '../../workflows/search-attributes.ts';
 import type { ControlParts } from './parts.ts';
@@ -21,7 +33,8 @@ type StartResult = 'started' | 'left' | 'refused';
 export async function startAdmitted(parts: ControlParts, { insightId, most }: { insightId: string; most: number }) {
   const agendas = await readAdmitted(parts.database, { insightId, most });
   const results = await Promise.allSettled(agendas.map((agenda) => startOne(parts, agenda)));
-  const those = (wanted: (result: PromiseSettledResult<StartResult>) => boolean) => agendas.filter((_, n) => wanted(results[n] as never));
+  const those = (wanted: (result: PromiseSettledResult<StartResult>) => boolean) =>
+    agendas.filter((_, n) => wanted(results[n] as never));
   const started = those((result) => result.status === 'fulfilled' && result.value === 'started');
   const left = those((result) => result.status === 'rejected' || result.value === 'left');
   await markStarted(parts.database, started);
@@ -31,7 +44,9 @@ export async function startAdmitted(parts: ControlParts, { insightId, most }: { 
   if (failure !== undefined) throw failure.reason;
   // Nothing but such as have to wait: more of them is no reason to try on.
   const remaining =
-    agendas.length < most || left.length === most ? 0 : Math.max(0, (await countAdmitted(parts.database, insightId)) - left.length);
+    agendas.length < most || left.length === most
+      ? 0
+      : Math.max(0, (await countAdmitted(parts.database, insightId)) - left.length);
   return { started: started.length, remaining };
 }
 
@@ -88,7 +103,8 @@ async function startOne(
     });
     return 'started';
   } catch (error) {
-    if (error instanceof WorkflowExecutionAlreadyStartedError) return (await runsThisAttempt(client, agenda)) ? 'started' : 'left';
+    if (error instanceof WorkflowExecutionAlreadyStartedError)
+      return (await runsThisAttempt(client, agenda)) ? 'started' : 'left';
     if (!(isGrpcServiceError(error) && error.code === invalidArgument) && !isInvalidArgument(error)) throw error;
     const message = `Temporal refused to start this Agenda: ${(error as Error).message}`;
     log.error({ err: error, agendaId, cid: agenda.cid }, 'start refused');

@@ -129,7 +129,9 @@ export class Gatherer<Item, Verdict> {
       batch.forEach((entry, index) => {
         const answer = answers[index];
         if (answer === undefined)
-          entry.settle.reject(new Error(`The ResourcePool service gave ${answers.length} verdicts for ${batch.length} items.`));
+          entry.settle.reject(
+            new Error(`The ResourcePool service gave ${answers.length} verdicts for ${batch.length} items.`),
+          );
         else if ('verdict' in answer) entry.settle.resolve(answer.verdict);
         else entry.settle.reject(answer.refused);
       });
@@ -160,6 +162,9 @@ export class Gatherer<Item, Verdict> {
     this.#troubles++;
     // Between half and one and a half of it, so that the workers of a pool do not come back in step.
     const own = mean * (0.5 + Math.random());
-    this.#restUntil = Math.max(this.#restUntil, performance.now() + Math.max(own, (trouble.retryAfterSeconds ?? 0) * 1000));
+    this.#restUntil = Math.max(
+      this.#restUntil,
+      performance.now() + Math.max(own, (trouble.retryAfterSeconds ?? 0) * 1000),
+    );
   }
 }

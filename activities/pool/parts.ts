@@ -31,7 +31,9 @@ export interface ReachableRun {
 /** All runs in this worker's reach, whichever worker started them. */
 export async function reachableRuns({ launchers }: Pick<PoolWorker, 'launchers'>): Promise<readonly ReachableRun[]> {
   const lists = await Promise.all(
-    Object.values(launchers).map(async (launcher: Launcher) => (await launcher.list()).map((known) => ({ launcher, known }))),
+    Object.values(launchers).map(async (launcher: Launcher) =>
+      (await launcher.list()).map((known) => ({ launcher, known })),
+    ),
   );
   return lists.flat();
 }

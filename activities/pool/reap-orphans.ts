@@ -30,7 +30,9 @@ export class OrphanReaper {
     const look = () => {
       this.#reaping = this.#reaping
         .then(() => this.reap())
-        .catch((error: unknown) => this.#pool.log.warn({ err: error }, 'left-over runs could not be looked at, the next round will'));
+        .catch((error: unknown) =>
+          this.#pool.log.warn({ err: error }, 'left-over runs could not be looked at, the next round will'),
+        );
     };
     this.#timer = setInterval(look, this.#roundMilliseconds);
     this.#timer.unref();
@@ -45,7 +47,9 @@ export class OrphanReaper {
   async reap(): Promise<ReapReport> {
     const orphans = (await reachableRuns(this.#pool)).filter(({ known }) => !this.#pool.running.follows(known.key));
     if (orphans.length === 0) return { asked: 0, stopped: 0, forgotten: 0 };
-    const answers = await this.#pool.client.reportProgress(orphans.map(({ known }) => ({ ...fenceOf(known), orphan: true })));
+    const answers = await this.#pool.client.reportProgress(
+      orphans.map(({ known }) => ({ ...fenceOf(known), orphan: true })),
+    );
     const done = await Promise.all(
       orphans.map(async (orphan, index) => {
         const answer = answers[index];

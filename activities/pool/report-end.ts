@@ -25,7 +25,12 @@ export interface HeldLaunch {
 const patienceMilliseconds = 600_000;
 
 /** Resolves when the end is in the record. @throws when the activity is to let go first, or the service refuses this pool. */
-export async function reportEnd(pool: PoolWorker, activity: Context, launch: HeldLaunch, ending: Ending): Promise<void> {
+export async function reportEnd(
+  pool: PoolWorker,
+  activity: Context,
+  launch: HeldLaunch,
+  ending: Ending,
+): Promise<void> {
   const noticedTime = Date.now();
   const item = finishItem(launch, ending, noticedTime);
   const verdict = await finishInSomeForm(pool, activity, item);
@@ -47,7 +52,9 @@ export async function reportEnd(pool: PoolWorker, activity: Context, launch: Hel
       ...(verdict.verdict === 'refused' ? { code: verdict.code, reason: verdict.message } : {}),
       adopted: launch.adopted ?? false,
       waitedMilliseconds: Math.max(0, Math.round(launch.askedTime - activity.info.scheduledTimestampMs)),
-      ...(ending.startedTime === undefined ? {} : { startMilliseconds: Math.max(0, Math.round(ending.startedTime - launch.askedTime)) }),
+      ...(ending.startedTime === undefined
+        ? {}
+        : { startMilliseconds: Math.max(0, Math.round(ending.startedTime - launch.askedTime)) }),
       ...(ending.startedTime === undefined || ending.endedTime === undefined
         ? {}
         : { runMilliseconds: Math.round(ending.endedTime - ending.startedTime) }),
@@ -63,12 +70,19 @@ export async function forget(pool: PoolWorker, { launcher, run }: Pick<HeldLaunc
   try {
     await launcher?.forget(run.key);
   } catch (error) {
-    pool.log.warn({ err: error, key: run.key, agendaId: run.agendaId, operation: run.operation }, 'an ended run could not be forgotten');
+    pool.log.warn(
+      { err: error, key: run.key, agendaId: run.agendaId, operation: run.operation },
+      'an ended run could not be forgotten',
+    );
   }
 }
 
 /** When the content is refused: the same without its log, then the bare fact, for an end must not hang on its trimmings. */
-async function finishInSomeForm(pool: PoolWorker, activity: Context, item: FinishOperationItem): Promise<FinishVerdict> {
+async function finishInSomeForm(
+  pool: PoolWorker,
+  activity: Context,
+  item: FinishOperationItem,
+): Promise<FinishVerdict> {
   const { log, ...withoutLog } = item;
   const { result, params, diagnosticEvents, outcome, ...bare } = withoutLog;
   const forms: ((refusal: ServiceRefused) => FinishOperationItem)[] = [
@@ -77,7 +91,11 @@ async function finishInSomeForm(pool: PoolWorker, activity: Context, item: Finis
       ...bare,
       outcome: outcome === 'cancelled' ? 'cancelled' : 'failed',
       diagnosticEvents: fittingEvents([
-        { code: 'reportRefused', message: `Its ending (${outcome}) could not be recorded: ${refusal.message}`, time: Date.now() },
+        {
+          code: 'reportRefused',
+          message: `Its ending (${outcome}) could not be recorded: ${refusal.message}`,
+          time: Date.now(),
+        },
       ]),
     }),
   ];
@@ -103,7 +121,10 @@ async function finish(pool: PoolWorker, activity: Context, item: FinishOperation
   } catch (error) {
     // Cancelled meanwhile: nobody takes over from a cancelled activity, so it stays until the end is in the record.
     if (!activity.cancellationSignal.aborted || !activity.cancellationDetails?.cancelRequested) throw error;
-    return pool.client.finishOperation(item, AbortSignal.any([pool.shutdown, AbortSignal.timeout(patienceMilliseconds)]));
+    return pool.client.finishOperation(
+      item,
+      AbortSignal.any([pool.shutdown, AbortSignal.timeout(patienceMilliseconds)]),
+    );
   }
 }
 
@@ -116,7 +137,9 @@ function finishItem({ run }: HeldLaunch, ending: Ending, noticedTime: number): F
     outcome: ending.kind === 'succeeded' || ending.kind === 'cancelled' ? ending.kind : 'failed',
     ...(result === undefined ? {} : { result: JSON.stringify(result) }),
     ...(events.length === 0 ? {} : { diagnosticEvents: fittingEvents(events) }),
-    ...(progress?.params === undefined ? {} : { params: progress.params as NonNullable<FinishOperationItem['params']> }),
+    ...(progress?.params === undefined
+      ? {}
+      : { params: progress.params as NonNullable<FinishOperationItem['params']> }),
     ...(log === undefined ? {} : { log: { output: log.output, totalBytes: log.totalBytes } }),
     ...(startedTime === undefined ? {} : { startedTime: Math.round(startedTime) }),
     ...(endedTime === undefined ? {} : { endedTime: Math.round(endedTime) }),

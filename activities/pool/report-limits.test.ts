@@ -29,6 +29,8 @@ test('whatever a handler says fits into what the service takes', () => {
 });
 
 test('a percentage that is no number is left out, and what a database cannot hold is replaced', () => {
-  expect(fittingProgress({ percentComplete: Number.NaN, message: 'a\0b\ud83d' })).toEqual({ message: 'a\ufffdb\ufffd' });
+  expect(fittingProgress({ percentComplete: Number.NaN, message: 'a\0b\ud83d' })).toEqual({
+    message: 'a\ufffdb\ufffd',
+  });
   expect(fittingEvents([{ message: `${'x'.repeat(65_534)}😀` }])[0]?.message.isWellFormed()).toBe(true);
 });

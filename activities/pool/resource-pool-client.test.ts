@@ -15,7 +15,10 @@ interface Asked {
   drop(): void;
 }
 
-async function service(onRequest: (asked: Asked, number: number) => void, options: Partial<ResourcePoolClientOptions> = {}) {
+async function service(
+  onRequest: (asked: Asked, number: number) => void,
+  options: Partial<ResourcePoolClientOptions> = {},
+) {
   const requests: Asked[] = [];
   const server = createServer(async (request, response: ServerResponse) => {
     const chunks: Buffer[] = [];
@@ -25,7 +28,11 @@ async function service(onRequest: (asked: Asked, number: number) => void, option
       path: request.url ?? '',
       authorization: request.headers.authorization,
       items,
-      answer: (status = 200, body = { items: items.map(({ operation }) => ({ verdict: 'ended', outcome: operation })) }, headers = {}) => {
+      answer: (
+        status = 200,
+        body = { items: items.map(({ operation }) => ({ verdict: 'ended', outcome: operation })) },
+        headers = {},
+      ) => {
         response.writeHead(status, headers).end(JSON.stringify(body));
       },
       drop: () => response.destroy(),
@@ -50,7 +57,13 @@ async function service(onRequest: (asked: Asked, number: number) => void, option
 }
 
 const never = new AbortController().signal;
-const item = (operation: string): StartOperationItem => ({ agendaId: 'a', attempt: 1, operation, place: 'here', worker: 'w' });
+const item = (operation: string): StartOperationItem => ({
+  agendaId: 'a',
+  attempt: 1,
+  operation,
+  place: 'here',
+  worker: 'w',
+});
 const end = (operation: string, result?: string): FinishOperationItem => ({
   agendaId: 'a',
   attempt: 1,
@@ -72,20 +85,25 @@ describe('gathering', () => {
   });
 
   test('what comes soon after a request goes as one, and each caller gets its own verdict', async () => {
-    await using it = await service((asked, number) => number > 1 && asked.answer(), { gather: { gatherMilliseconds: 300 } });
+    await using it = await service((asked, number) => number > 1 && asked.answer(), {
+      gather: { gatherMilliseconds: 300 },
+    });
     const first = it.client.startOperation(item('first'), never);
     const others = Array.from({ length: 50 }, (_, index) => it.client.startOperation(item(`n${index}`), never));
     await vi.waitFor(() => expect(it.requests).toHaveLength(1));
     it.requests[0]?.answer();
     expect(await first).toEqual({ verdict: 'ended', outcome: 'first' });
-    expect(await Promise.all(others)).toEqual(Array.from({ length: 50 }, (_, index) => ({ verdict: 'ended', outcome: `n${index}` })));
+    expect(await Promise.all(others)).toEqual(
+      Array.from({ length: 50 }, (_, index) => ({ verdict: 'ended', outcome: `n${index}` })),
+    );
     expect(it.requests.map((asked) => asked.items.length)).toEqual([1, 50]);
   });
 
   test('after a request of many the next one gathers longer, up to a limit', async () => {
     const gather = { gatherMilliseconds: 40, longestGatherMilliseconds: 200 };
     await using it = await service((asked) => asked.answer(), { gather });
-    const ask = (...all: string[]) => Promise.all(all.map((operation) => it.client.startOperation(item(operation), never)));
+    const ask = (...all: string[]) =>
+      Promise.all(all.map((operation) => it.client.startOperation(item(operation), never)));
     await ask('first', ...Array.from({ length: 20 }, (_, index) => `n${index}`));
     const begun = performance.now();
     await ask('later');
@@ -155,9 +173,12 @@ describe('trouble', () => {
   });
 
   test('Retry-After is honoured', async () => {
-    await using it = await service((asked, number) => (number === 1 ? asked.answer(429, {}, { 'retry-after': '0.4' }) : asked.answer()), {
-      gather: { firstRestMilliseconds: 1 },
-    });
+    await using it = await service(
+      (asked, number) => (number === 1 ? asked.answer(429, {}, { 'retry-after': '0.4' }) : asked.answer()),
+      {
+        gather: { firstRestMilliseconds: 1 },
+      },
+    );
     const begun = performance.now();
     await it.client.startOperation(item('a'), never);
     expect(performance.now() - begun).toBeGreaterThan(390);
@@ -176,7 +197,9 @@ describe('trouble', () => {
   test('a caller that gives up is let go at once, and its item is not sent again', async () => {
     const giveUp = new AbortController();
     let healthy = false;
-    await using it = await service((asked) => (healthy ? asked.answer() : asked.answer(503)), { gather: { firstRestMilliseconds: 20 } });
+    await using it = await service((asked) => (healthy ? asked.answer() : asked.answer(503)), {
+      gather: { firstRestMilliseconds: 20 },
+    });
     const given = it.client.startOperation(item('given up'), giveUp.signal);
     const kept = it.client.startOperation(item('kept'), never);
     await vi.waitFor(() => expect(it.requests.length).toBeGreaterThan(2));
@@ -204,7 +227,8 @@ describe('trouble', () => {
   test('one bad item fails alone, its neighbours are answered', async () => {
     await using it = await service((asked, number) => {
       if (number === 1) return;
-      if (names(asked).includes('bad')) asked.answer(422, { detail: 'bad', errors: [{ pointer: '/items/0', message: 'is wrong' }] });
+      if (names(asked).includes('bad'))
+        asked.answer(422, { detail: 'bad', errors: [{ pointer: '/items/0', message: 'is wrong' }] });
       else asked.answer();
     });
     const first = it.client.finishOperation(end('first'), never);
@@ -212,7 +236,13 @@ describe('trouble', () => {
     const settled = await Promise.allSettled(all);
     it.requests[0]?.answer();
     await first;
-    expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+    expect(settled.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+      'fulfilled',
+    ]);
     expect((settled[2] as PromiseRejectedResult).reason.message).toContain('/items/0 is wrong');
   });
 

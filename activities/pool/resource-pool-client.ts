@@ -34,7 +34,13 @@ export class ResourcePoolClient {
   readonly #finishes: Gatherer<FinishOperationItem, FinishVerdict>;
   readonly #limits: { readonly mostItems: number; readonly mostBytes: number };
 
-  constructor({ url, apiKey, requestTimeoutMilliseconds = 30_000, onReachable = () => {}, gather }: ResourcePoolClientOptions) {
+  constructor({
+    url,
+    apiKey,
+    requestTimeoutMilliseconds = 30_000,
+    onReachable = () => {},
+    gather,
+  }: ResourcePoolClientOptions) {
     this.#service = `${url.replace(/\/+$/, '')}/resourcepool/service/`;
     this.#headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
     this.#timeoutMilliseconds = requestTimeoutMilliseconds;
@@ -112,9 +118,13 @@ export class ResourcePoolClient {
       });
       body = await response.text();
     } catch (error) {
-      throw new ServiceUnavailable(`The ResourcePool service at ${this.#service} cannot be reached: ${messageOf(error)}`, undefined, {
-        cause: error,
-      });
+      throw new ServiceUnavailable(
+        `The ResourcePool service at ${this.#service} cannot be reached: ${messageOf(error)}`,
+        undefined,
+        {
+          cause: error,
+        },
+      );
     }
     if (!response.ok) throw errorOf(response, body);
     return verdictsOf(body, items.length);
@@ -127,10 +137,14 @@ function verdictsOf<Verdict>(body: string, count: number): readonly Verdict[] {
     answer = JSON.parse(body) as { items?: unknown };
   } catch (error) {
     // Cut off or a proxy's page with status 200: what was asked may have been done, and asking again is harmless.
-    throw new ServiceUnavailable('The ResourcePool service gave an answer that is not JSON.', undefined, { cause: error });
+    throw new ServiceUnavailable('The ResourcePool service gave an answer that is not JSON.', undefined, {
+      cause: error,
+    });
   }
   if (!Array.isArray(answer.items) || answer.items.length !== count) {
-    throw new ServiceUnavailable(`The ResourcePool service gave an answer without one verdict for each of ${count} items.`);
+    throw new ServiceUnavailable(
+      `The ResourcePool service gave an answer without one verdict for each of ${count} items.`,
+    );
   }
   return answer.items as Verdict[];
 }

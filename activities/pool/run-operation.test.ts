@@ -20,7 +20,11 @@ const eventually = { timeout: 10_000, interval: 10 };
 async function admitted(type: string): Promise<OperationKey> {
   service.heal();
   service.requests.length = 0;
-  return { agendaId: await service.admit([{ name: 'step', type, payload: { of: type } }]), attempt: 1, operation: 'step' };
+  return {
+    agendaId: await service.admit([{ name: 'step', type, payload: { of: type } }]),
+    attempt: 1,
+    operation: 'step',
+  };
 }
 const recorded = ({ agendaId, operation }: OperationKey) => service.recorded(agendaId, operation);
 
@@ -30,13 +34,18 @@ async function begun(host: Host, worker: TestWorker, info?: { attempt?: number; 
   const activity = worker.run(key, info);
   const handler = await handlerOf(host, worker);
   // `started.json` is there before the handler's first instruction.
-  await vi.waitFor(() => expect(readFileSync(join(host.runs, handler.run, 'log', 'output.log'), 'utf8')).toContain('begun'), eventually);
+  await vi.waitFor(
+    () => expect(readFileSync(join(host.runs, handler.run, 'log', 'output.log'), 'utf8')).toContain('begun'),
+    eventually,
+  );
   return { key, activity, ...handler };
 }
 
 async function handlerOf(host: Host, worker: TestWorker): Promise<{ run: string; pid: number }> {
   const run = await vi.waitFor(async () => {
-    const found = (await worker.local.list()).find(({ key, alive }) => alive && existsSync(join(host.runs, key, 'started.json')));
+    const found = (await worker.local.list()).find(
+      ({ key, alive }) => alive && existsSync(join(host.runs, key, 'started.json')),
+    );
     if (found === undefined) throw new Error('no handler yet');
     return found.key;
   }, eventually);
@@ -102,14 +111,18 @@ describe('an Operation that runs through', () => {
     await using host = await testHost();
     const proceed = Promise.withResolvers<void>();
     const reporter: InProcessFunction = async (_, { report }) => {
-      for (let percentComplete = 1; percentComplete <= 50; percentComplete++) report({ percentComplete, message: `at ${percentComplete}` });
+      for (let percentComplete = 1; percentComplete <= 50; percentComplete++)
+        report({ percentComplete, message: `at ${percentComplete}` });
       await proceed.promise;
       return { done: true };
     };
     using worker = testWorker(host, service, { reporter });
     const key = await admitted('reporter');
     const activity = worker.run(key);
-    await vi.waitFor(async () => expect(await recorded(key)).toMatchObject({ state: 'EXECUTING', message: 'at 50' }), eventually);
+    await vi.waitFor(
+      async () => expect(await recorded(key)).toMatchObject({ state: 'EXECUTING', message: 'at 50' }),
+      eventually,
+    );
     proceed.resolve();
     await activity.ended;
     expect(await recorded(key)).toMatchObject({ message: 'succeeded', result: '{"done":true}' });
@@ -125,7 +138,10 @@ describe('an Operation that runs through', () => {
     using worker = testWorker(host, service, { hugeResult: () => 'x'.repeat(1_100_000) });
     const key = await admitted('hugeResult');
     await worker.run(key).ended;
-    expect(await recorded(key)).toMatchObject({ message: 'failed', events: [expect.objectContaining({ code: 'resultTooLarge' })] });
+    expect(await recorded(key)).toMatchObject({
+      message: 'failed',
+      events: [expect.objectContaining({ code: 'resultTooLarge' })],
+    });
     expect(await worker.pool.launchers.inProcess.list()).toEqual([]);
   });
 });
@@ -159,7 +175,10 @@ describe('what never starts', () => {
     using worker = testWorker(host, service);
     const key = await admitted('missing');
     await worker.run(key).ended;
-    expect(await recorded(key)).toMatchObject({ message: 'failed', events: [expect.objectContaining({ code: 'commandNotFound' })] });
+    expect(await recorded(key)).toMatchObject({
+      message: 'failed',
+      events: [expect.objectContaining({ code: 'commandNotFound' })],
+    });
     expect(await worker.local.list()).toEqual([]);
   });
 
@@ -218,7 +237,11 @@ describe('a launch that is lost', () => {
       killRun(host, next.run, next.pid);
     }
     await activity.ended;
-    expect(await recorded(key)).toMatchObject({ message: 'failed', launch: 5, events: [expect.objectContaining({ code: 'lost' })] });
+    expect(await recorded(key)).toMatchObject({
+      message: 'failed',
+      launch: 5,
+      events: [expect.objectContaining({ code: 'lost' })],
+    });
   });
 
   test('a function that ran in another process is lost with it', async () => {
@@ -432,10 +455,15 @@ describe('the report of an end', () => {
     await host.openGate();
     const key = await admitted('gated');
     service.fail(({ operation, items }) =>
-      operation === 'finishOperation' && (items[0] as FinishOperationItem).result !== undefined ? { status: 422 } : undefined,
+      operation === 'finishOperation' && (items[0] as FinishOperationItem).result !== undefined
+        ? { status: 422 }
+        : undefined,
     );
     await worker.run(key).ended;
-    expect(await recorded(key)).toMatchObject({ message: 'failed', events: [expect.objectContaining({ code: 'reportRefused' })] });
+    expect(await recorded(key)).toMatchObject({
+      message: 'failed',
+      events: [expect.objectContaining({ code: 'reportRefused' })],
+    });
     expect(await worker.local.list()).toEqual([]);
   });
 

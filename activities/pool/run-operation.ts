@@ -70,11 +70,19 @@ async function untilEnded(work: Work): Promise<void> {
     if (settings === undefined) {
       const types = [...pool.registry.current.types.keys()].join(', ') || 'none';
       const message = `No handler is registered for operation type "${verdict.type}" in resource pool ${pool.resourcePoolId} (registered: ${types}).`;
-      return reportEnd(pool, activity, { run, graceSeconds: 0, askedTime: Date.now() }, failedWith('unknownOperationType', message));
+      return reportEnd(
+        pool,
+        activity,
+        { run, graceSeconds: 0, askedTime: Date.now() },
+        failedWith('unknownOperationType', message),
+      );
     }
     // A function lives in one process only. That this is a retry and the run is not here means: it was in another.
     const isElsewhere =
-      settings.launch === 'inProcess' && activity.info.attempt > 1 && lostLaunch === undefined && !inProcess.holds(run.key);
+      settings.launch === 'inProcess' &&
+      activity.info.attempt > 1 &&
+      lostLaunch === undefined &&
+      !inProcess.holds(run.key);
     if (isElsewhere) {
       lostLaunch = run.launch;
       continue;
@@ -82,7 +90,10 @@ async function untilEnded(work: Work): Promise<void> {
     const launcher = pool.launchers[settings.launch];
     const launch: HeldLaunch = { run, launcher, graceSeconds: settings.graceSeconds, askedTime: Date.now() };
     work.launch = launch;
-    const ending = await launchAndFollow(work, launch, launcher, { ...run, settings: withLimits(settings, verdict.timeout) });
+    const ending = await launchAndFollow(work, launch, launcher, {
+      ...run,
+      settings: withLimits(settings, verdict.timeout),
+    });
     running.ended();
     if (ending.kind === 'lost' && ++lostInRow < mostLostInRow) {
       const who = { cid: run.cid, agendaId: run.agendaId, operation: run.operation, launch: run.launch };
@@ -97,7 +108,12 @@ async function untilEnded(work: Work): Promise<void> {
   }
 }
 
-async function launchAndFollow({ running }: Work, launch: HeldLaunch, launcher: Launcher, run: HandlerRun): Promise<Ending> {
+async function launchAndFollow(
+  { running }: Work,
+  launch: HeldLaunch,
+  launcher: Launcher,
+  run: HandlerRun,
+): Promise<Ending> {
   running.launched(run.key, fenceOf({ ...run, alive: true }));
   try {
     launch.adopted = (await launcher.start(run)).adopted;
@@ -131,7 +147,10 @@ async function interrupted(work: Work): Promise<void> {
     // This attempt is no longer the one that counts (the process was frozen, or Temporal was away): the next may own the run by now.
     const over = launch !== undefined && (await isOver(pool, launch));
     if (over) await drop(pool, launch);
-    pool.log.warn({ agendaId: key.agendaId, operation: key.operation, launch: launch?.run.launch, over }, 'let go of an Operation');
+    pool.log.warn(
+      { agendaId: key.agendaId, operation: key.operation, launch: launch?.run.launch, over },
+      'let go of an Operation',
+    );
     throw letGo();
   }
   if (why?.reset) {
@@ -178,12 +197,18 @@ async function isOver(pool: PoolWorker, { run }: HeldLaunch): Promise<boolean> {
     const [answer] = await pool.client.reportProgress([fenceOf({ ...run, alive: true })]);
     return answer !== undefined && 'verdict' in answer && answer.verdict.verdict === 'over';
   } catch (error) {
-    pool.log.warn({ err: error, key: run.key }, 'it could not be asked whether a launch is over; the reaper will ask again');
+    pool.log.warn(
+      { err: error, key: run.key },
+      'it could not be asked whether a launch is over; the reaper will ask again',
+    );
     return false;
   }
 }
 
-function handlerRunOf(key: OperationKey, verdict: Extract<StartVerdict, { verdict: 'run' }>): Omit<HandlerRun, 'settings'> {
+function handlerRunOf(
+  key: OperationKey,
+  verdict: Extract<StartVerdict, { verdict: 'run' }>,
+): Omit<HandlerRun, 'settings'> {
   const { agendaId, attempt, operation } = key;
   const { operationAttempt, launch, type, cid, customerId, operationId, progressId, payload, lastProgress } = verdict;
   return {
@@ -226,7 +251,13 @@ function forTemporal(error: unknown, attempt: number): unknown {
   const message = error instanceof Error ? error.message : String(error);
   const cause = error instanceof Error ? { cause: error } : {};
   if (error instanceof ServiceRefused) {
-    return ApplicationFailure.create({ type: error.code, message, nonRetryable: error.isAboutContent, nextRetryDelay: 10_000, ...cause });
+    return ApplicationFailure.create({
+      type: error.code,
+      message,
+      nonRetryable: error.isAboutContent,
+      nextRetryDelay: 10_000,
+      ...cause,
+    });
   }
   return ApplicationFailure.create({
     type: 'infrastructure',

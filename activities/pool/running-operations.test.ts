@@ -4,7 +4,13 @@ import type { ProgressVerdict, ReportProgressItem } from '../../api/pool/service
 import { RunningOperations, ToldByService } from './running-operations.ts';
 import { ServiceUnavailable } from './service-errors.ts';
 
-const fence = (operation: string, launch = 1) => ({ agendaId: 'a', attempt: 1, operation, operationAttempt: 1, launch });
+const fence = (operation: string, launch = 1) => ({
+  agendaId: 'a',
+  attempt: 1,
+  operation,
+  operationAttempt: 1,
+  launch,
+});
 const activity = (heartbeatTimeoutMs = 60_000) => {
   const heartbeats: unknown[] = [];
   const stop = new AbortController();
@@ -53,7 +59,9 @@ test('news go before the next beat, the newest of each Operation, and once', asy
   a?.reported({ message: 'old' });
   a?.reported({ message: 'new', percentComplete: 30 });
   await vi.waitFor(() =>
-    expect(it.requests).toEqual([[{ ...fence('a'), worker: 'w', startedTime: 17, message: 'new', percentComplete: 30 }]]),
+    expect(it.requests).toEqual([
+      [{ ...fence('a'), worker: 'w', startedTime: 17, message: 'new', percentComplete: 30 }],
+    ]),
   );
   b?.reported({ message: 'of b' });
   await vi.waitFor(() => expect(it.requests).toHaveLength(2));

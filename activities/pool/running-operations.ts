@@ -107,7 +107,11 @@ export class RunningOperation {
   heartbeatIfDue(now: number): void {
     if (now - this.#lastHeartbeat < this.#heartbeatMilliseconds) return;
     this.#lastHeartbeat = now;
-    this.#activity.heartbeat({ key: this.#launch?.key, launch: this.#launch?.fence.launch, startedTime: this.#startedTime });
+    this.#activity.heartbeat({
+      key: this.#launch?.key,
+      launch: this.#launch?.fence.launch,
+      startedTime: this.#startedTime,
+    });
   }
 
   get hasNews(): boolean {
@@ -115,7 +119,9 @@ export class RunningOperation {
   }
 
   /** Its item of the next request, and what to do with the answer to it. Without a launch there is nothing to say. */
-  takeReport(worker: string): { item: ReportProgressItem; failed(): void; answered(verdict: ProgressVerdict): void } | undefined {
+  takeReport(
+    worker: string,
+  ): { item: ReportProgressItem; failed(): void; answered(verdict: ProgressVerdict): void } | undefined {
     const launch = this.#launch;
     if (launch === undefined) return undefined;
     const told = this.#untold;

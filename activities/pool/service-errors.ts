@@ -49,7 +49,12 @@ function problemOf(body: string): { message?: string; code?: string } {
     return {};
   }
   if (typeof problem !== 'object' || problem === null) return {};
-  const { title, detail, code, errors } = problem as { title?: unknown; detail?: unknown; code?: unknown; errors?: unknown };
+  const { title, detail, code, errors } = problem as {
+    title?: unknown;
+    detail?: unknown;
+    code?: unknown;
+    errors?: unknown;
+  };
   const faults = Array.isArray(errors)
     ? errors.map((fault: { pointer?: unknown; message?: unknown }) =>
         `${String(fault.pointer ?? '')} ${String(fault.message ?? '')}`.trim(),

@@ -19,7 +19,11 @@ async function orphan(host: Host): Promise<OperationKey> {
   service.heal();
   service.requests.length = 0;
   using worker = testWorker(host, service);
-  const key: OperationKey = { agendaId: await service.admit([{ name: 'step', type: 'gated' }]), attempt: 1, operation: 'step' };
+  const key: OperationKey = {
+    agendaId: await service.admit([{ name: 'step', type: 'gated' }]),
+    attempt: 1,
+    operation: 'step',
+  };
   const activity = worker.run(key);
   await vi.waitFor(async () => expect(await isAlive(worker)).toEqual([true]), { timeout: 10_000, interval: 10 });
   worker.shutDown();

@@ -11,14 +11,22 @@ const reportMilliseconds = 30_000;
  * Stops whatever runs of an Operation in this worker's reach and resolves when it is gone; `stopped` is false when there was
  * nothing. What runs out of reach (another host, another process's functions) hears of a cancel with its next beat.
  */
-export async function stopOperation(pool: PoolWorker, activity: Context, key: OperationKey): Promise<{ stopped: boolean }> {
+export async function stopOperation(
+  pool: PoolWorker,
+  activity: Context,
+  key: OperationKey,
+): Promise<{ stopped: boolean }> {
   const runs = await runsOf(pool, key);
   await Promise.all(runs.map((run) => stopReachable(pool, run, activity.cancellationSignal)));
   return { stopped: runs.length > 0 };
 }
 
 /** Stops one run, reports it cancelled and forgets it once that is acknowledged. An activity here that follows it does the latter two itself. */
-export async function stopReachable(pool: PoolWorker, { launcher, known }: ReachableRun, signal?: AbortSignal): Promise<void> {
+export async function stopReachable(
+  pool: PoolWorker,
+  { launcher, known }: ReachableRun,
+  signal?: AbortSignal,
+): Promise<void> {
   const followed = pool.running.follows(known.key);
   await launcher.stop(known.key, unknownGraceSeconds);
   if (followed) return;

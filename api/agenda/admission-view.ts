@@ -33,10 +33,15 @@ export const admissionViewSchema = z
     total: z
       .number()
       .optional()
-      .openapi({ description: 'Weights of all active customers then; with algorithms that share by weight, as the next three.' }),
+      .openapi({
+        description: 'Weights of all active customers then; with algorithms that share by weight, as the next three.',
+      }),
     clock: z.number().optional().openapi({ description: 'The virtual clock before it.' }),
     start: z.number().optional().openapi({ description: "Its customer's start tag before it." }),
-    finish: z.number().optional().openapi({ description: "Its customer's finish tag before it, which is the start tag after it." }),
+    finish: z
+      .number()
+      .optional()
+      .openapi({ description: "Its customer's finish tag before it, which is the start tag after it." }),
   })
   .openapi('Admission');
 

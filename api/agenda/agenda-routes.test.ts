@@ -24,8 +24,16 @@ beforeAll(async () => {
     await operator('POST', '/customer', { id: 'other', customerId: 'other', title: 'Other', resourcePoolId: 'pool' }),
     await operator('POST', '/customer', { id: 'homeless', customerId: 'homeless', title: 'No pool' }),
     await operator('POST', '/insight', insight('all', { mappers: { operationType: ['SAMPLE'] }, isGlobal: true })),
-    await operator('POST', '/insight', insight('gold', { mappers: { paramMap: ['tier=gold'] }, isGlobal: true, order: 1 })),
-    await operator('POST', '/insight', insight('private', { mappers: { operationType: ['secret'] }, allowedCustomerIds: ['Acme'] })),
+    await operator(
+      'POST',
+      '/insight',
+      insight('gold', { mappers: { paramMap: ['tier=gold'] }, isGlobal: true, order: 1 }),
+    ),
+    await operator(
+      'POST',
+      '/insight',
+      insight('private', { mappers: { operationType: ['secret'] }, allowedCustomerIds: ['Acme'] }),
+    ),
     await operator(
       'POST',
       '/insight',
@@ -124,21 +132,29 @@ describe('a submission', () => {
     const [ready] =
       await database.$client`select insight_id, resource_pool_id, customer_id, attempt from ready_agenda where agenda_id = ${id}`;
     expect(ready).toEqual({ insight_id: 'all', resource_pool_id: 'pool', customer_id: 'acme', attempt: 1 });
-    const stored = await database.$client`select dependencies, depends_on from operation where agenda_id = ${id} order by index`;
+    const stored =
+      await database.$client`select dependencies, depends_on from operation where agenda_id = ${id} order by index`;
     expect([...stored]).toEqual([
       { dependencies: [], depends_on: null },
       { dependencies: [0], depends_on: null },
       { dependencies: [0, 1], depends_on: ['a', 'b'] },
     ]);
     expect((await acme('GET', `/agenda/${id}/audit`)).body.all).toMatchObject([
-      { action: 'agenda.submit', objectId: id, cid: 'abc', customerId: 'acme', after: { insightId: 'all', operations: 3 } },
+      {
+        action: 'agenda.submit',
+        objectId: id,
+        cid: 'abc',
+        customerId: 'acme',
+        after: { insightId: 'all', operations: 3 },
+      },
     ]);
   });
 
   test('makes its own ids, whatever id was sent', async () => {
-    const ids = [await acme('POST', '/agenda', agenda({ id: 'mine' })), await acme('POST', '/agenda', agenda({ id: 'mine' }))].map(
-      (answer) => answer.body.id,
-    );
+    const ids = [
+      await acme('POST', '/agenda', agenda({ id: 'mine' })),
+      await acme('POST', '/agenda', agenda({ id: 'mine' })),
+    ].map((answer) => answer.body.id);
     expect(new Set([...ids, 'mine']).size).toBe(3);
   });
 
@@ -164,7 +180,12 @@ describe('a submission', () => {
       weight: null,
       timeout: null,
     };
-    const { status, body } = await acme('POST', '/agenda', { ...nothing, customerId: 'acme', jobId: 7, operations: [operation] });
+    const { status, body } = await acme('POST', '/agenda', {
+      ...nothing,
+      customerId: 'acme',
+      jobId: 7,
+      operations: [operation],
+    });
     expect(status).toBe(201);
     expect(body).toMatchObject({ params: {}, operations: [{ name: 'a', type: 'sample' }] });
     expect(body).not.toHaveProperty('title');
@@ -186,7 +207,10 @@ describe('a submission', () => {
     ['a number', 20, 20],
   ])('with maximumAttempts %s', async (_, maximumAttempts, expected) => {
     const { body } = await acme('POST', '/agenda', agenda({ params: { maximumAttempts, externalId: 12 } }));
-    expect((await acme('GET', `/progress/agenda/${body.progressId}`)).body).toMatchObject({ maximumAttempts: expected, externalId: '12' });
+    expect((await acme('GET', `/progress/agenda/${body.progressId}`)).body).toMatchObject({
+      maximumAttempts: expected,
+      externalId: '12',
+    });
   });
 
   test('is mapped by customer, mapper, pool and defaultInsight', async () => {
@@ -198,7 +222,9 @@ describe('a submission', () => {
     expect(await insightOf(acme, { params: { tier: 'gold', defaultInsight: 'insight GOLD' } })).toBe('gold');
     expect(await insightOf(acme, { params: { tier: 'gold', defaultInsight: 'gold' } })).toBe('gold');
     expect(await insightOf(acme, { operations: [{ name: 'a', type: 'secret' }] })).toBe('private');
-    expect(await insightOf(other, { customerId: 'other', operations: [{ name: 'a', type: 'secret' }] })).toBe('noInsight');
+    expect(await insightOf(other, { customerId: 'other', operations: [{ name: 'a', type: 'secret' }] })).toBe(
+      'noInsight',
+    );
     expect(await insightOf(acme, { operations: [{ name: 'a', type: 'far' }] })).toBe('noInsight');
     expect(await insightOf(operator, { customerId: 'homeless' })).toBe('noInsight');
   });
@@ -221,9 +247,17 @@ describe('a refused submission', () => {
       agenda({ params: { defaultInsight: 'gold' } }),
       { status: 422, errors: [{ pointer: '/params/defaultInsight' }] },
     ],
-    ['progressId', agenda({ progressId: 'p' }), { status: 422, errors: [{ pointer: '/progressId', code: 'progressIdNotSupported' }] }],
+    [
+      'progressId',
+      agenda({ progressId: 'p' }),
+      { status: 422, errors: [{ pointer: '/progressId', code: 'progressIdNotSupported' }] },
+    ],
     ['foreign customer', agenda({ customerId: 'other' }), { status: 403 }],
-    ['no customer', { operations: [sample('a')] }, { status: 422, errors: [{ pointer: '/customerId', code: 'required' }] }],
+    [
+      'no customer',
+      { operations: [sample('a')] },
+      { status: 422, errors: [{ pointer: '/customerId', code: 'required' }] },
+    ],
     ['no operations', agenda({ operations: [] }), { status: 422, detail: 'No operations specified in Agenda.' }],
     ['null operations', agenda({ operations: null }), { status: 422, detail: 'No operations specified in Agenda.' }],
     ['a list', [agenda()], { status: 422, errors: [{ pointer: '' }] }],
@@ -269,7 +303,10 @@ describe('a refused submission', () => {
   });
 
   test('names faults of form and of content together, ten of them', async () => {
-    const faulty = agenda({ customerId: 5, operations: [sample('a', { payload: '@<zz.out::/a>', id: 7 }), sample('A')] });
+    const faulty = agenda({
+      customerId: 5,
+      operations: [sample('a', { payload: '@<zz.out::/a>', id: 7 }), sample('A')],
+    });
     const { status, body } = await acme('POST', '/agenda', faulty);
     expect(status).toBe(422);
     expect(body.errors.map((fault: { pointer: string }) => fault.pointer).sort()).toEqual([
@@ -316,7 +353,9 @@ describe('Idempotency-Key', () => {
       status: 422,
       body: { code: 'idempotencyKeyReused' },
     });
-    expect((await other('POST', '/agenda', agenda({ customerId: 'other' }), { 'Idempotency-Key': 'k1' })).status).toBe(201);
+    expect((await other('POST', '/agenda', agenda({ customerId: 'other' }), { 'Idempotency-Key': 'k1' })).status).toBe(
+      201,
+    );
   });
 
   test('creates one Agenda, however many ask at once', async () => {
@@ -343,7 +382,11 @@ describe('Idempotency-Key', () => {
 
   test('of a refused submission is not used up', async () => {
     expect(
-      (await acme('POST', '/agenda', agenda({ operations: [{ name: 'a', type: 'unheard' }] }), { 'Idempotency-Key': 'k4' })).status,
+      (
+        await acme('POST', '/agenda', agenda({ operations: [{ name: 'a', type: 'unheard' }] }), {
+          'Idempotency-Key': 'k4',
+        })
+      ).status,
     ).toBe(404);
     expect((await acme('POST', '/agenda', agenda(), { 'Idempotency-Key': 'k4' })).status).toBe(201);
   });
@@ -358,12 +401,15 @@ describe('reading', () => {
       });
       made.unshift(body.id);
     }
-    const found = async (query: string) => (await acme('GET', `/agenda?${query}`)).body.all.map((item: { id: string }) => item.id);
+    const found = async (query: string) =>
+      (await acme('GET', `/agenda?${query}`)).body.all.map((item: { id: string }) => item.id);
     expect(await found('byLinkId=list')).toEqual(made);
     expect(await found('bylinkid=list&byTitle=rest')).toEqual(made.slice(0, 3));
     expect(await found('byCid=list-4')).toEqual(made.slice(0, 1));
     expect(await found(`byId=${made[2]}`)).toEqual([made[2]]);
-    expect(await found('byLinkId=list&byInsightId=all&byResourcePoolId=pool&byCustomerId=acme&byState=WAITING')).toEqual(made);
+    expect(
+      await found('byLinkId=list&byInsightId=all&byResourcePoolId=pool&byCustomerId=acme&byState=WAITING'),
+    ).toEqual(made);
     expect(await found('byLinkId=list&byInsightId=gold')).toEqual([]);
     expect(await found('byLinkId=list&byState=COMPLETE')).toEqual([]);
     expect((await acme('GET', '/agenda?byLinkId=list&countOnly=true')).body).toMatchObject({ count: 5, all: [] });
@@ -385,13 +431,17 @@ describe('reading', () => {
     ]);
   });
 
-  test.each(['byNonsense=1', 'byState=READY', 'fields=nonsense', 'limit=0', 'cursor=x'])('refuses ?%s', async (query) => {
-    expect((await acme('GET', `/agenda?${query}`)).status).toBe(400);
-  });
+  test.each(['byNonsense=1', 'byState=READY', 'fields=nonsense', 'limit=0', 'cursor=x'])(
+    'refuses ?%s',
+    async (query) => {
+      expect((await acme('GET', `/agenda?${query}`)).status).toBe(400);
+    },
+  );
 
   test('what is not the caller’s is not there', async () => {
     const { body } = await acme('POST', '/agenda', agenda({ linkId: 'hidden' }));
-    for (const path of ['', '/logs', '/audit']) expect((await other('GET', `/agenda/${body.id}${path}`)).status).toBe(404);
+    for (const path of ['', '/logs', '/audit'])
+      expect((await other('GET', `/agenda/${body.id}${path}`)).status).toBe(404);
     expect((await other('POST', `/agenda/${body.id}/cancel`)).status).toBe(404);
     expect((await other('GET', '/agenda?byLinkId=hidden')).body.count).toBe(0);
     expect((await other('GET', '/agenda?byLinkId=hidden&countOnly=true')).body.count).toBe(0);
@@ -413,7 +463,11 @@ describe('reading', () => {
     const all = (await acme('GET', `/agenda/${body.id}/logs`)).body;
     expect(all).toMatchObject({
       count: 3,
-      all: [{ operation: 'a', launch: 1, attempt: 1, output: 'out 0 1', totalBytes: 99 }, { launch: 2 }, { operation: 'b' }],
+      all: [
+        { operation: 'a', launch: 1, attempt: 1, output: 'out 0 1', totalBytes: 99 },
+        { launch: 2 },
+        { operation: 'b' },
+      ],
     });
     expect(all).not.toHaveProperty('nextCursor');
     const first = (await acme('GET', `/agenda/${body.id}/logs?limit=2`)).body;
@@ -461,7 +515,10 @@ describe('cancel', () => {
       tellCancel: (agendaId) => told.push(agendaId),
       log: pino({ level: 'silent' }),
     });
-    const [waits, runs] = [await acme('POST', '/agenda', agenda({ params: { doNotRun: 1 } })), await acme('POST', '/agenda', agenda())];
+    const [waits, runs] = [
+      await acme('POST', '/agenda', agenda({ params: { doNotRun: 1 } })),
+      await acme('POST', '/agenda', agenda()),
+    ];
     await admitBatch(database, { insightId: 'all', batchId: 'test:0' });
     for (const { body } of [waits, runs]) {
       expect((await app.request(`/v1/agenda/${body.id}/cancel`, { method: 'POST' })).status).toBe(202);
@@ -471,13 +528,18 @@ describe('cancel', () => {
 
   test('ends what waits, once', async () => {
     const { body } = await acme('POST', '/agenda', agenda());
-    expect(await acme('POST', `/agenda/${body.id}/cancel`)).toMatchObject({ status: 202, body: { id: body.id, state: 'ended' } });
+    expect(await acme('POST', `/agenda/${body.id}/cancel`)).toMatchObject({
+      status: 202,
+      body: { id: body.id, state: 'ended' },
+    });
     expect((await acme('GET', `/progress/agenda/${body.progressId}`)).body).toMatchObject({
       processingState: 'COMPLETE',
       processingStateMessage: 'cancelled',
     });
     expect(await acme('POST', `/agenda/${body.id}/cancel`)).toMatchObject({ status: 409 });
-    const actions = (await acme('GET', `/agenda/${body.id}/audit`)).body.all.map((entry: { action: string }) => entry.action);
+    const actions = (await acme('GET', `/agenda/${body.id}/audit`)).body.all.map(
+      (entry: { action: string }) => entry.action,
+    );
     expect(actions.slice(0, 2)).toEqual(['agenda.submit', 'agenda.cancel']);
   });
 
@@ -485,7 +547,10 @@ describe('cancel', () => {
     await database.$client`delete from ready_agenda`;
     const { body } = await acme('POST', '/agenda', agenda());
     expect(await admitBatch(database, { insightId: 'all', batchId: 'test:1' })).toMatchObject({ admitted: 1 });
-    expect(await acme('POST', `/agenda/${body.id}/cancel`)).toMatchObject({ status: 202, body: { state: 'requested' } });
+    expect(await acme('POST', `/agenda/${body.id}/cancel`)).toMatchObject({
+      status: 202,
+      body: { state: 'requested' },
+    });
     expect((await acme('GET', `/agenda/${body.id}`)).body.cancelRequestedTime).toEqual(expect.any(Number));
   });
 });

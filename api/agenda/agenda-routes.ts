@@ -24,7 +24,9 @@ export const stateQuery = z.enum(['WAITING', 'EXECUTING', 'COMPLETE']).optional(
 const submissionExample = {
   customerId: 'acme',
   title: 'Say hello',
-  operations: [{ name: 'hello', type: 'sample', payload: { actions: [{ action: 'log', paramsMap: { logMessage: 'hello' } }] } }],
+  operations: [
+    { name: 'hello', type: 'sample', payload: { actions: [{ action: 'log', paramsMap: { logMessage: 'hello' } }] } },
+  ],
 };
 
 const agendaExample = {
@@ -70,7 +72,9 @@ export function addAgendaRoutes(api: Api, parts: ApiParts): void {
         },
       ],
       body: { schema: z.unknown(), documented: agendaBodySchema, example: submissionExample },
-      answers: { 201: { description: 'Stored; its path is in Location', schema: agendaViewSchema, example: agendaExample } },
+      answers: {
+        201: { description: 'Stored; its path is in Location', schema: agendaViewSchema, example: agendaExample },
+      },
       problems: [404, 409],
     },
     async ({ c, access, cid, log, body, bodyText, unknownFields }) => {
@@ -94,8 +98,13 @@ export function addAgendaRoutes(api: Api, parts: ApiParts): void {
         case 'created': {
           const { agendaId, insightId } = answer;
           if (answer.ready) parts.wake([insightId]);
-          log.info({ agendaId, insightId, customerId: agenda.customerId, operations: agenda.operations.length }, 'agenda submitted');
-          return c.json(submittedAgendaView(agenda, { ...answer, cid }), 201, { Location: `${c.req.path}/${agendaId}` });
+          log.info(
+            { agendaId, insightId, customerId: agenda.customerId, operations: agenda.operations.length },
+            'agenda submitted',
+          );
+          return c.json(submittedAgendaView(agenda, { ...answer, cid }), 201, {
+            Location: `${c.req.path}/${agendaId}`,
+          });
         }
       }
     },
@@ -265,7 +274,11 @@ function problemOf({ code, message, faults }: Extract<SubmitAnswer, { kind: 'ref
     case 'noInsight':
     case 'idempotencyKeyReused':
     case 'idempotencyKeyRunning':
-      return new ProblemError(code, message, code === 'idempotencyKeyRunning' ? { headers: { 'Retry-After': '1' } } : {});
+      return new ProblemError(
+        code,
+        message,
+        code === 'idempotencyKeyRunning' ? { headers: { 'Retry-After': '1' } } : {},
+      );
     case 'idempotentAgendaGone':
       return conflict(message);
     case 'customerNotFound':

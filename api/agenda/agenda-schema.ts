@@ -1,6 +1,13 @@
 /** What an Agenda looks like in requests and answers: POP's fields and ours. */
 import { z } from '@hono/zod-openapi';
-import { highestPriority, type JsonObject, maximumIdBytes, maximumNameLength, mostInFlight, mostSeconds } from '../../agenda/types.ts';
+import {
+  highestPriority,
+  type JsonObject,
+  maximumIdBytes,
+  maximumNameLength,
+  mostInFlight,
+  mostSeconds,
+} from '../../agenda/types.ts';
 import { fieldsWithoutEffect, objectNames } from '../http/known-fields.ts';
 import { epochMillisecondsSchema } from '../http/schemas.ts';
 import { leastOneSlot, resourcesSchema, resourcesViewSchema } from '../settings/resources-schema.ts';
@@ -23,7 +30,10 @@ const limited = (most: number, unit: 'bytes' | 'characters' = 'characters') =>
 const idText = limited(maximumIdBytes, 'bytes');
 
 const freeParams = z
-  .custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'must be an object.')
+  .custom<JsonObject>(
+    (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+    'must be an object.',
+  )
   .openapi({ type: 'object', additionalProperties: true });
 
 const seconds = z
@@ -39,19 +49,32 @@ export const operationTimeoutSchema = z
 const operationSchema = z
   .strictObject({
     name: limited(maximumNameLength)
-      .openapi({ description: 'Unique in its Agenda ignoring case; used in references such as `@<name.out::/path>`.', example: 'probe' })
+      .openapi({
+        description: 'Unique in its Agenda ignoring case; used in references such as `@<name.out::/path>`.',
+        example: 'probe',
+      })
       .nullish()
       .transform((name) => name ?? ''),
-    type: limited(maximumNameLength).min(1).openapi({ description: "Looked up in the pool's registry.", example: 'sample' }),
+    type: limited(maximumNameLength)
+      .min(1)
+      .openapi({ description: "Looked up in the pool's registry.", example: 'sample' }),
     id: idText.nullish(),
-    payload: z.unknown().optional().openapi({ description: 'Any JSON; references in it are replaced by results of earlier Operations.' }),
+    payload: z
+      .unknown()
+      .optional()
+      .openapi({ description: 'Any JSON; references in it are replaced by results of earlier Operations.' }),
     params: freeParams.nullish(),
     dependsOn: z
       .array(limited(maximumNameLength))
       .max(10_000)
       .nullish()
       .openapi({ description: 'Names of Operations that must succeed first.' }),
-    weight: z.number().positive().max(1_000_000).nullish().openapi({ description: 'Its part of the percentage; default 1.' }),
+    weight: z
+      .number()
+      .positive()
+      .max(1_000_000)
+      .nullish()
+      .openapi({ description: 'Its part of the percentage; default 1.' }),
     timeout: operationTimeoutSchema.nullish(),
   })
   .openapi('Operation')
@@ -60,19 +83,28 @@ const operationSchema = z
 const priority = z.number().int().min(-highestPriority).max(highestPriority);
 const priorityDescription =
   'Head start among the waiting Agendas of its customer, in steps of `priorityStep` seconds of its Insight, with the algorithm `Priority`; default 0.';
-const peakDescription = 'The most it will hold of its ResourcePool at once, at least one slot, which is also what it holds when absent.';
+const peakDescription =
+  'The most it will hold of its ResourcePool at once, at least one slot, which is also what it holds when absent.';
 const expectedSecondsDescription = 'How long it will run, where that is known; absent: learned from those before it.';
 const notBeforeDescription = 'Not admitted before; epoch milliseconds.';
 
 const peak = resourcesSchema.extend({ slots: leastOneSlot.nullish() }).superRefine((given, context) => {
   if (Object.values(given).some((amount) => amount !== null && amount !== undefined)) return;
-  context.addIssue({ code: 'custom', message: 'must name at least one of slots, cpu, memory, gpu.', params: { code: 'required' } });
+  context.addIssue({
+    code: 'custom',
+    message: 'must name at least one of slots, cpu, memory, gpu.',
+    params: { code: 'required' },
+  });
 });
 
 /** What changes the priority of an Agenda that waits. */
-export const prioritySchema = z.strictObject({ priority: priority.openapi({ description: priorityDescription, example: 10 }) });
+export const prioritySchema = z.strictObject({
+  priority: priority.openapi({ description: priorityDescription, example: 10 }),
+});
 
-export const agendaInsightSchema = z.object({ resourcePoolId: z.string(), insightId: z.string() }).openapi('AgendaInsight');
+export const agendaInsightSchema = z
+  .object({ resourcePoolId: z.string(), insightId: z.string() })
+  .openapi('AgendaInsight');
 
 const operationView = z
   .object({
@@ -115,7 +147,10 @@ const submissionShape = {
   id: z
     .unknown()
     .optional()
-    .openapi({ description: 'Of an Agenda that was read and is submitted again; the new one gets an id and a `progressId` of its own.' }),
+    .openapi({
+      description:
+        'Of an Agenda that was read and is submitted again; the new one gets an id and a `progressId` of its own.',
+    }),
   customerId: idText.min(1).openapi({ example: 'acme' }),
   title: limited(1_000).nullish(),
   linkId: idText.nullish(),
@@ -128,10 +163,21 @@ const submissionShape = {
     .array(operationSchema)
     .nullish()
     .transform((operations) => operations ?? []),
-  parallelism: z.number().int().min(1).max(mostInFlight).nullish().openapi({ description: 'Most of its Operations in flight at once.' }),
+  parallelism: z
+    .number()
+    .int()
+    .min(1)
+    .max(mostInFlight)
+    .nullish()
+    .openapi({ description: 'Most of its Operations in flight at once.' }),
   priority: priority.nullish().openapi({ description: priorityDescription, example: 10 }),
   peak: peak.nullish().openapi({ description: peakDescription, example: { slots: 1, cpu: 4, memory: 8_589_934_592 } }),
-  expectedSeconds: z.number().positive().max(mostSeconds).nullish().openapi({ description: expectedSecondsDescription, example: 600 }),
+  expectedSeconds: z
+    .number()
+    .positive()
+    .max(mostSeconds)
+    .nullish()
+    .openapi({ description: expectedSecondsDescription, example: 600 }),
   notBefore: epochMillisecondsSchema.nullish().openapi({ description: notBeforeDescription }),
 };
 
@@ -139,7 +185,9 @@ const submissionShape = {
 export const agendaSchema = z.strictObject(submissionShape);
 
 /** A single Agenda shows how its attempt was admitted. */
-export const agendaDetailSchema = agendaViewSchema.extend({ admission: admissionViewSchema.optional() }).openapi('AgendaDetail');
+export const agendaDetailSchema = agendaViewSchema
+  .extend({ admission: admissionViewSchema.optional() })
+  .openapi('AgendaDetail');
 
 /** Fields of POP's Agendas that do nothing, there as here. */
 const popAgendaFields = ['jobId'];
@@ -151,7 +199,13 @@ export const agendaBodySchema = z
     example: {
       customerId: 'acme',
       title: 'Say hello',
-      operations: [{ name: 'hello', type: 'sample', payload: { actions: [{ action: 'log', paramsMap: { logMessage: 'hello' } }] } }],
+      operations: [
+        {
+          name: 'hello',
+          type: 'sample',
+          payload: { actions: [{ action: 'log', paramsMap: { logMessage: 'hello' } }] },
+        },
+      ],
     },
   })
   .register(objectNames, { name: 'an Agenda' });

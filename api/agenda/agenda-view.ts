@@ -4,7 +4,10 @@ import type { agenda, agendaProgress, operation, operationProgress } from '../..
 
 export type AgendaRow = typeof agenda.$inferSelect;
 export type OperationRow = typeof operation.$inferSelect;
-export type AgendaProgressRow = typeof agendaProgress.$inferSelect & { readonly insightId: string; readonly resourcePoolId: string };
+export type AgendaProgressRow = typeof agendaProgress.$inferSelect & {
+  readonly insightId: string;
+  readonly resourcePoolId: string;
+};
 export type OperationProgressRow = typeof operationProgress.$inferSelect & { readonly admittedTime: Date | null };
 
 /** An object of the api; `undefined` members are left out of the JSON. */
@@ -31,7 +34,13 @@ const agendaOf = (row: Base & Pick<AgendaRow, 'title' | 'linkId' | 'insightId' |
 const stateOf = (
   row: Pick<
     OperationProgressRow,
-    'processingState' | 'processingStateMessage' | 'percentComplete' | 'diagnosticEvents' | 'params' | 'startedTime' | 'completedTime'
+    | 'processingState'
+    | 'processingStateMessage'
+    | 'percentComplete'
+    | 'diagnosticEvents'
+    | 'params'
+    | 'startedTime'
+    | 'completedTime'
   >,
 ): View => ({
   processingState: row.processingState,
@@ -63,7 +72,14 @@ export function agendaView(row: AgendaRow, operations?: readonly Operation[]): V
 /** An Agenda just stored, without reading it back. */
 export function submittedAgendaView(
   agenda: Agenda,
-  stored: { agendaId: string; progressId: string; cid: string; insightId: string; resourcePoolId: string; addedTime: number },
+  stored: {
+    agendaId: string;
+    progressId: string;
+    cid: string;
+    insightId: string;
+    resourcePoolId: string;
+    addedTime: number;
+  },
 ): View {
   const time = new Date(stored.addedTime);
   return agendaView(

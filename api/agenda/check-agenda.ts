@@ -2,7 +2,14 @@
 import { dependenciesOf } from '../../agenda/dependencies.ts';
 import { FaultList } from '../../agenda/fault-list.ts';
 import { jsonBytes } from '../../agenda/json-bytes.ts';
-import { type Agenda, type Fault, type Json, maximumOperations, maximumPayloadBytes, type Operation } from '../../agenda/types.ts';
+import {
+  type Agenda,
+  type Fault,
+  type Json,
+  maximumOperations,
+  maximumPayloadBytes,
+  type Operation,
+} from '../../agenda/types.ts';
 import { validateAgenda } from '../../agenda/validate-agenda.ts';
 import { addIssues, parseGiven } from '../http/faults.ts';
 import { invalid, ProblemError } from '../http/problem.ts';

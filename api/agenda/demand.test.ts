@@ -15,10 +15,20 @@ beforeAll(async () => {
   acme = await api.caller({ accounts: ['acme'] });
   const plain = { customerId: 'operations', resourcePoolId: 'pool', isGlobal: true };
   const sent = [
-    await operator('POST', '/resourcepool', { id: 'pool', customerId: 'operations', capacity: { slots: 8, memory: 2 ** 33 } }),
+    await operator('POST', '/resourcepool', {
+      id: 'pool',
+      customerId: 'operations',
+      capacity: { slots: 8, memory: 2 ** 33 },
+    }),
     await operator('POST', '/customer', { id: 'acme', customerId: 'acme', title: 'Acme', resourcePoolId: 'pool' }),
     await operator('POST', '/insight', { ...plain, id: 'all', title: 'All', mappers: { operationType: ['sample'] } }),
-    await operator('POST', '/insight', { ...plain, id: 'small', title: 'Small', mappers: { operationType: ['small'] }, maximum: 2 }),
+    await operator('POST', '/insight', {
+      ...plain,
+      id: 'small',
+      title: 'Small',
+      mappers: { operationType: ['small'] },
+      maximum: 2,
+    }),
   ];
   expect(sent.map((answer) => answer.status)).toEqual(sent.map(() => 201));
 });
@@ -42,9 +52,9 @@ describe('what an Agenda says for its admission', () => {
     const created = await acme('POST', '/agenda', agenda(demand));
     expect(created).toMatchObject({ status: 201, body: demand });
     expect((await acme('GET', `/agenda/${created.body.id}`)).body).toEqual(created.body);
-    expect((await acme('GET', `/agenda?byId=${created.body.id}&fields=id,priority,peak,expectedSeconds,notBefore`)).body.all).toEqual([
-      { id: created.body.id, ...demand },
-    ]);
+    expect(
+      (await acme('GET', `/agenda?byId=${created.body.id}&fields=id,priority,peak,expectedSeconds,notBefore`)).body.all,
+    ).toEqual([{ id: created.body.id, ...demand }]);
   });
 
   test('may be left out, or be null: the priority is 0', async () => {
@@ -81,7 +91,11 @@ describe('what an Agenda says for its admission', () => {
     [{ expectedSeconds: 0 }, '/expectedSeconds', 'expectedSeconds must be above 0, is 0.'],
     [{ expectedSeconds: 31_536_001 }, '/expectedSeconds', 'expectedSeconds must be at most 31536000, is 31536001.'],
     [{ notBefore: -1 }, '/notBefore', 'notBefore must be at least 0, is -1.'],
-    [{ notBefore: 253_402_300_800_000 }, '/notBefore', 'notBefore must be at most 253402300799999, is 253402300800000.'],
+    [
+      { notBefore: 253_402_300_800_000 },
+      '/notBefore',
+      'notBefore must be at most 253402300799999, is 253402300800000.',
+    ],
     [{ notBefore: '2026-11-22' }, '/notBefore', 'notBefore must be a number, is "2026-11-22".'],
     [{ peak: { slots: 9 } }, '/peak/slots', 'peak.slots is 9; the ResourcePool "pool" has 8 in all.'],
   ];
@@ -89,7 +103,10 @@ describe('what an Agenda says for its admission', () => {
     const before = await countAgendas();
     for (const path of ['/agenda', '/agenda/service/validate']) {
       const { status, body } = await acme('POST', path, agenda(fields));
-      expect({ status, errors: body.errors }).toEqual({ status: 422, errors: [{ pointer, code: expect.any(String), message }] });
+      expect({ status, errors: body.errors }).toEqual({
+        status: 422,
+        errors: [{ pointer, code: expect.any(String), message }],
+      });
     }
     expect(await countAgendas()).toBe(before);
   });
@@ -105,7 +122,11 @@ describe('what an Agenda says for its admission', () => {
     const tooMuch = await acme('POST', '/agenda', agenda({ peak: { slots: 9, memory: 2 ** 33 + 1, gpu: 99 } }));
     expect(tooMuch).toMatchObject({ status: 422, body: { code: 'invalid' } });
     expect(tooMuch.body.errors).toEqual([
-      { pointer: '/peak/slots', code: 'peakTooLarge', message: 'peak.slots is 9; the ResourcePool "pool" has 8 in all.' },
+      {
+        pointer: '/peak/slots',
+        code: 'peakTooLarge',
+        message: 'peak.slots is 9; the ResourcePool "pool" has 8 in all.',
+      },
       {
         pointer: '/peak/memory',
         code: 'peakTooLarge',
@@ -113,7 +134,11 @@ describe('what an Agenda says for its admission', () => {
       },
     ]);
     expect((await acme('POST', '/agenda', agenda({ peak: { slots: 3 } }, 'small'))).body.errors).toEqual([
-      { pointer: '/peak/slots', code: 'peakTooLarge', message: 'peak.slots is 3; the Insight "small" may hold 2 in all.' },
+      {
+        pointer: '/peak/slots',
+        code: 'peakTooLarge',
+        message: 'peak.slots is 3; the Insight "small" may hold 2 in all.',
+      },
     ]);
     expect((await acme('POST', '/agenda', agenda({ peak: { slots: 2 } }, 'small'))).status).toBe(201);
   });
@@ -155,7 +180,10 @@ describe('POST /agenda/{id}/priority', () => {
     [{ priority: 1, force: true }, '/force', 'force is not a field of this body; /docs lists those that are.'],
   ])('refuses %o', async (body, pointer, message) => {
     const id = await submitted();
-    expect(await acme('POST', `/agenda/${id}/priority`, body)).toMatchObject({ status: 422, body: { errors: [{ pointer, message }] } });
+    expect(await acme('POST', `/agenda/${id}/priority`, body)).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer, message }] },
+    });
   });
 
   test('is refused for one that runs or has ended', async () => {

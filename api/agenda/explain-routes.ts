@@ -39,7 +39,11 @@ const explanationSchema = z
         z.object({
           agendaId: z.string().optional(),
           customerId: z.string().optional(),
-          agendas: z.number().int().optional().openapi({ description: 'So many, of customers that the caller may not see.' }),
+          agendas: z
+            .number()
+            .int()
+            .optional()
+            .openapi({ description: 'So many, of customers that the caller may not see.' }),
           why: z.string(),
         }),
       )
@@ -53,9 +57,17 @@ const explanationSchema = z
         share: z
           .number()
           .optional()
-          .openapi({ description: 'Its part of what its band gives while all that have work go on having it, 0 to 1.' }),
-        lag: z.number().optional().openapi({ description: 'Cost it is behind its share (above 0) or ahead of it (below 0).' }),
-        bound: z.number().optional().openapi({ description: 'How far that can be while nothing changes: the largest cost of one Agenda.' }),
+          .openapi({
+            description: 'Its part of what its band gives while all that have work go on having it, 0 to 1.',
+          }),
+        lag: z
+          .number()
+          .optional()
+          .openapi({ description: 'Cost it is behind its share (above 0) or ahead of it (below 0).' }),
+        bound: z
+          .number()
+          .optional()
+          .openapi({ description: 'How far that can be while nothing changes: the largest cost of one Agenda.' }),
         running: z.number().int().openapi({ description: 'Through this Insight.' }),
         maximumRunning: z.number().int().optional(),
         runningEverywhere: z.number().int(),
@@ -82,11 +94,16 @@ const explanationSchema = z
       .optional()
       .openapi({ description: 'A resource absent in `capacity` is not limited.' }),
     need: resourcesViewSchema.optional(),
-    reservation: reservationSchema.optional().openapi({ description: 'Capacity that is held for an Agenda that does not fit yet.' }),
+    reservation: reservationSchema
+      .optional()
+      .openapi({ description: 'Capacity that is held for an Agenda that does not fit yet.' }),
     estimatedStart: z
       .object({ time: epochMillisecondsSchema, seconds: z.number(), basis: z.string() })
       .optional()
-      .openapi({ description: 'From the rate of admissions of late; absent when there were none, and when somebody has to act first.' }),
+      .openapi({
+        description:
+          'From the rate of admissions of late; absent when there were none, and when somebody has to act first.',
+      }),
     admission: admissionViewSchema.optional().openapi({ description: 'How it was admitted, once it was.' }),
   })
   .openapi('Explanation');
@@ -102,14 +119,30 @@ const example: ExplanationView = {
   aheadOfCustomer: 1,
   positionIs: 'exact',
   whoIsAhead: [
-    { agendaId: '0197f3c2-5a3b-7d10-8c55-0c4e35b2a9d1', customerId: 'acme', why: 'Of its own customer, and ready before.' },
+    {
+      agendaId: '0197f3c2-5a3b-7d10-8c55-0c4e35b2a9d1',
+      customerId: 'acme',
+      why: 'Of its own customer, and ready before.',
+    },
     { agendas: 2, why: 'Of other customers.' },
   ],
   customer: { id: 'acme', weight: 1, band: 0, share: 0.25, lag: -2.5, bound: 7.5, running: 3, runningEverywhere: 3 },
-  insight: { id: 'encode', title: 'Encodes', schedulingAlgorithm: 'Fairness', queueSize: 100, inQueue: 0, running: 8, slots: 8 },
+  insight: {
+    id: 'encode',
+    title: 'Encodes',
+    schedulingAlgorithm: 'Fairness',
+    queueSize: 100,
+    inQueue: 0,
+    running: 8,
+    slots: 8,
+  },
   pool: { id: 'pool-east', capacity: { slots: 8 }, inUse: { slots: 8, cpu: 0, memory: 0, gpu: 0 } },
   need: { slots: 1, cpu: 0, memory: 0, gpu: 0 },
-  estimatedStart: { time: 1_782_864_030_000, seconds: 30, basis: '12 Agendas were admitted in the last 90 s; its place in line is 4.' },
+  estimatedStart: {
+    time: 1_782_864_030_000,
+    seconds: 30,
+    basis: '12 Agendas were admitted in the last 90 s; its place in line is 4.',
+  },
 };
 
 export function addExplainRoutes(api: Api, parts: ApiParts): void {
@@ -165,7 +198,10 @@ function viewOf({ agendaId, code, sentence, place, ...rest }: AgendaExplanation,
   };
 }
 
-function placeView({ position, ahead, aheadOfCustomer, positionIs, whoIsAhead }: Place, maySee: (customerId: string) => boolean) {
+function placeView(
+  { position, ahead, aheadOfCustomer, positionIs, whoIsAhead }: Place,
+  maySee: (customerId: string) => boolean,
+) {
   const seen = whoIsAhead.filter(({ customerId }) => maySee(customerId));
   const others = ahead - aheadOfCustomer;
   const isHidden = seen.length < whoIsAhead.length && others > 0;

@@ -34,7 +34,12 @@ export function addAgendaPriorityRoutes(api: Api, parts: ApiParts): void {
     },
     async ({ c, access, cid, id, body: { priority } }) => {
       if ((await readAgenda(database, visibilityOf(access), id)) === undefined) throw notFound('Agenda', id);
-      const { state, wakeInsights } = await changePriority(database, { agendaId: id, priority, actor: access.userId, cid });
+      const { state, wakeInsights } = await changePriority(database, {
+        agendaId: id,
+        priority,
+        actor: access.userId,
+        cid,
+      });
       if (state !== 'waits') {
         const now = state === 'running' ? 'runs already' : 'has ended';
         throw new ProblemError('notWaiting', `The Agenda ${quoted(id)} ${now}: its priority has no effect any more.`);

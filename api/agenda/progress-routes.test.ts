@@ -53,7 +53,13 @@ const start = (agendaId: string, operation: string) => ({
   worker: 'w1',
   scheduledTime: 1_782_864_000_000,
 });
-const fence = (agendaId: string, operation: string) => ({ agendaId, attempt: 1, operation, operationAttempt: 1, launch: 1 });
+const fence = (agendaId: string, operation: string) => ({
+  agendaId,
+  attempt: 1,
+  operation,
+  operationAttempt: 1,
+  launch: 1,
+});
 
 describe('the ResourcePool service', () => {
   test('takes an Operation from start to end, as its progress shows', async () => {
@@ -116,7 +122,9 @@ describe('the ResourcePool service', () => {
       noticedTime: 1_782_864_002_500,
       completedTime: expect.any(Number),
     });
-    expect((await acme('GET', `/agenda/${id}/logs`)).body.all).toMatchObject([{ operation: 'a', output: 'one\ntwo\n', totalBytes: 8 }]);
+    expect((await acme('GET', `/agenda/${id}/logs`)).body.all).toMatchObject([
+      { operation: 'a', output: 'one\ntwo\n', totalBytes: 8 },
+    ]);
     const joined = (await acme('GET', `/progress/agenda/${progressId}`)).body;
     expect(joined.operationProgress.map((item: { operation: string }) => item.operation)).toEqual(['a', 'b']);
     expect(joined).toMatchObject({ processingState: 'EXECUTING', percentComplete: 50 });
@@ -130,11 +138,16 @@ describe('the ResourcePool service', () => {
     expect((await acme('POST', `${service}/startOperation`, { items: [start(id, 'a')] })).status).toBe(403);
     expect((await api.anonymous('POST', `${service}/startOperation`, { items: [start(id, 'a')] })).status).toBe(401);
     expect((await pool('GET', `/progress/agenda/${progressId}`)).status).toBe(403);
-    expect((await acme('GET', `/progress/operation/${progressId}-a`)).body).toMatchObject({ processingState: 'WAITING', launch: 0 });
+    expect((await acme('GET', `/progress/operation/${progressId}-a`)).body).toMatchObject({
+      processingState: 'WAITING',
+      launch: 0,
+    });
   });
 
   test('refuses what it does not know', async () => {
-    expect(await pool('POST', `${service}/startOperation`, { items: [{ ...start('x', 'a'), extra: 1 }] })).toMatchObject({
+    expect(
+      await pool('POST', `${service}/startOperation`, { items: [{ ...start('x', 'a'), extra: 1 }] }),
+    ).toMatchObject({
       status: 422,
       body: { errors: [{ pointer: '/items/0/extra', code: 'unknownField' }] },
     });
@@ -147,7 +160,9 @@ describe('the ResourcePool service', () => {
     await pool('POST', `${service}/startOperation`, { items: [start(id, 'a')] });
     const text = 'a\u0000b\ud800';
     const progress = { ...fence(id, 'a'), message: text, params: { text }, diagnosticEvents: [{ message: text }] };
-    expect((await pool('POST', `${service}/reportProgress`, { items: [progress] })).body).toEqual({ items: [{ verdict: 'ok' }] });
+    expect((await pool('POST', `${service}/reportProgress`, { items: [progress] })).body).toEqual({
+      items: [{ verdict: 'ok' }],
+    });
     const finish = {
       ...fence(id, 'a'),
       outcome: 'failed',
@@ -183,14 +198,19 @@ describe('lists of progress', () => {
     expect((await found('byLinkId=link'))[0]).not.toHaveProperty('operationProgress');
     expect((await found('byLinkId=link&fields=operationProgress'))[0].operationProgress).toHaveLength(2);
     expect(await found('byLinkId=link&fields=id,title')).toEqual([{ id: progressId, title: 'title' }]);
-    expect((await acme('GET', '/progress/agenda?byLinkId=link&countOnly=true')).body).toMatchObject({ count: 1, all: [] });
+    expect((await acme('GET', '/progress/agenda?byLinkId=link&countOnly=true')).body).toMatchObject({
+      count: 1,
+      all: [],
+    });
     expect((await acme('GET', '/progress/agenda?byLinkId=link&byInsightId=none&countOnly=true')).body.count).toBe(0);
   });
 
   test('of Operations carry no results unless asked', async () => {
     const { id, progressId } = await running();
     await pool('POST', `${service}/startOperation`, { items: [start(id, 'a')] });
-    await pool('POST', `${service}/finishOperation`, { items: [{ ...fence(id, 'a'), outcome: 'succeeded', result: '{"x":1}' }] });
+    await pool('POST', `${service}/finishOperation`, {
+      items: [{ ...fence(id, 'a'), outcome: 'succeeded', result: '{"x":1}' }],
+    });
     const found = async (query: string) => (await acme('GET', `/progress/operation?${query}`)).body.all;
     const all = await found(`byAgendaProgressId=${progressId}`);
     expect(all).toMatchObject([{ operation: 'a' }, { operation: 'b' }]);

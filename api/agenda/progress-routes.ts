@@ -2,7 +2,12 @@
 import { z } from '@hono/zod-openapi';
 import { quoted } from '../../agenda/cut.ts';
 import { listAgendaProgress, listOperationProgress } from '../../db/agenda/list-agenda.ts';
-import { readAdmittedTimes, readAgendaProgress, readOperationProgress, readOperationProgressOf } from '../../db/agenda/read-agenda.ts';
+import {
+  readAdmittedTimes,
+  readAgendaProgress,
+  readOperationProgress,
+  readOperationProgressOf,
+} from '../../db/agenda/read-agenda.ts';
 import { visibilityOf } from '../auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint } from '../http/endpoint.ts';
 import { fieldsQuery, onlyFields } from '../http/list-fields.ts';
@@ -31,7 +36,11 @@ const waitQuery = z
     return z.NEVER;
   })
   .optional()
-  .openapi({ type: 'string', description: `Answer when it is COMPLETE, or after this time; at most ${mostWaitSeconds}s.`, example: '30s' });
+  .openapi({
+    type: 'string',
+    description: `Answer when it is COMPLETE, or after this time; at most ${mostWaitSeconds}s.`,
+    example: '30s',
+  });
 
 const operationProgressExample = {
   id: '0197f3c2-6d1e-7c4a-9b1f-32c5a0c4d9f0-hello',
@@ -89,7 +98,17 @@ function addAgendaProgress(api: Api, parts: ApiParts): void {
       description: 'Newest first. `operationProgress` is left out unless `fields` names it.',
       scope: 'read',
       query: listQuerySchema.extend({
-        ...byQuery('byId', 'byCid', 'byLinkId', 'byCustomerId', 'byTitle', 'byAgendaId', 'byExternalId', 'byInsightId', 'byResourcePoolId'),
+        ...byQuery(
+          'byId',
+          'byCid',
+          'byLinkId',
+          'byCustomerId',
+          'byTitle',
+          'byAgendaId',
+          'byExternalId',
+          'byInsightId',
+          'byResourcePoolId',
+        ),
         byState: stateQuery,
         fields: fieldsQuery(agendaProgressViewSchema),
       }),
@@ -111,7 +130,9 @@ function addAgendaProgress(api: Api, parts: ApiParts): void {
             page.all.map((row) => row.agendaId),
           )
         : undefined;
-      const all = page.all.map((row) => onlyFields(agendaProgressView(row, byAgenda && (byAgenda.get(row.agendaId) ?? [])), fields));
+      const all = page.all.map((row) =>
+        onlyFields(agendaProgressView(row, byAgenda && (byAgenda.get(row.agendaId) ?? [])), fields),
+      );
       return c.json({ cid, count: page.count, all, nextCursor: page.nextCursor });
     },
   );
@@ -174,7 +195,11 @@ function addOperationProgress(api: Api, parts: ApiParts): void {
         200: {
           description: 'Those that match and that the caller may see',
           schema: listAnswerSchema(operationProgressViewSchema),
-          example: { cid: operationProgressExample.cid, count: 1, all: [{ ...operationProgressExample, resultPayload: undefined }] },
+          example: {
+            cid: operationProgressExample.cid,
+            count: 1,
+            all: [{ ...operationProgressExample, resultPayload: undefined }],
+          },
         },
       },
     },
@@ -199,7 +224,13 @@ function addOperationProgress(api: Api, parts: ApiParts): void {
       tag,
       summary: 'Read an OperationProgress',
       scope: 'read',
-      answers: { 200: { description: 'The OperationProgress', schema: operationProgressViewSchema, example: operationProgressExample } },
+      answers: {
+        200: {
+          description: 'The OperationProgress',
+          schema: operationProgressViewSchema,
+          example: operationProgressExample,
+        },
+      },
     },
     async ({ c, access, id }) => {
       const row = await readOperationProgress(database, visibilityOf(access), id);
@@ -212,7 +243,10 @@ function addOperationProgress(api: Api, parts: ApiParts): void {
 
 /** Per Agenda its OperationProgress in submitted order. */
 async function operationProgressOf({ database }: ApiParts, agendaIds: readonly string[]) {
-  const [rows, admitted] = await Promise.all([readOperationProgressOf(database, agendaIds), readAdmittedTimes(database, agendaIds)]);
+  const [rows, admitted] = await Promise.all([
+    readOperationProgressOf(database, agendaIds),
+    readAdmittedTimes(database, agendaIds),
+  ]);
   return Map.groupBy(
     rows.map((row) => ({ ...row, admittedTime: admitted.get(row.agendaId) ?? null })),
     (row) => row.agendaId,

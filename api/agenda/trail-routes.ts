@@ -19,7 +19,10 @@ const logView = z
     attempt: z.number().int().openapi({ description: 'Of the Agenda.' }),
     launch: z.number().int(),
     output: z.string().openapi({ description: 'What the handler wrote, cut when it was too much.' }),
-    totalBytes: z.number().int().openapi({ description: 'What it wrote in all; more than `output` holds when that was cut.' }),
+    totalBytes: z
+      .number()
+      .int()
+      .openapi({ description: 'What it wrote in all; more than `output` holds when that was cut.' }),
     addedTime: epochMillisecondsSchema,
   })
   .openapi('OperationLog');
@@ -54,7 +57,11 @@ export function addAgendaTrailRoutes(api: Api, parts: ApiParts): void {
       description: 'Per launch that has ended, in the order of the Operations. Long output takes several pages.',
       scope: 'read',
       query: pageQuery.extend({
-        operation: z.string().max(2_000).optional().openapi({ description: 'Of this Operation only.', example: 'hello' }),
+        operation: z
+          .string()
+          .max(2_000)
+          .optional()
+          .openapi({ description: 'Of this Operation only.', example: 'hello' }),
         attempt: z
           .string()
           .regex(/^[1-9]\d{0,8}$/)
@@ -69,7 +76,16 @@ export function addAgendaTrailRoutes(api: Api, parts: ApiParts): void {
           example: {
             cid: 'nightly-2026-07-01',
             count: 1,
-            all: [{ operation: 'hello', attempt: 1, launch: 1, output: 'hello\n', totalBytes: 6, addedTime: 1_782_864_003_000 }],
+            all: [
+              {
+                operation: 'hello',
+                attempt: 1,
+                launch: 1,
+                output: 'hello\n',
+                totalBytes: 6,
+                addedTime: 1_782_864_003_000,
+              },
+            ],
           },
         },
       },
@@ -78,7 +94,8 @@ export function addAgendaTrailRoutes(api: Api, parts: ApiParts): void {
       const { c, cid, id, query } = call;
       await mustSee(call);
       const { operation, attempt, limit = 100 } = query;
-      const [index = -1, ofAttempt = 0, launch = 0] = query.cursor === undefined ? [] : readNumberCursor(query.cursor, 3);
+      const [index = -1, ofAttempt = 0, launch = 0] =
+        query.cursor === undefined ? [] : readNumberCursor(query.cursor, 3);
       const after = { index, attempt: ofAttempt, launch };
       const rows = await readLogs(database, id, { operation, attempt, after, limit, bytes: mostOutputBytes });
       if (rows.length === 0 && operation !== undefined && !(await hasOperation(database, id, operation))) {

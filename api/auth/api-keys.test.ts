@@ -33,7 +33,14 @@ test('a key has the documented form and its checksum finds every single wrong ch
 test('a malformed key is refused without asking the database', async () => {
   await using nowhere = openDatabase('postgres://127.0.0.1:1/nothing');
   const authorize = authorizeByKey(nowhere);
-  for (const header of [undefined, '', 'Basic abc', 'Bearer', 'Bearer pop_live_x_y', `Bearer ${makeKey('live').key}x`]) {
+  for (const header of [
+    undefined,
+    '',
+    'Basic abc',
+    'Bearer',
+    'Bearer pop_live_x_y',
+    `Bearer ${makeKey('live').key}x`,
+  ]) {
     await expect(authorize(request(header))).rejects.toMatchObject({
       code: 'unauthenticated',
       headers: { 'WWW-Authenticate': 'Bearer realm="pop"' },
@@ -72,7 +79,10 @@ test('the last use is written at most once a minute', async () => {
   expect(first).toBeInstanceOf(Date);
   await authorize(request(`Bearer ${key}`));
   expect(await lastUsed()).toEqual(first);
-  await database.update(apiKey).set({ lastUsedTime: sql`clock_timestamp() - interval '61 seconds'` }).where(eq(apiKey.prefix, prefix));
+  await database
+    .update(apiKey)
+    .set({ lastUsedTime: sql`clock_timestamp() - interval '61 seconds'` })
+    .where(eq(apiKey.prefix, prefix));
   await authorize(request(`Bearer ${key}`));
   expect((await lastUsed())?.getTime()).toBeGreaterThanOrEqual(first?.getTime() ?? 0);
 });
@@ -106,7 +116,13 @@ test('a key made over HTTP is shown once and works until it is revoked', async (
   });
   expect(made).toMatchObject({
     status: 201,
-    body: { title: 'CI', accounts: ['acme'], superUser: false, scopes: ['read'], key: expect.stringMatching(/^pop_live_/) },
+    body: {
+      title: 'CI',
+      accounts: ['acme'],
+      superUser: false,
+      scopes: ['read'],
+      key: expect.stringMatching(/^pop_live_/),
+    },
   });
   const bearer = { Authorization: `Bearer ${made.body.key}` };
   expect((await api.anonymous('GET', '/customer', undefined, bearer)).status).toBe(200);
@@ -114,7 +130,10 @@ test('a key made over HTTP is shown once and works until it is revoked', async (
   const listed = await operator('GET', `/apikey?byId=${shown.id}`);
   expect(listed.body.all).toEqual([{ ...shown, lastUsedTime: expect.any(Number) }]);
   expect(JSON.stringify(listed.body)).not.toContain(key);
-  expect(await operator('DELETE', `/apikey/${shown.id}`)).toMatchObject({ status: 200, body: { count: 1, all: [{ id: shown.id }] } });
+  expect(await operator('DELETE', `/apikey/${shown.id}`)).toMatchObject({
+    status: 200,
+    body: { count: 1, all: [{ id: shown.id }] },
+  });
   expect((await api.anonymous('GET', '/customer', undefined, bearer)).status).toBe(401);
   expect((await operator('DELETE', `/apikey/${shown.id}`)).status).toBe(404);
 });
@@ -124,10 +143,21 @@ test('a key that expires makes no key that outlives it', async () => {
   const expiresTime = Date.now() + 60_000;
   const parent = await operator('POST', '/apikey', { accounts: ['acme'], scopes: ['admin'], expiresTime });
   const make = (body: object) =>
-    api.anonymous('POST', '/apikey', { accounts: ['acme'], scopes: ['read'], ...body }, { Authorization: `Bearer ${parent.body.key}` });
+    api.anonymous(
+      'POST',
+      '/apikey',
+      { accounts: ['acme'], scopes: ['read'], ...body },
+      { Authorization: `Bearer ${parent.body.key}` },
+    );
   expect(await make({})).toMatchObject({ status: 201, body: { expiresTime } });
-  expect(await make({ expiresTime: expiresTime - 1 })).toMatchObject({ status: 201, body: { expiresTime: expiresTime - 1 } });
-  expect(await make({ expiresTime: expiresTime + 1 })).toMatchObject({ status: 422, body: { errors: [{ pointer: '/expiresTime' }] } });
+  expect(await make({ expiresTime: expiresTime - 1 })).toMatchObject({
+    status: 201,
+    body: { expiresTime: expiresTime - 1 },
+  });
+  expect(await make({ expiresTime: expiresTime + 1 })).toMatchObject({
+    status: 422,
+    body: { errors: [{ pointer: '/expiresTime' }] },
+  });
 });
 
 test('nobody gives away more than they have', async () => {

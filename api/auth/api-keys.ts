@@ -14,7 +14,9 @@ const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const prefixLength = 12;
 const secretLength = 32;
 const checksumLength = 6;
-const pattern = new RegExp(`^pop_[a-z0-9]{1,16}_([0-9A-Za-z]{${prefixLength}})_[0-9A-Za-z]{${secretLength + checksumLength}}$`);
+const pattern = new RegExp(
+  `^pop_[a-z0-9]{1,16}_([0-9A-Za-z]{${prefixLength}})_[0-9A-Za-z]{${secretLength + checksumLength}}$`,
+);
 
 /** How long a verified key is believed without asking the database again: a deleted key works at most this much longer. */
 export const keyCacheSeconds = 5;

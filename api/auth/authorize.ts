@@ -35,7 +35,9 @@ export function requireScope(access: Access, scope: Scope | 'pool'): void {
 }
 
 export function hasScope(access: Access, scope: string): boolean {
-  return access.scopes.includes(scope) || (access.scopes.includes('admin') && (scopes as readonly string[]).includes(scope));
+  return (
+    access.scopes.includes(scope) || (access.scopes.includes('admin') && (scopes as readonly string[]).includes(scope))
+  );
 }
 
 /** What decides about reading: every object has an owner; Insights and templates may be shared. */
@@ -55,7 +57,9 @@ export function isVisible(access: Access, object: Owned): boolean {
   return (
     ownedBy(access, object.customerId) ||
     object.isGlobal === true ||
-    (object.allowedCustomerIds ?? []).some((allowed) => access.accounts.some((account) => account.toLowerCase() === allowed))
+    (object.allowedCustomerIds ?? []).some((allowed) =>
+      access.accounts.some((account) => account.toLowerCase() === allowed),
+    )
   );
 }
 

@@ -56,11 +56,19 @@ export function unkeepableFaults(root: unknown, options: { readonly text: boolea
   };
   const check = (value: unknown, key?: string | number): void => {
     if (typeof value === 'number' && !Number.isFinite(value)) {
-      faults.add(() => faultAt(key === undefined ? [] : [...path, key], 'notFinite', 'holds a number that is too large to be kept.'));
+      faults.add(() =>
+        faultAt(key === undefined ? [] : [...path, key], 'notFinite', 'holds a number that is too large to be kept.'),
+      );
     } else if (options.text && typeof value === 'string') {
-      const what = value.includes('\u0000') ? 'a NUL character' : value.isWellFormed() ? undefined : 'half a surrogate pair';
+      const what = value.includes('\u0000')
+        ? 'a NUL character'
+        : value.isWellFormed()
+          ? undefined
+          : 'half a surrogate pair';
       if (what !== undefined)
-        faults.add(() => faultAt(key === undefined ? [] : [...path, key], 'badCharacter', `holds ${what}, which cannot be stored.`));
+        faults.add(() =>
+          faultAt(key === undefined ? [] : [...path, key], 'badCharacter', `holds ${what}, which cannot be stored.`),
+        );
     }
   };
   if (typeof root === 'object' && root !== null) visit(root);

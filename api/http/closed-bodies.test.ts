@@ -15,7 +15,9 @@ interface Schema {
 }
 
 interface Route {
-  readonly requestBody?: { readonly content: { readonly 'application/json': { readonly schema: Schema; readonly example: unknown } } };
+  readonly requestBody?: {
+    readonly content: { readonly 'application/json': { readonly schema: Schema; readonly example: unknown } };
+  };
 }
 
 interface Document {
@@ -43,17 +45,22 @@ function* objectsOf(document: Document, schema: Schema, at: Level['at']): Genera
     if (named === undefined) throw new Error(`the document has no ${schema.$ref}`);
     yield* objectsOf(document, named, at);
   }
-  for (const part of [...(schema.allOf ?? []), ...(schema.anyOf ?? []), ...(schema.oneOf ?? [])]) yield* objectsOf(document, part, at);
+  for (const part of [...(schema.allOf ?? []), ...(schema.anyOf ?? []), ...(schema.oneOf ?? [])])
+    yield* objectsOf(document, part, at);
   if (schema.properties !== undefined) yield { at, isClosed: schema.additionalProperties === false };
-  for (const [name, member] of Object.entries(schema.properties ?? {})) yield* objectsOf(document, member, [...at, name]);
+  for (const [name, member] of Object.entries(schema.properties ?? {}))
+    yield* objectsOf(document, member, [...at, name]);
   if (schema.items !== undefined) yield* objectsOf(document, schema.items, [...at, 0]);
-  if (typeof schema.additionalProperties === 'object') yield* objectsOf(document, schema.additionalProperties, [...at, 'acme']);
+  if (typeof schema.additionalProperties === 'object')
+    yield* objectsOf(document, schema.additionalProperties, [...at, 'acme']);
 }
 
 const document = await readDocument();
 const bodies = Object.entries(document.paths).flatMap(([path, routes]) =>
   Object.entries(routes).flatMap(([method, { requestBody }]) =>
-    requestBody === undefined ? [] : [{ method: method.toUpperCase(), path, ...requestBody.content['application/json'] }],
+    requestBody === undefined
+      ? []
+      : [{ method: method.toUpperCase(), path, ...requestBody.content['application/json'] }],
   ),
 );
 const levels: Level[] = bodies.flatMap(({ method, path, schema, example }) =>
@@ -81,11 +88,18 @@ afterAll(() => database[Symbol.asyncDispose]());
 function spoiled(example: unknown, at: Level['at']): unknown {
   const [key, ...below] = at;
   if (typeof key === 'number') return [spoiled(Array.isArray(example) ? example[key] : undefined, below)];
-  const members = typeof example === 'object' && example !== null && !Array.isArray(example) ? (example as Record<string, unknown>) : {};
+  const members =
+    typeof example === 'object' && example !== null && !Array.isArray(example)
+      ? (example as Record<string, unknown>)
+      : {};
   return key === undefined ? { ...members, zzUnknown: 1 } : { ...members, [key]: spoiled(members[key], below) };
 }
 
-const ids: Readonly<Record<string, string>> = { '/resourcepool/{id}': 'pool-east', '/customer/{id}': 'acme', '/insight/{id}': 'encodes' };
+const ids: Readonly<Record<string, string>> = {
+  '/resourcepool/{id}': 'pool-east',
+  '/customer/{id}': 'acme',
+  '/insight/{id}': 'encodes',
+};
 
 function send({ method, path, example, at }: Level, mode: string): ReturnType<Send> {
   const caller = path.startsWith('/resourcepool/service/') ? pool : operator;
@@ -117,7 +131,11 @@ test('every body says of each of its objects which fields it has', () => {
 test.each(rows)('%s is refused', async (_name, level) => {
   const { status, body } = await send(level, '');
   expect(status).toBe(422);
-  expect(body.errors).toContainEqual({ pointer: pointerTo(level), code: 'unknownField', message: expect.stringMatching(/^zzUnknown is/) });
+  expect(body.errors).toContainEqual({
+    pointer: pointerTo(level),
+    code: 'unknownField',
+    message: expect.stringMatching(/^zzUnknown is/),
+  });
 });
 
 test.each(rows)('%s is dropped with Ignore', async (_name, level) => {

@@ -76,11 +76,19 @@ export function addDocumentRoutes(app: Api, parts: ApiParts, document: () => Doc
       tag: 'Document',
       summary: 'This document',
       scope: 'public',
-      answers: { 200: { description: 'OpenAPI 3.1', schema: z.looseObject({ openapi: z.string() }), example: { openapi: '3.1.0' } } },
+      answers: {
+        200: {
+          description: 'OpenAPI 3.1',
+          schema: z.looseObject({ openapi: z.string() }),
+          example: { openapi: '3.1.0' },
+        },
+      },
     },
     ({ c }) => c.json(document()),
   );
-  app.get('/docs', (c) => c.html(page, 200, { 'Content-Security-Policy': pagePolicy, 'X-Content-Type-Options': 'nosniff' }));
+  app.get('/docs', (c) =>
+    c.html(page, 200, { 'Content-Security-Policy': pagePolicy, 'X-Content-Type-Options': 'nosniff' }),
+  );
   app.get('/docs/initializer.js', (c) =>
     c.body(initializer, 200, { 'Content-Type': 'text/javascript; charset=utf-8', 'X-Content-Type-Options': 'nosniff' }),
   );
@@ -89,6 +97,10 @@ export function addDocumentRoutes(app: Api, parts: ApiParts, document: () => Doc
     const contentType = Object.hasOwn(assets, file) ? assets[file] : undefined;
     if (contentType === undefined) throw notFound('file', file);
     const bytes = await readFile(new URL(import.meta.resolve(`swagger-ui-dist/${file}`)));
-    return c.body(bytes, 200, { 'Content-Type': contentType, 'Cache-Control': 'max-age=3600', 'X-Content-Type-Options': 'nosniff' });
+    return c.body(bytes, 200, {
+      'Content-Type': contentType,
+      'Cache-Control': 'max-age=3600',
+      'X-Content-Type-Options': 'nosniff',
+    });
   });
 }

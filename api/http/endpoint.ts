@@ -113,11 +113,24 @@ export function addEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.
     c.set('access', access);
     if (endpoint.scope !== 'public') requireScope(access, endpoint.scope);
     const { fieldValidation, ...queryValues } = readQuery(c.req.url, query);
-    const call = { c, access, cid: c.get('cid'), log: c.get('log'), id: idOf(c), query: queryValues as z.output<Query> };
-    if (endpoint.body === undefined) return await handle({ ...call, ...noBody, body: undefined as z.output<Body>, bodyText: '' });
+    const call = {
+      c,
+      access,
+      cid: c.get('cid'),
+      log: c.get('log'),
+      id: idOf(c),
+      query: queryValues as z.output<Query>,
+    };
+    if (endpoint.body === undefined)
+      return await handle({ ...call, ...noBody, body: undefined as z.output<Body>, bodyText: '' });
     const bodyText = await readBody(c.req.raw, () => logLarge(c, access));
     try {
-      const { body, unknownFields, warnings } = await parseBody(c, bodyText, endpoint.body, fieldValidation as FieldValidation);
+      const { body, unknownFields, warnings } = await parseBody(
+        c,
+        bodyText,
+        endpoint.body,
+        fieldValidation as FieldValidation,
+      );
       const answer = await handle({ ...call, body: body as z.output<Body>, unknownFields, bodyText });
       return answer.ok && warnings.total > 0 ? await withWarnings(answer, warnings) : answer;
     } finally {
@@ -127,7 +140,10 @@ export function addEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.
   });
 }
 
-function queryOf<Query extends z.ZodObject, Body extends z.ZodType>({ query, body }: Endpoint<Query, Body>): z.ZodObject {
+function queryOf<Query extends z.ZodObject, Body extends z.ZodType>({
+  query,
+  body,
+}: Endpoint<Query, Body>): z.ZodObject {
   const own: z.ZodObject = query ?? z.object({});
   return body === undefined ? own : own.extend({ fieldValidation: fieldValidationSchema });
 }
@@ -136,7 +152,10 @@ function queryOf<Query extends z.ZodObject, Body extends z.ZodType>({ query, bod
 async function withWarnings(answer: Response, warnings: FaultList): Promise<Response> {
   const members = (await answer.text()).slice(1);
   const added = `{"warnings":${JSON.stringify(toldFaults(warnings.first, warnings.total))}`;
-  return new Response(`${added}${members === '}' ? '' : ','}${members}`, { status: answer.status, headers: answer.headers });
+  return new Response(`${added}${members === '}' ? '' : ','}${members}`, {
+    status: answer.status,
+    headers: answer.headers,
+  });
 }
 
 /** Written before the work begins: should it end the process, one can see who sent it. */
@@ -170,7 +189,11 @@ function readQuery(url: string, schema: z.ZodObject): Record<string, unknown> {
     if (Object.hasOwn(values, name))
       faults.add(() => ({ pointer: '', code: 'givenTwice', message: `The query parameter ${name} is given twice.` }));
     if (value.includes('\u0000'))
-      faults.add(() => ({ pointer: '', code: 'badCharacter', message: `The query parameter ${name} holds a NUL character.` }));
+      faults.add(() => ({
+        pointer: '',
+        code: 'badCharacter',
+        message: `The query parameter ${name} holds a NUL character.`,
+      }));
     values[name] = value;
   }
   const parsed = parseGiven(schema, values);
@@ -222,11 +245,18 @@ function requireJson(c: Context<ApiEnvironment>): void {
   }
   const encoding = c.req.header('content-encoding') ?? 'identity';
   if (encoding.trim().toLowerCase() === 'identity') return;
-  throw new ProblemError('unsupportedMediaType', `The body must not be encoded; Content-Encoding is ${quoted(encoding)}.`);
+  throw new ProblemError(
+    'unsupportedMediaType',
+    `The body must not be encoded; Content-Encoding is ${quoted(encoding)}.`,
+  );
 }
 
 /** Parses what a caller sent; `unknown` are faults found in it before. @throws ProblemError 422 with the first faults and how many there are */
-export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown, unknown: FaultList = none): z.output<Schema> {
+export function checked<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  unknown: FaultList = none,
+): z.output<Schema> {
   const parsed = parseGiven(schema, value);
   if (parsed.success && unknown.total === 0) return parsed.data;
   const faults = new FaultList();
@@ -286,7 +316,8 @@ function described<Query extends z.ZodObject, Body extends z.ZodType>(endpoint: 
   const headers = [
     {
       name: 'X-pop-cid',
-      description: 'Correlation id, at most 200 bytes; made when absent; returned and written on every object and log line.',
+      description:
+        'Correlation id, at most 200 bytes; made when absent; returned and written on every object and log line.',
       example: 'nightly-2026-07-01',
     },
     ...(endpoint.headers ?? []),
@@ -308,7 +339,11 @@ function described<Query extends z.ZodObject, Body extends z.ZodType>(endpoint: 
         ),
       ),
       ...(hasId
-        ? { params: z.object({ id: z.string().openapi({ description: 'URL-encoded.', example: '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a11' }) }) }
+        ? {
+            params: z.object({
+              id: z.string().openapi({ description: 'URL-encoded.', example: '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a11' }),
+            }),
+          }
         : {}),
       ...(endpoint.query === undefined && endpoint.body === undefined ? {} : { query: queryOf(endpoint) }),
       ...(endpoint.body === undefined
@@ -316,7 +351,12 @@ function described<Query extends z.ZodObject, Body extends z.ZodType>(endpoint: 
         : {
             body: {
               required: endpoint.body.optional !== true,
-              content: { 'application/json': { schema: endpoint.body.documented ?? endpoint.body.schema, example: endpoint.body.example } },
+              content: {
+                'application/json': {
+                  schema: endpoint.body.documented ?? endpoint.body.schema,
+                  example: endpoint.body.example,
+                },
+              },
             },
           }),
     },

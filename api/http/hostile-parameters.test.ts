@@ -18,10 +18,13 @@ afterAll(() => database[Symbol.asyncDispose]());
 
 const cursor = (text: string) => Buffer.from(text).toString('base64url');
 
-test.each(['[01,1,1]', '[3000000000,1,1]', '[1,1,03]', '[999999999999999,1,1]'])('the cursor %s of logs is not ours', async (text) => {
-  const { agendaId } = await addAgenda(database, await addInsight(database));
-  expect(await operator('GET', `/agenda/${agendaId}/logs?cursor=${cursor(text)}`)).toMatchObject({ status: 400 });
-});
+test.each(['[01,1,1]', '[3000000000,1,1]', '[1,1,03]', '[999999999999999,1,1]'])(
+  'the cursor %s of logs is not ours',
+  async (text) => {
+    const { agendaId } = await addAgenda(database, await addInsight(database));
+    expect(await operator('GET', `/agenda/${agendaId}/logs?cursor=${cursor(text)}`)).toMatchObject({ status: 400 });
+  },
+);
 
 test('the cursor [01] of an audit trail is not ours', async () => {
   const { agendaId } = await addAgenda(database, await addInsight(database));
@@ -37,7 +40,11 @@ test.each(['8640000000000000', '-271821-04-20', '+275760-09-13T00:00:00.000Z', '
 );
 
 test('a key cannot expire after the year 9999', async () => {
-  const answer = await operator('POST', '/apikey', { accounts: ['a'], scopes: ['read'], expiresTime: 8_640_000_000_000_000 });
+  const answer = await operator('POST', '/apikey', {
+    accounts: ['a'],
+    scopes: ['read'],
+    expiresTime: 8_640_000_000_000_000,
+  });
   expect(answer).toMatchObject({ status: 422, body: { errors: [{ pointer: '/expiresTime' }] } });
 });
 
@@ -57,7 +64,9 @@ test.each([
 test("a setting that was given an Agenda's id does not appear in its audit trail", async () => {
   const { agendaId } = await addAgenda(database, await addInsight(database));
   const stranger = await api.caller({ accounts: ['stranger'] });
-  expect((await stranger('POST', '/customer', { id: agendaId, customerId: 'stranger', title: 'Not yours' })).status).toBe(201);
+  expect(
+    (await stranger('POST', '/customer', { id: agendaId, customerId: 'stranger', title: 'Not yours' })).status,
+  ).toBe(201);
   const { body } = await operator('GET', `/agenda/${agendaId}/audit`);
   expect(body.all.filter((entry: { action: string }) => !entry.action.startsWith('agenda.'))).toEqual([]);
 });

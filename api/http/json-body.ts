@@ -47,7 +47,8 @@ async function readCounting(request: Request, large: () => void): Promise<Uint8A
   return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
 }
 
-const tooLarge = (actual: string): ProblemError => payloadTooLarge(`The body may have at most ${maximumBodyBytes} bytes, ${actual}.`);
+const tooLarge = (actual: string): ProblemError =>
+  payloadTooLarge(`The body may have at most ${maximumBodyBytes} bytes, ${actual}.`);
 
 /**
  * The value of a JSON text. Other requests have turns between the steps with a large one.
@@ -81,15 +82,21 @@ const limits = {
 function refuseTooMuch(text: string): void {
   switch (limitExceeded(text, limits)) {
     case 'depth':
-      throw invalid([{ pointer: '', code: 'tooDeep', message: `The body may be nested at most ${maximumDepth} deep.` }]);
+      throw invalid([
+        { pointer: '', code: 'tooDeep', message: `The body may be nested at most ${maximumDepth} deep.` },
+      ]);
     case 'values':
       throw payloadTooLarge(
         `The body may hold at most ${maximumBodyValues} values (members of objects and entries of lists), and holds more.`,
       );
     case 'checkedValues':
-      throw payloadTooLarge(`The body may hold at most ${maximumCheckedValues} values outside of payloads and params, and holds more.`);
+      throw payloadTooLarge(
+        `The body may hold at most ${maximumCheckedValues} values outside of payloads and params, and holds more.`,
+      );
     case 'freeBytes':
-      throw payloadTooLarge(`A payload and params may have ${maximumPayloadBytes} bytes each; the body holds one that has more.`);
+      throw payloadTooLarge(
+        `A payload and params may have ${maximumPayloadBytes} bytes each; the body holds one that has more.`,
+      );
     case undefined:
   }
 }
@@ -100,6 +107,9 @@ function parsed(text: string): unknown {
   } catch (error) {
     const { line, column, message } = findJsonFault(text);
     const detail = `The body is not valid JSON: ${message} at line ${line} column ${column}.`;
-    throw new ProblemError('malformedJson', detail, { errors: [{ pointer: '', code: 'malformedJson', message: detail }], cause: error });
+    throw new ProblemError('malformedJson', detail, {
+      errors: [{ pointer: '', code: 'malformedJson', message: detail }],
+      cause: error,
+    });
   }
 }

@@ -23,22 +23,27 @@ test.each([
 
 test('what comes before the fault is a beginning of JSON, and the fault lies within the text or at its end', () => {
   fc.assert(
-    fc.property(fc.json(), fc.nat(), fc.constantFrom('', '}', ']', ',', ':', '"', 'x', '\\', '\u0001'), (json, at, insert) => {
-      const cut = at % (json.length + 1);
-      const text = json.slice(0, cut) + insert + json.slice(cut + 1);
-      let valid = true;
-      try {
-        JSON.parse(text);
-      } catch {
-        valid = false;
-      }
-      fc.pre(!valid);
-      const { line, column } = findJsonFault(text);
-      const lines = text.split('\n');
-      expect(line).toBeLessThanOrEqual(lines.length);
-      expect(column).toBeGreaterThanOrEqual(1);
-      expect(column).toBeLessThanOrEqual((lines[line - 1] ?? '').length + 1);
-    }),
+    fc.property(
+      fc.json(),
+      fc.nat(),
+      fc.constantFrom('', '}', ']', ',', ':', '"', 'x', '\\', '\u0001'),
+      (json, at, insert) => {
+        const cut = at % (json.length + 1);
+        const text = json.slice(0, cut) + insert + json.slice(cut + 1);
+        let valid = true;
+        try {
+          JSON.parse(text);
+        } catch {
+          valid = false;
+        }
+        fc.pre(!valid);
+        const { line, column } = findJsonFault(text);
+        const lines = text.split('\n');
+        expect(line).toBeLessThanOrEqual(lines.length);
+        expect(column).toBeGreaterThanOrEqual(1);
+        expect(column).toBeLessThanOrEqual((lines[line - 1] ?? '').length + 1);
+      },
+    ),
     { numRuns: 2_000 },
   );
 });

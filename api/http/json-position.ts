@@ -46,7 +46,9 @@ export function findJsonFault(text: string): JsonFault {
   const fault = (expected: string): JsonFault => {
     if (badString !== undefined) {
       const message =
-        badString >= text.length ? 'the text ends inside a string' : `a string must not hold ${JSON.stringify(text[badString])} here`;
+        badString >= text.length
+          ? 'the text ends inside a string'
+          : `a string must not hold ${JSON.stringify(text[badString])} here`;
       return place(text, badString, message);
     }
     return place(
@@ -73,7 +75,8 @@ export function findJsonFault(text: string): JsonFault {
           expects = 'after';
           break;
         }
-        if (!takeString()) return fault(expects === 'firstKey' ? 'a name in double quotes or "}"' : 'a name in double quotes');
+        if (!takeString())
+          return fault(expects === 'firstKey' ? 'a name in double quotes or "}"' : 'a name in double quotes');
         take(space);
         if (text[at] !== ':') return fault('":"');
         at += 1;

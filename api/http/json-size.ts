@@ -15,7 +15,9 @@ export interface JsonLimits {
 }
 
 const space = 0x20;
-const [quote, backslash, colon, comma, openList, closeList, openObject, closeObject] = [0x22, 0x5c, 0x3a, 0x2c, 0x5b, 0x5d, 0x7b, 0x7d];
+const [quote, backslash, colon, comma, openList, closeList, openObject, closeObject] = [
+  0x22, 0x5c, 0x3a, 0x2c, 0x5b, 0x5d, 0x7b, 0x7d,
+];
 
 /** The first limit that a text is beyond, or undefined. What separates values is counted, outside of strings, so an empty list counts as one with one entry. The text need not be JSON. */
 export function limitExceeded(text: string, most: JsonLimits): keyof JsonLimits | undefined {

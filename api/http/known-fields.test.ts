@@ -2,7 +2,11 @@ import { z } from '@hono/zod-openapi';
 import { describe, expect, test } from 'vitest';
 import { fieldsWithoutEffect, objectNames, takeOutUnknown } from './known-fields.ts';
 
-const stepShape = { name: z.string(), dependsOn: z.array(z.string()).nullish(), params: z.custom<object>(() => true).nullish() };
+const stepShape = {
+  name: z.string(),
+  dependsOn: z.array(z.string()).nullish(),
+  params: z.custom<object>(() => true).nullish(),
+};
 const step = z.strictObject(stepShape).register(objectNames, { name: 'a Step' });
 const view = z.object({ ...stepShape, state: z.string() });
 const body = z.strictObject({
@@ -15,7 +19,8 @@ const body = z.strictObject({
   ...fieldsWithoutEffect(stepShape, view, ['jobId']),
 });
 
-const messages = (value: unknown) => takeOutUnknown(body, value).first.map(({ pointer, message }) => [pointer, message]);
+const messages = (value: unknown) =>
+  takeOutUnknown(body, value).first.map(({ pointer, message }) => [pointer, message]);
 
 describe('fields that a schema does not know', () => {
   test('are named with their place, their object and the nearest name, in lists, records and objects', () => {
@@ -40,7 +45,10 @@ describe('fields that a schema does not know', () => {
     const given = JSON.parse(
       '{"state":"x","warnings":[],"jobId":1,"__proto__":1,"open":{"more":1},"steps":[{"params":{"dependOn":1},"toString":1}]}',
     );
-    expect(takeOutUnknown(body, given).first.map(({ pointer }) => pointer)).toEqual(['/__proto__', '/steps/0/toString']);
+    expect(takeOutUnknown(body, given).first.map(({ pointer }) => pointer)).toEqual([
+      '/__proto__',
+      '/steps/0/toString',
+    ]);
     expect(Object.entries(given)).toEqual([
       ['open', { more: 1 }],
       ['steps', [{ params: { dependOn: 1 } }]],
@@ -57,7 +65,10 @@ describe('fields that a schema does not know', () => {
     expect(long?.pointer).toHaveLength(201);
     expect(long?.message).toMatch(/^"step.*…" is not a field of this body; \/docs/);
     expect(long?.message.length).toBeLessThan(300);
-    expect(odd).toMatchObject({ pointer: '/a\n~0~1b', message: '"a\\n~/b" is not a field of this body; /docs lists those that are.' });
+    expect(odd).toMatchObject({
+      pointer: '/a\n~0~1b',
+      message: '"a\\n~/b" is not a field of this body; /docs lists those that are.',
+    });
     const [half] = takeOutUnknown(body, { [`${'x'.repeat(199)}😀`]: 1 }).first;
     expect(half?.pointer.isWellFormed()).toBe(true);
   });

@@ -51,8 +51,14 @@ export function fieldsWithoutEffect(
 ): Record<string, z.ZodOptional<z.ZodUnknown>> {
   const answered = [...Object.keys(view.shape), 'warnings'].filter((name) => !Object.hasOwn(shape, name));
   return Object.fromEntries([
-    ...answered.map((name) => [name, fieldWithoutEffect({ readOnly: true, description: 'Of the answers; taken here without effect.' })]),
-    ...popNames.map((name) => [name, fieldWithoutEffect({ deprecated: true, description: "POP's; taken without effect." })]),
+    ...answered.map((name) => [
+      name,
+      fieldWithoutEffect({ readOnly: true, description: 'Of the answers; taken here without effect.' }),
+    ]),
+    ...popNames.map((name) => [
+      name,
+      fieldWithoutEffect({ deprecated: true, description: "POP's; taken without effect." }),
+    ]),
   ]);
 }
 
@@ -93,7 +99,12 @@ function takeOut(schema: z.ZodType, value: unknown, place: Place | undefined, fa
   }
 }
 
-function takeOutOfObject(form: z.ZodObject, value: Record<string, unknown>, place: Place | undefined, faults: FaultList): void {
+function takeOutOfObject(
+  form: z.ZodObject,
+  value: Record<string, unknown>,
+  place: Place | undefined,
+  faults: FaultList,
+): void {
   const { shape } = form;
   const isClosed = form.def.catchall instanceof z.ZodNever;
   for (const key of Object.keys(value)) {
@@ -127,7 +138,11 @@ function unknownField(form: z.ZodObject, key: string, place: Place | undefined):
   const owner = objectNames.get(form)?.name ?? (path.length === 0 ? 'this body' : path.join('.'));
   const near = nearest(key, Object.keys(form.shape));
   const hint = near === undefined ? '/docs lists those that are.' : `did you mean ${near}?`;
-  return { pointer: pointerOf([...path, cut(key)]), code: 'unknownField', message: `${name} is not a field of ${owner}; ${hint}` };
+  return {
+    pointer: pointerOf([...path, cut(key)]),
+    code: 'unknownField',
+    message: `${name} is not a field of ${owner}; ${hint}`,
+  };
 }
 
 function pathOf(place: Place | undefined): (string | number)[] {

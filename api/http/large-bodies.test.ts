@@ -98,17 +98,31 @@ function expectNobodyWaited(sent: Sent): void {
 const agenda = (more: string, operations = '[{"name":"a","type":"t"}]'): string =>
   `{"customerId":"acme","operations":${operations}${more}}`;
 const list = (count: number, entry: string): string => `[${Array(count).fill(entry).join(',')}]`;
-const inPayload = (payload: string): string => agenda('', `[{"name":"a","type":"t"},{"name":"b","type":"t","payload":${payload}}]`);
+const inPayload = (payload: string): string =>
+  agenda('', `[{"name":"a","type":"t"},{"name":"b","type":"t","payload":${payload}}]`);
 const longName = 'n'.repeat(100_000);
 const dependingOn = (each: number): string => {
-  const operations = Array.from({ length: 500 }, (_, index) => `{"name":"o${index}","type":"t","dependsOn":${list(each, '1')}}`);
+  const operations = Array.from(
+    { length: 500 },
+    (_, index) => `{"name":"o${index}","type":"t","dependsOn":${list(each, '1')}}`,
+  );
   return agenda('', `[${operations}]`);
 };
 const names = (count: number): string => `{${Array.from({ length: count }, (_, index) => `"u${index}":1`)}}`;
 
 test.each([
-  ['a name of 100 KB over 60,000 numbers that are not finite', agenda(`,"${longName}":${list(60_000, '1e999')}`), 'notFinite', 60_000],
-  ['a name of 100 KB over 30,000 NUL characters', agenda(`,"${longName}":${list(30_000, '"\\u0000"')}`), 'badCharacter', 30_000],
+  [
+    'a name of 100 KB over 60,000 numbers that are not finite',
+    agenda(`,"${longName}":${list(60_000, '1e999')}`),
+    'notFinite',
+    60_000,
+  ],
+  [
+    'a name of 100 KB over 30,000 NUL characters',
+    agenda(`,"${longName}":${list(30_000, '"\\u0000"')}`),
+    'badCharacter',
+    30_000,
+  ],
   [
     '300,000 numbers that are not finite, nested 240 deep',
     inPayload(`${'['.repeat(240)}${list(300_000, '1e999').slice(1, -1)}${']'.repeat(240)}`),
@@ -116,7 +130,12 @@ test.each([
     300_000,
   ],
   ['140,000 numbers in dependsOn', dependingOn(280), 'dependsOnMalformed', 140_000],
-  ['140,000 unknown names inside peak', agenda(`,"peak":{"slots":1,${names(140_000).slice(1)}`), 'unknownField', 140_000],
+  [
+    '140,000 unknown names inside peak',
+    agenda(`,"peak":{"slots":1,${names(140_000).slice(1)}`),
+    'unknownField',
+    140_000,
+  ],
   ['80,000 references to nothing', inPayload(list(80_000, '"@<z.out>"')), 'unknownReference', 80_000],
 ])('%s: ten faults are told and all are counted, and nobody waits', async (_, body, code, total) => {
   for (const path of ['/agenda', '/agenda/service/validate']) {

@@ -11,7 +11,8 @@ export function readNumberCursor(cursor: string, length: number): readonly numbe
   // The first may be a bigserial when it stands alone; the others are integers of Postgres.
   const isOne = /^\[(0|[1-9]\d{0,14})(,(0|[1-9]\d{0,8}))*\]$/.test(text);
   const numbers = isOne ? (JSON.parse(text) as number[]) : [];
-  if (numbers.length > 1 && (numbers[0] ?? 0) >= 1_000_000_000) throw badParameter('cursor', 'cursor was not given out by this list.');
+  if (numbers.length > 1 && (numbers[0] ?? 0) >= 1_000_000_000)
+    throw badParameter('cursor', 'cursor was not given out by this list.');
   if (numbers.length !== length) throw badParameter('cursor', 'cursor was not given out by this list.');
   return numbers;
 }

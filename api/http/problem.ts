@@ -71,9 +71,11 @@ export const badParameter = (name: string, message: string): ProblemError =>
   new ProblemError('badParameter', message, { errors: [{ pointer: '', code: name, message }] });
 export const unauthenticated = (detail: string): ProblemError =>
   new ProblemError('unauthenticated', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="pop"' } });
-export const forbidden = (detail: string, errors: readonly Fault[] = []): ProblemError => new ProblemError('forbidden', detail, { errors });
+export const forbidden = (detail: string, errors: readonly Fault[] = []): ProblemError =>
+  new ProblemError('forbidden', detail, { errors });
 /** Absent and not visible look the same. */
-export const notFound = (kind: string, id: string): ProblemError => new ProblemError('notFound', `There is no ${kind} ${quoted(id)}.`);
+export const notFound = (kind: string, id: string): ProblemError =>
+  new ProblemError('notFound', `There is no ${kind} ${quoted(id)}.`);
 export const alreadyExists = (kind: string, id: string): ProblemError =>
   new ProblemError('alreadyExists', `A ${kind} with the id ${quoted(id)} exists already.`);
 export const inUse = (detail: string): ProblemError => new ProblemError('inUse', detail);
@@ -88,20 +90,24 @@ export function invalid(faults: readonly Fault[] | FaultList): ProblemError {
 }
 
 function detailOf(faults: readonly Fault[] | FaultList): string {
-  const [first, total] = faults instanceof FaultList ? [faults.first, faults.total] : [faults.slice(0, mostFaults), faults.length];
+  const [first, total] =
+    faults instanceof FaultList ? [faults.first, faults.total] : [faults.slice(0, mostFaults), faults.length];
   if (total === 1 && first[0]) return first[0].message;
   const detail = `Issues detected: ${first.map(({ message }) => (message.endsWith('.') ? message : `${message}.`)).join(' ')}`;
   return total > first.length ? `${detail} [Truncating additional issues]` : detail;
 }
 
 /** 422 with one fault at one place of the body, such as `invalidField('/queueSize', 'tooSmall', '…')`. */
-export const invalidField = (pointer: string, code: string, message: string): ProblemError => invalid([{ pointer, code, message }]);
+export const invalidField = (pointer: string, code: string, message: string): ProblemError =>
+  invalid([{ pointer, code, message }]);
 
 /** Turns whatever was thrown into what the caller is told. */
 export function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
   if (isDatabaseAway(error)) return unavailable('The database cannot be reached at the moment; try again.', error);
-  return new ProblemError('internal', 'Something went wrong here. It was logged under the correlation id.', { cause: error });
+  return new ProblemError('internal', 'Something went wrong here. It was logged under the correlation id.', {
+    cause: error,
+  });
 }
 
 /** The body of the answer. `instance` is the path of the request. */
@@ -151,7 +157,11 @@ export function isDatabaseAway(error: unknown): boolean {
     const code = 'code' in cause ? cause.code : undefined;
     // ENOENT is a missing socket only when it comes from connecting.
     if (code === 'ENOENT' && !('syscall' in cause && cause.syscall === 'connect')) continue;
-    if (typeof code === 'string' && (connectionCodes.has(code) || /^(08...|57P0[123]|53[0-9]{3}|40001|40P01)$/.test(code))) return true;
+    if (
+      typeof code === 'string' &&
+      (connectionCodes.has(code) || /^(08...|57P0[123]|53[0-9]{3}|40001|40P01)$/.test(code))
+    )
+      return true;
   }
   return false;
 }

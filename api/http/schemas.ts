@@ -9,7 +9,11 @@ export function textOfBytes(most: number) {
     const bytes = Buffer.byteLength(text);
     if (bytes === 0) context.addIssue({ code: 'custom', message: 'must not be empty.', params: { code: 'tooSmall' } });
     if (bytes > most)
-      context.addIssue({ code: 'custom', message: `may have at most ${most} bytes, has ${bytes}.`, params: { code: 'tooLarge' } });
+      context.addIssue({
+        code: 'custom',
+        message: `may have at most ${most} bytes, has ${bytes}.`,
+        params: { code: 'tooLarge' },
+      });
   });
 }
 
@@ -72,12 +76,17 @@ export const listQuerySchema = z.object({
   cursor: z.string().max(2_000).optional().openapi({ description: '`nextCursor` of the answer before.' }),
   addedAfter: queryTime.optional(),
   addedBefore: queryTime.optional(),
-  countOnly: queryFlagSchema.optional().openapi({ type: 'boolean', description: '`true`: count what the caller may see, list nothing.' }),
+  countOnly: queryFlagSchema
+    .optional()
+    .openapi({ type: 'boolean', description: '`true`: count what the caller may see, list nothing.' }),
 });
 
 /** Query parameters that ask for equality. */
 export function byQuery<Name extends string>(...names: readonly Name[]): Record<Name, z.ZodOptional<z.ZodString>> {
-  return Object.fromEntries(names.map((name) => [name, z.string().max(2_000).optional()])) as Record<Name, z.ZodOptional<z.ZodString>>;
+  return Object.fromEntries(names.map((name) => [name, z.string().max(2_000).optional()])) as Record<
+    Name,
+    z.ZodOptional<z.ZodString>
+  >;
 }
 
 /** The answer of a list. */
@@ -104,7 +113,11 @@ export const problemSchema = z
     responseCode: z.number().int().openapi({ description: "As status; POP's name." }),
     errors: z
       .array(
-        z.object({ pointer: z.string().openapi({ description: 'JSON pointer into the body.' }), code: z.string(), message: z.string() }),
+        z.object({
+          pointer: z.string().openapi({ description: 'JSON pointer into the body.' }),
+          code: z.string(),
+          message: z.string(),
+        }),
       )
       .optional(),
   })

@@ -1,6 +1,14 @@
 import { eq } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { admission, customerLane, insightBand, insightState, readyAgenda, runningAgenda, waitingQueue } from '../../db/schema.ts';
+import {
+  admission,
+  customerLane,
+  insightBand,
+  insightState,
+  readyAgenda,
+  runningAgenda,
+  waitingQueue,
+} from '../../db/schema.ts';
 import { type Send, type TestApp, testApp } from '../../test/support/test-app.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addAgenda } from '../../test/support/test-records.ts';
@@ -23,9 +31,20 @@ beforeAll(async () => {
   acme = await api.caller({ accounts: ['acme'] });
   umbrella = await api.caller({ accounts: ['umbrella'] });
   const sent = [
-    await operator('POST', '/resourcepool', { id: 'pool', customerId: 'operations', title: 'Pool', capacity: { slots: 1 } }),
+    await operator('POST', '/resourcepool', {
+      id: 'pool',
+      customerId: 'operations',
+      title: 'Pool',
+      capacity: { slots: 1 },
+    }),
     await operator('POST', '/customer', { id: 'acme', customerId: 'acme', title: 'Acme', resourcePoolId: 'pool' }),
-    await operator('POST', '/customer', { id: 'umbrella', customerId: 'umbrella', title: 'Umbrella', resourcePoolId: 'pool', weight: 3 }),
+    await operator('POST', '/customer', {
+      id: 'umbrella',
+      customerId: 'umbrella',
+      title: 'Umbrella',
+      resourcePoolId: 'pool',
+      weight: 3,
+    }),
     await operator('POST', '/insight', {
       ...{ id: 'shared', customerId: 'operations', title: 'Shared', resourcePoolId: 'pool', isGlobal: true },
       ...{ mappers: { always: [] }, schedulingAlgorithm: 'Fairness' },
@@ -39,7 +58,9 @@ beforeAll(async () => {
   ] as const) {
     agendas.push((await addAgenda(database, of, { customerId, readyTime: at(seconds) })).agendaId);
   }
-  await database.insert(insightState).values({ insightId: 'shared', algorithm: 'Fairness', costModel: 'shareTime', admissions: 3 });
+  await database
+    .insert(insightState)
+    .values({ insightId: 'shared', algorithm: 'Fairness', costModel: 'shareTime', admissions: 3 });
   const sums = { clockError: 0, totalError: 0, members: 2, sinceLower: 0 };
   await database.insert(insightBand).values({ insightId: 'shared', level: 0, clock: 100, total: 4, ...sums });
   const lane = { insightId: 'shared', level: 0, tagError: 0, state: 'active' as const, band: 0 };
@@ -58,10 +79,23 @@ afterAll(() => database[Symbol.asyncDispose]());
 test('the owner of an Insight sees its whole queue: merged in order, and by customer', async () => {
   const { status, body } = await operator('GET', '/insight/shared/queue');
   expect(status).toBe(200);
-  expect(body).toMatchObject({ insightId: 'shared', schedulingAlgorithm: 'Fairness', waiting: 3, waitingIsMore: false, isWhole: true });
+  expect(body).toMatchObject({
+    insightId: 'shared',
+    schedulingAlgorithm: 'Fairness',
+    waiting: 3,
+    waitingIsMore: false,
+    isWhole: true,
+  });
   const [first, second, third] = agendas;
   expect(body.agendas).toEqual([
-    expect.objectContaining({ position: 1, agendaId: second, customerId: 'umbrella', cost: 60, reason: 'share', priority: 0 }),
+    expect.objectContaining({
+      position: 1,
+      agendaId: second,
+      customerId: 'umbrella',
+      cost: 60,
+      reason: 'share',
+      priority: 0,
+    }),
     expect.objectContaining({ position: 2, agendaId: third, customerId: 'umbrella' }),
     expect.objectContaining({ position: 3, agendaId: first, customerId: 'acme' }),
   ]);
@@ -71,7 +105,14 @@ test('the owner of an Insight sees its whole queue: merged in order, and by cust
       ...{ customerId: 'acme', state: 'ready', waiting: 1, waitingIsMore: false, running: 0, firstAgendaId: first },
       ...{ weight: 1, band: 0, share: 0.25, lag: -30 },
     },
-    expect.objectContaining({ customerId: 'umbrella', waiting: 2, firstAgendaId: second, weight: 3, share: 0.75, lag: 30 }),
+    expect.objectContaining({
+      customerId: 'umbrella',
+      waiting: 2,
+      firstAgendaId: second,
+      weight: 3,
+      share: 0.75,
+      lag: 30,
+    }),
   ]);
   expect((await operator('GET', '/insight/shared/queue?limit=1')).body.agendas).toEqual(
     [body.agendas[0]].map((one) => ({ ...one, waitedSeconds: expect.any(Number) })),
@@ -89,7 +130,10 @@ test('who may only use the Insight sees its own customers there', async () => {
   expect(body.agendas).toEqual([expect.objectContaining({ position: 3, customerId: 'acme' })]);
   expect(body.customers).toEqual([expect.objectContaining({ customerId: 'acme' })]);
   expect(JSON.stringify(body)).not.toContain('umbrella');
-  expect((await acme('GET', '/insight/shared/queue?customerId=umbrella')).body).toMatchObject({ agendas: [], customers: [] });
+  expect((await acme('GET', '/insight/shared/queue?customerId=umbrella')).body).toMatchObject({
+    agendas: [],
+    customers: [],
+  });
   const stranger = await api.caller({ accounts: ['stranger'] });
   expect((await stranger('GET', '/insight/shared/queue')).body).toMatchObject({ agendas: [], customers: [] });
 });
@@ -106,7 +150,9 @@ test('a customer that is paused is listed as such, and its Agendas have no place
   await operator('PUT', '/customer/umbrella', { paused: true });
   const { body } = await operator('GET', '/insight/shared/queue');
   expect(body.agendas).toEqual([expect.objectContaining({ position: 1, customerId: 'acme' })]);
-  expect(body.customers).toContainEqual(expect.objectContaining({ customerId: 'umbrella', state: 'paused', waiting: 2 }));
+  expect(body.customers).toContainEqual(
+    expect.objectContaining({ customerId: 'umbrella', state: 'paused', waiting: 2 }),
+  );
   const own = await umbrella('GET', '/insight/shared/queue');
   expect(own.body.agendas).toEqual(
     [2, 3].map((number) => expect.objectContaining({ agendaId: agendas[number - 1], customerId: 'umbrella' })),
@@ -177,8 +223,13 @@ test('an Agenda shows how it was admitted, shares count it, and the estimate goe
       },
     });
     if (number === 3) {
-      await database.insert(runningAgenda).values({ ...of, agendaId, attempt, customerId, batchId: 'run:1', admittedTime: at(-10) });
-      expect((await umbrella('GET', `/agenda/${agendaId}/explain`)).body).toMatchObject({ code: 'running', admission: { number: 4 } });
+      await database
+        .insert(runningAgenda)
+        .values({ ...of, agendaId, attempt, customerId, batchId: 'run:1', admittedTime: at(-10) });
+      expect((await umbrella('GET', `/agenda/${agendaId}/explain`)).body).toMatchObject({
+        code: 'running',
+        admission: { number: 4 },
+      });
     }
     const { body } = await operator('GET', `/agenda/${agendaId}`);
     expect(body.admission).toMatchObject({
@@ -207,7 +258,10 @@ test('an Agenda shows how it was admitted, shares count it, and the estimate goe
   // Two were backlogged for 2,990 and 2,300 s: from their first Agenda on, less the gap before those that wait now.
   expect(first.backloggedSeconds).toBeCloseTo(2_990 + 10, -2);
   expect(second.backloggedSeconds).toBeCloseTo(2_000 + 300, -1);
-  expect(first.entitled).toBeCloseTo((3 * first.backloggedSeconds) / (3 * first.backloggedSeconds + second.backloggedSeconds), 6);
+  expect(first.entitled).toBeCloseTo(
+    (3 * first.backloggedSeconds) / (3 * first.backloggedSeconds + second.backloggedSeconds),
+    6,
+  );
   expect(second.slotSeconds).toBeCloseTo(100, -1);
   const own = await acme('GET', '/insight/shared/shares');
   expect(JSON.stringify(own.body)).not.toContain('umbrella');

@@ -17,7 +17,11 @@ const limitSchema = z
   .transform(Number)
   .refine((limit) => limit <= mostShown, { error: `must be a whole number from 1 to ${mostShown}.` })
   .optional()
-  .openapi({ type: 'integer', description: `Most Agendas, and most customers; default 100, at most ${mostShown}.`, example: 100 });
+  .openapi({
+    type: 'integer',
+    description: `Most Agendas, and most customers; default 100, at most ${mostShown}.`,
+    example: 100,
+  });
 
 const queueSchema = z
   .object({
@@ -27,7 +31,8 @@ const queueSchema = z
     waiting: z.number().int().openapi({ description: 'Agendas that wait, of all customers.' }),
     waitingIsMore: z.boolean().openapi({ description: 'More wait than were counted.' }),
     isWhole: z.boolean().openapi({
-      description: '`agendas` holds as many as were asked for, or all that may start; else it ends where others could come in.',
+      description:
+        '`agendas` holds as many as were asked for, or all that may start; else it ends where others could come in.',
     }),
     agendas: z.array(
       z.object({
@@ -35,14 +40,19 @@ const queueSchema = z
           .number()
           .int()
           .optional()
-          .openapi({ description: 'Among all customers. Absent: not among the first, or held back by a limit of its customer.' }),
+          .openapi({
+            description: 'Among all customers. Absent: not among the first, or held back by a limit of its customer.',
+          }),
         agendaId: z.string(),
         customerId: z.string(),
         readyTime: epochMillisecondsSchema,
         waitedSeconds: z.number(),
         priority: z.number().int(),
         cost: z.number().optional().openapi({ description: 'That its customer will be charged.' }),
-        reason: z.string().optional().openapi({ description: 'Why it is its turn there; see docs/scheduling.md.', example: 'share' }),
+        reason: z
+          .string()
+          .optional()
+          .openapi({ description: 'Why it is its turn there; see docs/scheduling.md.', example: 'share' }),
       }),
     ),
     customers: z.array(
@@ -56,7 +66,10 @@ const queueSchema = z
         weight: z.number(),
         band: z.number().int(),
         share: z.number().optional().openapi({ description: 'Its part of what its band gives, 0 to 1.' }),
-        lag: z.number().optional().openapi({ description: 'Cost it is behind its share (above 0) or ahead of it (below 0).' }),
+        lag: z
+          .number()
+          .optional()
+          .openapi({ description: 'Cost it is behind its share (above 0) or ahead of it (below 0).' }),
       }),
     ),
   })
@@ -147,7 +160,16 @@ export function visibleCustomers(
   return access.accounts.filter((account) => asked === undefined || account === asked);
 }
 
-const agendaView = ({ agendaId, customerId, ready, waitedSeconds, priority, position, cost, reason }: QueuedAgenda) => ({
+const agendaView = ({
+  agendaId,
+  customerId,
+  ready,
+  waitedSeconds,
+  priority,
+  position,
+  cost,
+  reason,
+}: QueuedAgenda) => ({
   ...{ position, agendaId, customerId, priority, cost },
   readyTime: Math.round(ready * 1000),
   waitedSeconds: Math.round(waitedSeconds * 1000) / 1000,

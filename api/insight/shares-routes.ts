@@ -29,13 +29,18 @@ const windowSchema = z
           weight: z.number(),
           entitled: z
             .number()
-            .openapi({ description: 'Its part by weight among those that had Agendas waiting, for as long as they had, 0 to 1.' }),
+            .openapi({
+              description: 'Its part by weight among those that had Agendas waiting, for as long as they had, 0 to 1.',
+            }),
           received: z.number().openapi({ description: 'Its part of the cost, 0 to 1.' }),
           cost: z.number(),
           slotSeconds: z.number().openapi({ description: 'Slots it held × seconds, inside the window.' }),
           admissions: z.number().int(),
           backloggedSeconds: z.number().openapi({ description: 'How long something of it waited.' }),
-          lag: z.number().optional().openapi({ description: 'Cost it is behind its share (above 0) or ahead of it (below 0) now.' }),
+          lag: z
+            .number()
+            .optional()
+            .openapi({ description: 'Cost it is behind its share (above 0) or ahead of it (below 0) now.' }),
         }),
       )
       .openapi({ description: `Who received most first; at most ${mostCustomers}.` }),
@@ -43,7 +48,13 @@ const windowSchema = z
   .openapi('ShareWindow');
 
 const sharesSchema = z
-  .object({ cid: z.string(), insightId: z.string(), schedulingAlgorithm: z.string(), hour: windowSchema, day: windowSchema })
+  .object({
+    cid: z.string(),
+    insightId: z.string(),
+    schedulingAlgorithm: z.string(),
+    hour: windowSchema,
+    day: windowSchema,
+  })
   .openapi('InsightShares');
 
 const windowExample: z.input<typeof windowSchema> = {
@@ -92,13 +103,15 @@ export function addInsightSharesRoutes(api: Api, parts: ApiParts): void {
       const standing = await standingFor(database, access, id);
       const visible = visibleCustomers(access, standing, undefined);
       const seen = visible && new Set(visible);
-      const [ofHour, ofDay] = (await Promise.all([readShares(database, standing, hour), readShares(database, standing, 24 * hour)])).map(
-        (shares) => ({
-          ...shares,
-          customers: shares.customers.filter(({ customerId }) => seen?.has(customerId) !== false).slice(0, mostCustomers),
-        }),
+      const [ofHour, ofDay] = (
+        await Promise.all([readShares(database, standing, hour), readShares(database, standing, 24 * hour)])
+      ).map((shares) => ({
+        ...shares,
+        customers: shares.customers.filter(({ customerId }) => seen?.has(customerId) !== false).slice(0, mostCustomers),
+      }));
+      const shown = new Set(
+        [ofHour, ofDay].flatMap((shares) => shares?.customers.map(({ customerId }) => customerId) ?? []),
       );
-      const shown = new Set([ofHour, ofDay].flatMap((shares) => shares?.customers.map(({ customerId }) => customerId) ?? []));
       const lags = standing.state === null ? new Map<string, number>() : await readLags(database, id, [...shown]);
       return c.json({
         ...{ cid, insightId: id, schedulingAlgorithm: standing.algorithm },

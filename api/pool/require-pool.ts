@@ -9,7 +9,12 @@ import { forbidden, invalidField } from '../http/problem.ts';
  * pool than before must be able to see it: else anybody could send work to anybody's pool.
  * @throws ProblemError 422
  */
-export async function requirePool(writer: Writer, access: Access, id: string, before: string | null | undefined): Promise<ResourcePoolRow> {
+export async function requirePool(
+  writer: Writer,
+  access: Access,
+  id: string,
+  before: string | null | undefined,
+): Promise<ResourcePoolRow> {
   const pool = await holdResourcePool(writer, id);
   if (pool !== undefined && (id === before || isVisible(access, pool))) return pool;
   throw invalidField('/resourcePoolId', 'unknownResourcePool', `resourcePoolId names no ResourcePool: ${quoted(id)}.`);
@@ -20,7 +25,12 @@ export async function requirePool(writer: Writer, access: Access, id: string, be
  * it is for a super user, for the pool is still to come.
  * @throws ProblemError 403 naming those of `fields`, the ones that the request changes
  */
-export function requirePoolOwner(access: Access, kind: string, pool: ResourcePoolRow | undefined, fields: readonly string[]): void {
+export function requirePoolOwner(
+  access: Access,
+  kind: string,
+  pool: ResourcePoolRow | undefined,
+  fields: readonly string[],
+): void {
   if (fields.length === 0 || access.superUser || (pool !== undefined && ownedBy(access, pool.customerId))) return;
   const why = pool === undefined ? `this ${kind} has none` : 'this one belongs to somebody else';
   const errors = fields.map((field) => ({

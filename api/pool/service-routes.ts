@@ -18,10 +18,18 @@ import {
 const tag = 'ResourcePool service';
 
 const verdicts = z.object({
-  items: z.array(z.looseObject({ verdict: z.string() })).openapi({ description: 'One per item of the request, in the same order.' }),
+  items: z
+    .array(z.looseObject({ verdict: z.string() }))
+    .openapi({ description: 'One per item of the request, in the same order.' }),
 });
 
-const fenceExample = { agendaId: '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a11', attempt: 1, operation: 'hello', operationAttempt: 1, launch: 1 };
+const fenceExample = {
+  agendaId: '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a11',
+  attempt: 1,
+  operation: 'hello',
+  operationAttempt: 1,
+  launch: 1,
+};
 
 export function addResourcePoolServiceRoutes(api: Api, parts: ApiParts): void {
   const { database } = parts;
@@ -117,10 +125,23 @@ export function addResourcePoolServiceRoutes(api: Api, parts: ApiParts): void {
         schema: finishOperationSchema,
         anyText: true,
         example: {
-          items: [{ ...fenceExample, outcome: 'succeeded', result: '{"greeted":"world"}', log: { output: 'hello\n', totalBytes: 6 } }],
+          items: [
+            {
+              ...fenceExample,
+              outcome: 'succeeded',
+              result: '{"greeted":"world"}',
+              log: { output: 'hello\n', totalBytes: 6 },
+            },
+          ],
         },
       },
-      answers: { 200: { description: 'Verdicts', schema: verdicts, example: { items: [{ verdict: 'stored', outcome: 'succeeded' }] } } },
+      answers: {
+        200: {
+          description: 'Verdicts',
+          schema: verdicts,
+          example: { items: [{ verdict: 'stored', outcome: 'succeeded' }] },
+        },
+      },
     },
     async ({ c, access, body }) => {
       const items: readonly FinishVerdict[] = await finishOperations(database, poolOf(access), body.items);

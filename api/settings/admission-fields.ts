@@ -23,7 +23,10 @@ export const bandSchema = z
   .int()
   .min(0)
   .max(lowestBand)
-  .openapi({ description: 'With the algorithm `Priority`: 0 is the top and goes strictly before 1; default 0.', example: 0 });
+  .openapi({
+    description: 'With the algorithm `Priority`: 0 is the top and goes strictly before 1; default 0.',
+    example: 0,
+  });
 
 /** A limit on Agendas; 0 is refused, for that is what `paused` is for. */
 export const maximumRunningSchema = z
@@ -41,7 +44,9 @@ export const maximumRunningSchema = z
   .openapi({ minimum: 1, description: 'Agendas that may hold capacity at once; absent: unlimited.', example: 25 });
 
 /** Of a Customer, an Insight or a ResourcePool. */
-export const pausedSchema = z.boolean().openapi({ description: 'Nothing is admitted; what runs goes on. Default false.', example: false });
+export const pausedSchema = z
+  .boolean()
+  .openapi({ description: 'Nothing is admitted; what runs goes on. Default false.', example: false });
 
 /** A whole number of slots or turns. */
 export const countSchema = (least: number) => z.number().int().min(least).max(mostCounted);
@@ -51,7 +56,9 @@ export const secondsSchema = z.number().min(0).max(mostSeconds);
 const customerFields = {
   weight: weightSchema,
   band: bandSchema,
-  maximumRunning: maximumRunningSchema.openapi({ description: 'Of its Agendas through this Insight; its own limit holds as well.' }),
+  maximumRunning: maximumRunningSchema.openapi({
+    description: 'Of its Agendas through this Insight; its own limit holds as well.',
+  }),
   paused: pausedSchema,
 };
 
@@ -71,7 +78,11 @@ export const customersSchema = z
   .superRefine((given, context) => {
     const count = Object.keys(given).length;
     if (count <= mostCustomers) return;
-    context.addIssue({ code: 'custom', message: `may name ${mostCustomers} customers, names ${count}.`, params: { code: 'tooLarge' } });
+    context.addIssue({
+      code: 'custom',
+      message: `may name ${mostCustomers} customers, names ${count}.`,
+      params: { code: 'tooLarge' },
+    });
   })
   .openapi({
     description: 'By customer id, what it is entitled to here in place of its own settings. Replaced as a whole.',

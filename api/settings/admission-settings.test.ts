@@ -22,7 +22,12 @@ const insight = (more: Record<string, unknown> = {}) => ({
   mappers: { always: ['true'] },
   ...more,
 });
-const customer = (more: Record<string, unknown> = {}) => ({ customerId: 'operations', title: 'A', resourcePoolId: 'pool', ...more });
+const customer = (more: Record<string, unknown> = {}) => ({
+  customerId: 'operations',
+  title: 'A',
+  resourcePoolId: 'pool',
+  ...more,
+});
 
 /** What was told to admission since the last look, and who was woken. */
 async function told(): Promise<{ rows: string[]; woken: string[] }> {
@@ -53,7 +58,10 @@ const insightSettings = {
   bypassLimit: 0,
   bypassSeconds: 1.5,
   paused: true,
-  customers: { acme: { weight: 2.5, band: 3, maximumRunning: 1, paused: false }, 'https://other.example/1': { paused: true } },
+  customers: {
+    acme: { weight: 2.5, band: 3, maximumRunning: 1, paused: false },
+    'https://other.example/1': { paused: true },
+  },
 };
 const customerSettings = { weight: 1e9, band: 9, maximumRunning: 3, paused: true };
 const poolSettings = { capacity: { slots: 0, cpu: 0.5, memory: 2 ** 40, gpu: 8 }, paused: true };
@@ -74,7 +82,10 @@ describe.each(kinds)('%s', (path, plain, settings, defaults) => {
     expect(body).toMatchObject(settings);
     expect((await operator('GET', `${path}/${bare.id}`)).body).toEqual(body);
     const nulls = Object.fromEntries(Object.keys(settings).map((field) => [field, null]));
-    expect((await operator('PUT', `${path}/${bare.id}`, nulls)).body).toEqual({ ...bare, updatedTime: expect.any(Number) });
+    expect((await operator('PUT', `${path}/${bare.id}`, nulls)).body).toEqual({
+      ...bare,
+      updatedTime: expect.any(Number),
+    });
     expect((await operator('POST', path, { ...plain, ...settings })).body).toMatchObject(settings);
   });
 
@@ -105,8 +116,18 @@ const wrong: [string, Record<string, unknown>, string, string][] = [
   ['/insight', { guaranteed: 0.5 }, '/guaranteed', 'guaranteed must be a whole number, is 0.5.'],
   ['/insight', { maximum: 0 }, '/maximum', 'maximum must be at least 1, is 0.'],
   ['/insight', { guaranteed: 5, maximum: 4 }, '/maximum', 'maximum must not be below guaranteed, which is 5; is 4.'],
-  ['/insight', { admissionsPerSecond: 0 }, '/admissionsPerSecond', 'admissionsPerSecond must be at least 0.0001, is 0.'],
-  ['/insight', { costModel: 'price' }, '/costModel', 'costModel must be one of "count", "slots", "share", "shareTime", is "price".'],
+  [
+    '/insight',
+    { admissionsPerSecond: 0 },
+    '/admissionsPerSecond',
+    'admissionsPerSecond must be at least 0.0001, is 0.',
+  ],
+  [
+    '/insight',
+    { costModel: 'price' },
+    '/costModel',
+    'costModel must be one of "count", "slots", "share", "shareTime", is "price".',
+  ],
   ['/insight', { priorityStep: -1 }, '/priorityStep', 'priorityStep must be at least 0, is -1.'],
   ['/insight', { priorityStep: 31_536_001 }, '/priorityStep', 'priorityStep must be at most 31536000, is 31536001.'],
   ['/insight', { floor: 1 }, '/floor', 'floor must be at least 2, is 1.'],
@@ -115,8 +136,18 @@ const wrong: [string, Record<string, unknown>, string, string][] = [
   ['/insight', { bypassSeconds: -1 }, '/bypassSeconds', 'bypassSeconds must be at least 0, is -1.'],
   ['/insight', { paused: 'no' }, '/paused', 'paused must be a boolean, is "no".'],
   ['/insight', { customers: [] }, '/customers', 'customers must be an object, is an array.'],
-  ['/insight', { customers: { a: { weight: 0 } } }, '/customers/a/weight', 'customers.a.weight must be at least 1e-9, is 0.'],
-  ['/insight', { customers: { 'a/b': { band: 10 } } }, '/customers/a~1b/band', 'customers.a/b.band must be at most 9, is 10.'],
+  [
+    '/insight',
+    { customers: { a: { weight: 0 } } },
+    '/customers/a/weight',
+    'customers.a.weight must be at least 1e-9, is 0.',
+  ],
+  [
+    '/insight',
+    { customers: { 'a/b': { band: 10 } } },
+    '/customers/a~1b/band',
+    'customers.a/b.band must be at most 9, is 10.',
+  ],
   [
     '/insight',
     { customers: { a: { maximumRunning: 0 } } },
@@ -150,8 +181,18 @@ const wrong: [string, Record<string, unknown>, string, string][] = [
   ['/resourcepool', { capacity: { slots: 0.5 } }, '/capacity/slots', 'capacity.slots must be a whole number, is 0.5.'],
   ['/resourcepool', { capacity: { cpu: -0.5 } }, '/capacity/cpu', 'capacity.cpu must be at least 0, is -0.5.'],
   ['/resourcepool', { capacity: { memory: '1Gi' } }, '/capacity/memory', 'capacity.memory must be a number, is "1Gi".'],
-  ['/resourcepool', { capacity: { gpu: 1_000_001 } }, '/capacity/gpu', 'capacity.gpu must be at most 1000000, is 1000001.'],
-  ['/resourcepool', { capacity: { disk: 1 } }, '/capacity/disk', 'disk is not a field of capacity; /docs lists those that are.'],
+  [
+    '/resourcepool',
+    { capacity: { gpu: 1_000_001 } },
+    '/capacity/gpu',
+    'capacity.gpu must be at most 1000000, is 1000001.',
+  ],
+  [
+    '/resourcepool',
+    { capacity: { disk: 1 } },
+    '/capacity/disk',
+    'disk is not a field of capacity; /docs lists those that are.',
+  ],
 ];
 test.each(wrong)('%s is refused with %o', async (path, fields, pointer, message) => {
   const plain = kinds.find(([each]) => each === path)?.[1] ?? {};
@@ -162,12 +203,22 @@ test.each(wrong)('%s is refused with %o', async (path, fields, pointer, message)
 });
 
 test('a number that is too large for any is refused as the body is read', async () => {
-  const answer = await operator('POST', '/insight', '{"customerId":"o","title":"t","resourcePoolId":"pool","weight":1e999,"floor":0}');
+  const answer = await operator(
+    'POST',
+    '/insight',
+    '{"customerId":"o","title":"t","resourcePoolId":"pool","weight":1e999,"floor":0}',
+  );
   expect(answer).toMatchObject({ status: 422, body: { errors: [{ pointer: '/weight', code: 'notFinite' }] } });
 });
 
 test('all faults are told together', async () => {
-  const answer = await operator('POST', '/insight', { customerId: 'o', title: 't', resourcePoolId: 'pool', weight: -1, floor: 0 });
+  const answer = await operator('POST', '/insight', {
+    customerId: 'o',
+    title: 't',
+    resourcePoolId: 'pool',
+    weight: -1,
+    floor: 0,
+  });
   expect(answer.status).toBe(422);
   expect(answer.body.errors.map(({ pointer }: { pointer: string }) => pointer).sort()).toEqual(['/floor', '/weight']);
 });
@@ -181,11 +232,17 @@ test('an Insight goes by Fairness unless it says otherwise, and takes each algor
       body: { schedulingAlgorithm },
     });
   }
-  expect((await operator('PUT', `/insight/${body.id}`, { schedulingAlgorithm: null })).body.schedulingAlgorithm).toBe('Fairness');
+  expect((await operator('PUT', `/insight/${body.id}`, { schedulingAlgorithm: null })).body.schedulingAlgorithm).toBe(
+    'Fairness',
+  );
 });
 
 test('a null in customers or in capacity counts as absent', async () => {
-  const { body } = await operator('POST', '/insight', insight({ customers: { a: { weight: null, band: 1 }, b: null } }));
+  const { body } = await operator(
+    'POST',
+    '/insight',
+    insight({ customers: { a: { weight: null, band: 1 }, b: null } }),
+  );
   expect(body.customers).toEqual({ a: { band: 1 } });
   const pool = await operator('POST', '/resourcepool', { customerId: 'operations', capacity: { slots: null } });
   expect(pool.body).not.toHaveProperty('capacity');
@@ -227,7 +284,8 @@ describe('admission is told', () => {
     async (field, value) => {
       await operator('PUT', `/insight/${one}`, { [field]: value });
       const { rows, woken } = await told();
-      const named = field === 'customers' ? Object.keys(insightSettings.customers).map((id) => `changed ${one} ${id}`) : [];
+      const named =
+        field === 'customers' ? Object.keys(insightSettings.customers).map((id) => `changed ${one} ${id}`) : [];
       expect(rows.sort()).toEqual(field === 'priorityStep' ? [`changed ${one}`] : named.sort());
       expect(woken).toEqual([one]);
     },
@@ -263,18 +321,21 @@ describe('admission is told', () => {
     expect(woken.sort()).toEqual([one, two].sort());
   });
 
-  test.each(Object.entries(customerSettings))('of another %s of a customer where it waits or has been', async (field, value) => {
-    await operator('PUT', `/customer/${acme}`, { [field]: value });
-    expect(await told()).toEqual(nothing);
-    await wait(acme, 'two');
-    await operator('PUT', `/customer/${acme}`, { [field]: null });
-    expect(await told()).toEqual({ rows: [`changed ${two} ${acme}`], woken: [two] });
-    await database.$client`
+  test.each(Object.entries(customerSettings))(
+    'of another %s of a customer where it waits or has been',
+    async (field, value) => {
+      await operator('PUT', `/customer/${acme}`, { [field]: value });
+      expect(await told()).toEqual(nothing);
+      await wait(acme, 'two');
+      await operator('PUT', `/customer/${acme}`, { [field]: null });
+      expect(await told()).toEqual({ rows: [`changed ${two} ${acme}`], woken: [two] });
+      await database.$client`
       insert into customer_lane (insight_id, customer_id, level, tag, tag_error, state, weight, band)
       values (${one}, ${acme}, 0, 0, 0, 'dormant', 1, 0)`;
-    await operator('PUT', `/customer/${acme}`, { [field]: value });
-    expect((await told()).rows.sort()).toEqual([`changed ${one} ${acme}`, `changed ${two} ${acme}`].sort());
-  });
+      await operator('PUT', `/customer/${acme}`, { [field]: value });
+      expect((await told()).rows.sort()).toEqual([`changed ${one} ${acme}`, `changed ${two} ${acme}`].sort());
+    },
+  );
 });
 
 test('with an Insight goes what admission remembers of it', async () => {
@@ -293,7 +354,10 @@ test('with an Insight goes what admission remembers of it', async () => {
 });
 
 test('a Customer stays in its pool while it has Agendas that wait or run', async () => {
-  const [from, to] = [await made('/resourcepool', { customerId: 'operations' }), await made('/resourcepool', { customerId: 'operations' })];
+  const [from, to] = [
+    await made('/resourcepool', { customerId: 'operations' }),
+    await made('/resourcepool', { customerId: 'operations' }),
+  ];
   await made('/insight', insight({ resourcePoolId: from }));
   const id = await made('/customer', customer({ resourcePoolId: from }));
   const agenda = await made('/agenda', { customerId: id, operations: [{ name: 'a', type: 'sample' }] });
@@ -321,26 +385,39 @@ describe('what somebody gets of a pool is set by the owner of the pool', () => {
     status: 403,
     body: {
       code: 'forbidden',
-      errors: fields.map((field) => ({ pointer: `/${field}`, code: 'forbidden', message: expect.stringMatching(message) })),
+      errors: fields.map((field) => ({
+        pointer: `/${field}`,
+        code: 'forbidden',
+        message: expect.stringMatching(message),
+      })),
     },
   });
 
   test.each(Object.entries(customerSettings))('%s of a Customer', async (field, value) => {
     const { body } = await operator('POST', '/customer', { customerId: 'acme', title: 'A', resourcePoolId: 'theirs' });
     const url = `/customer/${body.id}`;
-    const refused = refusal([field], new RegExp(`^${field} of a Customer is set by the owner of its ResourcePool; this one belongs to`));
+    const refused = refusal(
+      [field],
+      new RegExp(`^${field} of a Customer is set by the owner of its ResourcePool; this one belongs to`),
+    );
     expect(await acme('PUT', url, { [field]: value, title: 'B' })).toMatchObject(refused);
     expect((await operator('GET', url)).body).toEqual(body);
     for (const scope of ['submit', 'operate']) {
       const weak = await api.caller({ accounts: ['pools', 'acme'], scopes: ['read', scope] });
-      expect(await weak('PUT', url, { [field]: value })).toMatchObject({ status: 403, body: { detail: 'This needs the scope admin.' } });
+      expect(await weak('PUT', url, { [field]: value })).toMatchObject({
+        status: 403,
+        body: { detail: 'This needs the scope admin.' },
+      });
     }
     expect(await pools('PUT', url, { [field]: value })).toMatchObject({ status: 200, body: { [field]: value } });
     // What was set may stay, and may not be taken back.
     expect((await acme('PUT', url, { [field]: value, title: 'B' })).status).toBe(200);
     expect(await acme('PUT', url, { [field]: null })).toMatchObject(refused);
     // In a pool of its own it is its own business.
-    expect((await acme('POST', '/customer', { customerId: 'acme', title: 'A', resourcePoolId: 'own', [field]: value })).status).toBe(201);
+    expect(
+      (await acme('POST', '/customer', { customerId: 'acme', title: 'A', resourcePoolId: 'own', [field]: value }))
+        .status,
+    ).toBe(201);
   });
 
   test('of a Customer without a pool they are for a super user', async () => {
@@ -354,12 +431,18 @@ describe('what somebody gets of a pool is set by the owner of the pool', () => {
   });
 
   test('weight and guaranteed of an Insight', async () => {
-    const { body } = await operator('POST', '/insight', insight({ customerId: 'acme', resourcePoolId: 'theirs', weight: 2 }));
+    const { body } = await operator(
+      'POST',
+      '/insight',
+      insight({ customerId: 'acme', resourcePoolId: 'theirs', weight: 2 }),
+    );
     const url = `/insight/${body.id}`;
     expect(await acme('PUT', url, { weight: 3, guaranteed: 1, maximumRunning: 5 })).toMatchObject(
       refusal(['weight', 'guaranteed'], /of an Insight is set by the owner of its ResourcePool/),
     );
-    expect((await acme('PUT', url, { weight: 2, customers: { acme: { weight: 2 } }, maximumRunning: 5 })).status).toBe(200);
+    expect((await acme('PUT', url, { weight: 2, customers: { acme: { weight: 2 } }, maximumRunning: 5 })).status).toBe(
+      200,
+    );
     expect((await pools('PUT', url, { weight: 3, guaranteed: 1 })).status).toBe(200);
   });
 });

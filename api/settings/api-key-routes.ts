@@ -27,7 +27,11 @@ const scopeSchema = z
   .string()
   .max(300)
   .superRefine((scope, context) => {
-    if ((scopes as readonly string[]).includes(scope) || (scope.startsWith(poolScope) && scope.length > poolScope.length)) return;
+    if (
+      (scopes as readonly string[]).includes(scope) ||
+      (scope.startsWith(poolScope) && scope.length > poolScope.length)
+    )
+      return;
     const message = `must be one of ${scopes.join(', ')} or pool:<id>, is ${quoted(scope)}.`;
     context.addIssue({ code: 'custom', message, params: { code: 'notAllowed' } });
   })
@@ -49,14 +53,20 @@ const createShape = {
     .openapi({ description: 'Customers it acts for.', example: ['acme'] }),
   superUser: z.boolean().nullish().openapi({ description: 'Acts for every customer.', example: false }),
   scopes: z.array(scopeSchema).min(1).max(10),
-  expiresTime: epochMillisecondsSchema.nullish().openapi({ description: 'Epoch milliseconds; absent: never.', example: 1_900_000_000_000 }),
+  expiresTime: epochMillisecondsSchema
+    .nullish()
+    .openapi({ description: 'Epoch milliseconds; absent: never.', example: 1_900_000_000_000 }),
 };
 
 const createSchema = z.strictObject(createShape).superRefine((given, context) => {
   if (given.scopes.filter((scope) => scope.startsWith(poolScope)).length > 1) {
     context.addIssue({ code: 'custom', path: ['scopes'], message: 'may name one pool only.' });
   }
-  if (given.superUser !== true && (given.accounts ?? []).length === 0 && !given.scopes.some((scope) => scope.startsWith(poolScope))) {
+  if (
+    given.superUser !== true &&
+    (given.accounts ?? []).length === 0 &&
+    !given.scopes.some((scope) => scope.startsWith(poolScope))
+  ) {
     context.addIssue({
       code: 'custom',
       path: ['accounts'],
@@ -172,7 +182,8 @@ export function addApiKeyRoutes(api: Api, parts: ApiParts): void {
       path: '/apikey',
       tag,
       summary: 'List ApiKeys',
-      description: "Without the keys themselves. An administrator sees the keys that act for none but the administrator's own accounts.",
+      description:
+        "Without the keys themselves. An administrator sees the keys that act for none but the administrator's own accounts.",
       scope: 'admin',
       query: listQuerySchema.extend(byQuery('byId', 'byTitle')),
       answers: {
@@ -266,7 +277,8 @@ function expiryOf(access: Access, asked: number | null | undefined): Date | unde
 
 function isTheirs(access: Access, row: ApiKeyRow): boolean {
   return (
-    access.superUser || (!row.superUser && row.accounts.length > 0 && row.accounts.every((account) => access.accounts.includes(account)))
+    access.superUser ||
+    (!row.superUser && row.accounts.length > 0 && row.accounts.every((account) => access.accounts.includes(account)))
   );
 }
 

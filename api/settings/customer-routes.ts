@@ -21,15 +21,26 @@ import { inUse } from '../http/problem.ts';
 import { byQuery, idSchema, listQuerySchema, textOfBytes, titleSchema } from '../http/schemas.ts';
 import { requirePool, requirePoolOwner } from '../pool/require-pool.ts';
 import { bandSchema, maximumRunningSchema, pausedSchema, weightSchema } from './admission-fields.ts';
-import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from './settings-endpoints.ts';
+import {
+  addSettingsEndpoints,
+  baseView,
+  baseViewShape,
+  documentedBodies,
+  type SettingsKind,
+} from './settings-endpoints.ts';
 
-const weight = weightSchema.openapi({ description: 'Its part among the customers of an Insight is in proportion to this; default 1.' });
+const weight = weightSchema.openapi({
+  description: 'Its part among the customers of an Insight is in proportion to this; default 1.',
+});
 const maximumRunning = maximumRunningSchema.openapi({
   description: 'Agendas of it that may hold capacity at once, over all Insights; absent: unlimited.',
 });
 
 const shape = {
-  customerId: idSchema.openapi({ description: 'Its owner; a Customer that is to see itself names its own id.', example: 'acme' }),
+  customerId: idSchema.openapi({
+    description: 'Its owner; a Customer that is to see itself names its own id.',
+    example: 'acme',
+  }),
   title: titleSchema.openapi({ example: 'Acme Studios' }),
   billingCode: textOfBytes(1_000).nullish().openapi({ description: 'For information.', example: 'B-1042' }),
   resourcePoolId: idSchema.nullish().openapi({ description: 'The pool its Agendas go to.', example: 'pool-east' }),
@@ -39,7 +50,13 @@ const shape = {
   paused: pausedSchema.nullish(),
 };
 
-const example = { id: 'acme', customerId: 'acme', title: 'Acme Studios', billingCode: 'B-1042', resourcePoolId: 'pool-east' };
+const example = {
+  id: 'acme',
+  customerId: 'acme',
+  title: 'Acme Studios',
+  billingCode: 'B-1042',
+  resourcePoolId: 'pool-east',
+};
 
 const viewSchema = z
   .object({
@@ -54,7 +71,13 @@ const viewSchema = z
   })
   .openapi('Customer');
 
-const settingsOf = ({ id: _id, cid: _cid, addedTime: _addedTime, updatedTime: _updatedTime, ...settings }: CustomerRow) => settings;
+const settingsOf = ({
+  id: _id,
+  cid: _cid,
+  addedTime: _addedTime,
+  updatedTime: _updatedTime,
+  ...settings
+}: CustomerRow) => settings;
 
 const customers: SettingsKind<CustomerRow, CustomerSettings> = {
   name: 'Customer',
@@ -96,13 +119,15 @@ const customers: SettingsKind<CustomerRow, CustomerSettings> = {
   inUse: customerInUse,
   check: async (writer, access, settings, before) => {
     const { resourcePoolId } = settings;
-    const pool = resourcePoolId === null ? undefined : await requirePool(writer, access, resourcePoolId, before?.resourcePoolId);
+    const pool =
+      resourcePoolId === null ? undefined : await requirePool(writer, access, resourcePoolId, before?.resourcePoolId);
     const changed = entitlements.filter((field) => settings[field] !== (before ?? plainEntitlements)[field]);
     requirePoolOwner(access, 'Customer', pool, changed);
     if (before === undefined || before.resourcePoolId === resourcePoolId) return;
     // Waiting and running rows carry the pool; they would be left behind in the old one.
     const uses = await customerInUse(writer, before.id);
-    if (uses !== undefined) throw inUse(`Customer ${quoted(before.id)} cannot move to another pool while it has ${uses}.`);
+    if (uses !== undefined)
+      throw inUse(`Customer ${quoted(before.id)} cannot move to another pool while it has ${uses}.`);
   },
   settle: settleCustomer,
 };

@@ -77,12 +77,17 @@ const order = z
 
 /** How its admission goes; absent from an answer where nothing is set. */
 const limits = {
-  maximumRunning: maximumRunningSchema.openapi({ description: 'Agendas that may hold capacity through it at once; absent: unlimited.' }),
+  maximumRunning: maximumRunningSchema.openapi({
+    description: 'Agendas that may hold capacity through it at once; absent: unlimited.',
+  }),
   guaranteed: countSchema(0).openapi({
     description: 'Slots of its pool that it gets before others share, as far as it needs them; absent: none.',
     example: 5,
   }),
-  maximum: countSchema(1).openapi({ description: 'Slots that its Agendas may hold at once; absent: unlimited.', example: 20 }),
+  maximum: countSchema(1).openapi({
+    description: 'Slots that its Agendas may hold at once; absent: unlimited.',
+    example: 20,
+  }),
   admissionsPerSecond: z
     .number()
     // The admissions of a period are counted, and kept for at least a day.
@@ -101,7 +106,10 @@ const limits = {
     .number()
     .positive()
     .max(mostSeconds)
-    .openapi({ description: 'Seconds after which an Agenda that waits in a lower band goes up one; absent: never.', example: 3600 }),
+    .openapi({
+      description: 'Seconds after which an Agenda that waits in a lower band goes up one; absent: never.',
+      example: 3600,
+    }),
   bypassLimit: countSchema(0).openapi({
     description: `Agendas that may pass one that does not fit before the pool drains for it; absent: ${fairShareDefaults.bypassLimit}.`,
     example: fairShareDefaults.bypassLimit,
@@ -112,10 +120,15 @@ const limits = {
   }),
 };
 
-const weight = weightSchema.openapi({ description: 'Its part among the Insights of its pool is in proportion to this; default 1.' });
+const weight = weightSchema.openapi({
+  description: 'Its part among the Insights of its pool is in proportion to this; default 1.',
+});
 const costModel = z
   .enum(costModels)
-  .openapi({ description: `What an Agenda costs its customer; default ${defaultCostModel}.`, example: defaultCostModel });
+  .openapi({
+    description: `What an Agenda costs its customer; default ${defaultCostModel}.`,
+    example: defaultCostModel,
+  });
 
 /** What a POST holds, besides `id`. */
 export const insightShape = {
@@ -144,7 +157,10 @@ export const insightShape = {
     .array(idSchema)
     .max(10_000)
     .nullish()
-    .openapi({ description: 'Customers besides the owner whose Agendas may map here; letter case is ignored.', example: ['acme'] }),
+    .openapi({
+      description: 'Customers besides the owner whose Agendas may map here; letter case is ignored.',
+      example: ['acme'],
+    }),
   order: order.nullish(),
 };
 

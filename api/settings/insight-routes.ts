@@ -22,8 +22,20 @@ import { inUse } from '../http/problem.ts';
 import { byQuery, listQuerySchema, withoutNulls } from '../http/schemas.ts';
 import { requirePool, requirePoolOwner } from '../pool/require-pool.ts';
 import type { customersSchema } from './admission-fields.ts';
-import { defaultAlgorithm, defaultCostModel, defaultQueueSize, insightShape, insightViewShape } from './insight-fields.ts';
-import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from './settings-endpoints.ts';
+import {
+  defaultAlgorithm,
+  defaultCostModel,
+  defaultQueueSize,
+  insightShape,
+  insightViewShape,
+} from './insight-fields.ts';
+import {
+  addSettingsEndpoints,
+  baseView,
+  baseViewShape,
+  documentedBodies,
+  type SettingsKind,
+} from './settings-endpoints.ts';
 
 const example = {
   id: 'encodes',
@@ -46,10 +58,18 @@ const plainDivision = { weight: 1, guaranteed: null } as const;
 /** Without what is null. */
 const customersOf = (given: z.output<typeof customersSchema>): Record<string, CustomerInInsight> =>
   Object.fromEntries(
-    Object.entries(given).flatMap(([id, said]) => (said === null || said === undefined ? [] : [[id, withoutNulls(said)]])),
+    Object.entries(given).flatMap(([id, said]) =>
+      said === null || said === undefined ? [] : [[id, withoutNulls(said)]],
+    ),
   );
 
-const settingsOf = ({ id: _id, cid: _cid, addedTime: _addedTime, updatedTime: _updatedTime, ...settings }: InsightRow) => settings;
+const settingsOf = ({
+  id: _id,
+  cid: _cid,
+  addedTime: _addedTime,
+  updatedTime: _updatedTime,
+  ...settings
+}: InsightRow) => settings;
 
 const copied = (customers: InsightRow['customers']): JsonObject =>
   Object.fromEntries(Object.entries(customers).map(([id, said]) => [id, { ...said }]));
@@ -122,7 +142,9 @@ const insights: SettingsKind<InsightRow, InsightSettings> = {
       database,
       rows.map((row) => row.resourcePoolId),
     );
-    return rows.map((row) => baseView(row, { ...settingsOf(row), customers: copied(row.customers), pausedBy: pausedBy(row, paused) }));
+    return rows.map((row) =>
+      baseView(row, { ...settingsOf(row), customers: copied(row.customers), pausedBy: pausedBy(row, paused) }),
+    );
   },
   list: listInsights,
   read: readInsight,
@@ -133,12 +155,15 @@ const insights: SettingsKind<InsightRow, InsightSettings> = {
   inUse: insightInUse,
   check: async (writer, access, settings, before) => {
     const pool = await requirePool(writer, access, settings.resourcePoolId, before?.resourcePoolId);
-    const changed = (['weight', 'guaranteed'] as const).filter((field) => settings[field] !== (before ?? plainDivision)[field]);
+    const changed = (['weight', 'guaranteed'] as const).filter(
+      (field) => settings[field] !== (before ?? plainDivision)[field],
+    );
     requirePoolOwner(access, 'Insight', pool, changed);
     if (before === undefined || before.resourcePoolId === settings.resourcePoolId) return;
     // Waiting and running rows carry the pool; they would be left behind in the old one.
     const uses = await insightInUse(writer, before.id);
-    if (uses !== undefined) throw inUse(`Insight ${quoted(before.id)} cannot move to another pool while it has ${uses}.`);
+    if (uses !== undefined)
+      throw inUse(`Insight ${quoted(before.id)} cannot move to another pool while it has ${uses}.`);
   },
   settle: settleInsight,
 };

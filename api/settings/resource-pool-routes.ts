@@ -18,7 +18,13 @@ import { fieldsQuery } from '../http/list-fields.ts';
 import { byQuery, idSchema, listQuerySchema, titleSchema, withoutNulls } from '../http/schemas.ts';
 import { pausedSchema } from './admission-fields.ts';
 import { resourcesSchema, resourcesViewSchema } from './resources-schema.ts';
-import { addSettingsEndpoints, baseView, baseViewShape, documentedBodies, type SettingsKind } from './settings-endpoints.ts';
+import {
+  addSettingsEndpoints,
+  baseView,
+  baseViewShape,
+  documentedBodies,
+  type SettingsKind,
+} from './settings-endpoints.ts';
 
 const capacityDescription = 'What Agendas may hold of it at once; an absent resource is unlimited.';
 const capacityExample = { slots: 40, cpu: 160, memory: 687_194_767_360, gpu: 8 };
@@ -47,11 +53,19 @@ const resourcePools: SettingsKind<ResourcePoolRow, ResourcePoolSettings> = {
   path: '/resourcepool',
   schema: z.strictObject(shape).transform(({ customerId, title, capacity, paused }) => {
     const limited = withoutNulls(capacity ?? {});
-    return { customerId, title: title ?? null, capacity: Object.keys(limited).length === 0 ? null : limited, paused: paused ?? false };
+    return {
+      customerId,
+      title: title ?? null,
+      capacity: Object.keys(limited).length === 0 ? null : limited,
+      paused: paused ?? false,
+    };
   }),
   ...documentedBodies({ name: 'ResourcePool', shape, view: viewSchema }),
   viewSchema,
-  querySchema: listQuerySchema.extend({ ...byQuery('byId', 'byCid', 'byCustomerId', 'byTitle'), fields: fieldsQuery(viewSchema) }),
+  querySchema: listQuerySchema.extend({
+    ...byQuery('byId', 'byCid', 'byCustomerId', 'byTitle'),
+    fields: fieldsQuery(viewSchema),
+  }),
   example: {
     post: example,
     view: {

@@ -51,7 +51,10 @@ describe.each(objects)('%s', (path, given) => {
     expect(read).toMatchObject({ status: 200, body: created.body });
 
     const changed = await operator('PUT', `${path}/${id}`, { title: 'New' });
-    expect(changed).toMatchObject({ status: 200, body: { ...created.body, title: 'New', updatedTime: expect.any(Number) } });
+    expect(changed).toMatchObject({
+      status: 200,
+      body: { ...created.body, title: 'New', updatedTime: expect.any(Number) },
+    });
     expect(changed.body.addedTime).toBe(addedTime);
     expect(changed.body.updatedTime).toBeGreaterThan(updatedTime);
 
@@ -85,7 +88,9 @@ describe.each(objects)('%s', (path, given) => {
   });
 
   test('refuses an id that exists without telling about the other object', async () => {
-    expect((await other('POST', '/resourcepool', { customerId: 'other', id: 'other-pool' })).status).toBeOneOf([201, 409]);
+    expect((await other('POST', '/resourcepool', { customerId: 'other', id: 'other-pool' })).status).toBeOneOf([
+      201, 409,
+    ]);
     const mine = { ...given, id: `taken${path}`, title: 'secret' };
     expect((await operator('POST', path, mine)).status).toBe(201);
     const foreign = {
@@ -97,7 +102,10 @@ describe.each(objects)('%s', (path, given) => {
     const refused = await other('POST', path, foreign);
     expect(refused).toMatchObject({ status: 409, body: { code: 'alreadyExists' } });
     expect(JSON.stringify(refused.body)).not.toMatch(/secret|acme/);
-    expect((await operator('GET', `${path}/${encodeURIComponent(mine.id)}`)).body).toMatchObject({ title: 'secret', customerId: 'acme' });
+    expect((await operator('GET', `${path}/${encodeURIComponent(mine.id)}`)).body).toMatchObject({
+      title: 'secret',
+      customerId: 'acme',
+    });
   });
 
   test('names every fault of a body', async () => {
@@ -175,10 +183,18 @@ describe.each(objects)('%s', (path, given) => {
   });
 
   test('writes who changed what', async () => {
-    const { body } = await acme('POST', path, path === '/resourcepool' ? given : { ...given, resourcePoolId: 'acme-pool' });
+    const { body } = await acme(
+      'POST',
+      path,
+      path === '/resourcepool' ? given : { ...given, resourcePoolId: 'acme-pool' },
+    );
     await acme('PUT', `${path}/${body.id}`, { title: 'after' });
     await acme('DELETE', `${path}/${body.id}`);
-    const entries = await database.select().from(auditEntry).where(eq(auditEntry.objectId, body.id)).orderBy(auditEntry.number);
+    const entries = await database
+      .select()
+      .from(auditEntry)
+      .where(eq(auditEntry.objectId, body.id))
+      .orderBy(auditEntry.number);
     const kind = path === '/resourcepool' ? 'resourcePool' : path.slice(1);
     expect(entries.map((entry) => entry.action)).toEqual([`${kind}.create`, `${kind}.update`, `${kind}.delete`]);
     expect(entries[1]).toMatchObject({
@@ -193,7 +209,8 @@ describe.each(objects)('%s', (path, given) => {
 
 test('a list is complete and each row comes once over its pages', async () => {
   const owner = await api.caller({ accounts: ['many'] });
-  for (let number = 0; number < 120; number += 1) await operator('POST', '/customer', { customerId: 'many', title: `t${number % 3}` });
+  for (let number = 0; number < 120; number += 1)
+    await operator('POST', '/customer', { customerId: 'many', title: `t${number % 3}` });
   const first = await owner('GET', '/customer');
   expect(first.body).toMatchObject({ count: 100, nextCursor: expect.any(String) });
   const seen = new Set<string>();
@@ -232,11 +249,18 @@ test.each([
   ['countOnly=maybe', 'badParameter', /countOnly/],
 ])('a list refuses %s', async (query, code, detail) => {
   const answer = await operator('GET', `/customer?${query}`);
-  expect(answer).toMatchObject({ status: 400, body: { code, responseCode: 400, detail: expect.stringMatching(detail) } });
+  expect(answer).toMatchObject({
+    status: 400,
+    body: { code, responseCode: 400, detail: expect.stringMatching(detail) },
+  });
 });
 
 test('an explicit null clears a field, and a default comes back', async () => {
-  const { body } = await operator('POST', '/insight', insight({ queueSize: 5, maximumRunning: 2, queueName: 'q', isGlobal: true }));
+  const { body } = await operator(
+    'POST',
+    '/insight',
+    insight({ queueSize: 5, maximumRunning: 2, queueName: 'q', isGlobal: true }),
+  );
   const cleared = await operator('PUT', `/insight/${body.id}`, {
     queueSize: null,
     maximumRunning: null,
@@ -291,7 +315,10 @@ test('a shared Insight is read by those it is shared with and written by its own
   const { body: own } = await operator('POST', '/insight', insight());
   for (const { id } of [open, some]) {
     expect((await other('GET', `/insight/${id}`)).status).toBe(200);
-    expect(await other('PUT', `/insight/${id}`, { title: 'x' })).toMatchObject({ status: 403, body: { code: 'forbidden' } });
+    expect(await other('PUT', `/insight/${id}`, { title: 'x' })).toMatchObject({
+      status: 403,
+      body: { code: 'forbidden' },
+    });
     expect((await other('DELETE', `/insight/${id}`)).status).toBe(403);
   }
   expect((await other('GET', `/insight/${own.id}`)).status).toBe(404);
@@ -320,7 +347,9 @@ test('a pool lists its Insights and is not deleted while it is in use', async ()
 test('an Insight in which Agendas wait is neither deleted nor moved', async () => {
   const { body } = await operator('POST', '/insight', insight());
   expect(await database.select().from(insightWake).where(eq(insightWake.insightId, body.id))).toHaveLength(1);
-  await database.insert(readyAgenda).values({ agendaId: 'a1', insightId: body.id, resourcePoolId: 'pool', customerId: 'acme', attempt: 1 });
+  await database
+    .insert(readyAgenda)
+    .values({ agendaId: 'a1', insightId: body.id, resourcePoolId: 'pool', customerId: 'acme', attempt: 1 });
   expect(await operator('DELETE', `/insight/${body.id}`)).toMatchObject({
     status: 409,
     body: { detail: expect.stringMatching(/1 waiting/) },
@@ -336,14 +365,20 @@ test('an Insight in which Agendas wait is neither deleted nor moved', async () =
 test('a caller needs the scope', async () => {
   const reader = await api.caller({ superUser: true, scopes: ['read'] });
   expect((await reader('GET', '/customer')).status).toBe(200);
-  expect(await reader('POST', '/customer', {})).toMatchObject({ status: 403, body: { detail: expect.stringMatching(/admin/) } });
+  expect(await reader('POST', '/customer', {})).toMatchObject({
+    status: 403,
+    body: { detail: expect.stringMatching(/admin/) },
+  });
   expect(await api.anonymous('GET', '/customer')).toMatchObject({ status: 401, body: { code: 'unauthenticated' } });
 });
 
 test('a Customer with an unfinished Agenda is not deleted', async () => {
   await operator('POST', '/customer', { id: 'working', customerId: 'working', title: 'W', resourcePoolId: 'pool' });
   await operator('POST', '/insight', insight({ customerId: 'working', title: 'for working' }));
-  const agenda = await operator('POST', '/agenda', { customerId: 'working', operations: [{ name: 'a', type: 'sample' }] });
+  const agenda = await operator('POST', '/agenda', {
+    customerId: 'working',
+    operations: [{ name: 'a', type: 'sample' }],
+  });
   expect(agenda.status).toBe(201);
   expect(await operator('DELETE', '/customer/working')).toMatchObject({
     status: 409,

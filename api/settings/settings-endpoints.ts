@@ -46,7 +46,11 @@ export interface SettingsKind<Row extends SettingsRow, Settings extends { readon
   readonly settingsOf: (row: Row) => Settings;
   /** What callers see of rows. */
   readonly views: (database: Writer, rows: readonly Row[]) => Promise<JsonObject[]>;
-  readonly list: (database: Database, visibility: Visibility, filter: ListFilter & Readonly<Record<string, unknown>>) => Promise<Page<Row>>;
+  readonly list: (
+    database: Database,
+    visibility: Visibility,
+    filter: ListFilter & Readonly<Record<string, unknown>>,
+  ) => Promise<Page<Row>>;
   readonly read: (writer: Writer, id: string) => Promise<Row | undefined>;
   readonly lock: (writer: Writer, id: string) => Promise<Row | undefined>;
   readonly insert: (writer: Writer, id: string, cid: string, settings: Settings) => Promise<Row | undefined>;
@@ -72,7 +76,14 @@ export const baseViewShape = {
 export function baseView(row: SettingsRow, own: Readonly<Record<string, Json>>): JsonObject {
   const { id, cid, customerId } = row;
   const kept = Object.entries(own).filter(([, value]) => value !== null);
-  return { id, cid, customerId, ...Object.fromEntries(kept), addedTime: row.addedTime.getTime(), updatedTime: row.updatedTime.getTime() };
+  return {
+    id,
+    cid,
+    customerId,
+    ...Object.fromEntries(kept),
+    addedTime: row.addedTime.getTime(),
+    updatedTime: row.updatedTime.getTime(),
+  };
 }
 
 /** What bodies of one kind may hold. */
@@ -93,7 +104,10 @@ export function documentedBodies({ name, shape, view, popFields }: SettingsBodie
   readonly documentedPut: z.ZodObject;
 } {
   const own = idSchema.nullish();
-  const postShape = { id: own.openapi({ description: "The caller's own id; made when absent.", example: 'acme' }), ...shape };
+  const postShape = {
+    id: own.openapi({ description: "The caller's own id; made when absent.", example: 'acme' }),
+    ...shape,
+  };
   const putShape = { id: own.openapi({ description: 'As in the path, or absent.', example: 'acme' }), ...shape };
   const named = { name: `${articleOf(name)} ${name}` };
   return {
@@ -137,14 +151,23 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
       scope: 'read',
       query: kind.querySchema,
       answers: {
-        200: { description: 'Those that match and that the caller may see', schema: listAnswerSchema(kind.viewSchema), example: page },
+        200: {
+          description: 'Those that match and that the caller may see',
+          schema: listAnswerSchema(kind.viewSchema),
+          example: page,
+        },
       },
     },
     async ({ c, access, cid, query }) => {
       const { fields, ...filter } = query as ListFilter & { fields?: ReadonlySet<string> };
       const rows = await kind.list(database, visibilityOf(access), filter);
       const all = (await kind.views(database, rows.all)).map((view) => onlyFields(view, fields));
-      return c.json({ cid, count: rows.count, all, ...(rows.nextCursor === undefined ? {} : { nextCursor: rows.nextCursor }) });
+      return c.json({
+        cid,
+        count: rows.count,
+        all,
+        ...(rows.nextCursor === undefined ? {} : { nextCursor: rows.nextCursor }),
+      });
     },
   );
 
@@ -176,10 +199,20 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
         const row = await kind.insert(writer, objectId, cid, settings);
         if (row === undefined) throw alreadyExists(name, objectId);
         const after = await viewOf(writer, row);
-        await appendAudit(writer, { customerId: row.customerId, actor: access.userId, action: `${action}.create`, objectId, cid, after });
+        await appendAudit(writer, {
+          customerId: row.customerId,
+          actor: access.userId,
+          action: `${action}.create`,
+          objectId,
+          cid,
+          after,
+        });
         return after;
       });
-      return c.json(view, 201, { Location: `${new URL(c.req.url).pathname}/${encodeURIComponent(objectId)}`, ETag: tagOf(view) });
+      return c.json(view, 201, {
+        Location: `${new URL(c.req.url).pathname}/${encodeURIComponent(objectId)}`,
+        ETag: tagOf(view),
+      });
     },
   );
 
@@ -209,7 +242,8 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
       path: `${path}/{id}`,
       tag,
       summary: `Change ${article} ${name}`,
-      description: 'Sparse: absent fields stay as they are, an explicit null clears. The result is validated like a POST.',
+      description:
+        'Sparse: absent fields stay as they are, an explicit null clears. The result is validated like a POST.',
       scope: 'admin',
       headers: [ifMatch],
       body: { schema: settingsBody, documented: kind.documentedPut, example: { title: 'Renamed' } },
@@ -231,7 +265,13 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
         const row = await kind.update(writer, id, settings);
         if (row === undefined) throw notFound(name, id);
         const after = await viewOf(writer, row);
-        const entry = { customerId: row.customerId, actor: access.userId, action: `${action}.update`, objectId: id, cid };
+        const entry = {
+          customerId: row.customerId,
+          actor: access.userId,
+          action: `${action}.update`,
+          objectId: id,
+          cid,
+        };
         await appendAudit(writer, { ...entry, before: viewBefore, after });
         return { view: after, wakes: (await kind.settle?.(writer, before, row)) ?? [] };
       });
@@ -251,7 +291,9 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
       description: 'Refused with 409 while something still needs it; the answer says what.',
       scope: 'admin',
       headers: [ifMatch],
-      answers: { 200: { description: 'What was deleted, in `all`', schema: listAnswerSchema(kind.viewSchema), example: page } },
+      answers: {
+        200: { description: 'What was deleted, in `all`', schema: listAnswerSchema(kind.viewSchema), example: page },
+      },
       problems: [409, 412],
     },
     async ({ c, access, cid, id }) => {
@@ -262,7 +304,13 @@ export function addSettingsEndpoints<Row extends SettingsRow, Settings extends {
         const uses = await kind.inUse(writer, id);
         if (uses !== undefined) throw inUse(`${name} ${quoted(id)} is still in use: ${uses}.`);
         await kind.remove(writer, id);
-        const entry = { customerId: before.customerId, actor: access.userId, action: `${action}.delete`, objectId: id, cid };
+        const entry = {
+          customerId: before.customerId,
+          actor: access.userId,
+          action: `${action}.delete`,
+          objectId: id,
+          cid,
+        };
         await appendAudit(writer, { ...entry, before: viewBefore });
         return viewBefore;
       });
@@ -288,5 +336,7 @@ function requireMatch(header: string | undefined, view: JsonObject): void {
   if (header === undefined || header.trim() === '*') return;
   const tag = tagOf(view);
   if (header.split(',').some((candidate) => candidate.trim() === tag)) return;
-  throw new ProblemError('preconditionFailed', `If-Match names another version; the present one is ${tag}.`, { headers: { ETag: tag } });
+  throw new ProblemError('preconditionFailed', `If-Match names another version; the present one is ${tag}.`, {
+    headers: { ETag: tag },
+  });
 }

@@ -9,7 +9,11 @@ pop_waiting_agendas{insight="encode",title="Encodes"} 1201
 `;
 
 /** `registry` holds what is told. */
-export function addMetricsRoutes(api: Api, parts: ApiParts, registry: { metrics(): Promise<string>; readonly contentType: string }): void {
+export function addMetricsRoutes(
+  api: Api,
+  parts: ApiParts,
+  registry: { metrics(): Promise<string>; readonly contentType: string },
+): void {
   addEndpoint(
     api,
     parts,
@@ -21,7 +25,9 @@ export function addMetricsRoutes(api: Api, parts: ApiParts, registry: { metrics(
       description:
         'For a key of a super user: give it to the collector as bearer token. What is about Insights and customers is the same from every process; requests and process metrics are of the process that answers.',
       scope: 'read',
-      answers: { 200: { description: 'Metrics', schema: z.string(), contentType: 'text/plain; version=0.0.4', example } },
+      answers: {
+        200: { description: 'Metrics', schema: z.string(), contentType: 'text/plain; version=0.0.4', example },
+      },
     },
     async ({ c, access }) => {
       if (!access.superUser) throw forbidden('Metrics are of all customers: this needs a key of a super user.');

@@ -35,7 +35,9 @@ export async function up(args: readonly string[]): Promise<number> {
   if (!existsSync(values.registry)) throw new Error(`There is no registry file ${values.registry}.`);
   // Here rather than in the pool worker, so that its faults are read in the terminal, and before anything has started.
   const registry = loadRegistry(values.registry, { ...process.env, POP_HOME: resolve(values.home) });
-  const usesMedia = [...registry.types.values()].some(({ readRoots = [] }) => readRoots.includes(resolve(values.home, 'media')));
+  const usesMedia = [...registry.types.values()].some(({ readRoots = [] }) =>
+    readRoots.includes(resolve(values.home, 'media')),
+  );
   const media = usesMedia ? await makeMediaFolder(values.home) : undefined;
   const ports: Ports = {
     api: portOf('--port', values.port),
@@ -66,7 +68,9 @@ export async function up(args: readonly string[]): Promise<number> {
     await ensureDefaults(system);
     console.log(welcome(system, media, performance.now() - started));
     await stop.first;
-    console.log('\nStopping: running handlers are ended and run again after the next start. Ctrl-C again stops at once.');
+    console.log(
+      '\nStopping: running handlers are ended and run again after the next start. Ctrl-C again stops at once.',
+    );
   } finally {
     await system.stopAll();
   }
@@ -118,6 +122,7 @@ function listenForStop(): Stop {
 
 function portOf(option: string, text: string): number {
   const port = Number(text);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`${option} must be a port number, not "${text}".`);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new Error(`${option} must be a port number, not "${text}".`);
   return port;
 }

@@ -14,8 +14,25 @@ const of = { attempt: 1, insightId: 'insight', resourcePoolId: 'pool', customerI
 let number = 0;
 const add = (agendaId: string, days: number, ended = true) =>
   database.insert(admission).values({
-    ...{ ...of, agendaId, number: ++number, algorithm: 'Fairness', costModel: 'count', epoch: 0, reason: 'share', agendaType: 'a×1' },
-    ...{ need: '1,0,0,0', level: 0, expectedSeconds: 1, cost: 1, weight: 1, admittedTime: daysAgo(days), readyTime: daysAgo(days) },
+    ...{
+      ...of,
+      agendaId,
+      number: ++number,
+      algorithm: 'Fairness',
+      costModel: 'count',
+      epoch: 0,
+      reason: 'share',
+      agendaType: 'a×1',
+    },
+    ...{
+      need: '1,0,0,0',
+      level: 0,
+      expectedSeconds: 1,
+      cost: 1,
+      weight: 1,
+      admittedTime: daysAgo(days),
+      readyTime: daysAgo(days),
+    },
     endedTime: ended ? daysAgo(days) : null,
   });
 

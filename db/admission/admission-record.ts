@@ -7,7 +7,11 @@ import { admission } from '../schema.ts';
 export type AdmissionRow = typeof admission.$inferSelect;
 
 /** Undefined while it waits, and once the record is old enough to be gone. */
-export async function readAdmission(database: Database, agendaId: string, attempt: number): Promise<AdmissionRow | undefined> {
+export async function readAdmission(
+  database: Database,
+  agendaId: string,
+  attempt: number,
+): Promise<AdmissionRow | undefined> {
   return (
     await database
       .select()

@@ -30,7 +30,9 @@ const runningIn = async (insightId: string): Promise<string[]> =>
   ).map((row) => row.agenda_id);
 
 const waitingIn = async (insightId: string): Promise<number> =>
-  Number((await database.$client`select count(*) as count from ready_agenda where insight_id = ${insightId}`)[0]?.count);
+  Number(
+    (await database.$client`select count(*) as count from ready_agenda where insight_id = ${insightId}`)[0]?.count,
+  );
 
 const breaches = () => database.$client`select * from limit_breach`;
 
@@ -69,7 +71,10 @@ describe('limits', () => {
 
   test('slots hold for 8 admissions at once of two Insights in one pool', async () => {
     const resourcePoolId = await addPool(database, { slots: 5 });
-    const insights = [await addInsight(database, { resourcePoolId }), await addInsight(database, { resourcePoolId, queueSize: 4 })];
+    const insights = [
+      await addInsight(database, { resourcePoolId }),
+      await addInsight(database, { resourcePoolId, queueSize: 4 }),
+    ];
     for (const insight of insights) await addAgendas(insight, 12);
     for (let round = 0; round < 6; round++) {
       const answers = await Promise.all(
@@ -88,7 +93,9 @@ describe('limits', () => {
       const running = await database.$client<{ agenda_id: string; attempt: number }[]>`
         select agenda_id, attempt from running_agenda where resource_pool_id = ${resourcePoolId}`;
       await Promise.all(
-        running.map((row) => finishAgenda(database, { agendaId: row.agenda_id, attempt: row.attempt }, { outcome: 'succeeded' })),
+        running.map((row) =>
+          finishAgenda(database, { agendaId: row.agenda_id, attempt: row.attempt }, { outcome: 'succeeded' }),
+        ),
       );
     }
     for (const insight of insights) expect(await waitingIn(insight.insightId)).toBe(0);
@@ -119,7 +126,9 @@ describe('a repeat of a batch', () => {
     const insight = await addInsight(database, { queueSize: 2 });
     const ids = await addAgendas(insight, 5);
     const first = await admit(insight.insightId, 'repeated');
-    await Promise.all(ids.slice(0, 2).map((agendaId) => finishAgenda(database, { agendaId, attempt: 1 }, { outcome: 'succeeded' })));
+    await Promise.all(
+      ids.slice(0, 2).map((agendaId) => finishAgenda(database, { agendaId, attempt: 1 }, { outcome: 'succeeded' })),
+    );
     expect(await admit(insight.insightId, 'repeated')).toEqual({ ...first, more: true, repeated: true });
     expect(await runningIn(insight.insightId)).toEqual([]);
     expect(await waitingIn(insight.insightId)).toBe(3);
@@ -143,10 +152,13 @@ describe('order', () => {
     const insight = await addInsight(database);
     const late = (await addAgenda(database, insight, { readyTime: new Date('2030-01-03') })).agendaId;
     const tied = [];
-    for (let n = 0; n < 8; n++) tied.push((await addAgenda(database, insight, { readyTime: new Date('2030-01-02') })).agendaId);
+    for (let n = 0; n < 8; n++)
+      tied.push((await addAgenda(database, insight, { readyTime: new Date('2030-01-02') })).agendaId);
     const early = (await addAgenda(database, insight, { readyTime: new Date('2030-01-01') })).agendaId;
     await admit(insight.insightId);
-    const order = (await readAdmitted(database, { insightId: insight.insightId, most: 100 })).map((row) => row.agendaId);
+    const order = (await readAdmitted(database, { insightId: insight.insightId, most: 100 })).map(
+      (row) => row.agendaId,
+    );
     expect(order).toEqual([early, ...tied, late]);
   });
 });
@@ -192,7 +204,9 @@ describe('starts', () => {
     const ids = await addAgendas(insight, 3);
     await admit(insight.insightId);
     await postpone(database, [{ agendaId: ids[0] as string, attempt: 1 }]);
-    const order = (await readAdmitted(database, { insightId: insight.insightId, most: 100 })).map((row) => row.agendaId);
+    const order = (await readAdmitted(database, { insightId: insight.insightId, most: 100 })).map(
+      (row) => row.agendaId,
+    );
     expect(order).toEqual([ids[1], ids[2], ids[0]]);
   });
 
@@ -249,7 +263,9 @@ describe('the wake flag', () => {
   test('is flipped by one of many callers, and again after it was cleared', async () => {
     const insights = await Promise.all([addInsight(database), addInsight(database), addInsight(database)]);
     const ids = insights.map(({ insightId }) => insightId);
-    const flipped = await Promise.all(Array.from({ length: 12 }, (_, n) => flipWake(database, n % 2 === 0 ? ids : ids.toReversed())));
+    const flipped = await Promise.all(
+      Array.from({ length: 12 }, (_, n) => flipWake(database, n % 2 === 0 ? ids : ids.toReversed())),
+    );
     expect(flipped.flat().toSorted()).toEqual(ids.toSorted());
     await clearWake(database, ids[0] as string);
     expect(await flipWake(database, ids)).toEqual([ids[0]]);

@@ -54,7 +54,10 @@ class ChosenGone extends Error {
 }
 
 /** Admits what the Insight's algorithm chooses and the limits allow. Idempotent by `batchId`: a repeat changes nothing, and asks for another batch. */
-export async function admitBatch(database: Database, batch: { insightId: string; batchId: string }): Promise<BatchAnswer> {
+export async function admitBatch(
+  database: Database,
+  batch: { insightId: string; batchId: string },
+): Promise<BatchAnswer> {
   for (let repeats = 0; ; repeats++) {
     try {
       return (await database.$client.begin((sql) => admit(sql, batch))) as BatchAnswer;
@@ -64,13 +67,18 @@ export async function admitBatch(database: Database, batch: { insightId: string;
   }
 }
 
-async function admit(sql: Statements, { insightId, batchId }: { insightId: string; batchId: string }): Promise<BatchAnswer> {
+async function admit(
+  sql: Statements,
+  { insightId, batchId }: { insightId: string; batchId: string },
+): Promise<BatchAnswer> {
   await sql`
     /* admitBatch: lock */
     select pg_advisory_xact_lock(hashtextextended('resource-pool:' || resource_pool_id, 0)) from insight where id = ${insightId}`;
   // Statements of their own, after the lock: each sees what the lock's last holder committed.
   const [[stored], settings] = await Promise.all([
-    sql<{ answer: BatchAnswer }[]>`/* admitBatch: stored answer */ select answer from admission_batch where id = ${batchId}`,
+    sql<
+      { answer: BatchAnswer }[]
+    >`/* admitBatch: stored answer */ select answer from admission_batch where id = ${batchId}`,
     readSettings(sql, { insightId, batchId }),
     sql`
       /* admitBatch: tick */
@@ -106,7 +114,10 @@ function countReasons(admitted: Verdict['admitted']): Record<string, number> {
 }
 
 /** A pause, or the end of the wait, gives up what is held; a limit that is reached does not: it passes. */
-function stillHeld({ reservation, heldNeed, isPaused }: Settings, gone: readonly string[]): Pick<Settings, 'reservation' | 'heldNeed'> {
+function stillHeld(
+  { reservation, heldNeed, isPaused }: Settings,
+  gone: readonly string[],
+): Pick<Settings, 'reservation' | 'heldNeed'> {
   const { held, bypasses } = reservation;
   if (held !== null && !isPaused && !gone.includes(held)) return { reservation, heldNeed };
   return { reservation: { held: null, bypasses }, heldNeed: null };
@@ -123,7 +134,12 @@ async function decideWithin(sql: Statements, settings: Settings): Promise<Verdic
 }
 
 /** Writes what was decided; the chosen stop waiting first, which waits for cancels that are under way. */
-async function storeVerdict(sql: Statements, settings: Settings, verdict: Verdict | undefined, answer: BatchAnswer): Promise<void> {
+async function storeVerdict(
+  sql: Statements,
+  settings: Settings,
+  verdict: Verdict | undefined,
+  answer: BatchAnswer,
+): Promise<void> {
   const { insightId, batchId, algorithm, costModel, epoch, admissions } = settings;
   const chosen = verdict?.admitted ?? [];
   if (chosen.length > 0) {

@@ -3,7 +3,13 @@
  * with the same tags, under random submissions, cancels, ends, changed weights, caps, pauses and bands. Each case names its seed.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createAlgorithm, type Decision, type FairShareState, type Resources, type Scheduler } from '../../scheduling/index.ts';
+import {
+  createAlgorithm,
+  type Decision,
+  type FairShareState,
+  type Resources,
+  type Scheduler,
+} from '../../scheduling/index.ts';
 import { keyOfNeed } from '../../scheduling/need.ts';
 import { Random } from '../../scheduling/simulator/random.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
@@ -66,7 +72,9 @@ class Comparison {
       where id = ${target.resourcePoolId}`;
     const ids = Array.from({ length: given.customers }, (_, n) => `${target.insightId}-${String(n).padStart(3, '0')}`);
     for (const id of ids) {
-      await database.insert(customer).values({ id, cid: 'test', customerId: id, title: id, resourcePoolId: target.resourcePoolId });
+      await database
+        .insert(customer)
+        .values({ id, cid: 'test', customerId: id, title: id, resourcePoolId: target.resourcePoolId });
     }
     const comparison = new Comparison(given, target, ids);
     for (const id of ids) await comparison.#setCustomer(id, true);

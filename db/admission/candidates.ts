@@ -28,7 +28,13 @@ export interface Candidates {
   readonly needs: number;
 }
 
-export const noCandidates: Candidates = { customerIds: [], leaving: [], horizons: new Map(), truncated: false, needs: 0 };
+export const noCandidates: Candidates = {
+  customerIds: [],
+  leaving: [],
+  horizons: new Map(),
+  truncated: false,
+  needs: 0,
+};
 
 interface NeedClass {
   readonly level: number;
@@ -68,9 +74,15 @@ export async function findCandidates(
   const byTags = isFairShare(settings.algorithm);
   const clockOf = (level: number) => (byTags ? (clocks.get(level) ?? 0) : Number.MAX_VALUE);
   // One more than can be admitted, so that whose turn it is can be told of all that fit and one that does not.
-  const wanted = classes.map(({ level, need }) => ({ level, need, clock: clockOf(level), most: Math.min(most, timesIn(need, free)) + 1 }));
+  const wanted = classes.map(({ level, need }) => ({
+    level,
+    need,
+    clock: clockOf(level),
+    most: Math.min(most, timesIn(need, free)) + 1,
+  }));
   const leavingMost = Math.max(leastLeaving, most * 4);
-  const but = (ids: readonly string[]) => (ids.length === 0 ? sql`` : sql`and customer_id <> all(${ids as string[]}::text[])`);
+  const but = (ids: readonly string[]) =>
+    ids.length === 0 ? sql`` : sql`and customer_id <> all(${ids as string[]}::text[])`;
   const others = but(known.customerIds);
   const levels = [...new Set(classes.map(({ level }) => level))];
   const [found, leavingRows] = await Promise.all([
@@ -96,7 +108,8 @@ export async function findCandidates(
       : [],
   ]);
   const horizons = new Map<number, number>();
-  const limit = (level: number, tag: number) => horizons.set(level, Math.min(horizons.get(level) ?? Number.POSITIVE_INFINITY, tag));
+  const limit = (level: number, tag: number) =>
+    horizons.set(level, Math.min(horizons.get(level) ?? Number.POSITIVE_INFINITY, tag));
   let truncated = false;
   wanted.forEach(({ level, most: limitOfClass }, index) => {
     const here = found.filter(({ n }) => n === index + 1);

@@ -13,7 +13,16 @@ import {
 import { amountsOf, amountsOfKey, keyOfNeed, someOfEach } from '../../scheduling/need.ts';
 import type { LoadedCustomer, StoredLane } from './customers.ts';
 import type { InHand, Place, Taken } from './loaded-queues.ts';
-import { type Changes, changesOf, entitle, everFits, openPart, placedBy, placedByTime, writtenShare } from './rules-view.ts';
+import {
+  type Changes,
+  changesOf,
+  entitle,
+  everFits,
+  openPart,
+  placedBy,
+  placedByTime,
+  writtenShare,
+} from './rules-view.ts';
 import type { Settings } from './settings.ts';
 
 /** An algorithm that decides one Agenda after the other. */
@@ -54,7 +63,10 @@ export function shareChooser(
       leaving.push(...more);
       const joining = [...taken.customers.values()];
       part.join({
-        customers: [...joining.map(writtenShare), ...more.map(({ customerId: id, weight, band }) => ({ id, weight, band }))],
+        customers: [
+          ...joining.map(writtenShare),
+          ...more.map(({ customerId: id, weight, band }) => ({ id, weight, band })),
+        ],
         lanes: [...joining.flatMap(({ lanes }) => lanes), ...more],
         waiting: taken.items,
       });
@@ -79,11 +91,17 @@ export function turnChooser(
   const add = (more: readonly PartItem[]) => {
     // What the pool could never take stops nobody.
     const possible = more.filter(({ need }) => everFits(settings, keyOfNeed(need)));
-    for (const item of possible.toSorted((a, b) => a.readyTime - b.readyTime || (a.id < b.id ? -1 : 1))) scheduler.add(item);
+    for (const item of possible.toSorted((a, b) => a.readyTime - b.readyTime || (a.id < b.id ? -1 : 1)))
+      scheduler.add(item);
   };
   const join = (taken: Taken) => {
     for (const { id, paused, mayRun: left } of taken.customers.values()) {
-      scheduler.setCustomer({ id, weight: 1, paused: paused || left === 0, ...(Number.isFinite(left) ? { maximumRunning: left } : {}) });
+      scheduler.setCustomer({
+        id,
+        weight: 1,
+        paused: paused || left === 0,
+        ...(Number.isFinite(left) ? { maximumRunning: left } : {}),
+      });
     }
     add(taken.items);
   };
@@ -125,11 +143,25 @@ export function turnChooser(
 }
 
 /** An algorithm without tags, as it was left by the batch before. */
-export function takeTurns(settings: Settings, known: readonly string[], requested: number, options: SchedulerOptions): Scheduler {
+export function takeTurns(
+  settings: Settings,
+  known: readonly string[],
+  requested: number,
+  options: SchedulerOptions,
+): Scheduler {
   if (settings.algorithm !== 'RoundRobin') return createAlgorithm(settings.algorithm, options);
-  const turns = { customers: known.map((id) => ({ id, share: null })), pending: settings.pending, run: null, requested };
+  const turns = {
+    customers: known.map((id) => ({ id, share: null })),
+    pending: settings.pending,
+    run: null,
+    requested,
+  };
   const empty = { waiting: [], running: [], arrivals: 0, admissions: settings.admissions, unfitting: null };
-  const snapshot: SchedulerSnapshot = { algorithm: settings.algorithm, options, state: { ...turns, ...empty } as never };
+  const snapshot: SchedulerSnapshot = {
+    algorithm: settings.algorithm,
+    options,
+    state: { ...turns, ...empty } as never,
+  };
   return createAlgorithm(settings.algorithm, options, snapshot);
 }
 
@@ -137,7 +169,10 @@ export function takeTurns(settings: Settings, known: readonly string[], requeste
 function unfittingOf(scheduler: Scheduler, free: Resources, { places }: InHand): string | undefined {
   const { unfitting } = scheduler.snapshot().state as unknown as { unfitting: string | null };
   const place = unfitting === null ? undefined : places.get(unfitting);
-  return place !== undefined && someOfEach(amountsOfKey(place.queue.need), amountsOf(free)) ? place.head.agendaId : undefined;
+  return place !== undefined && someOfEach(amountsOfKey(place.queue.need), amountsOf(free))
+    ? place.head.agendaId
+    : undefined;
 }
 
-const pendingOf = (scheduler: Scheduler): string[] => (scheduler.snapshot().state as unknown as { pending: string[] }).pending;
+const pendingOf = (scheduler: Scheduler): string[] =>
+  (scheduler.snapshot().state as unknown as { pending: string[] }).pending;

@@ -60,7 +60,8 @@ export interface LoadedCustomer {
 }
 
 /** Names a queue of a customer; see `StoredQueue`. */
-export const queueKey = ({ promoted, need }: { readonly promoted: number; readonly need: string }): string => `${promoted} ${need}`;
+export const queueKey = ({ promoted, need }: { readonly promoted: number; readonly need: string }): string =>
+  `${promoted} ${need}`;
 
 interface ShareRow {
   id: string;
@@ -109,7 +110,11 @@ export const storedLane = (row: LaneRow): StoredLane => ({
 });
 
 /** These customers, without the heads of their queues. */
-export async function loadCustomers(sql: Statements, settings: Settings, ids: readonly string[]): Promise<Map<string, LoadedCustomer>> {
+export async function loadCustomers(
+  sql: Statements,
+  settings: Settings,
+  ids: readonly string[],
+): Promise<Map<string, LoadedCustomer>> {
   const { insightId } = settings;
   const [shares, lanes, queues] = await Promise.all([
     sql<ShareRow[]>`
@@ -151,7 +156,10 @@ export async function loadCustomers(sql: Statements, settings: Settings, ids: re
 }
 
 /** Notes that Agendas of this kind may wait, so that its heads are read. */
-export function expectHeads(customer: LoadedCustomer, kind: { promoted: number; need: string; priority: number }): void {
+export function expectHeads(
+  customer: LoadedCustomer,
+  kind: { promoted: number; need: string; priority: number },
+): void {
   const known = customer.queues.get(queueKey(kind));
   if (known?.heads.some(({ priority }) => priority === kind.priority)) return;
   const heads = { priority: kind.priority, items: [], more: true };

@@ -42,7 +42,9 @@ export async function decide(sql: Statements, settings: Settings, free: Resource
   const byTags = isFairShare(settings.algorithm);
   const isRoundRobin = settings.algorithm === 'RoundRobin';
   const known = isRoundRobin ? await readPoolCustomers(sql, settings) : [];
-  let candidates = await (isRoundRobin ? findTurns(sql, settings, known, most) : findCandidates(sql, settings, free, most));
+  let candidates = await (isRoundRobin
+    ? findTurns(sql, settings, known, most)
+    : findCandidates(sql, settings, free, most));
   const units = byTags ? await readUnits(sql, settings) : [];
   const hand = new InHand(sql, settings, most);
   const [first, running] = await Promise.all([
@@ -74,7 +76,8 @@ export async function decide(sql: Statements, settings: Settings, free: Resource
     if (decision === undefined) break;
     const place = hand.places.get(decision.id) as Place;
     // By time, what customers have that were not read may come before it.
-    stopped = !byTags && !isRoundRobin && place.head.readyTime > (candidates.horizons.get(0) ?? Number.POSITIVE_INFINITY);
+    stopped =
+      !byTags && !isRoundRobin && place.head.readyTime > (candidates.horizons.get(0) ?? Number.POSITIVE_INFINITY);
     if (stopped) break;
     admitted.push({ decision, head: place.head, queue: place.queue });
     left = without(left, place.queue.need);
@@ -108,11 +111,16 @@ export async function decide(sql: Statements, settings: Settings, free: Resource
 
 /** Whether a clock came further than what was read reaches. */
 function isBeyond(chooser: Chooser, { horizons }: Pick<Candidates, 'horizons'>): boolean {
-  return horizons.size > 0 && chooser.bands().some(({ level, clock }) => clock[0] > (horizons.get(level) ?? Number.POSITIVE_INFINITY));
+  return (
+    horizons.size > 0 &&
+    chooser.bands().some(({ level, clock }) => clock[0] > (horizons.get(level) ?? Number.POSITIVE_INFINITY))
+  );
 }
 
 function turnedInactive({ queues }: Changes, { customers }: InHand): boolean {
-  return queues.some((queue) => !queue.active && customers.get(queue.customerId)?.queues.get(queueKey(queue))?.active === true);
+  return queues.some(
+    (queue) => !queue.active && customers.get(queue.customerId)?.queues.get(queueKey(queue))?.active === true,
+  );
 }
 
 function without(free: Resources, key: string): Resources {

@@ -45,8 +45,12 @@ export interface Folded {
 export async function fold(sql: Statements, settings: Settings & { readonly isNew: boolean }): Promise<Folded> {
   const { insightId, now } = settings;
   const [, , , rows, due, climbed] = await Promise.all([
-    settings.isNew ? sql`/* admitBatch: forget lanes */ delete from customer_lane where insight_id = ${insightId}` : undefined,
-    settings.isNew ? sql`/* admitBatch: forget bands */ delete from insight_band where insight_id = ${insightId}` : undefined,
+    settings.isNew
+      ? sql`/* admitBatch: forget lanes */ delete from customer_lane where insight_id = ${insightId}`
+      : undefined,
+    settings.isNew
+      ? sql`/* admitBatch: forget bands */ delete from insight_band where insight_id = ${insightId}`
+      : undefined,
     // What concerns all customers becomes a row for each.
     sql`
       /* admitBatch: spread settlements */
@@ -94,7 +98,10 @@ export async function fold(sql: Statements, settings: Settings & { readonly isNe
     await Promise.all(storeChanges(sql, settings, changesOf(customers, placedByTime(settings))));
     return { bands: [], any: true, gone, more };
   }
-  const part = openPart(settings, customers, itemsOf(settings, customers), { running: ended.map(({ item }) => item), ended });
+  const part = openPart(settings, customers, itemsOf(settings, customers), {
+    running: ended.map(({ item }) => item),
+    ended,
+  });
   const changes = changesOf(customers, placedBy(settings, part), { part });
   await Promise.all(storeChanges(sql, settings, changes));
   return { bands: changes.bands, any: true, gone, more };
@@ -133,7 +140,9 @@ interface EndedRow {
 
 /** What Agendas that ended really cost; what is learned of their durations is written. Those charged by tags that are gone are left out. */
 async function takeEnds(sql: Statements, settings: Settings, rows: readonly Row[]) {
-  const ends = rows.filter(({ kind }) => kind === 'ended').map(({ agenda_id, attempt, time }) => ({ agenda_id, attempt, time }));
+  const ends = rows
+    .filter(({ kind }) => kind === 'ended')
+    .map(({ agenda_id, attempt, time }) => ({ agenda_id, attempt, time }));
   if (ends.length === 0) return [];
   const ended = await sql<EndedRow[]>`
     /* admitBatch: ended */
@@ -158,7 +167,14 @@ async function takeEnds(sql: Statements, settings: Settings, rows: readonly Row[
       id: row.agenda_id,
       cost: row.actual_cost,
       item: {
-        ...{ id: row.agenda_id, customerId: row.customer_id, readyTime: 0, cost: row.cost, need: amountsOfKey(row.need), band: row.level },
+        ...{
+          id: row.agenda_id,
+          customerId: row.customer_id,
+          readyTime: 0,
+          cost: row.cost,
+          need: amountsOfKey(row.need),
+          band: row.level,
+        },
         ...{ weightThen: row.weight, totalThen: row.total as number, startTime: 0 },
       } satisfies FairShareState['running'][number],
     }));

@@ -31,7 +31,10 @@ export async function freeFor(sql: Statements, settings: Settings): Promise<Reso
 }
 
 /** Slots this Insight is entitled to of the pool; unlimited where it need not be divided. */
-async function partOfPool(sql: Statements, { insightId, resourcePoolId, capacity, reservation, inUseHere }: Settings): Promise<number> {
+async function partOfPool(
+  sql: Statements,
+  { insightId, resourcePoolId, capacity, reservation, inUseHere }: Settings,
+): Promise<number> {
   const { slots } = capacity;
   if (slots === undefined) return Number.POSITIVE_INFINITY;
   const [pool] = await sql<{ shared: boolean; remainders: Remainders | null; parts: Record<string, number> | null }[]>`
@@ -40,7 +43,9 @@ async function partOfPool(sql: Statements, { insightId, resourcePoolId, capacity
         and (exists (select from waiting_queue where insight_id = i.id and active) or exists (select from running_agenda where insight_id = i.id))) as shared,
       s.remainders, s.parts
     from resource_pool p left join resource_pool_state s on s.resource_pool_id = p.id where p.id = ${resourcePoolId}`;
-  const wanting = pool?.shared ? (await readDemands(sql, resourcePoolId)).filter(({ running, waiting }) => running + waiting > 0) : [];
+  const wanting = pool?.shared
+    ? (await readDemands(sql, resourcePoolId)).filter(({ running, waiting }) => running + waiting > 0)
+    : [];
   if (wanting.length < 2) {
     if (Object.keys(pool?.parts ?? {}).length > 0) await storeDivision(sql, resourcePoolId, pool?.remainders ?? {}, {});
     return Number.POSITIVE_INFINITY;

@@ -8,7 +8,9 @@ import type { Settings } from './settings.ts';
 
 /** Waiting Agendas that units which did not fit are remembered by: wherever they stand in their queues. */
 export async function readUnits(sql: Statements, { insightId, reservation }: Settings): Promise<Special[]> {
-  const ids = [...new Set([...(reservation.held === null ? [] : [reservation.held]), ...reservation.bypasses.map(({ id }) => id)])];
+  const ids = [
+    ...new Set([...(reservation.held === null ? [] : [reservation.held]), ...reservation.bypasses.map(({ id }) => id)]),
+  ];
   if (ids.length === 0) return [];
   const rows = await sql<(Head & { customerId: string; promoted: number; need: string; priority: number })[]>`
     /* admitBatch: units */
@@ -19,7 +21,13 @@ export async function readUnits(sql: Statements, { insightId, reservation }: Set
       left join learned_duration own on own.insight_id = ${insightId} and own.agenda_type = r.agenda_type and own.customer_id = r.customer_id
       left join learned_duration alike on alike.insight_id = ${insightId} and alike.agenda_type = r.agenda_type and alike.customer_id = ''
     where r.agenda_id = any(${ids}) and r.is_due and r.insight_id = ${insightId}`;
-  return rows.map(({ customerId, promoted, need, priority, ...head }) => ({ customerId, promoted, need, priority, head }));
+  return rows.map(({ customerId, promoted, need, priority, ...head }) => ({
+    customerId,
+    promoted,
+    need,
+    priority,
+    head,
+  }));
 }
 
 /** What runs through the Insight, for when it is expected to end. */
@@ -37,7 +45,14 @@ export async function readRunning(sql: Statements, { insightId }: Settings): Pro
     const { id, customerId } = row as unknown as { id: string; customerId: string };
     const { slots, cpu, memory, gpu, seconds } = row;
     return {
-      ...{ id, customerId, readyTime: 0, cost: row.cost, need: amountsOfKey(keyOfNeed({ slots, cpu, memory, gpu })), band: row.level },
+      ...{
+        id,
+        customerId,
+        readyTime: 0,
+        cost: row.cost,
+        need: amountsOfKey(keyOfNeed({ slots, cpu, memory, gpu })),
+        band: row.level,
+      },
       ...{ weightThen: row.weight, totalThen: row.total, startTime: row.start },
       ...(seconds === null ? {} : { expectedSeconds: seconds }),
     };
@@ -45,7 +60,11 @@ export async function readRunning(sql: Statements, { insightId }: Settings): Pro
 }
 
 /** Customers of the pool, all or those of `ids`, in the order in which they were added: whose turns RoundRobin counts. */
-export async function readPoolCustomers(sql: Statements, { resourcePoolId }: Settings, ids?: readonly string[]): Promise<string[]> {
+export async function readPoolCustomers(
+  sql: Statements,
+  { resourcePoolId }: Settings,
+  ids?: readonly string[],
+): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
     /* admitBatch: pool customers */
     select id from customer where resource_pool_id = ${resourcePoolId} ${ids === undefined ? sql`` : sql`and id = any(${ids as string[]})`}

@@ -18,7 +18,8 @@ const { admit, set, setPool, addCustomer, setCustomer, add, running, finish } = 
   () => database,
   () => insight,
 );
-const beside = (schedulingAlgorithm = 'Fairness') => addInsight(database, { resourcePoolId: insight.resourcePoolId, schedulingAlgorithm });
+const beside = (schedulingAlgorithm = 'Fairness') =>
+  addInsight(database, { resourcePoolId: insight.resourcePoolId, schedulingAlgorithm });
 const setSlots = (slots: number, others: TestInsight[] = []) =>
   setPool(
     { capacity: JSON.stringify({ slots }) },
@@ -95,45 +96,51 @@ describe('a pool that shrinks', () => {
     expect(await admit()).toMatchObject({ admitted: 2 });
   });
 
-  test.each(['the pool', 'the maximum of the Insight'])('nothing is held any more for one that is larger than %s now', async (what) => {
-    const other = await beside();
-    await setSlots(10, [other]);
-    await set({ bypass_limit: 0 });
-    const [small] = await add(1, { customerId: await addCustomer(), need: '4,0,0,0' });
-    await admit();
-    await add(1, { customerId: await addCustomer(), need: '8,0,0,0' });
-    await admit();
-    if (what === 'the pool') await setSlots(7, [other]);
-    else await set({ maximum: 7 });
-    await add(1, { customerId: await addCustomer(), need: '3,0,0,0' });
-    await add(1, {}, other);
-    await finish(small as string);
-    await admit();
-    await admit(other.insightId);
-    expect([(await running()).length, (await running(other.insightId)).length]).toEqual([1, 1]);
-  });
+  test.each(['the pool', 'the maximum of the Insight'])(
+    'nothing is held any more for one that is larger than %s now',
+    async (what) => {
+      const other = await beside();
+      await setSlots(10, [other]);
+      await set({ bypass_limit: 0 });
+      const [small] = await add(1, { customerId: await addCustomer(), need: '4,0,0,0' });
+      await admit();
+      await add(1, { customerId: await addCustomer(), need: '8,0,0,0' });
+      await admit();
+      if (what === 'the pool') await setSlots(7, [other]);
+      else await set({ maximum: 7 });
+      await add(1, { customerId: await addCustomer(), need: '3,0,0,0' });
+      await add(1, {}, other);
+      await finish(small as string);
+      await admit();
+      await admit(other.insightId);
+      expect([(await running()).length, (await running(other.insightId)).length]).toEqual([1, 1]);
+    },
+  );
 });
 
 describe('a customer whose band changes', () => {
-  test.each([[[1, 3]], [[0, 2]], [[0, 1]]])('after its Agenda has climbed two bands, to %j, goes on when there is room', async (bands) => {
-    await set({ scheduling_algorithm: 'Priority', promote_after: 100, maximum_running: 1 });
-    const id = await addCustomer({ band: 2 });
-    const [blocker] = await add(1, { customerId: await addCustomer() });
-    await admit();
-    const [climber] = await add(1, { customerId: id, readyTime: longAgo });
-    await admit();
-    await admit();
-    await database.$client`update ready_agenda set moved_time = ${longAgo.toISOString()}::timestamptz where agenda_id = ${climber as string}`;
-    await database.$client`update waiting_queue set head_moved_time = ${longAgo.toISOString()}::timestamptz where insight_id = ${insight.insightId}`;
-    await admit();
-    for (const band of bands) {
-      await setCustomer(id, { band });
+  test.each([[[1, 3]], [[0, 2]], [[0, 1]]])(
+    'after its Agenda has climbed two bands, to %j, goes on when there is room',
+    async (bands) => {
+      await set({ scheduling_algorithm: 'Priority', promote_after: 100, maximum_running: 1 });
+      const id = await addCustomer({ band: 2 });
+      const [blocker] = await add(1, { customerId: await addCustomer() });
       await admit();
-    }
-    await finish(blocker as string);
-    await admit();
-    expect((await running()).map((row) => row.id)).toEqual([climber]);
-  });
+      const [climber] = await add(1, { customerId: id, readyTime: longAgo });
+      await admit();
+      await admit();
+      await database.$client`update ready_agenda set moved_time = ${longAgo.toISOString()}::timestamptz where agenda_id = ${climber as string}`;
+      await database.$client`update waiting_queue set head_moved_time = ${longAgo.toISOString()}::timestamptz where insight_id = ${insight.insightId}`;
+      await admit();
+      for (const band of bands) {
+        await setCustomer(id, { band });
+        await admit();
+      }
+      await finish(blocker as string);
+      await admit();
+      expect((await running()).map((row) => row.id)).toEqual([climber]);
+    },
+  );
 });
 
 test('FirstInFirstOut: a customer of which nothing was admitted in the end stays in the line', async () => {

@@ -58,7 +58,10 @@ describe('pauses', () => {
 
 describe('limits of customers', () => {
   test('a customer runs no more than its maximum over all Insights, and the next goes when one ends', async () => {
-    const other = await addInsight(database, { resourcePoolId: insight.resourcePoolId, schedulingAlgorithm: 'Fairness' });
+    const other = await addInsight(database, {
+      resourcePoolId: insight.resourcePoolId,
+      schedulingAlgorithm: 'Fairness',
+    });
     const id = await addCustomer({ maximumRunning: 3 });
     await add(4, { customerId: id });
     await add(4, { customerId: id }, other);
@@ -129,7 +132,8 @@ describe('time', () => {
     await add(2, { customerId: low });
     await admit();
     await admit();
-    const rows = await database.$client`select agenda_id as id, promoted from ready_agenda where customer_id = ${low} and promoted > 0`;
+    const rows =
+      await database.$client`select agenda_id as id, promoted from ready_agenda where customer_id = ${low} and promoted > 0`;
     expect([...rows]).toEqual([{ id: old, promoted: 1 }]);
     await set({ queue_size: 2 });
     await admit();
@@ -162,20 +166,27 @@ describe('weights', () => {
 });
 
 describe('another algorithm', () => {
-  test.each(['FirstInFirstOut', 'RoundRobin', 'Priority'])('to %s and back to Fairness at the next batch', async (algorithm) => {
-    const [a, b] = [await addCustomer(), await addCustomer()];
-    await set({ cost_model: 'count', queue_size: 2 });
-    await add(10, { customerId: a, readyTime: new Date(Date.now() - 60_000) });
-    await add(10, { customerId: b });
-    await admit();
-    expect(counted(await running())).toEqual({ [a]: 1, [b]: 1 });
-    await set({ scheduling_algorithm: algorithm, queue_size: 6 });
-    await admit();
-    expect(counted(await running())).toEqual(algorithm === 'FirstInFirstOut' ? { [a]: 5, [b]: 1 } : { [a]: 3, [b]: 3 });
-    await set({ scheduling_algorithm: 'Fairness', queue_size: 10 });
-    await admit();
-    expect(counted(await running())).toEqual(algorithm === 'FirstInFirstOut' ? { [a]: 7, [b]: 3 } : { [a]: 5, [b]: 5 });
-  });
+  test.each(['FirstInFirstOut', 'RoundRobin', 'Priority'])(
+    'to %s and back to Fairness at the next batch',
+    async (algorithm) => {
+      const [a, b] = [await addCustomer(), await addCustomer()];
+      await set({ cost_model: 'count', queue_size: 2 });
+      await add(10, { customerId: a, readyTime: new Date(Date.now() - 60_000) });
+      await add(10, { customerId: b });
+      await admit();
+      expect(counted(await running())).toEqual({ [a]: 1, [b]: 1 });
+      await set({ scheduling_algorithm: algorithm, queue_size: 6 });
+      await admit();
+      expect(counted(await running())).toEqual(
+        algorithm === 'FirstInFirstOut' ? { [a]: 5, [b]: 1 } : { [a]: 3, [b]: 3 },
+      );
+      await set({ scheduling_algorithm: 'Fairness', queue_size: 10 });
+      await admit();
+      expect(counted(await running())).toEqual(
+        algorithm === 'FirstInFirstOut' ? { [a]: 7, [b]: 3 } : { [a]: 5, [b]: 5 },
+      );
+    },
+  );
 });
 
 describe('resources', () => {
@@ -191,7 +202,10 @@ describe('resources', () => {
   });
 
   test('capacity is held for one that does not fit: small ones that came later do not starve it, nor do those of another Insight', async () => {
-    const other = await addInsight(database, { resourcePoolId: insight.resourcePoolId, schedulingAlgorithm: 'Fairness' });
+    const other = await addInsight(database, {
+      resourcePoolId: insight.resourcePoolId,
+      schedulingAlgorithm: 'Fairness',
+    });
     await setPool({ capacity: JSON.stringify({ slots: 4 }) }, [insight.insightId, other.insightId]);
     await set({ bypass_limit: 0 });
     const [first] = await add(1);
@@ -213,7 +227,10 @@ describe('resources', () => {
   test.each(['cancelled', 'paused'])(
     'capacity that is held for an Agenda is for others once that one, or its Insight, is %s',
     async (how) => {
-      const other = await addInsight(database, { resourcePoolId: insight.resourcePoolId, schedulingAlgorithm: 'Fairness' });
+      const other = await addInsight(database, {
+        resourcePoolId: insight.resourcePoolId,
+        schedulingAlgorithm: 'Fairness',
+      });
       await setPool({ capacity: JSON.stringify({ slots: 4 }) }, [insight.insightId, other.insightId]);
       await set({ bypass_limit: 0, maximum_running: 1 });
       await add(1);
@@ -255,7 +272,9 @@ describe('resources', () => {
 describe('costs', () => {
   const entitled = (): Promise<{ cost: number; actual: number | null }[]> =>
     database.$client<{ cost: number; actual: number | null }[]>`
-      select cost, actual_cost as actual from admission where insight_id = ${insight.insightId} order by number`.then((rows) => [...rows]);
+      select cost, actual_cost as actual from admission where insight_id = ${insight.insightId} order by number`.then(
+      (rows) => [...rows],
+    );
 
   test('time is charged as expected, trued up at the end and learned for the next of the customer and type', async () => {
     await setPool({ capacity: JSON.stringify({ slots: 10 }) });
@@ -331,7 +350,10 @@ describe('many lanes', () => {
 
 describe('between Insights', () => {
   test('a pool is divided by weight while both want it, and one takes all that the other leaves', async () => {
-    const other = await addInsight(database, { resourcePoolId: insight.resourcePoolId, schedulingAlgorithm: 'Fairness' });
+    const other = await addInsight(database, {
+      resourcePoolId: insight.resourcePoolId,
+      schedulingAlgorithm: 'Fairness',
+    });
     await setPool({ capacity: JSON.stringify({ slots: 8 }) }, [insight.insightId, other.insightId]);
     await set({ weight: 3 });
     await add(20);
@@ -352,7 +374,10 @@ describe('between Insights', () => {
   });
 
   test('a guaranteed minimum and a maximum hold', async () => {
-    const other = await addInsight(database, { resourcePoolId: insight.resourcePoolId, schedulingAlgorithm: 'Fairness' });
+    const other = await addInsight(database, {
+      resourcePoolId: insight.resourcePoolId,
+      schedulingAlgorithm: 'Fairness',
+    });
     await setPool({ capacity: JSON.stringify({ slots: 10 }) }, [insight.insightId, other.insightId]);
     await set({ maximum: 7, weight: 100 });
     await set({ guaranteed: 4 }, other.insightId);

@@ -57,7 +57,9 @@ export class InHand {
 
   /** Reads customers that are not in hand, each with as many heads as it is likely to give, and some more. */
   async take(ids: readonly string[], special: readonly Special[] = []): Promise<Taken> {
-    const fresh = [...new Set([...ids, ...special.map(({ customerId }) => customerId)])].filter((id) => !this.customers.has(id));
+    const fresh = [...new Set([...ids, ...special.map(({ customerId }) => customerId)])].filter(
+      (id) => !this.customers.has(id),
+    );
     const customers = await loadCustomers(this.#sql, this.#settings, fresh);
     for (const one of special) expectHeads(customers.get(one.customerId) as LoadedCustomer, one);
     await readHeads(this.#sql, this.#settings, firstHeads(customers, this.#most));
@@ -65,13 +67,16 @@ export class InHand {
     for (const [id, customer] of customers) {
       this.customers.set(id, customer);
       for (const queue of customer.queues.values())
-        for (const heads of queue.heads) for (const head of heads.items) items.push(this.#note({ customer, queue, heads, head }));
+        for (const heads of queue.heads)
+          for (const head of heads.items) items.push(this.#note({ customer, queue, heads, head }));
     }
     for (const { customerId, head, priority, ...kind } of special) {
       if (this.places.has(head.agendaId)) continue;
       const customer = customers.get(customerId) as LoadedCustomer;
       const queue = customer.queues.get(queueKey(kind)) as StoredQueue;
-      items.push(this.#note({ customer, queue, heads: queue.heads.find((heads) => heads.priority === priority) as Heads, head }));
+      items.push(
+        this.#note({ customer, queue, heads: queue.heads.find((heads) => heads.priority === priority) as Heads, head }),
+      );
     }
     return { customers, items };
   }
@@ -113,7 +118,11 @@ export function firstHeads(customers: ReadonlyMap<string, LoadedCustomer>, most:
   for (const { weight } of customers.values()) weights += weight;
   return [...customers.values()].flatMap(({ queues, weight }) =>
     [...queues.values()].flatMap((queue) =>
-      queue.heads.map((heads) => ({ queue, heads, most: Math.min(most, Math.ceil((2 * most * weight) / weights)) + 2 })),
+      queue.heads.map((heads) => ({
+        queue,
+        heads,
+        most: Math.min(most, Math.ceil((2 * most * weight) / weights)) + 2,
+      })),
     ),
   );
 }

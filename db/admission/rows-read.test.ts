@@ -23,7 +23,11 @@ const tables = ['ready_agenda', 'waiting_queue', 'customer_lane', 'settlement', 
 test.each(['Fairness', 'Priority', 'FirstInFirstOut'])(
   '%s reads in proportion to what it admits, not to what waits',
   async (schedulingAlgorithm) => {
-    const { insightId, resourcePoolId } = await addInsight(database, { schedulingAlgorithm, maximumRunning: many, queueSize: 1_000_000 });
+    const { insightId, resourcePoolId } = await addInsight(database, {
+      schedulingAlgorithm,
+      maximumRunning: many,
+      queueSize: 1_000_000,
+    });
     const sql = database.$client;
     await sql`
     insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, ready_time)
@@ -47,13 +51,19 @@ test.each(['Fairness', 'Priority', 'FirstInFirstOut'])(
       from pg_stat_user_tables where relname = any(${[...tables]})`;
       return new Map(rows.map(({ name, ...counts }) => [name, counts]));
     };
-    for (const row of await one.$client<{ id: string }[]>`select agenda_id as id from running_agenda where insight_id = ${insightId}`)
+    for (const row of await one.$client<
+      { id: string }[]
+    >`select agenda_id as id from running_agenda where insight_id = ${insightId}`)
       await finishAgenda(one, { agendaId: row.id, attempt: 1 }, { outcome: 'succeeded' });
     const before = await reads();
     expect((await admit()).admitted).toBe(many);
     const after = await reads();
     const read = Object.fromEntries([...after].map(([name, { rows }]) => [name, rows - (before.get(name)?.rows ?? 0)]));
-    for (const [name, rows] of Object.entries(read)) expect(rows, `${name}: ${JSON.stringify(read)}`).toBeLessThan(20 * many);
-    expect((after.get('ready_agenda')?.scans ?? 0) - (before.get('ready_agenda')?.scans ?? 0), 'whole scans of what waits').toBe(0);
+    for (const [name, rows] of Object.entries(read))
+      expect(rows, `${name}: ${JSON.stringify(read)}`).toBeLessThan(20 * many);
+    expect(
+      (after.get('ready_agenda')?.scans ?? 0) - (before.get('ready_agenda')?.scans ?? 0),
+      'whole scans of what waits',
+    ).toBe(0);
   },
 );

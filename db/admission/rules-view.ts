@@ -1,6 +1,12 @@
 /** Hands customers as they were loaded to the pure rules, and takes back what changed. */
 
-import { FairSharePart, type Part, type PartItem, type PartQueue, type PartReservation } from '../../scheduling/fair-share-part.ts';
+import {
+  FairSharePart,
+  type Part,
+  type PartItem,
+  type PartQueue,
+  type PartReservation,
+} from '../../scheduling/fair-share-part.ts';
 import type { FairShareState } from '../../scheduling/fair-share-snapshot.ts';
 import { costOf, expectedSeconds, type Resources } from '../../scheduling/index.ts';
 import { type Amounts, amountsOf, amountsOfKey, fitsSum } from '../../scheduling/need.ts';
@@ -19,7 +25,10 @@ export const levelOf = ({ algorithm }: Settings, band: number, promoted: number)
 /** Seconds an Agenda is expected to hold capacity, for its cost. */
 export function secondsOf({ declaredSeconds, ofCustomer, ofType }: Head): number {
   const learned = (seconds: number | null) => (seconds === null ? undefined : { seconds, samples: 1 });
-  return Math.max(leastSeconds, expectedSeconds(declaredSeconds ?? undefined, learned(ofCustomer), learned(ofType), unknownSeconds));
+  return Math.max(
+    leastSeconds,
+    expectedSeconds(declaredSeconds ?? undefined, learned(ofCustomer), learned(ofType), unknownSeconds),
+  );
 }
 
 /** A pool that limits nothing is one slot, so that costs are still by slots and time. */
@@ -73,7 +82,13 @@ export function openPart(
     readonly inUse?: Amounts;
   } = {},
 ): FairSharePart {
-  const { leaving = [], running = [], ended = [], reservation = { held: null, bypasses: [] }, inUse = amountsOfKey('') } = given;
+  const {
+    leaving = [],
+    running = [],
+    ended = [],
+    reservation = { held: null, bypasses: [] },
+    inUse = amountsOfKey(''),
+  } = given;
   const all = [...customers.values()];
   const algorithm = settings.algorithm === 'Priority' ? 'Priority' : 'Fairness';
   const part = new FairSharePart(
@@ -81,7 +96,10 @@ export function openPart(
     settings.options,
     {
       bands: settings.bands,
-      customers: [...all.map(writtenShare), ...leaving.map(({ customerId: id, weight, band }) => ({ id, weight, band }))],
+      customers: [
+        ...all.map(writtenShare),
+        ...leaving.map(({ customerId: id, weight, band }) => ({ id, weight, band })),
+      ],
       lanes: [...all.flatMap(({ lanes }) => lanes), ...leaving],
       waiting,
       running,
@@ -101,7 +119,11 @@ export function openPart(
 }
 
 /** Tells the rules what these customers are entitled to now, by limits that count what runs and is not listed here. */
-export function entitle(part: FairSharePart, customers: ReadonlyMap<string, LoadedCustomer>, running: FairShareState['running']): void {
+export function entitle(
+  part: FairSharePart,
+  customers: ReadonlyMap<string, LoadedCustomer>,
+  running: FairShareState['running'],
+): void {
   const listed = new Map<string, number>();
   for (const { customerId } of running) listed.set(customerId, (listed.get(customerId) ?? 0) + 1);
   for (const { id, weight, band, paused, mayRun } of customers.values()) {
@@ -131,8 +153,16 @@ export interface Changes {
 /** Where the queues of these customers stand now. `taken`: Agendas that were admitted meanwhile. */
 export function changesOf(
   customers: ReadonlyMap<string, LoadedCustomer>,
-  place: (customer: LoadedCustomer, queue: StoredQueue, head: Head) => Pick<PartQueue, 'level' | 'active' | 'start' | 'finish'>,
-  { part, leaving = [], taken = new Set() }: { part?: FairSharePart; leaving?: readonly StoredLane[]; taken?: ReadonlySet<string> } = {},
+  place: (
+    customer: LoadedCustomer,
+    queue: StoredQueue,
+    head: Head,
+  ) => Pick<PartQueue, 'level' | 'active' | 'start' | 'finish'>,
+  {
+    part,
+    leaving = [],
+    taken = new Set(),
+  }: { part?: FairSharePart; leaving?: readonly StoredLane[]; taken?: ReadonlySet<string> } = {},
 ): Changes {
   const queues: Changes['queues'][number][] = [];
   const gone: Changes['gone'][number][] = [];
@@ -140,7 +170,11 @@ export function changesOf(
     for (const queue of customer.queues.values()) {
       const { heads, ...stored } = queue;
       const left = heads
-        .map(({ priority, items, more }) => ({ priority, more, items: items.filter(({ agendaId }) => !taken.has(agendaId)) }))
+        .map(({ priority, items, more }) => ({
+          priority,
+          more,
+          items: items.filter(({ agendaId }) => !taken.has(agendaId)),
+        }))
         .filter(({ items, more }) => items.length > 0 || more);
       const known = left.flatMap(({ items }) => items);
       const [first] = known.sort((a, b) => a.readyTime - b.readyTime);
@@ -150,11 +184,21 @@ export function changesOf(
         continue;
       }
       const headMoved = known.reduce((least, { movedTime }) => Math.min(least, movedTime), first.movedTime);
-      const now = { ...stored, ...place(customer, queue, first), headMoved, priorities: left.map(({ priority }) => priority) };
+      const now = {
+        ...stored,
+        ...place(customer, queue, first),
+        headMoved,
+        priorities: left.map(({ priority }) => priority),
+      };
       if (!isSame(now, stored)) queues.push(now);
     }
   }
-  return { bands: part?.bands() ?? [], lanes: part === undefined ? [] : changedLanes(customers, leaving, part), queues, gone };
+  return {
+    bands: part?.bands() ?? [],
+    lanes: part === undefined ? [] : changedLanes(customers, leaving, part),
+    queues,
+    gone,
+  };
 }
 
 const isSame = (a: Omit<StoredQueue, 'heads'>, b: Omit<StoredQueue, 'heads'>): boolean =>
@@ -166,8 +210,14 @@ const isSame = (a: Omit<StoredQueue, 'heads'>, b: Omit<StoredQueue, 'heads'>): b
   a.priorities.length === b.priorities.length &&
   a.priorities.every((priority, index) => priority === b.priorities[index]);
 
-function changedLanes(customers: ReadonlyMap<string, LoadedCustomer>, leaving: readonly StoredLane[], part: FairSharePart): StoredLane[] {
-  const before = new Map([...[...customers.values()].flatMap(({ lanes }) => lanes), ...leaving].map((lane) => [laneKey(lane), lane]));
+function changedLanes(
+  customers: ReadonlyMap<string, LoadedCustomer>,
+  leaving: readonly StoredLane[],
+  part: FairSharePart,
+): StoredLane[] {
+  const before = new Map(
+    [...[...customers.values()].flatMap(({ lanes }) => lanes), ...leaving].map((lane) => [laneKey(lane), lane]),
+  );
   return part.lanes().flatMap((lane) => {
     const was = before.get(laneKey(lane));
     const share = customers.get(lane.customerId) ?? was;
@@ -185,7 +235,8 @@ function changedLanes(customers: ReadonlyMap<string, LoadedCustomer>, leaving: r
   });
 }
 
-const laneKey = ({ customerId, level }: { readonly customerId: string; readonly level: number }): string => `${level} ${customerId}`;
+const laneKey = ({ customerId, level }: { readonly customerId: string; readonly level: number }): string =>
+  `${level} ${customerId}`;
 
 /** Places queues where the rules put their lanes. */
 export function placedBy(settings: Settings, part: FairSharePart) {
@@ -193,13 +244,15 @@ export function placedBy(settings: Settings, part: FairSharePart) {
   return (customer: LoadedCustomer, queue: StoredQueue): Pick<PartQueue, 'level' | 'active' | 'start' | 'finish'> => {
     const level = levelOf(settings, customer.band, queue.promoted);
     const place = places.get(`${level} ${queue.need} ${customer.id}`);
-    if (place === undefined) throw new Error(`the rules do not know the queue of ${customer.id} in band ${level} for ${queue.need}`);
+    if (place === undefined)
+      throw new Error(`the rules do not know the queue of ${customer.id} in band ${level} for ${queue.need}`);
     return { level, active: place.active, start: place.start, finish: place.finish };
   };
 }
 
 /** Whether there is room for it when nothing else runs. */
-export const everFits = ({ options }: Settings, need: string): boolean => fitsSum(amountsOfKey(need), amountsOf(options.capacity));
+export const everFits = ({ options }: Settings, need: string): boolean =>
+  fitsSum(amountsOfKey(need), amountsOf(options.capacity));
 
 /** Places queues by the ready time of their first Agenda, for algorithms without tags. */
 export function placedByTime(settings: Settings) {

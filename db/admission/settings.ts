@@ -83,7 +83,8 @@ const holds = (sql: Statements, which: ReturnType<Statements>) =>
     'memory', coalesce(sum(memory) ${which}, 0), 'gpu', coalesce(sum(gpu) ${which}, 0))`;
 
 /** A rate of r per second lets ceil(r) Agendas into any ceil(r) / r seconds. */
-const rateWindow = (sql: Statements) => sql`make_interval(secs => ceil(i.admissions_per_second) / i.admissions_per_second)`;
+const rateWindow = (sql: Statements) =>
+  sql`make_interval(secs => ceil(i.admissions_per_second) / i.admissions_per_second)`;
 
 /** Undefined when there is no such Insight. `isNew`: tags of another algorithm or cost model are to be thrown away. */
 export async function readSettings(
@@ -144,7 +145,10 @@ export async function readSettings(
     isPaused: row.paused,
     mostAgendas: Math.max(0, Math.min(row.agendas_left, rateLeft)),
     maximumSlots: row.maximum,
-    rate: row.rate === null ? undefined : { left: rateLeft, again: Math.max(0.001, (row.oldest_recent ?? row.now) + window - row.now) },
+    rate:
+      row.rate === null
+        ? undefined
+        : { left: rateLeft, again: Math.max(0.001, (row.oldest_recent ?? row.now) + window - row.now) },
     epoch: isNew ? row.epoch + 1 : row.epoch,
     admissions: row.admissions,
     reservation: isNew ? { held: null, bypasses: [] } : { held: row.held, bypasses: row.memory?.bypasses ?? [] },
@@ -173,7 +177,11 @@ function reachable({ capacity, maximum }: Row): Pick<SchedulerOptions, 'capacity
 function heldBefore({ held, held_elsewhere: others, memory }: Row, insightId: string): Amounts {
   const since = held === null ? undefined : memory?.bypasses?.find(({ id }) => id === held)?.since;
   const before = (others ?? []).filter(
-    (other) => since === undefined || other.since === null || other.since < since || (other.since === since && other.id < insightId),
+    (other) =>
+      since === undefined ||
+      other.since === null ||
+      other.since < since ||
+      (other.since === since && other.id < insightId),
   );
   return before.map(({ need }) => amountsOfKey(need)).reduce(plus, needOf({}));
 }

@@ -31,12 +31,18 @@ beforeEach(async () => {
 
 const submit = async ({ insightId }: TestInsight, more: Partial<Agenda> = {}): Promise<string> => {
   const agenda: Agenda = { customerId, operations: [{ name: 'a', type: insightId }], ...more };
-  const answer = await submitAgenda(database, { agenda, dependencies: agenda.operations.map(() => []), actor: 'test', cid: 'cid' });
+  const answer = await submitAgenda(database, {
+    agenda,
+    dependencies: agenda.operations.map(() => []),
+    actor: 'test',
+    cid: 'cid',
+  });
   if (answer.kind !== 'created') throw new Error(JSON.stringify(answer));
   return answer.agendaId;
 };
 const admit = ({ insightId }: TestInsight) => admitBatch(database, { insightId, batchId: freshId('batch') });
-const reprioritise = (agendaId: string, priority: number) => changePriority(database, { agendaId, priority, actor: 'somebody', cid: 'c' });
+const reprioritise = (agendaId: string, priority: number) =>
+  changePriority(database, { agendaId, priority, actor: 'somebody', cid: 'c' });
 
 /** What was told since the last look. */
 async function told(): Promise<Record<string, unknown>[]> {
@@ -59,7 +65,14 @@ test('a submission waits with what it declared, and says so', async () => {
       a.peak, a.priority as "agendaPriority", a.expected_seconds as "agendaSeconds", a.not_before
     from ready_agenda w join agenda a on a.id = w.agenda_id where a.id = ${agendaId}`;
   expect(row).toEqual({
-    ...{ need: waiting.need, priority: -7, agenda_type: `b,${first.insightId}×4`, expected_seconds: 90.5, is_due: true, isNow: true },
+    ...{
+      need: waiting.need,
+      priority: -7,
+      agenda_type: `b,${first.insightId}×4`,
+      expected_seconds: 90.5,
+      is_due: true,
+      isNow: true,
+    },
     ...{ peak: { cpu: 0.5, memory: 2 ** 33 }, agendaPriority: -7, agendaSeconds: 90.5, not_before: null },
   });
 });
@@ -92,7 +105,10 @@ test('a cancel of one that waits tells that it is gone, of one that runs nothing
   const runs = await submit(second);
   expect((await admit(second)).admitted).toBe(1);
   await told();
-  expect(await cancelAgenda(database, { agendaId, actor: 'test' })).toEqual({ state: 'ended', wakeInsights: [first.insightId] });
+  expect(await cancelAgenda(database, { agendaId, actor: 'test' })).toEqual({
+    state: 'ended',
+    wakeInsights: [first.insightId],
+  });
   expect(await cancelAgenda(database, { agendaId, actor: 'test' })).toEqual({ state: 'over', wakeInsights: [] });
   expect((await cancelAgenda(database, { agendaId: runs, actor: 'test' })).state).toBe('requested');
   expect(await told()).toEqual([
@@ -122,14 +138,18 @@ test('another priority is told, audited and woken for, once', async () => {
   await told();
   expect(await reprioritise(agendaId, 9)).toEqual({ state: 'waits', wakeInsights: [first.insightId] });
   expect(await reprioritise(agendaId, 9)).toEqual({ state: 'waits', wakeInsights: [] });
-  expect(await told()).toEqual([{ kind: 'ready', insightId: first.insightId, customerId, need: '2,0,0,0', priority: 9, promoted: 2 }]);
+  expect(await told()).toEqual([
+    { kind: 'ready', insightId: first.insightId, customerId, need: '2,0,0,0', priority: 9, promoted: 2 },
+  ]);
   const [row] = await database.$client`
     select a.priority as agenda, w.priority as waiting, a.updated_time > a.added_time as "isUpdated" from agenda a join ready_agenda w on w.agenda_id = a.id
     where a.id = ${agendaId}`;
   expect(row).toEqual({ agenda: 9, waiting: 9, isUpdated: true });
   const entries = await database.$client`
     select actor, cid, customer_id, before, after from audit_entry where object_id = ${agendaId} and action = 'agenda.priority'`;
-  expect([...entries]).toEqual([{ actor: 'somebody', cid: 'c', customer_id: customerId, before: { priority: 0 }, after: { priority: 9 } }]);
+  expect([...entries]).toEqual([
+    { actor: 'somebody', cid: 'c', customer_id: customerId, before: { priority: 0 }, after: { priority: 9 } },
+  ]);
 });
 
 test('one that is not ready yet keeps its new priority; one that runs or has ended does not get any', async () => {
@@ -143,7 +163,8 @@ test('one that is not ready yet keeps its new priority; one that runs or has end
   expect(await reprioritise(agendaId, 4)).toEqual({ state: 'over', wakeInsights: [] });
   expect(await reprioritise('nothing', 4)).toEqual({ state: 'over', wakeInsights: [] });
   expect((await told()).map(({ kind }) => kind)).toEqual(['ended']);
-  const rows = await database.$client`select id, priority from agenda where customer_id = ${customerId} order by added_time`;
+  const rows =
+    await database.$client`select id, priority from agenda where customer_id = ${customerId} order by added_time`;
   expect([...rows]).toEqual([
     { id: held, priority: 4 },
     { id: agendaId, priority: 0 },
@@ -193,7 +214,12 @@ test('submissions, cancels, priorities, ends, settings and admissions at once ne
       if (n % 2 === 0) {
         const before = await lockCustomer(writer, customerId);
         const after =
-          before && (await updateCustomer(writer, customerId, { ...before, weight: n + 1, maximumRunning: n % 4 === 0 ? 3 : null }));
+          before &&
+          (await updateCustomer(writer, customerId, {
+            ...before,
+            weight: n + 1,
+            maximumRunning: n % 4 === 0 ? 3 : null,
+          }));
         if (before && after) await settleCustomer(writer, before, after);
       } else {
         const before = await lockInsight(writer, insight.insightId);
@@ -207,8 +233,11 @@ test('submissions, cancels, priorities, ends, settings and admissions at once ne
   // What is left ends as well, so each came to one end.
   for (let round = 0; round < 50; round += 1) {
     for (const insight of insights) await admit(insight);
-    const running = await database.$client<{ agenda_id: string }[]>`select agenda_id from running_agenda where customer_id = ${customerId}`;
-    for (const { agenda_id: agendaId } of running) await finishAgenda(database, { agendaId, attempt: 1 }, { outcome: 'succeeded' });
+    const running = await database.$client<
+      { agenda_id: string }[]
+    >`select agenda_id from running_agenda where customer_id = ${customerId}`;
+    for (const { agenda_id: agendaId } of running)
+      await finishAgenda(database, { agendaId, attempt: 1 }, { outcome: 'succeeded' });
     const [left] = await database.$client<{ n: number }[]>`
       select (select count(*) from ready_agenda where customer_id = ${customerId})::int as n`;
     if (left?.n === 0) break;
@@ -217,5 +246,7 @@ test('submissions, cancels, priorities, ends, settings and admissions at once ne
     select count(*)::int as n, max(attempts_completed) as attempts from agenda_progress
     where customer_id = ${customerId} and processing_state = 'COMPLETE'`;
   expect(ends[0]).toEqual({ n: rounds.length, attempts: 1 });
-  expect(await claimAttempt(database, { agendaId: waiting[0] as string, attempt: 1, runId: 'late' })).toEqual({ kind: 'over' });
+  expect(await claimAttempt(database, { agendaId: waiting[0] as string, attempt: 1, runId: 'late' })).toEqual({
+    kind: 'over',
+  });
 });

@@ -58,9 +58,12 @@ export async function settleChanged(
   insightIds: readonly string[],
   customerIds: readonly (string | null)[] = [null],
 ): Promise<void> {
-  const rows = insightIds.flatMap((insightId) => customerIds.map((customerId) => ({ insightId, customerId, kind: 'changed' as const })));
+  const rows = insightIds.flatMap((insightId) =>
+    customerIds.map((customerId) => ({ insightId, customerId, kind: 'changed' as const })),
+  );
   // So many at once as parameters go into one statement.
-  for (let from = 0; from < rows.length; from += 1_000) await writer.insert(settlement).values(rows.slice(from, from + 1_000));
+  for (let from = 0; from < rows.length; from += 1_000)
+    await writer.insert(settlement).values(rows.slice(from, from + 1_000));
 }
 
 /** Whether any of these settings is another one now. */

@@ -6,7 +6,11 @@ import { secondsOf } from './rules-view.ts';
 import type { Settings } from './settings.ts';
 
 /** Rows for the running and the admissions; not awaited. */
-export function storeAdmissions(sql: Statements, settings: Settings, admitted: readonly Admitted[]): Promise<unknown>[] {
+export function storeAdmissions(
+  sql: Statements,
+  settings: Settings,
+  admitted: readonly Admitted[],
+): Promise<unknown>[] {
   if (admitted.length === 0) return [];
   const { insightId, resourcePoolId, batchId, algorithm, costModel, epoch } = settings;
   const rows = admitted.map(({ decision, head, queue }) => ({
@@ -19,7 +23,10 @@ export function storeAdmissions(sql: Statements, settings: Settings, admitted: r
       need: queue.need,
       level: decision.level ?? 0,
     },
-    ...{ expected_seconds: secondsOf(head), duration_known: (head.declaredSeconds ?? head.ofCustomer ?? head.ofType) !== null },
+    ...{
+      expected_seconds: secondsOf(head),
+      duration_known: (head.declaredSeconds ?? head.ofCustomer ?? head.ofType) !== null,
+    },
     ...{ cost: decision.cost, weight: decision.weight ?? 1, total: decision.total ?? null },
     ...{ clock: decision.clock ?? null, start: decision.start ?? null, finish: decision.finish ?? null },
   }));

@@ -4,7 +4,11 @@ import type { Changes } from './rules-view.ts';
 import type { Settings } from './settings.ts';
 
 /** One statement per table, none where nothing changed; not awaited one by one. */
-export function storeChanges(sql: Statements, { insightId }: Settings, { bands, lanes, queues, gone }: Changes): Promise<unknown>[] {
+export function storeChanges(
+  sql: Statements,
+  { insightId }: Settings,
+  { bands, lanes, queues, gone }: Changes,
+): Promise<unknown>[] {
   const written: Promise<unknown>[] = [];
   if (bands.length > 0) {
     const rows = bands.map(({ level, clock, total, members, sinceLower }) => ({

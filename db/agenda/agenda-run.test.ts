@@ -23,7 +23,9 @@ const admitted = async () => {
 const begin = ({ resourcePoolId, agendaId, attempt }: TestAgenda, operation: string) =>
   startOperations(database, resourcePoolId, [{ agendaId, attempt, operation, place: 'here', worker: 'w' }]);
 const end = ({ resourcePoolId, agendaId, attempt }: TestAgenda, operation: string, launch = 1) =>
-  finishOperations(database, resourcePoolId, [{ agendaId, attempt, operation, operationAttempt: 1, launch, outcome: 'succeeded' }]);
+  finishOperations(database, resourcePoolId, [
+    { agendaId, attempt, operation, operationAttempt: 1, launch, outcome: 'succeeded' },
+  ]);
 const progressOf = async ({ agendaId }: TestAgenda) =>
   (await database.$client`select * from agenda_progress where agenda_id = ${agendaId}`)[0];
 const statesOf = async ({ agendaId }: TestAgenda) =>
@@ -47,7 +49,9 @@ test('the first run claims an attempt; another run is told who holds it, until t
 
 test('one of many runs that claim at once gets the attempt', async () => {
   const agenda = await admitted();
-  const claims = await Promise.all(Array.from({ length: 8 }, (_, n) => claimAttempt(database, { ...agenda, runId: `run-${n}` })));
+  const claims = await Promise.all(
+    Array.from({ length: 8 }, (_, n) => claimAttempt(database, { ...agenda, runId: `run-${n}` })),
+  );
   expect(claims.filter(({ kind }) => kind === 'claimed')).toHaveLength(1);
   expect(new Set(claims.map(({ kind }) => kind))).toEqual(new Set(['claimed', 'heldBy']));
 });
@@ -68,7 +72,9 @@ test('a claim that waited for a cancel sees it', async () => {
     await sql`select 1 from running_agenda where agenda_id = ${agenda.agendaId} for update`;
     const waiting = claimAttempt(database, { ...agenda, runId: 'r' });
     await expect
-      .poll(async () => Number((await database.$client`select count(*) as n from pg_locks where not granted`)[0]?.['n']))
+      .poll(async () =>
+        Number((await database.$client`select count(*) as n from pg_locks where not granted`)[0]?.['n']),
+      )
       .toBeGreaterThan(0);
     await sql`update agenda set cancel_requested_time = clock_timestamp() where id = ${agenda.agendaId}`;
     return { waiting };
@@ -180,9 +186,12 @@ test('an end gives the place back, once, and says whom to wake and what to log',
     diagnostic_events: [{ message: 'why', code: 'failed' }],
   });
   expect(await statesOf(agenda)).toEqual(['COMPLETE abandoned', 'WAITING pending']);
-  const audit = await database.$client`select actor, action, after from audit_entry where object_id = ${agenda.agendaId}`;
+  const audit =
+    await database.$client`select actor, action, after from audit_entry where object_id = ${agenda.agendaId}`;
   expect([...audit]).toEqual([{ actor: 'system', action: 'agenda.end', after: { outcome: 'failed', message: 'why' } }]);
-  expect(await admitBatch(database, { insightId: sibling.insightId, batchId: freshId('batch') })).toMatchObject({ admitted: 1 });
+  expect(await admitBatch(database, { insightId: sibling.insightId, batchId: freshId('batch') })).toMatchObject({
+    admitted: 1,
+  });
 });
 
 test('a failed end names the cause that its first failed Operation gave', async () => {
@@ -203,7 +212,8 @@ test('a failed end names the cause that its first failed Operation gave', async 
 
 test('the time of admission outlives the place that was held', async () => {
   const agenda = await admitted();
-  const [running] = await database.$client`select admitted_time from running_agenda where agenda_id = ${agenda.agendaId}`;
+  const [running] =
+    await database.$client`select admitted_time from running_agenda where agenda_id = ${agenda.agendaId}`;
   await finishAgenda(database, agenda, { outcome: 'succeeded' });
   expect((await progressOf(agenda))?.admitted_time).toEqual(running?.admitted_time);
   expect((await readAdmittedTimes(database, [agenda.agendaId])).get(agenda.agendaId)).toBeInstanceOf(Date);
@@ -216,14 +226,18 @@ test('an end by another run or of another attempt touches nothing; one that nobo
   expect(await finishAgenda(database, { ...agenda, attempt: 2 }, { outcome: 'succeeded' })).toEqual(over);
   expect(await progressOf(agenda)).toMatchObject({ processing_state: 'WAITING' });
   const unclaimed = await admitted();
-  expect(await finishAgenda(database, { ...unclaimed, runId: 'any' }, { outcome: 'succeeded' })).toMatchObject({ outcome: 'succeeded' });
+  expect(await finishAgenda(database, { ...unclaimed, runId: 'any' }, { outcome: 'succeeded' })).toMatchObject({
+    outcome: 'succeeded',
+  });
   expect(await progressOf(unclaimed)).toMatchObject({ percent_complete: 100, processing_state_message: 'succeeded' });
 });
 
 test('of many ends at once one counts', async () => {
   const agenda = await addRunningAgenda(database);
   const answers = await Promise.all(
-    Array.from({ length: 8 }, (_, n) => finishAgenda(database, agenda, { outcome: n % 2 === 0 ? 'failed' : 'cancelled' })),
+    Array.from({ length: 8 }, (_, n) =>
+      finishAgenda(database, agenda, { outcome: n % 2 === 0 ? 'failed' : 'cancelled' }),
+    ),
   );
   expect(answers.filter(({ outcome }) => outcome !== 'over')).toHaveLength(1);
   expect(await progressOf(agenda)).toMatchObject({ attempts_completed: 1 });

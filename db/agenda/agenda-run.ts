@@ -22,7 +22,10 @@ export type Claim =
   | { readonly kind: 'over' };
 
 /** Claims the attempt for a workflow run, in place of `insteadOf` when that run is known to be closed. */
-export async function claimAttempt(database: Database, key: AttemptKey & { runId: string; insteadOf?: string }): Promise<Claim> {
+export async function claimAttempt(
+  database: Database,
+  key: AttemptKey & { runId: string; insteadOf?: string },
+): Promise<Claim> {
   const sql = database.$client;
   const [row] = await sql<{ resource_pool_id: string }[]>`
     update running_agenda set run_id = ${key.runId}, seen_time = clock_timestamp(), started_time = coalesce(started_time, clock_timestamp())
@@ -65,7 +68,12 @@ export async function readPlan(
       where o.agenda_id = ${agendaId} order by o.index`,
   ]);
   if (agenda === undefined) throw new Error(`Agenda ${agendaId} is not in the record`);
-  return { customerId: agenda.customer_id, weight: agenda.weight, parallelism: agenda.parallelism, operations: [...operations] };
+  return {
+    customerId: agenda.customer_id,
+    weight: agenda.weight,
+    parallelism: agenda.parallelism,
+    operations: [...operations],
+  };
 }
 
 export interface OperationToSettle {
@@ -93,11 +101,16 @@ export async function settleOperations(
 ): Promise<SettledOperation[] | undefined> {
   // An ending is final: where all are there, as after most waits, they are read without a lock.
   const ended = await readEndings(database.$client, key, operations);
-  if (ended.length === operations.length && ended.every(({ outcome }) => outcome !== 'waiting' && outcome !== 'executing')) return ended;
+  if (
+    ended.length === operations.length &&
+    ended.every(({ outcome }) => outcome !== 'waiting' && outcome !== 'executing')
+  )
+    return ended;
 
   const given = operations.filter((operation) => operation.without !== undefined);
   return database.$client.begin(async (sql) => {
-    const [held] = await sql`select 1 from running_agenda where agenda_id = ${key.agendaId} and attempt = ${key.attempt} for update`;
+    const [held] =
+      await sql`select 1 from running_agenda where agenda_id = ${key.agendaId} and attempt = ${key.attempt} for update`;
     if (held === undefined) return undefined;
     const values = given.map(({ index, without, fault }) => ({
       ...{ index, without },
@@ -115,7 +128,11 @@ export async function settleOperations(
 }
 
 /** How these Operations of a running attempt stand, in order of their index. */
-async function readEndings(sql: Statements | Database['$client'], key: AttemptKey, operations: readonly OperationToSettle[]) {
+async function readEndings(
+  sql: Statements | Database['$client'],
+  key: AttemptKey,
+  operations: readonly OperationToSettle[],
+) {
   const rows = await sql<{ index: number; state: string; message: OperationOutcome }[]>`
     select p.index, p.processing_state as state, p.processing_state_message as message
     from running_agenda r join operation_progress p on p.agenda_id = r.agenda_id
@@ -150,7 +167,11 @@ export interface FinishAnswer {
  * Ends the attempt: state, attempts, the place given back, what admission is to know, audit, in one transaction. With `runId`
  * only for the run that claimed it (or before any claim); without, for the sweep, whatever run held it.
  */
-export async function finishAgenda(database: Database, key: AttemptKey & { runId?: string }, end: AgendaEnd): Promise<FinishAnswer> {
+export async function finishAgenda(
+  database: Database,
+  key: AttemptKey & { runId?: string },
+  end: AgendaEnd,
+): Promise<FinishAnswer> {
   const ended = (await database.$client.begin(async (sql) => {
     const [held] = await sql<{ resourcePoolId: string; insightId: string; customerId: string }[]>`
       select resource_pool_id as "resourcePoolId", insight_id as "insightId", customer_id as "customerId" from running_agenda
@@ -158,7 +179,10 @@ export async function finishAgenda(database: Database, key: AttemptKey & { runId
       for update`;
     if (held === undefined) return undefined;
     const cause = end.outcome === 'failed' ? await firstCause(sql, key.agendaId) : undefined;
-    const told = cause === undefined ? end : { ...end, message: [end.message, cause].filter((part) => part !== undefined).join(': ') };
+    const told =
+      cause === undefined
+        ? end
+        : { ...end, message: [end.message, cause].filter((part) => part !== undefined).join(': ') };
     const [, , line] = await Promise.all([
       // A submission of a limited customer that is under way shares its customer's row: it is waited for, so that its Insight is told of this end.
       sql`select from customer where id = ${held.customerId} and maximum_running is not null for update`,
@@ -179,7 +203,11 @@ export async function finishAgenda(database: Database, key: AttemptKey & { runId
     select id from insight i where i.resource_pool_id = ${held.resourcePoolId}
       and exists (select 1 from ready_agenda w where w.insight_id = i.id)`;
   const wakeInsights = wake.map((row) => row.id);
-  return { outcome: end.outcome, wakeInsights, ...(line === undefined ? {} : { line: { ...line, insightId: held.insightId } }) };
+  return {
+    outcome: end.outcome,
+    wakeInsights,
+    ...(line === undefined ? {} : { line: { ...line, insightId: held.insightId } }),
+  };
 }
 
 const longestCause = 1_000;

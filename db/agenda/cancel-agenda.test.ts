@@ -11,7 +11,8 @@ beforeAll(async () => {
 });
 afterAll(() => database[Symbol.asyncDispose]());
 
-const cancel = ({ agendaId }: Pick<TestAgenda, 'agendaId'>) => cancelAgenda(database, { agendaId, actor: 'somebody', cid: 'cancel-cid' });
+const cancel = ({ agendaId }: Pick<TestAgenda, 'agendaId'>) =>
+  cancelAgenda(database, { agendaId, actor: 'somebody', cid: 'cancel-cid' });
 const progressOf = async ({ agendaId }: TestAgenda) =>
   (await database.$client`select * from agenda_progress where agenda_id = ${agendaId}`)[0];
 const auditOf = async ({ agendaId }: TestAgenda) =>
@@ -29,7 +30,9 @@ test('what waits ends at once and is never admitted', async () => {
     ...{ processing_state: 'COMPLETE', processing_state_message: 'cancelled', percent_complete: 0 },
     diagnostic_events: [{ message: 'cancelled while waiting' }],
   });
-  expect(await admitBatch(database, { insightId: insight.insightId, batchId: freshId('batch') })).toMatchObject({ admitted: 0 });
+  expect(await admitBatch(database, { insightId: insight.insightId, batchId: freshId('batch') })).toMatchObject({
+    admitted: 0,
+  });
   expect(await auditOf(agenda)).toEqual(['agenda.cancel somebody cancel-cid', 'agenda.end somebody test-cid']);
 });
 
@@ -48,7 +51,9 @@ test('what was submitted not to run yet ends at once', async () => {
   const agenda = await addAgenda(database, await addInsight(database));
   await database.$client`delete from ready_agenda where agenda_id = ${agenda.agendaId}`;
   expect(await cancel(agenda)).toEqual({ state: 'ended', wakeInsights: [] });
-  expect(await progressOf(agenda)).toMatchObject({ diagnostic_events: [{ message: 'cancelled before it was made ready' }] });
+  expect(await progressOf(agenda)).toMatchObject({
+    diagnostic_events: [{ message: 'cancelled before it was made ready' }],
+  });
 });
 
 test('what has ended, or was never there, is over', async () => {

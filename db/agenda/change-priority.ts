@@ -40,7 +40,10 @@ export async function changePriority(
         from changed`,
       ...(waiting === undefined
         ? []
-        : [sql`update ready_agenda set priority = ${priority} where agenda_id = ${agendaId}`, settleReady(sql, { ...waiting, priority })]),
+        : [
+            sql`update ready_agenda set priority = ${priority} where agenda_id = ${agendaId}`,
+            settleReady(sql, { ...waiting, priority }),
+          ]),
     ]);
     return { state: 'waits', wakeInsights: waiting === undefined ? [] : [waiting.insightId] };
   }) as Promise<PriorityAnswer>;

@@ -37,7 +37,13 @@ export interface OperationProgressFilter extends ListFilter {
 
 /** Rows of Agendas; `payloads` when their Operations are going to be read too. */
 export function listAgendas(database: Database, visibility: Visibility, filter: AgendaFilter, payloads: boolean) {
-  const source = { table: agenda, key: agenda.id, owner: agenda.customerId, addedTime: agenda.addedTime, descending: true };
+  const source = {
+    table: agenda,
+    key: agenda.id,
+    owner: agenda.customerId,
+    addedTime: agenda.addedTime,
+    descending: true,
+  };
   const conditions = [
     equals(agenda.id, filter.byId),
     equals(agenda.cid, filter.byCid),
@@ -68,7 +74,12 @@ export function listAgendas(database: Database, visibility: Visibility, filter: 
 }
 
 /** Rows of AgendaProgress with what they show of their Agendas; `payloads` when their Operations are going to be read too. */
-export function listAgendaProgress(database: Database, visibility: Visibility, filter: AgendaProgressFilter, payloads: boolean) {
+export function listAgendaProgress(
+  database: Database,
+  visibility: Visibility,
+  filter: AgendaProgressFilter,
+  payloads: boolean,
+) {
   const source = {
     key: agendaProgress.id,
     owner: agendaProgress.customerId,
@@ -87,13 +98,18 @@ export function listAgendaProgress(database: Database, visibility: Visibility, f
     equals(agenda.insightId, filter.byInsightId),
     equals(agenda.resourcePoolId, filter.byResourcePoolId),
   ];
-  const columns = { ...getTableColumns(agendaProgress), insightId: agenda.insightId, resourcePoolId: agenda.resourcePoolId };
+  const columns = {
+    ...getTableColumns(agendaProgress),
+    insightId: agenda.insightId,
+    resourcePoolId: agenda.resourcePoolId,
+  };
   const joined = eq(agenda.id, agendaProgress.agendaId);
   const page = (limit: number | undefined) =>
     listPage(source, visibility, { ...filter, limit }, conditions, {
       select: (where, order, most) =>
         database.select(columns).from(agendaProgress).innerJoin(agenda, joined).where(where).orderBy(order).limit(most),
-      count: (where) => countOf(database.select({ count: count() }).from(agendaProgress).innerJoin(agenda, joined).where(where)),
+      count: (where) =>
+        countOf(database.select({ count: count() }).from(agendaProgress).innerJoin(agenda, joined).where(where)),
       keyOf: (row) => row.id,
     });
   if (!payloads) return page(filter.limit);
@@ -116,7 +132,11 @@ export async function listOperationProgress(
   filter: OperationProgressFilter,
   payloads: boolean,
 ) {
-  const source = { key: operationProgress.id, owner: operationProgress.customerId, addedTime: operationProgress.addedTime };
+  const source = {
+    key: operationProgress.id,
+    owner: operationProgress.customerId,
+    addedTime: operationProgress.addedTime,
+  };
   const conditions = [
     equals(operationProgress.id, filter.byId),
     equals(operationProgress.cid, filter.byCid),
@@ -132,7 +152,8 @@ export async function listOperationProgress(
   };
   const page = (limit: number | undefined) =>
     listPage(source, visibility, { ...filter, limit }, conditions, {
-      select: (where, order, most) => database.select(columns).from(operationProgress).where(where).orderBy(order).limit(most),
+      select: (where, order, most) =>
+        database.select(columns).from(operationProgress).where(where).orderBy(order).limit(most),
       count: (where) => countOf(database.select({ count: count() }).from(operationProgress).where(where)),
       keyOf: (row) => row.id,
     });
@@ -157,7 +178,12 @@ async function countOf(rows: PromiseLike<{ count: number }[]>): Promise<number> 
 }
 
 /** Bytes of payload per Agenda, in the order of `agendaIds`. */
-async function sizes(database: Database, agendaId: PgColumn, bytes: SQL, agendaIds: readonly string[]): Promise<number[]> {
+async function sizes(
+  database: Database,
+  agendaId: PgColumn,
+  bytes: SQL,
+  agendaIds: readonly string[],
+): Promise<number[]> {
   if (agendaIds.length === 0) return [];
   const rows = await database
     .select({ agendaId: sql<string>`${agendaId}`, bytes: sql<number>`coalesce(sum(${bytes}), 0)::float8` })

@@ -58,7 +58,11 @@ export async function readInsightsOf(database: Database, agendaIds: readonly str
 /** When these Agendas were last admitted: of those that hold capacity from there, of those that have ended from their progress. */
 export async function readAdmittedTimes(database: Database, agendaIds: readonly string[]) {
   const rows = await database
-    .select({ agendaId: agendaProgress.agendaId, running: runningAgenda.admittedTime, ended: agendaProgress.admittedTime })
+    .select({
+      agendaId: agendaProgress.agendaId,
+      running: runningAgenda.admittedTime,
+      ended: agendaProgress.admittedTime,
+    })
     .from(agendaProgress)
     .leftJoin(runningAgenda, eq(runningAgenda.agendaId, agendaProgress.agendaId))
     .where(inArray(agendaProgress.agendaId, [...agendaIds]));
@@ -97,7 +101,9 @@ export function readAudit(database: Database, agendaId: string, page: { after: n
   return database
     .select()
     .from(auditEntry)
-    .where(and(eq(auditEntry.objectId, agendaId), like(auditEntry.action, 'agenda.%'), gt(auditEntry.number, page.after)))
+    .where(
+      and(eq(auditEntry.objectId, agendaId), like(auditEntry.action, 'agenda.%'), gt(auditEntry.number, page.after)),
+    )
     .orderBy(asc(auditEntry.number))
     .limit(page.limit);
 }
@@ -126,7 +132,13 @@ export interface LogRow extends LogPosition {
 export function readLogs(
   database: Database,
   agendaId: string,
-  page: { operation: string | undefined; attempt: number | undefined; after: LogPosition; limit: number; bytes: number },
+  page: {
+    operation: string | undefined;
+    attempt: number | undefined;
+    after: LogPosition;
+    limit: number;
+    bytes: number;
+  },
 ): Promise<readonly LogRow[]> {
   const { operation: name = null, attempt = null, after } = page;
   return database.$client<LogRow[]>`

@@ -21,7 +21,10 @@ export interface Submission {
   /** Prefix of the caller's key. */
   readonly actor: string;
   readonly cid: string;
-  readonly idempotency?: { readonly key: string /** SHA-256 of method, path and body, hex. */; readonly requestHash: string };
+  readonly idempotency?: {
+    readonly key: string /** SHA-256 of method, path and body, hex. */;
+    readonly requestHash: string;
+  };
 }
 
 export type SubmitRefusal =
@@ -71,7 +74,10 @@ export async function submitAgenda(database: Database, submission: Submission): 
   }
   return (await database.$client.begin(async (sql: Statements): Promise<SubmitAnswer> => {
     // Not awaited one by one: the statements travel together and run in this order.
-    const [earlier, candidates] = await Promise.all([earlierAnswer(sql, submission), readCandidates(sql, submission.agenda.customerId)]);
+    const [earlier, candidates] = await Promise.all([
+      earlierAnswer(sql, submission),
+      readCandidates(sql, submission.agenda.customerId),
+    ]);
     if (earlier !== undefined) return earlier;
     let insight = pickInsight(submission.agenda, candidates);
     while (insight.kind === 'chosen') {
@@ -108,7 +114,8 @@ function readCandidates(sql: postgres.ISql, customerId: string): Promise<readonl
 
 function pickInsight(agenda: Agenda, rows: readonly CandidateRow[]): InsightForAgenda {
   const row = rows[0];
-  if (row === undefined) return refused('customerNotFound', `Customer not found for customerId ${agenda.customerId}`, '/customerId');
+  if (row === undefined)
+    return refused('customerNotFound', `Customer not found for customerId ${agenda.customerId}`, '/customerId');
   const { pool, capacity, insights } = row;
   const choice = chooseInsight({ agenda, customerId: agenda.customerId, insights });
   if (choice.kind === 'chosen' && pool !== null) {
@@ -116,12 +123,17 @@ function pickInsight(agenda: Agenda, rows: readonly CandidateRow[]): InsightForA
     const maximum = insights.find(({ id }) => id === insightId)?.maximum ?? undefined;
     const faults = [
       ...peakFaults(agenda.peak, capacity ?? {}, `the ResourcePool ${JSON.stringify(pool)} has`),
-      ...peakFaults(agenda.peak, maximum === undefined ? {} : { slots: maximum }, `the Insight ${quoted(insightId)} may hold`),
+      ...peakFaults(
+        agenda.peak,
+        maximum === undefined ? {} : { slots: maximum },
+        `the Insight ${quoted(insightId)} may hold`,
+      ),
     ];
     if (faults.length === 0) return { kind: 'chosen', insightId, resourcePoolId: pool };
     return { kind: 'refused', code: 'peakTooLarge', message: faults.map(({ message }) => message).join(' '), faults };
   }
-  if (choice.kind !== 'defaultInsightDoesNotMatch') return refused('noInsight', 'No available insights for processing agenda');
+  if (choice.kind !== 'defaultInsightDoesNotMatch')
+    return refused('noInsight', 'No available insights for processing agenda');
   const message = `The Insight ${quoted(choice.defaultInsight)} that params.defaultInsight names does not match this Agenda.`;
   return refused('defaultInsightDoesNotMatch', message, '/params/defaultInsight');
 }
@@ -154,13 +166,21 @@ async function earlierAnswer(sql: Statements, { agenda, idempotency }: Submissio
   ]);
   if (record !== undefined) {
     if (record.requestHash !== idempotency.requestHash) {
-      return refused('idempotencyKeyReused', 'This Idempotency-Key was used with another request within the last 24 hours.');
+      return refused(
+        'idempotencyKeyReused',
+        'This Idempotency-Key was used with another request within the last 24 hours.',
+      );
     }
     return record.there
       ? { kind: 'replayed', agendaId: record.agendaId }
-      : refused('idempotentAgendaGone', `The Agenda ${record.agendaId} that this Idempotency-Key created has been deleted.`);
+      : refused(
+          'idempotentAgendaGone',
+          `The Agenda ${record.agendaId} that this Idempotency-Key created has been deleted.`,
+        );
   }
-  return lock?.free ? undefined : refused('idempotencyKeyRunning', 'A request with this Idempotency-Key is still running.');
+  return lock?.free
+    ? undefined
+    : refused('idempotencyKeyRunning', 'A request with this Idempotency-Key is still running.');
 }
 
 /** @returns undefined when the Insight or the customer is gone or has moved to another pool: nothing was written. */
@@ -179,7 +199,15 @@ async function write(
   const { priority = 0, peak, expectedSeconds = null } = agenda;
   const notBefore = agenda.notBefore === undefined ? null : new Date(agenda.notBefore).toISOString();
   const need = keyOfNeed(peak && { slots: 1, ...peak });
-  const after = JSON.stringify({ title, linkId, insightId, progressId, operations: operations.length, priority, ready });
+  const after = JSON.stringify({
+    title,
+    linkId,
+    insightId,
+    progressId,
+    operations: operations.length,
+    priority,
+    ready,
+  });
   // JSON goes as text and is cast by the server: what was sent comes back, `\u0000` in strings included.
   const rows = await sql<{ addedTime: number }[]>`
     with at as materialized (select clock_timestamp() as now),

@@ -66,7 +66,11 @@ export async function readPlace(
 }
 
 async function orderedPlace(database: Database, standing: InsightStanding, { agendaId, customerId }: WaitingRow) {
-  const { agendas } = await readOrder(database, standing, { most: Number.POSITIVE_INFINITY, upTo: agendaId, unblocked: customerId });
+  const { agendas } = await readOrder(database, standing, {
+    most: Number.POSITIVE_INFINITY,
+    upTo: agendaId,
+    unblocked: customerId,
+  });
   const own = agendas.at(-1);
   if (own?.agendaId !== agendaId) return undefined;
   const before = agendas.slice(0, -1);
@@ -76,7 +80,9 @@ async function orderedPlace(database: Database, standing: InsightStanding, { age
     aheadOfCustomer: before.filter((one) => one.customerId === customerId).length,
     // Turns depend on how many are admitted at once.
     positionIs: standing.algorithm === 'RoundRobin' ? ('estimate' as const) : ('exact' as const),
-    whoIsAhead: before.slice(0, mostNamed).map((one) => ({ agendaId: one.agendaId, customerId: one.customerId, why: one.reason.sentence })),
+    whoIsAhead: before
+      .slice(0, mostNamed)
+      .map((one) => ({ agendaId: one.agendaId, customerId: one.customerId, why: one.reason.sentence })),
     largestCost: agendas.reduce((largest, { cost }) => Math.max(largest, cost), 0),
   };
 }
@@ -124,7 +130,13 @@ interface Around {
 
 function othersBefore(
   standing: InsightStanding,
-  { own, cost, weight, lane, around }: { own: number; cost: number; weight: number; lane: Lane | undefined; around: Around },
+  {
+    own,
+    cost,
+    weight,
+    lane,
+    around,
+  }: { own: number; cost: number; weight: number; lane: Lane | undefined; around: Around },
 ): number {
   if (standing.algorithm === 'FirstInFirstOut') return Math.max(0, Math.min(around.older, mostCounted) - own);
   if (!isFairShare(standing.algorithm)) return (own + 1) * Math.max(0, around.customers - 1);
@@ -150,7 +162,12 @@ function sharesOf(standing: InsightStanding, { weight }: Entitlement, lane: Lane
   };
 }
 
-async function readLane(database: Database, standing: InsightStanding, customerId: string, level: number): Promise<Lane | undefined> {
+async function readLane(
+  database: Database,
+  standing: InsightStanding,
+  customerId: string,
+  level: number,
+): Promise<Lane | undefined> {
   const band = standing.bands.find((one) => one.level === level);
   if (band === undefined || !isFairShare(standing.algorithm)) return undefined;
   const [row] = await database.$client<{ distance: number; state: string }[]>`
@@ -215,7 +232,9 @@ async function countAround(
       ? sql`select 1 from ready_agenda where insight_id = ${id} and ready_time < ${readyAt} order by ready_time`
       : none;
   const customers =
-    algorithm === 'RoundRobin' ? sql`select distinct customer_id from waiting_queue where insight_id = ${id} and active` : none;
+    algorithm === 'RoundRobin'
+      ? sql`select distinct customer_id from waiting_queue where insight_id = ${id} and active`
+      : none;
   const [row] = await sql<{ waiting: number; above: number; older: number; customers: number }[]>`
     /* explain: around */
     select (select count(*)::int from (
@@ -265,6 +284,9 @@ async function nameSome(
   ]);
   return [
     ...own.map((one) => ({ ...one, why: 'Of its own customer, and ready before.' })),
-    ...others.map((one) => ({ ...one, why: isFairShare(algorithm) ? reasons.share.sentence : 'Its customer has its turn before.' })),
+    ...others.map((one) => ({
+      ...one,
+      why: isFairShare(algorithm) ? reasons.share.sentence : 'Its customer has its turn before.',
+    })),
   ].slice(0, mostNamed);
 }

@@ -39,7 +39,11 @@ const addCustomer = async (settings: Partial<typeof customer.$inferInsert> = {})
 };
 
 /** An Agenda that runs, as admission would have written it. */
-const addRunning = async (of: TestInsight, customerId: string, more: Partial<typeof runningAgenda.$inferInsert> = {}) => {
+const addRunning = async (
+  of: TestInsight,
+  customerId: string,
+  more: Partial<typeof runningAgenda.$inferInsert> = {},
+) => {
   const { agendaId, attempt } = await addAgenda(database, of, { customerId });
   await database.delete(readyAgenda).where(eq(readyAgenda.agendaId, agendaId));
   await database
@@ -65,7 +69,15 @@ test('the first Agenda of an idle Insight is next, the second has one ahead', as
   expect(explained).toMatchObject({
     code: 'ahead',
     sentence: '1 Agenda goes, 1 of its own customer, before it.',
-    place: { position: 2, ahead: 1, aheadOfCustomer: 1, positionIs: 'exact', share: 1, lag: 0, bound: expect.any(Number) },
+    place: {
+      position: 2,
+      ahead: 1,
+      aheadOfCustomer: 1,
+      positionIs: 'exact',
+      share: 1,
+      lag: 0,
+      bound: expect.any(Number),
+    },
   });
   expect(explained.place?.whoIsAhead).toEqual([{ agendaId: first.agendaId, customerId, why: expect.any(String) }]);
   expect(explained.estimatedStart).toBeUndefined();
@@ -76,13 +88,42 @@ test('with fair sharing the order is the one of the tags, not of time', async ()
   const [ahead, behind] = [await addCustomer(), await addCustomer({ weight: 3 })];
   const old = await addAgenda(database, of, { customerId: ahead, readyTime: at(1) });
   const young = await addAgenda(database, of, { customerId: behind, readyTime: at(2) });
-  await database.insert(insightState).values({ insightId: of.insightId, algorithm: 'Fairness', costModel: 'shareTime', admissions: 7 });
+  await database
+    .insert(insightState)
+    .values({ insightId: of.insightId, algorithm: 'Fairness', costModel: 'shareTime', admissions: 7 });
   await database
     .insert(insightBand)
-    .values({ insightId: of.insightId, level: 0, clock: 100, clockError: 0, total: 4, totalError: 0, members: 2, sinceLower: 0 });
+    .values({
+      insightId: of.insightId,
+      level: 0,
+      clock: 100,
+      clockError: 0,
+      total: 4,
+      totalError: 0,
+      members: 2,
+      sinceLower: 0,
+    });
   await database.insert(customerLane).values([
-    { insightId: of.insightId, customerId: ahead, level: 0, tag: 105, tagError: 0, state: 'active', weight: 1, band: 0 },
-    { insightId: of.insightId, customerId: behind, level: 0, tag: 90, tagError: 0, state: 'active', weight: 3, band: 0 },
+    {
+      insightId: of.insightId,
+      customerId: ahead,
+      level: 0,
+      tag: 105,
+      tagError: 0,
+      state: 'active',
+      weight: 1,
+      band: 0,
+    },
+    {
+      insightId: of.insightId,
+      customerId: behind,
+      level: 0,
+      tag: 90,
+      tagError: 0,
+      state: 'active',
+      weight: 3,
+      band: 0,
+    },
   ]);
   expect(await explain(young.agendaId)).toMatchObject({ code: 'next', place: { position: 1, share: 0.75, lag: 30 } });
   expect(await explain(old.agendaId)).toMatchObject({
@@ -120,13 +161,19 @@ test('what somebody must do something about is said first', async () => {
   expect(await codeOf(agendaId, 2)).toBe('customerLimit');
   expect(await codeOf(agendaId, 0)).toBe('poolHasNoWorkers');
   await database.update(readyAgenda).set({ need: '2,0,0,0' }).where(eq(readyAgenda.agendaId, agendaId));
-  expect(await explain(agendaId, 0)).toMatchObject({ code: 'neverFits', sentence: 'It needs more than the whole pool has: 2 slots of 1.' });
+  expect(await explain(agendaId, 0)).toMatchObject({
+    code: 'neverFits',
+    sentence: 'It needs more than the whole pool has: 2 slots of 1.',
+  });
   await change({ schedulingAlgorithm: 'Broken' });
   expect(await codeOf(agendaId, 0)).toBe('noAlgorithm');
   await database.update(resourcePool).set({ paused: true }).where(eq(resourcePool.id, of.resourcePoolId));
   expect(await explain(agendaId, 0)).toMatchObject({ code: 'insightPaused', sentence: 'Its ResourcePool is paused.' });
   await change({ queueSize: 0 });
-  expect(await explain(agendaId, 0)).toMatchObject({ code: 'insightPaused', sentence: 'Its Insight is paused: queueSize is 0.' });
+  expect(await explain(agendaId, 0)).toMatchObject({
+    code: 'insightPaused',
+    sentence: 'Its Insight is paused: queueSize is 0.',
+  });
   await database.update(customer).set({ paused: true }).where(eq(customer.id, customerId));
   expect(await codeOf(agendaId, 0)).toBe('paused');
 });
@@ -144,12 +191,24 @@ test('limits are told from the narrowest to the widest, with their numbers', asy
     standing: { running: 2, inQueue: 1 },
   });
   await database.update(customer).set({ maximumRunning: null }).where(eq(customer.id, customerId));
-  expect(await explain(agendaId)).toMatchObject({ code: 'insightLimit', sentence: expect.stringContaining('2 of at most 2 Agendas run') });
+  expect(await explain(agendaId)).toMatchObject({
+    code: 'insightLimit',
+    sentence: expect.stringContaining('2 of at most 2 Agendas run'),
+  });
   await database.update(insight).set({ maximumRunning: null, maximum: 2 }).where(eq(insight.id, of.insightId));
-  expect(await explain(agendaId)).toMatchObject({ code: 'insightLimit', sentence: expect.stringContaining('hold 2 of at most 2 slots') });
+  expect(await explain(agendaId)).toMatchObject({
+    code: 'insightLimit',
+    sentence: expect.stringContaining('hold 2 of at most 2 slots'),
+  });
   await database.update(insight).set({ maximum: null }).where(eq(insight.id, of.insightId));
-  expect(await explain(agendaId)).toMatchObject({ code: 'queueFull', sentence: expect.stringContaining('1 of at most 1 admitted') });
-  await database.update(runningAgenda).set({ leftQueueTime: new Date() }).where(eq(runningAgenda.insightId, of.insightId));
+  expect(await explain(agendaId)).toMatchObject({
+    code: 'queueFull',
+    sentence: expect.stringContaining('1 of at most 1 admitted'),
+  });
+  await database
+    .update(runningAgenda)
+    .set({ leftQueueTime: new Date() })
+    .where(eq(runningAgenda.insightId, of.insightId));
   expect(await explain(agendaId)).toMatchObject({
     code: 'poolFull',
     sentence: 'What it needs is not free: 1 slots, and 0 of 2 are. It is then the next one.',
@@ -177,7 +236,10 @@ test('one before its notBefore says when, and has no place in line', async () =>
   const { agendaId } = await addAgenda(database, of, { readyTime: new Date('2099-01-01T00:00:00Z') });
   await database.update(readyAgenda).set({ isDue: false }).where(eq(readyAgenda.agendaId, agendaId));
   const explained = await explain(agendaId);
-  expect(explained).toMatchObject({ code: 'notBefore', sentence: 'It is not to start before 2099-01-01T00:00:00.000Z.' });
+  expect(explained).toMatchObject({
+    code: 'notBefore',
+    sentence: 'It is not to start before 2099-01-01T00:00:00.000Z.',
+  });
   expect(explained.place).toBeUndefined();
 });
 
@@ -193,7 +255,10 @@ test('capacity held for another is told, of this Insight or another of the pool'
     heldAgendaId: large.agendaId,
     heldNeed: '5,0,0,0',
   });
-  expect(await explain(agendaId)).toMatchObject({ code: 'reservation', standing: { heldElsewhere: { agendaId: large.agendaId } } });
+  expect(await explain(agendaId)).toMatchObject({
+    code: 'reservation',
+    standing: { heldElsewhere: { agendaId: large.agendaId } },
+  });
 });
 
 test('of what waits no more it says so', async () => {
@@ -201,7 +266,10 @@ test('of what waits no more it says so', async () => {
   const running = await addRunning(of, 'customer');
   expect(await explain(running)).toMatchObject({ code: 'running', sentence: 'It is running.' });
   const queued = await addRunning(of, 'customer', { leftQueueTime: null });
-  expect(await explain(queued, 0)).toMatchObject({ code: 'running', sentence: expect.stringContaining('None is there.') });
+  expect(await explain(queued, 0)).toMatchObject({
+    code: 'running',
+    sentence: expect.stringContaining('None is there.'),
+  });
   const { agendaId } = await addAgenda(database, of);
   await database.delete(readyAgenda).where(eq(readyAgenda.agendaId, agendaId));
   expect(await codeOf(agendaId)).toBe('notQueued');
@@ -215,7 +283,10 @@ test('of what waits no more it says so', async () => {
 
 test('the estimated start goes by the admissions of late, and is absent where somebody has to act first', async () => {
   const of = await addInsight(database, { queueSize: 1 });
-  const [, { agendaId }] = [await addAgenda(database, of, { readyTime: at(1) }), await addAgenda(database, of, { readyTime: at(2) })];
+  const [, { agendaId }] = [
+    await addAgenda(database, of, { readyTime: at(1) }),
+    await addAgenda(database, of, { readyTime: at(2) }),
+  ];
   await addRunning(of, 'customer', { leftQueueTime: null });
   await database.$client`
     insert into admission (agenda_id, attempt, insight_id, resource_pool_id, customer_id, number, batch_id, admitted_time, ready_time, algorithm,
@@ -271,7 +342,11 @@ test('an Insight that holds its part of a shared pool says so while slots are fr
   const explanation = await explain(agendaId);
   expect(explanation).toMatchObject({ code: 'poolFull', sentence: expect.stringContaining('holds 2 of the 2 slots') });
   await admit(other);
-  expect((await database.$client`select count(*)::int as n from running_agenda where resource_pool_id = ${of.resourcePoolId}`)[0]).toEqual({
+  expect(
+    (
+      await database.$client`select count(*)::int as n from running_agenda where resource_pool_id = ${of.resourcePoolId}`
+    )[0],
+  ).toEqual({
     n: 4,
   });
 });

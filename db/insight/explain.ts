@@ -81,7 +81,9 @@ export async function explainAgenda(parts: ExplainParts, agendaId: string): Prom
   ]);
   if (standing === undefined) return { agendaId, code: 'noAlgorithm', sentence: 'Its Insight is gone.' };
   const entitlement = entitledIn(standing, own).get(agenda.customerId) as Entitlement;
-  const place = algorithmNames().includes(standing.algorithm) ? await readPlace(database, standing, waiting, entitlement) : undefined;
+  const place = algorithmNames().includes(standing.algorithm)
+    ? await readPlace(database, standing, waiting, entitlement)
+    : undefined;
   const { code, sentence } = obstacle({ standing, entitlement, waiting, place, workers });
   const start = estimatedStart(code, standing, waiting, place);
   return {
@@ -92,17 +94,29 @@ export async function explainAgenda(parts: ExplainParts, agendaId: string): Prom
   };
 }
 
-async function notWaiting({ database, countPoolWorkers }: ExplainParts, agendaId: string, agenda: AgendaState): Promise<AgendaExplanation> {
+async function notWaiting(
+  { database, countPoolWorkers }: ExplainParts,
+  agendaId: string,
+  agenda: AgendaState,
+): Promise<AgendaExplanation> {
   const [standing, admission, workers] = await Promise.all([
     readStanding(database, agenda.insightId),
     readAdmission(database, agendaId, agenda.attempt),
     agenda.runs && !agenda.leftQueue ? countPoolWorkers?.(agenda.resourcePoolId) : undefined,
   ]);
-  const common = { agendaId, ...(standing === undefined ? {} : { standing }), ...(admission === undefined ? {} : { admission }) };
+  const common = {
+    agendaId,
+    ...(standing === undefined ? {} : { standing }),
+    ...(admission === undefined ? {} : { admission }),
+  };
   if (agenda.runs) {
     if (agenda.leftQueue) return { ...common, code: 'running', sentence: 'It is running.' };
     const nobody = workers === 0 ? ' None is there.' : '';
-    return { ...common, code: 'running', sentence: `It is admitted and waits for a pool worker to start its first Operation.${nobody}` };
+    return {
+      ...common,
+      code: 'running',
+      sentence: `It is admitted and waits for a pool worker to start its first Operation.${nobody}`,
+    };
   }
   if (agenda.state === 'COMPLETE') return { ...common, code: 'ended', sentence: `It has ended: ${agenda.message}.` };
   return { ...common, code: 'notQueued', sentence: 'It is stored and not queued: it was submitted with doNotRun.' };
@@ -135,7 +149,10 @@ function somebodyMustAct({ standing, entitlement, waiting, workers }: Facts): Ob
   if (standing.queueSize === 0) return { code: 'insightPaused', sentence: 'Its Insight is paused: queueSize is 0.' };
   if (standing.poolPaused) return { code: 'insightPaused', sentence: 'Its ResourcePool is paused.' };
   if (!algorithmNames().includes(standing.algorithm)) {
-    return { code: 'noAlgorithm', sentence: `Its Insight names the algorithm ${standing.algorithm}, which is not there.` };
+    return {
+      code: 'noAlgorithm',
+      sentence: `Its Insight names the algorithm ${standing.algorithm}, which is not there.`,
+    };
   }
   if (!fitsSum(amountsOfKey(waiting.need), amountsOf(standing.capacity))) {
     return {
@@ -145,9 +162,13 @@ function somebodyMustAct({ standing, entitlement, waiting, workers }: Facts): Ob
         .join('; ')}.`,
     };
   }
-  if (workers === 0) return { code: 'poolHasNoWorkers', sentence: `No pool worker of ${standing.resourcePoolId} is there.` };
+  if (workers === 0)
+    return { code: 'poolHasNoWorkers', sentence: `No pool worker of ${standing.resourcePoolId} is there.` };
   if (!waiting.isDue)
-    return { code: 'notBefore', sentence: `It is not to start before ${new Date(waiting.readyTime * 1000).toISOString()}.` };
+    return {
+      code: 'notBefore',
+      sentence: `It is not to start before ${new Date(waiting.readyTime * 1000).toISOString()}.`,
+    };
   return undefined;
 }
 
@@ -155,11 +176,17 @@ function limitReached({ standing, entitlement, waiting }: Facts): Obstacle | und
   const { running, inQueue, queueSize, maximumRunning, maximum, admissionsPerSecond: rate } = standing;
   if (isAtLimit(entitlement)) return { code: 'customerLimit', sentence: customerLimitSentence(entitlement) };
   if (running >= (maximumRunning ?? Number.POSITIVE_INFINITY)) {
-    return { code: 'insightLimit', sentence: `${running} of at most ${maximumRunning} Agendas run through its Insight.` };
+    return {
+      code: 'insightLimit',
+      sentence: `${running} of at most ${maximumRunning} Agendas run through its Insight.`,
+    };
   }
   const need = amountsOfKey(waiting.need);
   if (maximum !== null && standing.slots + need.slots > maximum) {
-    return { code: 'insightLimit', sentence: `Agendas of its Insight hold ${standing.slots} of at most ${maximum} slots.` };
+    return {
+      code: 'insightLimit',
+      sentence: `Agendas of its Insight hold ${standing.slots} of at most ${maximum} slots.`,
+    };
   }
   if (inQueue >= queueSize) {
     return {
@@ -173,7 +200,10 @@ function limitReached({ standing, entitlement, waiting }: Facts): Obstacle | und
   const free = freeOf(standing);
   if (!fits(need, amountsOf(free))) {
     const heldForIt = standing.held?.agendaId === waiting.agendaId ? '; capacity is held for it' : '';
-    return { code: 'poolFull', sentence: `What it needs is not free: ${shortOf(need, free, standing.capacity)}${heldForIt}.` };
+    return {
+      code: 'poolFull',
+      sentence: `What it needs is not free: ${shortOf(need, free, standing.capacity)}${heldForIt}.`,
+    };
   }
   const { part, slots } = standing;
   if (part !== null && slots + need.slots > part) {
@@ -193,7 +223,13 @@ function inLine({ standing, waiting, place }: Facts): Obstacle {
   return { code: 'ahead', sentence: `${countsOf(place)} before it.` };
 }
 
-function customerLimitSentence({ customerId, running, maximumRunning, runningEverywhere, maximumEverywhere }: Entitlement): string {
+function customerLimitSentence({
+  customerId,
+  running,
+  maximumRunning,
+  runningEverywhere,
+  maximumEverywhere,
+}: Entitlement): string {
   return running >= (maximumRunning ?? Number.POSITIVE_INFINITY)
     ? `Customer ${customerId} runs ${running} of at most ${maximumRunning} Agendas in this Insight.`
     : `Customer ${customerId} runs ${runningEverywhere} of at most ${maximumEverywhere} Agendas.`;
@@ -213,7 +249,9 @@ function linePart(code: WaitingCode, place: Place): string {
 
 /** Names of what there is too little of. */
 function tooLittle(need: Resources, has: Resources): (keyof Resources)[] {
-  return (Object.keys(need) as (keyof Resources)[]).filter((name) => (need[name] ?? 0) > (has[name] ?? Number.POSITIVE_INFINITY));
+  return (Object.keys(need) as (keyof Resources)[]).filter(
+    (name) => (need[name] ?? 0) > (has[name] ?? Number.POSITIVE_INFINITY),
+  );
 }
 
 function shortOf(need: Resources, free: Resources, whole: Resources): string {
@@ -241,9 +279,11 @@ function estimatedStart(code: WaitingCode, standing: InsightStanding, waiting: W
   const inLineSeconds = place.position / rate;
   const seconds = Math.max(inLineSeconds, waiting.readyTime - standing.now);
   const span = recent.seconds >= recentSeconds * 0.99 ? `${recentSeconds / 60} minutes` : `${round(recent.seconds)} s`;
-  const sure = { exact: 'its place in line', estimate: 'its place in line as estimated', atLeast: 'the least number before it' }[
-    place.positionIs
-  ];
+  const sure = {
+    exact: 'its place in line',
+    estimate: 'its place in line as estimated',
+    atLeast: 'the least number before it',
+  }[place.positionIs];
   return {
     time: Math.round((standing.now + seconds) * 1000),
     seconds: round(seconds),

@@ -48,11 +48,16 @@ export async function readQueue(
 ): Promise<InsightQueue> {
   const [{ count, isMore }, order, shown] = await Promise.all([
     countWaiting(database, standing.id),
-    readOrder(database, standing, { most: customerIds === undefined || standing.waiting > fewWaiting ? limit : fewWaiting + 1 }),
+    readOrder(database, standing, {
+      most: customerIds === undefined || standing.waiting > fewWaiting ? limit : fewWaiting + 1,
+    }),
     customerIds ?? customersInLine(database, standing, limit),
   ]);
   const heads = await readHeads(database, standing, shown, customerIds === undefined ? 1 : limit);
-  const [customers, agendas] = [await describe(database, standing, heads), merged(order.agendas, heads, standing.now, customerIds, limit)];
+  const [customers, agendas] = [
+    await describe(database, standing, heads),
+    merged(order.agendas, heads, standing.now, customerIds, limit),
+  ];
   return { waiting: count, waitingIsMore: isMore, isWhole: order.isWhole, agendas, customers };
 }
 
@@ -126,7 +131,11 @@ function readHeads(
 }
 
 /** How each customer of these Agendas stands. */
-async function describe(database: Database, standing: InsightStanding, heads: readonly WaitingRow[]): Promise<QueuedCustomer[]> {
+async function describe(
+  database: Database,
+  standing: InsightStanding,
+  heads: readonly WaitingRow[],
+): Promise<QueuedCustomer[]> {
   const first = new Map(heads.toReversed().map((row) => [row.customerId, row]));
   const ids = [...new Set(heads.map((row) => row.customerId))];
   const cap = Math.max(100, Math.floor(mostCounted / Math.max(1, ids.length)));

@@ -71,7 +71,12 @@ export interface InsightStanding {
   /** Held through another Insight of the pool. */
   readonly heldElsewhere: Held | null;
   /** The admissions of late: how many, since when, and their costs. */
-  readonly recent: { readonly count: number; readonly seconds: number; readonly meanCost: number; readonly largestCost: number };
+  readonly recent: {
+    readonly count: number;
+    readonly seconds: number;
+    readonly meanCost: number;
+    readonly largestCost: number;
+  };
   /** Admissions in the span that `admissionsPerSecond` is counted over; 0 without such a limit. */
   readonly inRateSpan: number;
 }
@@ -131,7 +136,18 @@ export async function readStanding(database: Database, insightId: string): Promi
         order by admitted_time desc limit ${recentAdmissions}) l) a
     where i.id = ${insightId}`;
   if (row === undefined) return undefined;
-  const { usedSlots, usedCpu, usedMemory, usedGpu, recentCount, recentSpan, meanCost, largestCost, capacity, ...others } = row;
+  const {
+    usedSlots,
+    usedCpu,
+    usedMemory,
+    usedGpu,
+    recentCount,
+    recentSpan,
+    meanCost,
+    largestCost,
+    capacity,
+    ...others
+  } = row;
   return {
     ...others,
     customers: row.customers ?? {},
@@ -166,7 +182,8 @@ export interface Entitlement {
 
 /** Whether one of its limits on running Agendas is reached. */
 export const isAtLimit = ({ running, runningEverywhere, maximumRunning, maximumEverywhere }: Entitlement): boolean =>
-  running >= (maximumRunning ?? Number.POSITIVE_INFINITY) || runningEverywhere >= (maximumEverywhere ?? Number.POSITIVE_INFINITY);
+  running >= (maximumRunning ?? Number.POSITIVE_INFINITY) ||
+  runningEverywhere >= (maximumEverywhere ?? Number.POSITIVE_INFINITY);
 
 /** Of each of these customers; a setting of the Insight goes before the customer's own. */
 export async function readEntitlements(

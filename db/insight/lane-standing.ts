@@ -2,7 +2,8 @@
 import type { Database } from '../connect.ts';
 
 /** Its part of what the band gives, 0 to 1; null while it has nothing to start. */
-export const laneShare = (sql: Database['$client']) => sql`case when l.state = 'active' then l.weight / nullif(b.total, 0) end`;
+export const laneShare = (sql: Database['$client']) =>
+  sql`case when l.state = 'active' then l.weight / nullif(b.total, 0) end`;
 
 /** Cost it is behind its share (above 0) or ahead of it (below 0); null where it would be behind for idle or blocked time, which earns nothing. */
 export const laneLag = (sql: Database['$client']) => sql`

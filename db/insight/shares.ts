@@ -59,7 +59,11 @@ interface Row {
 }
 
 /** Of the last `seconds`. */
-export async function readShares(database: Database, { id, customers }: InsightStanding, seconds: number): Promise<Shares> {
+export async function readShares(
+  database: Database,
+  { id, customers }: InsightStanding,
+  seconds: number,
+): Promise<Shares> {
   const rows = await database.$client<Row[]>`
     /* readShares */
     with asked as (select clock_timestamp() as until, clock_timestamp() - make_interval(secs => ${seconds}) as since),
@@ -143,7 +147,11 @@ export function jainIndex(values: readonly number[]): number | undefined {
 }
 
 /** Cost a customer is behind its share (above 0) or ahead of it now, over its bands; of customers that have a lane. */
-export async function readLags(database: Database, insightId: string, customerIds: readonly string[]): Promise<Map<string, number>> {
+export async function readLags(
+  database: Database,
+  insightId: string,
+  customerIds: readonly string[],
+): Promise<Map<string, number>> {
   const rows = await database.$client<{ customerId: string; lag: number }[]>`
     /* readLags */
     select "customerId", sum(lag)::float8 as lag from (

@@ -12,10 +12,23 @@ afterAll(() => database[Symbol.asyncDispose]());
 
 const secondsAgo = (seconds: number) => new Date(Date.now() - seconds * 1000);
 
-async function addAdmissions({ insightId, resourcePoolId }: TestInsight, customerId: string, costs: readonly number[], from = 1) {
+async function addAdmissions(
+  { insightId, resourcePoolId }: TestInsight,
+  customerId: string,
+  costs: readonly number[],
+  from = 1,
+) {
   await database.insert(admission).values(
     costs.map((cost, n) => ({
-      ...{ agendaId: freshId('admitted'), attempt: 1, insightId, resourcePoolId, customerId, number: from + n, batchId: 'batch' },
+      ...{
+        agendaId: freshId('admitted'),
+        attempt: 1,
+        insightId,
+        resourcePoolId,
+        customerId,
+        number: from + n,
+        batchId: 'batch',
+      },
       ...{
         admittedTime: secondsAgo(1_000 - from - n),
         readyTime: secondsAgo(2_000),
@@ -33,15 +46,33 @@ test('shows depth, limits, shares and the last decisions', async () => {
   const own = await addInsight(database, { slots: 8, queueSize: 5, maximumRunning: 6 });
   const { insightId, resourcePoolId } = own;
   const [red, blue, gone] = [freshId('red'), freshId('blue'), freshId('gone')];
-  await database.insert(customer).values([red, blue].map((id) => ({ id, cid: 'test', customerId: 'owner', title: id, weight: 2 })));
+  await database
+    .insert(customer)
+    .values([red, blue].map((id) => ({ id, cid: 'test', customerId: 'owner', title: id, weight: 2 })));
   await database.update(insight).set({ customers: { [red]: { weight: 6 } } });
   await addAgenda(database, own, { customerId: red, readyTime: secondsAgo(50) });
   await addAgenda(database, own, { customerId: red, readyTime: secondsAgo(40) });
   await addAgenda(database, own, { customerId: blue, readyTime: secondsAgo(30) });
   await database.insert(runningAgenda).values([
-    { agendaId: freshId('running'), insightId, resourcePoolId, customerId: red, attempt: 1, batchId: 'batch', slots: 3 },
     {
-      ...{ agendaId: freshId('running'), insightId, resourcePoolId, customerId: red, attempt: 1, batchId: 'batch', slots: 2 },
+      agendaId: freshId('running'),
+      insightId,
+      resourcePoolId,
+      customerId: red,
+      attempt: 1,
+      batchId: 'batch',
+      slots: 3,
+    },
+    {
+      ...{
+        agendaId: freshId('running'),
+        insightId,
+        resourcePoolId,
+        customerId: red,
+        attempt: 1,
+        batchId: 'batch',
+        slots: 2,
+      },
       leftQueueTime: new Date(),
     },
   ]);
@@ -77,7 +108,13 @@ test('shows depth, limits, shares and the last decisions', async () => {
 
 test('an Insight without anything shows zeros, one that is not there nothing', async () => {
   const { insightId } = await addInsight(database);
-  expect(await readAdmissionView(database, insightId)).toMatchObject({ waiting: 0, running: 0, poolSlots: 0, shares: [], decisions: [] });
+  expect(await readAdmissionView(database, insightId)).toMatchObject({
+    waiting: 0,
+    running: 0,
+    poolSlots: 0,
+    shares: [],
+    decisions: [],
+  });
   expect(await readAdmissionView(database, 'none')).toBeUndefined();
 });
 
@@ -91,7 +128,9 @@ test('stays under 4 KiB and counts only so far, whatever waits and however long 
   for (let n = 0; n < 12; n++) await addAdmissions(own, long(n), [1e-7 / 3 + n, 1e15 / 3], 2 * n + 1);
   const view = await readAdmissionView(database, insightId);
   expect(view).toMatchObject({ waiting: 10_000, waitingIsMore: true });
-  expect(view?.shares).toContainEqual(expect.objectContaining({ customerId: 'busy', waiting: 1_000, waitingIsMore: true }));
+  expect(view?.shares).toContainEqual(
+    expect.objectContaining({ customerId: 'busy', waiting: 1_000, waitingIsMore: true }),
+  );
   expect(view?.shares.length).toBeGreaterThan(7);
   expect(view?.decisions.length).toBeGreaterThan(5);
   expect(Buffer.byteLength(JSON.stringify(view))).toBeLessThan(4_096);

@@ -82,13 +82,19 @@ async function putInOrder(
 ): Promise<WaitingOrder> {
   const byTurns = settings.algorithm === 'RoundRobin';
   const everybody = byTurns && !few ? await readPoolCustomers(sql, settings) : [];
-  const [customers, candidates] = few ? await readFew(sql, settings) : await readFirstInLine(sql, settings, everybody, most);
+  const [customers, candidates] = few
+    ? await readFew(sql, settings)
+    : await readFirstInLine(sql, settings, everybody, most);
   // Turns of customers without anything ready come to nothing: of these one of the pending is enough, since none pending means all.
-  const known = byTurns && few ? await readPoolCustomers(sql, settings, [...customers.keys(), ...settings.pending.slice(0, 1)]) : everybody;
+  const known =
+    byTurns && few
+      ? await readPoolCustomers(sql, settings, [...customers.keys(), ...settings.pending.slice(0, 1)])
+      : everybody;
   const places = new Map<string, Place>();
   for (const { queues } of customers.values())
     for (const queue of queues.values())
-      for (const heads of queue.heads) for (const head of heads.items) places.set(head.agendaId, { head, heads, queue });
+      for (const heads of queue.heads)
+        for (const head of heads.items) places.set(head.agendaId, { head, heads, queue });
   const line = lineUp(settings, liftLimits(customers, unblocked), candidates, known, most);
   const agendas: OrderedAgenda[] = [];
   const took = new Map<Heads, number>();
@@ -98,7 +104,10 @@ async function putInOrder(
     if (decision === undefined) return { agendas, isWhole: !candidates.truncated };
     const { head, heads, queue } = places.get(decision.id) as Place;
     // A later one than customers that were not read may have.
-    if (settings.algorithm === 'FirstInFirstOut' && head.readyTime > (candidates.horizons.get(0) ?? Number.POSITIVE_INFINITY))
+    if (
+      settings.algorithm === 'FirstInFirstOut' &&
+      head.readyTime > (candidates.horizons.get(0) ?? Number.POSITIVE_INFINITY)
+    )
       return { agendas, isWhole: false };
     agendas.push({
       ...{ position: agendas.length + 1, agendaId: head.agendaId, customerId: queue.customerId },
@@ -150,16 +159,26 @@ async function readFew(sql: Statements, settings: Settings): Promise<Loaded> {
 }
 
 /** The customers that can be next, with as many of their Agendas as they are likely to start, and some more. */
-async function readFirstInLine(sql: Statements, settings: Settings, known: readonly string[], most: number): Promise<Loaded> {
+async function readFirstInLine(
+  sql: Statements,
+  settings: Settings,
+  known: readonly string[],
+  most: number,
+): Promise<Loaded> {
   const candidates =
-    settings.algorithm === 'RoundRobin' ? await findTurns(sql, settings, known, most) : await findCandidates(sql, settings, {}, most);
+    settings.algorithm === 'RoundRobin'
+      ? await findTurns(sql, settings, known, most)
+      : await findCandidates(sql, settings, {}, most);
   const customers = await loadCustomers(sql, settings, candidates.customerIds);
   await readHeads(sql, settings, firstHeads(customers, most));
   return [customers, candidates];
 }
 
 /** Who is not held back now is not on the way either. */
-function liftLimits(customers: ReadonlyMap<string, LoadedCustomer>, unblocked: string | undefined): Map<string, LoadedCustomer> {
+function liftLimits(
+  customers: ReadonlyMap<string, LoadedCustomer>,
+  unblocked: string | undefined,
+): Map<string, LoadedCustomer> {
   return new Map(
     [...customers].map(([id, customer]) => {
       const isBlocked = id !== unblocked && (customer.paused || customer.mayRun === 0);
@@ -179,9 +198,16 @@ function lineUp(
   if (isFairShare(settings.algorithm)) {
     const { held } = settings.reservation;
     const unit = held !== null && items.some(({ id }) => id === held) ? held : null;
-    const reservation = { held: unit, bypasses: unit === null ? [] : [{ id: unit, count: 0, since: settings.now, passers: [] }] };
+    const reservation = {
+      held: unit,
+      bypasses: unit === null ? [] : [{ id: unit, count: 0, since: settings.now, passers: [] }],
+    };
     const part: FairSharePart = openPart(settings, customers, items, { leaving, reservation });
-    return { next: () => part.next({}, settings.now), add: (more) => part.add(more), clock: (level) => part.clock(level) };
+    return {
+      next: () => part.next({}, settings.now),
+      add: (more) => part.add(more),
+      clock: (level) => part.clock(level),
+    };
   }
   const requested = Math.min(most, Number.MAX_SAFE_INTEGER);
   const isKnown = new Set(known);
@@ -190,7 +216,8 @@ function lineUp(
   for (const { id, paused } of customers.values()) scheduler.setCustomer({ id, weight: 1, paused });
   const add = (more: readonly PartItem[]) => {
     const possible = more.filter(({ need }) => everFits(settings, keyOfNeed(need)));
-    for (const item of possible.toSorted((a, b) => a.readyTime - b.readyTime || (a.id < b.id ? -1 : 1))) scheduler.add(item);
+    for (const item of possible.toSorted((a, b) => a.readyTime - b.readyTime || (a.id < b.id ? -1 : 1)))
+      scheduler.add(item);
   };
   add(items);
   scheduler.begin(requested);
@@ -254,7 +281,10 @@ export const waitingColumns = (sql: Database['$client']) => sql`
     as "ofType"`;
 
 /** What it would cost now. */
-export function costOfWaiting(standing: InsightStanding, { customerId, promoted, need, priority, ...head }: WaitingRow): number {
+export function costOfWaiting(
+  standing: InsightStanding,
+  { customerId, promoted, need, priority, ...head }: WaitingRow,
+): number {
   const place = { level: 0, active: true, start: 0, finish: 0, headMoved: null, priorities: [priority], heads: [] };
   const queue: StoredQueue = { customerId, promoted, need, ...place };
   return itemOf(settingsOf(standing), 0, queue, priority, head).cost as number;

@@ -19,10 +19,20 @@ export async function finishOperations(
 ): Promise<FinishVerdict[]> {
   const agendaIds = distinct(items.map((item) => item.agendaId));
   return database.$client.begin(async (sql) => {
-    const [, rows] = await Promise.all([lockAgendas(sql, resourcePoolId, agendaIds), readOperations(sql, resourcePoolId, items, false)]);
+    const [, rows] = await Promise.all([
+      lockAgendas(sql, resourcePoolId, agendaIds),
+      readOperations(sql, resourcePoolId, items, false),
+    ]);
     const verdicts: FinishVerdict[] = items.map(() => ({ verdict: 'over' }));
     const changes = new Map<string, Change>();
-    const logs: { agendaId: string; index: number; attempt: number; launch: number; output: string; totalBytes: number }[] = [];
+    const logs: {
+      agendaId: string;
+      index: number;
+      attempt: number;
+      launch: number;
+      output: string;
+      totalBytes: number;
+    }[] = [];
     for (const row of rows) {
       const item = items[row.n - 1];
       if (item === undefined || !isCurrent(row, item)) continue;
@@ -34,7 +44,10 @@ export async function finishOperations(
       }
       const fault = resultFault(item);
       const outcome = fault === undefined ? item.outcome : 'failed';
-      const events = [...(item.diagnosticEvents ?? []), ...(fault === undefined ? [] : [{ ...fault, time: Date.now() }])];
+      const events = [
+        ...(item.diagnosticEvents ?? []),
+        ...(fault === undefined ? [] : [{ ...fault, time: Date.now() }]),
+      ];
       verdicts[row.n - 1] = fault === undefined ? { verdict: 'stored', outcome } : { verdict: 'refused', ...fault };
       changes.set(key, {
         ...unchanged,
@@ -94,7 +107,10 @@ function resultFault(item: FinishOperationItem): { code: string; message: string
   try {
     value = JSON.parse(item.result) as Json;
   } catch (error) {
-    return { code: 'resultNotJson', message: `The result of Operation ${item.operation} is not JSON: ${(error as Error).message}` };
+    return {
+      code: 'resultNotJson',
+      message: `The result of Operation ${item.operation} is not JSON: ${(error as Error).message}`,
+    };
   }
   if (!isDeeperThan(value, maximumResultDepth)) return undefined;
   return {

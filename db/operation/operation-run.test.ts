@@ -1,8 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { maximumPayloadBytes } from '../../agenda/types.ts';
-import type { FinishOperationItem, ReportProgressItem, StartOperationItem, StartVerdict } from '../../api/pool/service-schema.ts';
+import type {
+  FinishOperationItem,
+  ReportProgressItem,
+  StartOperationItem,
+  StartVerdict,
+} from '../../api/pool/service-schema.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
-import { addAgenda, addInsight, addRunningAgenda, type TestAgenda, type TestOperation } from '../../test/support/test-records.ts';
+import {
+  addAgenda,
+  addInsight,
+  addRunningAgenda,
+  type TestAgenda,
+  type TestOperation,
+} from '../../test/support/test-records.ts';
 import { finishAgenda, settleOperations } from '../agenda/agenda-run.ts';
 import { cancelAgenda } from '../agenda/cancel-agenda.ts';
 import { finishOperations } from './finish-operations.ts';
@@ -15,11 +26,16 @@ beforeAll(async () => {
 });
 afterAll(() => database[Symbol.asyncDispose]());
 
-const add = (...operations: TestOperation[]) => addRunningAgenda(database, operations.length === 0 ? {} : { operations });
+const add = (...operations: TestOperation[]) =>
+  addRunningAgenda(database, operations.length === 0 ? {} : { operations });
 
 const itemOf = ({ agendaId, attempt }: TestAgenda, operation = 'only') => ({ agendaId, attempt, operation });
 
-const start = async (agenda: TestAgenda, operation = 'only', more: Partial<StartOperationItem> = {}): Promise<StartVerdict> => {
+const start = async (
+  agenda: TestAgenda,
+  operation = 'only',
+  more: Partial<StartOperationItem> = {},
+): Promise<StartVerdict> => {
   const { verdicts } = await startOperations(database, agenda.resourcePoolId, [
     { ...itemOf(agenda, operation), place: 'here', worker: 'w', ...more },
   ]);
@@ -27,7 +43,11 @@ const start = async (agenda: TestAgenda, operation = 'only', more: Partial<Start
 };
 
 const progress = async (agenda: TestAgenda, more: Partial<ReportProgressItem> = {}) =>
-  (await reportProgress(database, agenda.resourcePoolId, [{ ...itemOf(agenda), operationAttempt: 1, launch: 1, ...more }]))[0];
+  (
+    await reportProgress(database, agenda.resourcePoolId, [
+      { ...itemOf(agenda), operationAttempt: 1, launch: 1, ...more },
+    ])
+  )[0];
 
 const finish = async (agenda: TestAgenda, more: Partial<FinishOperationItem> = {}) =>
   (
@@ -37,7 +57,8 @@ const finish = async (agenda: TestAgenda, more: Partial<FinishOperationItem> = {
   )[0];
 
 const rowOf = async ({ agendaId }: TestAgenda, operation = 'only') => {
-  const [row] = await database.$client`select * from operation_progress where agenda_id = ${agendaId} and operation = ${operation}`;
+  const [row] =
+    await database.$client`select * from operation_progress where agenda_id = ${agendaId} and operation = ${operation}`;
   if (row === undefined) throw new Error('no such Operation');
   return row;
 };
@@ -58,18 +79,41 @@ describe('starting', () => {
     expect(first).toEqual({
       verdicts: [
         {
-          ...{ verdict: 'run', operationAttempt: 1, launch: 1, type: 'sample', cid: 'test-cid', customerId: 'customer' },
-          ...{ operationId: 'only', progressId: `${agenda.agendaId}-progress-only`, payload: '{"a":1}', timeout: { runSeconds: 5 } },
+          ...{
+            verdict: 'run',
+            operationAttempt: 1,
+            launch: 1,
+            type: 'sample',
+            cid: 'test-cid',
+            customerId: 'customer',
+          },
+          ...{
+            operationId: 'only',
+            progressId: `${agenda.agendaId}-progress-only`,
+            payload: '{"a":1}',
+            timeout: { runSeconds: 5 },
+          },
         },
       ],
       // Nothing waits in the Insight: nobody is to be woken.
       wakeInsights: [],
     });
     expect(await rowOf(agenda)).toMatchObject({
-      ...{ processing_state: 'EXECUTING', processing_state_message: 'executing', attempt_count: 1, launch: 1, place: 'here', worker: 'w' },
+      ...{
+        processing_state: 'EXECUTING',
+        processing_state_message: 'executing',
+        attempt_count: 1,
+        launch: 1,
+        place: 'here',
+        worker: 'w',
+      },
     });
-    expect(await agendaRowOf(agenda)).toMatchObject({ processing_state: 'EXECUTING', processing_state_message: 'Running Operations' });
-    const [running] = await database.$client`select left_queue_time from running_agenda where agenda_id = ${agenda.agendaId}`;
+    expect(await agendaRowOf(agenda)).toMatchObject({
+      processing_state: 'EXECUTING',
+      processing_state_message: 'Running Operations',
+    });
+    const [running] =
+      await database.$client`select left_queue_time from running_agenda where agenda_id = ${agenda.agendaId}`;
     expect(running?.['left_queue_time']).not.toBeNull();
   });
 
@@ -170,7 +214,12 @@ describe('references', () => {
 
   test('become results, with their types, and the built-in names', async () => {
     const { agenda, verdict } = await withResult('{"n":5,"list":[1,{"x":"@<first.out>"}]}', {
-      ...{ n: '@<first.out::/n>', all: '@<first.out>', text: 'n=@<first.out::/n>', none: '@<first.out::/absent?other>' },
+      ...{
+        n: '@<first.out::/n>',
+        all: '@<first.out>',
+        text: 'n=@<first.out::/n>',
+        none: '@<first.out::/absent?other>',
+      },
       ...{ id: '@<pop.agendaId>', name: '@<pop.operationName>' },
     });
     expect(payloadOf(verdict)).toEqual({
@@ -209,7 +258,10 @@ describe('references', () => {
   test('are not looked for in an Agenda of the same names', async () => {
     const operations = [{ name: 'first' }, { name: 'second', payload: '@<first.out>', dependencies: [0] }];
     const insight = await addInsight(database);
-    const agendas = [await addRunningAgenda(database, { insight, operations }), await addRunningAgenda(database, { insight, operations })];
+    const agendas = [
+      await addRunningAgenda(database, { insight, operations }),
+      await addRunningAgenda(database, { insight, operations }),
+    ];
     for (const [n, agenda] of agendas.entries()) {
       await start(agenda, 'first');
       await finish(agenda, { operation: 'first', result: String(n) });
@@ -227,9 +279,15 @@ describe('progress', () => {
   test('is kept; percent never falls, neither the Operation`s nor the Agenda`s', async () => {
     const agenda = await add({ name: 'only', weight: 3 }, { name: 'other', weight: 1 });
     await start(agenda);
-    expect(await progress(agenda, { percentComplete: 80, message: 'well', startedTime: 5_000 })).toEqual({ verdict: 'ok' });
+    expect(await progress(agenda, { percentComplete: 80, message: 'well', startedTime: 5_000 })).toEqual({
+      verdict: 'ok',
+    });
     await progress(agenda, { percentComplete: 20, params: { a: 1 } });
-    expect(await rowOf(agenda)).toMatchObject({ percent_complete: 80, processing_state_message: 'well', params: { a: 1 } });
+    expect(await rowOf(agenda)).toMatchObject({
+      percent_complete: 80,
+      processing_state_message: 'well',
+      params: { a: 1 },
+    });
     expect(await percentOf(agenda)).toBe(60);
     // A new launch begins anew; the Agenda's percent stays.
     await start(agenda, 'only', { place: 'there' });
@@ -265,7 +323,9 @@ describe('progress', () => {
     const before = await rowOf(agenda);
     for (const stale of [{ launch: 2 }, { operationAttempt: 2 }, { attempt: 2 }, { operation: 'none' }])
       expect(await progress(agenda, { percentComplete: 50, ...stale })).toEqual({ verdict: 'over' });
-    expect(await progress({ ...agenda, resourcePoolId: 'other' }, { percentComplete: 50 })).toEqual({ verdict: 'over' });
+    expect(await progress({ ...agenda, resourcePoolId: 'other' }, { percentComplete: 50 })).toEqual({
+      verdict: 'over',
+    });
     expect(await rowOf(agenda)).toEqual(before);
     await finish(agenda);
     expect(await progress(agenda, { percentComplete: 50 })).toEqual({ verdict: 'over' });
@@ -283,7 +343,12 @@ describe('progress', () => {
     ]);
     expect(verdicts.map((v) => v.verdict)).toEqual(['ok', 'over', 'ok', 'ok']);
     expect(await rowOf(agenda)).toMatchObject({
-      ...{ params: { a: 1 }, processing_state_message: 'two', percent_complete: 50, diagnostic_events: [{ message: 'x' }] },
+      ...{
+        params: { a: 1 },
+        processing_state_message: 'two',
+        percent_complete: 50,
+        diagnostic_events: [{ message: 'x' }],
+      },
     });
   });
 });
@@ -301,16 +366,21 @@ describe('ends', () => {
     };
     expect(await finish(agenda, report)).toEqual({ verdict: 'stored', outcome: 'succeeded' });
     const row = await rowOf(agenda);
-    expect(row).toMatchObject({ processing_state: 'COMPLETE', processing_state_message: 'succeeded', percent_complete: 100 });
+    expect(row).toMatchObject({
+      processing_state: 'COMPLETE',
+      processing_state_message: 'succeeded',
+      percent_complete: 100,
+    });
     expect(row['result_payload']).toBe('{"a": 1}');
-    expect(['started_time', 'ended_time', 'noticed_time'].map((name) => new Date(row[name] as string).getTime())).toEqual([
-      1_000, 2_000, 3_000,
-    ]);
+    expect(
+      ['started_time', 'ended_time', 'noticed_time'].map((name) => new Date(row[name] as string).getTime()),
+    ).toEqual([1_000, 2_000, 3_000]);
     expect(await finish(agenda, report)).toEqual({ verdict: 'stored', outcome: 'succeeded' });
     expect(await finish(agenda, { outcome: 'failed' })).toEqual({ verdict: 'stored', outcome: 'succeeded' });
     expect(await rowOf(agenda)).toEqual(row);
     expect(await percentOf(agenda)).toBe(100);
-    const logs = await database.$client`select output, total_bytes::int from operation_log where agenda_id = ${agenda.agendaId}`;
+    const logs =
+      await database.$client`select output, total_bytes::int from operation_log where agenda_id = ${agenda.agendaId}`;
     expect([...logs]).toEqual([{ output: 'hello', total_bytes: 5 }]);
   });
 
@@ -345,7 +415,10 @@ describe('ends', () => {
   ])('with a result that cannot be kept fail: %s', async (code, result) => {
     const agenda = await add();
     await start(agenda);
-    expect(await finish(agenda, { result, diagnosticEvents: [{ message: 'said' }] })).toMatchObject({ verdict: 'refused', code });
+    expect(await finish(agenda, { result, diagnosticEvents: [{ message: 'said' }] })).toMatchObject({
+      verdict: 'refused',
+      code,
+    });
     const row = await rowOf(agenda);
     expect(row).toMatchObject({ processing_state_message: 'failed', result_payload: null });
     expect(row['diagnostic_events']).toMatchObject([{ message: 'said' }, { code }]);
@@ -365,7 +438,10 @@ describe('ends', () => {
     await start(agenda);
     await progress(agenda, { percentComplete: 30 });
     await finish(agenda, { outcome: 'failed', diagnosticEvents: [{ message: 'exit 1', code: 'exitCode' }] });
-    expect(await rowOf(agenda)).toMatchObject({ percent_complete: 30, diagnostic_events: [{ message: 'exit 1', code: 'exitCode' }] });
+    expect(await rowOf(agenda)).toMatchObject({
+      percent_complete: 30,
+      diagnostic_events: [{ message: 'exit 1', code: 'exitCode' }],
+    });
   });
 });
 
@@ -376,13 +452,19 @@ test('NUL and halves of surrogate pairs are taken wherever a handler can say the
   const diagnosticEvents = [{ message: bad, stackTrace: bad, payload: { x: bad } }];
   await start(agenda, 'only', { place: bad, worker: bad });
   expect(await progress(agenda, { message: bad, worker: bad, params, diagnosticEvents })).toEqual({ verdict: 'ok' });
-  expect(await rowOf(agenda)).toMatchObject({ processing_state_message: 'a\ufffdb\ufffdc', params, diagnostic_events: diagnosticEvents });
+  expect(await rowOf(agenda)).toMatchObject({
+    processing_state_message: 'a\ufffdb\ufffdc',
+    params,
+    diagnostic_events: diagnosticEvents,
+  });
   // What was stored is the place of the worker all the same.
   expect(await start(agenda, 'only', { place: bad, worker: bad })).toMatchObject({ verdict: 'run', launch: 1 });
   const result = JSON.stringify({ x: bad });
-  expect(await finish(agenda, { result, params, diagnosticEvents, log: { output: bad, totalBytes: 7 } })).toMatchObject({
-    outcome: 'succeeded',
-  });
+  expect(await finish(agenda, { result, params, diagnosticEvents, log: { output: bad, totalBytes: 7 } })).toMatchObject(
+    {
+      outcome: 'succeeded',
+    },
+  );
   expect((await rowOf(agenda))['result_payload']).toBe(result);
   await finishAgenda(database, agenda, { outcome: 'failed', message: bad });
   expect((await agendaRowOf(agenda))['diagnostic_events']).toMatchObject([{ message: 'a\ufffdb\ufffdc' }]);
@@ -395,7 +477,12 @@ describe('batches', () => {
     const foreign = await add();
     await cancelAgenda(database, { agendaId: b.agendaId, actor: 'test' });
     const ask = (agenda: TestAgenda) => ({ ...itemOf(agenda), place: 'here', worker: 'w' });
-    const { verdicts } = await startOperations(database, insight.resourcePoolId, [ask(foreign), ask(b), ask(a), ask(a)]);
+    const { verdicts } = await startOperations(database, insight.resourcePoolId, [
+      ask(foreign),
+      ask(b),
+      ask(a),
+      ask(a),
+    ]);
     expect(verdicts.map((v) => v.verdict)).toEqual(['over', 'cancelled', 'run', 'run']);
     expect(verdicts.slice(2)).toMatchObject([{ launch: 1 }, { launch: 1 }]);
     expect(await rowOf(foreign)).toMatchObject({ launch: 0 });
@@ -476,7 +563,9 @@ test('starts, reports, ends, cancels, settlements and finishes in any order neve
       jobs.push(cancelAgenda(database, { agendaId: agenda.agendaId, actor: 'test' }));
       jobs.push(settleOperations(database, agenda, [{ index: 0, without: 'failed' }]));
     }
-    if (round > 3) for (const agenda of shuffled(round).slice(0, 4)) jobs.push(finishAgenda(database, agenda, { outcome: 'cancelled' }));
+    if (round > 3)
+      for (const agenda of shuffled(round).slice(0, 4))
+        jobs.push(finishAgenda(database, agenda, { outcome: 'cancelled' }));
   }
   await Promise.all(jobs);
   await Promise.all(agendas.map((agenda) => finishAgenda(database, agenda, { outcome: 'cancelled' })));

@@ -14,7 +14,10 @@ export async function reportProgress(
 ): Promise<ProgressVerdict[]> {
   const agendaIds = distinct(items.map((item) => item.agendaId));
   return database.$client.begin(async (sql) => {
-    const [, rows] = await Promise.all([lockAgendas(sql, resourcePoolId, agendaIds), readOperations(sql, resourcePoolId, items, false)]);
+    const [, rows] = await Promise.all([
+      lockAgendas(sql, resourcePoolId, agendaIds),
+      readOperations(sql, resourcePoolId, items, false),
+    ]);
     const verdicts: ProgressVerdict[] = items.map(() => ({ verdict: 'over' }));
     const changes = new Map<string, Change>();
     const alive = new Set<string>();
@@ -33,7 +36,8 @@ export async function reportProgress(
         index: row.index,
         state: 'EXECUTING',
         message: item.message ?? earlier.message,
-        percent: item.percentComplete === undefined ? earlier.percent : Math.max(item.percentComplete, earlier.percent ?? 0),
+        percent:
+          item.percentComplete === undefined ? earlier.percent : Math.max(item.percentComplete, earlier.percent ?? 0),
         diagnosticEvents: (item.diagnosticEvents as DiagnosticEvent[] | undefined) ?? earlier.diagnosticEvents,
         params: (item.params as JsonObject | undefined) ?? earlier.params,
         attemptCount: row.attempt_count,

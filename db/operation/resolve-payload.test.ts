@@ -32,7 +32,9 @@ const resolve = (agendaId: string, ...payloads: Json[]) =>
 test('small and large results come into payloads in the order asked, each Operation with its own', async () => {
   const large = 'x'.repeat(200_000);
   const agendaId = await withResults([{ a: [1, true] }, { large, n: 7 }]);
-  expect(await resolve(agendaId, { it: '@<s0.out::/a/1>' }, '@<s1.out>', ['@<s1.out::/n>', '@<pop.operationName>'], 'plain')).toEqual([
+  expect(
+    await resolve(agendaId, { it: '@<s0.out::/a/1>' }, '@<s1.out>', ['@<s1.out::/n>', '@<pop.operationName>'], 'plain'),
+  ).toEqual([
     { payload: '{"it":true}' },
     { payload: JSON.stringify({ large, n: 7 }) },
     { payload: '[7,"reader"]' },

@@ -34,7 +34,10 @@ interface StoredResult {
 }
 
 /** One answer per Operation, in the same order. */
-export async function resolvePayloads(sql: Statements, operations: readonly OperationToResolve[]): Promise<ResolvedPayload[]> {
+export async function resolvePayloads(
+  sql: Statements,
+  operations: readonly OperationToResolve[],
+): Promise<ResolvedPayload[]> {
   const asked = operations.map((operation) => ({ ...operation, names: namesIn(operation.payload) }));
   const stored = await readStored(sql, asked);
   const reader = new ResultReader(sql, stored);
@@ -67,7 +70,10 @@ async function readStored(
     where p.processing_state = 'COMPLETE' and p.processing_state_message = 'succeeded'`;
   // An Operation that gave no result has null.
   return new Map(
-    rows.map((row) => [keyOf(row.agenda_id, row.operation), { bytes: row.bytes ?? 4, text: row.bytes === null ? 'null' : row.text }]),
+    rows.map((row) => [
+      keyOf(row.agenda_id, row.operation),
+      { bytes: row.bytes ?? 4, text: row.bytes === null ? 'null' : row.text },
+    ]),
   );
 }
 
@@ -154,4 +160,6 @@ function sizes(referenced: readonly { readonly name: string; readonly bytes: num
   return `Referenced: ${largest.map(({ name, bytes }) => `${cut(name)} ${bytes}`).join(', ')}`;
 }
 
-const fault = (code: string, message: string): { fault: DiagnosticEvent } => ({ fault: { code, message, time: Date.now() } });
+const fault = (code: string, message: string): { fault: DiagnosticEvent } => ({
+  fault: { code, message, time: Date.now() },
+});

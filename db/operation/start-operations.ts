@@ -18,7 +18,10 @@ export async function startOperations(
 ): Promise<{ verdicts: StartVerdict[]; wakeInsights: string[] }> {
   const agendaIds = distinct(items.map((item) => item.agendaId));
   const { verdicts, left } = (await database.$client.begin(async (sql) => {
-    const [, rows] = await Promise.all([lockAgendas(sql, resourcePoolId, agendaIds), readOperations(sql, resourcePoolId, items, true)]);
+    const [, rows] = await Promise.all([
+      lockAgendas(sql, resourcePoolId, agendaIds),
+      readOperations(sql, resourcePoolId, items, true),
+    ]);
     const payloads = await payloadsOf(sql, rows, items);
     const verdicts: StartVerdict[] = items.map(() => ({ verdict: 'over' }));
     const changes = new Map<string, Change>();
@@ -33,7 +36,9 @@ export async function startOperations(
     }
     if (changes.size === 0) return { verdicts, left: [] };
     const touched = new Set([...changes.values()].map((change) => change.agendaId));
-    const first = distinct(rows.filter((row) => !row.left_queue && touched.has(row.agenda_id)).map((row) => row.agenda_id));
+    const first = distinct(
+      rows.filter((row) => !row.left_queue && touched.has(row.agenda_id)).map((row) => row.agenda_id),
+    );
     const [, , left] = await Promise.all([
       writeChanges(sql, [...changes.values()]),
       touchQuiet(sql, rows, touched),
@@ -77,7 +82,8 @@ function startOne(
   item: StartOperationItem,
   resolved: ResolvedPayload | undefined,
 ): { verdict: StartVerdict; change?: Change } {
-  if (row.processing_state === 'COMPLETE') return { verdict: { verdict: 'ended', outcome: row.processing_state_message } };
+  if (row.processing_state === 'COMPLETE')
+    return { verdict: { verdict: 'ended', outcome: row.processing_state_message } };
   if (row.cancelled) return { verdict: { verdict: 'cancelled' } };
   const begun = row.launch > 0;
   const adopt = begun && row.place === storable(item.place) && item.lostLaunch !== row.launch;

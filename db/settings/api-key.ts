@@ -13,18 +13,24 @@ export interface ApiKeyFilter extends ListFilter {
 }
 
 /** Keys that act for none but these accounts; keys of super users are theirs only. */
-export function listApiKeys(database: Database, visibility: Visibility, filter: ApiKeyFilter): Promise<Page<ApiKeyRow>> {
+export function listApiKeys(
+  database: Database,
+  visibility: Visibility,
+  filter: ApiKeyFilter,
+): Promise<Page<ApiKeyRow>> {
   const owned =
     visibility === 'all'
       ? undefined
       : visibility.accounts.length === 0
         ? sql`false`
         : sql`(not ${apiKey.superUser} and cardinality(${apiKey.accounts}) > 0 and ${arrayContained(apiKey.accounts, [...visibility.accounts])})`;
-  return listRows(database, { table: apiKey, key: apiKey.prefix, owner: apiKey.prefix, addedTime: apiKey.addedTime }, 'all', filter, [
-    owned,
-    equals(apiKey.prefix, filter.byId),
-    equals(apiKey.title, filter.byTitle),
-  ]);
+  return listRows(
+    database,
+    { table: apiKey, key: apiKey.prefix, owner: apiKey.prefix, addedTime: apiKey.addedTime },
+    'all',
+    filter,
+    [owned, equals(apiKey.prefix, filter.byId), equals(apiKey.title, filter.byTitle)],
+  );
 }
 
 export async function insertApiKey(writer: Writer, values: typeof apiKey.$inferInsert): Promise<ApiKeyRow> {

@@ -32,7 +32,11 @@ export interface CustomerFilter extends ListFilter {
   readonly byResourcePoolId?: string | undefined;
 }
 
-export function listCustomers(database: Database, visibility: Visibility, filter: CustomerFilter): Promise<Page<CustomerRow>> {
+export function listCustomers(
+  database: Database,
+  visibility: Visibility,
+  filter: CustomerFilter,
+): Promise<Page<CustomerRow>> {
   return listRows(
     database,
     { table: customer, key: customer.id, owner: customer.customerId, addedTime: customer.addedTime },
@@ -73,7 +77,11 @@ export async function insertCustomer(
   )[0];
 }
 
-export async function updateCustomer(writer: Writer, id: string, settings: CustomerSettings): Promise<CustomerRow | undefined> {
+export async function updateCustomer(
+  writer: Writer,
+  id: string,
+  settings: CustomerSettings,
+): Promise<CustomerRow | undefined> {
   const changed = { ...settings, updatedTime: updatedNow(customer.addedTime) };
   return (await writer.update(customer).set(changed).where(eq(customer.id, id)).returning())[0];
 }
@@ -83,7 +91,11 @@ export async function deleteCustomer(writer: Writer, id: string): Promise<void> 
 }
 
 /** Tells admission what changed, wherever it knows the customer; the Insights to wake after the transaction. */
-export async function settleCustomer(writer: Writer, before: CustomerRow, after: CustomerRow): Promise<readonly string[]> {
+export async function settleCustomer(
+  writer: Writer,
+  before: CustomerRow,
+  after: CustomerRow,
+): Promise<readonly string[]> {
   if (!differ(before, after, entitlements)) return [];
   // What waits counts beside what admission has written of it: a batch under way may be reading the settings as they were.
   const known = [
@@ -109,5 +121,7 @@ export async function settleCustomer(writer: Writer, before: CustomerRow, after:
 export async function customerInUse(writer: Writer, id: string): Promise<string | undefined> {
   const unfinished = and(eq(agendaProgress.customerId, id), ne(agendaProgress.processingState, 'COMPLETE'));
   const [row] = await writer.select({ count: sql<number>`count(*)::int` }).from(agendaProgress).where(unfinished);
-  return row === undefined || row.count === 0 ? undefined : `${row.count} unfinished ${row.count === 1 ? 'Agenda' : 'Agendas'}`;
+  return row === undefined || row.count === 0
+    ? undefined
+    : `${row.count} unfinished ${row.count === 1 ? 'Agenda' : 'Agendas'}`;
 }

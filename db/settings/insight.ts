@@ -59,10 +59,17 @@ export interface InsightFilter extends ListFilter {
 }
 
 /** Besides their owners', those shared with everybody or with one of these accounts. */
-export function listInsights(database: Database, visibility: Visibility, filter: InsightFilter): Promise<Page<InsightRow>> {
+export function listInsights(
+  database: Database,
+  visibility: Visibility,
+  filter: InsightFilter,
+): Promise<Page<InsightRow>> {
   const accounts = visibility === 'all' ? [] : visibility.accounts.map((account) => account.toLowerCase());
   // Drizzle has no overlap with an empty array.
-  const shared = or(eq(insight.isGlobal, true), accounts.length === 0 ? undefined : arrayOverlaps(insight.allowedCustomerIds, accounts));
+  const shared = or(
+    eq(insight.isGlobal, true),
+    accounts.length === 0 ? undefined : arrayOverlaps(insight.allowedCustomerIds, accounts),
+  );
   return listRows(
     database,
     { table: insight, key: insight.id, owner: insight.customerId, addedTime: insight.addedTime, shared },
@@ -88,7 +95,12 @@ export async function lockInsight(writer: Writer, id: string): Promise<InsightRo
 }
 
 /** With its wake flag. Undefined when the id is taken. */
-export async function insertInsight(writer: Writer, id: string, cid: string, settings: InsightSettings): Promise<InsightRow | undefined> {
+export async function insertInsight(
+  writer: Writer,
+  id: string,
+  cid: string,
+  settings: InsightSettings,
+): Promise<InsightRow | undefined> {
   const [row] = await writer
     .insert(insight)
     .values({ id, cid, ...settings })
@@ -98,7 +110,11 @@ export async function insertInsight(writer: Writer, id: string, cid: string, set
   return row;
 }
 
-export async function updateInsight(writer: Writer, id: string, settings: InsightSettings): Promise<InsightRow | undefined> {
+export async function updateInsight(
+  writer: Writer,
+  id: string,
+  settings: InsightSettings,
+): Promise<InsightRow | undefined> {
   const changed = { ...settings, updatedTime: updatedNow(insight.addedTime) };
   return (await writer.update(insight).set(changed).where(eq(insight.id, id)).returning())[0];
 }
@@ -136,7 +152,15 @@ const admissionSettings = [
 ] as const satisfies readonly (keyof InsightSettings)[];
 
 /** Of these, what changes how much of the pool it leaves to others. */
-const divisionSettings = ['queueSize', 'maximumRunning', 'weight', 'guaranteed', 'maximum', 'admissionsPerSecond', 'paused'] as const;
+const divisionSettings = [
+  'queueSize',
+  'maximumRunning',
+  'weight',
+  'guaranteed',
+  'maximum',
+  'admissionsPerSecond',
+  'paused',
+] as const;
 
 /** Tells its admission what changed; the Insights to wake after the transaction: itself, and who shares the pool with it. */
 export async function settleInsight(writer: Writer, before: InsightRow, after: InsightRow): Promise<readonly string[]> {
@@ -146,14 +170,22 @@ export async function settleInsight(writer: Writer, before: InsightRow, after: I
   const named = new Set([...Object.keys(before.customers), ...Object.keys(after.customers)]);
   const changed = [...named].filter((id) => differ(before.customers, after.customers, [id]));
   await settleChanged(writer, [after.id], changed);
-  const others = differ(before, after, divisionSettings) ? await waitingInsightsOfPool(writer, after.resourcePoolId) : [];
+  const others = differ(before, after, divisionSettings)
+    ? await waitingInsightsOfPool(writer, after.resourcePoolId)
+    : [];
   return [...new Set([after.id, ...others])];
 }
 
 /** Why it cannot be deleted or moved to another pool, if so. */
 export async function insightInUse(writer: Writer, id: string): Promise<string | undefined> {
-  const [waiting] = await writer.select({ count: sql<number>`count(*)::int` }).from(readyAgenda).where(eq(readyAgenda.insightId, id));
-  const [running] = await writer.select({ count: sql<number>`count(*)::int` }).from(runningAgenda).where(eq(runningAgenda.insightId, id));
+  const [waiting] = await writer
+    .select({ count: sql<number>`count(*)::int` })
+    .from(readyAgenda)
+    .where(eq(readyAgenda.insightId, id));
+  const [running] = await writer
+    .select({ count: sql<number>`count(*)::int` })
+    .from(runningAgenda)
+    .where(eq(runningAgenda.insightId, id));
   const uses = [
     waiting !== undefined && waiting.count > 0 ? `${waiting.count} waiting` : undefined,
     running !== undefined && running.count > 0 ? `${running.count} running` : undefined,

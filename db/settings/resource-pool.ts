@@ -25,7 +25,11 @@ export interface ResourcePoolFilter extends ListFilter {
   readonly byTitle?: string | undefined;
 }
 
-export function listResourcePools(database: Database, visibility: Visibility, filter: ResourcePoolFilter): Promise<Page<ResourcePoolRow>> {
+export function listResourcePools(
+  database: Database,
+  visibility: Visibility,
+  filter: ResourcePoolFilter,
+): Promise<Page<ResourcePoolRow>> {
   return listRows(
     database,
     { table: resourcePool, key: resourcePool.id, owner: resourcePool.customerId, addedTime: resourcePool.addedTime },
@@ -70,7 +74,11 @@ export async function insertResourcePool(
   )[0];
 }
 
-export async function updateResourcePool(writer: Writer, id: string, settings: ResourcePoolSettings): Promise<ResourcePoolRow | undefined> {
+export async function updateResourcePool(
+  writer: Writer,
+  id: string,
+  settings: ResourcePoolSettings,
+): Promise<ResourcePoolRow | undefined> {
   const changed = { ...settings, updatedTime: updatedNow(resourcePool.addedTime) };
   return (await writer.update(resourcePool).set(changed).where(eq(resourcePool.id, id)).returning())[0];
 }
@@ -81,7 +89,11 @@ export async function deleteResourcePool(writer: Writer, id: string): Promise<vo
 }
 
 /** Tells the admission of its Insights what changed; the Insights to wake after the transaction. */
-export async function settleResourcePool(writer: Writer, before: ResourcePoolRow, after: ResourcePoolRow): Promise<readonly string[]> {
+export async function settleResourcePool(
+  writer: Writer,
+  before: ResourcePoolRow,
+  after: ResourcePoolRow,
+): Promise<readonly string[]> {
   if (!differ(before, after, ['capacity', 'paused'])) return [];
   const insightIds = (await insightsOfPools(writer, [after.id])).get(after.id) ?? [];
   // What an Agenda costs may be a part of the capacity; a pause is read by each batch.
@@ -91,9 +103,17 @@ export async function settleResourcePool(writer: Writer, before: ResourcePoolRow
 
 /** Why it cannot be deleted, if so. */
 export async function resourcePoolInUse(writer: Writer, id: string): Promise<string | undefined> {
-  const [customers] = await writer.select({ count: sql<number>`count(*)::int` }).from(customer).where(eq(customer.resourcePoolId, id));
-  const [insights] = await writer.select({ count: sql<number>`count(*)::int` }).from(insight).where(eq(insight.resourcePoolId, id));
-  const uses = [counted(customers?.count ?? 0, 'Customer'), counted(insights?.count ?? 0, 'Insight')].filter((use) => use !== undefined);
+  const [customers] = await writer
+    .select({ count: sql<number>`count(*)::int` })
+    .from(customer)
+    .where(eq(customer.resourcePoolId, id));
+  const [insights] = await writer
+    .select({ count: sql<number>`count(*)::int` })
+    .from(insight)
+    .where(eq(insight.resourcePoolId, id));
+  const uses = [counted(customers?.count ?? 0, 'Customer'), counted(insights?.count ?? 0, 'Insight')].filter(
+    (use) => use !== undefined,
+  );
   return uses.length === 0 ? undefined : uses.join(' and ');
 }
 
@@ -126,6 +146,9 @@ export async function pausedPools(database: Writer, poolIds: readonly string[]):
 /** Insights of this pool in which an Agenda waits. */
 export async function waitingInsightsOfPool(database: Writer, poolId: string): Promise<string[]> {
   const waits = sql`exists (select 1 from ${readyAgenda} where ${readyAgenda.insightId} = ${insight.id})`;
-  const rows = await database.select({ id: insight.id }).from(insight).where(sql`${insight.resourcePoolId} = ${poolId} and ${waits}`);
+  const rows = await database
+    .select({ id: insight.id })
+    .from(insight)
+    .where(sql`${insight.resourcePoolId} = ${poolId} and ${waits}`);
   return rows.map((row) => row.id);
 }

@@ -2,7 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive } from '../../launchers/local/process-identity.ts';
-import { fileNames, type ProcessIdentity, type RunRecord, readRecord, type StartedRecord } from '../../launchers/local/run-files.ts';
+import {
+  fileNames,
+  type ProcessIdentity,
+  type RunRecord,
+  readRecord,
+  type StartedRecord,
+} from '../../launchers/local/run-files.ts';
 import { runDirectories } from '../../launchers/local/stop-run.ts';
 import type { System } from '../../machine/system.ts';
 
@@ -18,17 +24,25 @@ export interface Kill {
 }
 
 /** Waits until an Operation of this name reports progress, kills the pool worker with SIGKILL, and starts another. */
-export async function killPoolWorker(system: System, operation: string, say: (line: string) => void, signal: AbortSignal): Promise<Kill> {
+export async function killPoolWorker(
+  system: System,
+  operation: string,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<Kill> {
   const { run, directory, started } = await underWay(system, operation, signal);
   const killedPoolWorker = system.pid('pool');
   if (killedPoolWorker === undefined) throw new Error('The pool worker does not run, so it cannot be killed.');
   await system.kill('pool', 'SIGKILL');
-  say(`Killed the pool worker (process ${killedPoolWorker}) in the middle of "${run.operation}", which runs as process ${started.pid}.`);
+  say(
+    `Killed the pool worker (process ${killedPoolWorker}) in the middle of "${run.operation}", which runs as process ${started.pid}.`,
+  );
   await system.start('pool');
   const newPoolWorker = system.pid('pool');
   if (newPoolWorker === undefined) throw new Error(`The pool worker did not come back; see ${system.logFile('pool')}.`);
   const after = readRecord<StartedRecord>(directory, fileNames.started);
-  const handlerAfter = after !== undefined && isAlive(after) ? { pid: after.pid, startTime: after.startTime } : undefined;
+  const handlerAfter =
+    after !== undefined && isAlive(after) ? { pid: after.pid, startTime: after.startTime } : undefined;
   say(
     `A new pool worker (process ${newPoolWorker}) is there; process ${started.pid} ${handlerAfter === undefined ? 'has ended' : 'still runs'}.`,
   );
@@ -37,7 +51,10 @@ export async function killPoolWorker(system: System, operation: string, say: (li
 }
 
 /** Whether the pool worker that reported this Operation's end had adopted it, by its own log. */
-export async function wasAdopted(system: System, { agendaId, operation }: Pick<Kill, 'agendaId' | 'operation'>): Promise<boolean> {
+export async function wasAdopted(
+  system: System,
+  { agendaId, operation }: Pick<Kill, 'agendaId' | 'operation'>,
+): Promise<boolean> {
   const log = await readFile(system.logFile('pool'), 'utf8');
   return log.split('\n').some((line) => {
     if (!line.includes('"operation ended"')) return false;
@@ -52,7 +69,12 @@ async function underWay(system: System, operation: string, signal: AbortSignal) 
       const run = readRecord<RunRecord>(directory, fileNames.run);
       const started = readRecord<StartedRecord>(directory, fileNames.started);
       const progress = readRecord<{ percentComplete?: number }>(directory, fileNames.progress);
-      if (run?.operation === operation && started !== undefined && isAlive(started) && (progress?.percentComplete ?? 0) > 0)
+      if (
+        run?.operation === operation &&
+        started !== undefined &&
+        isAlive(started) &&
+        (progress?.percentComplete ?? 0) > 0
+      )
         return { run, started, directory };
     }
     signal.throwIfAborted();

@@ -32,8 +32,19 @@ function operation(
   startedTime?: number,
   endedTime?: number,
 ) {
-  const times = { ...(startedTime === undefined ? {} : { startedTime }), ...(endedTime === undefined ? {} : { endedTime }) };
-  return { operation: name, processingState, processingStateMessage, percentComplete, attemptCount: 1, launch: 1, ...times };
+  const times = {
+    ...(startedTime === undefined ? {} : { startedTime }),
+    ...(endedTime === undefined ? {} : { endedTime }),
+  };
+  return {
+    operation: name,
+    processingState,
+    processingStateMessage,
+    percentComplete,
+    attemptCount: 1,
+    launch: 1,
+    ...times,
+  };
 }
 
 test('a running Agenda is drawn with its Operations in the order of the Agenda', () => {
@@ -47,7 +58,10 @@ test('a running Agenda is drawn with its Operations in the order of the Agenda',
 
 test('an Agenda that waits or is over takes one line', () => {
   const waiting: Drawn = { ...running, progress: { ...running.progress, processingState: 'WAITING' } };
-  const over: Drawn = { ...running, progress: { ...running.progress, processingState: 'COMPLETE', processingStateMessage: 'succeeded' } };
+  const over: Drawn = {
+    ...running,
+    progress: { ...running.progress, processingState: 'COMPLETE', processingStateMessage: 'succeeded' },
+  };
   expect(draw([waiting, over], pen)).toHaveLength(2);
 });
 

@@ -33,7 +33,8 @@ export function draw(agendas: readonly Drawn[], pen: Pen): string[] {
 function agendaLine({ customer, title, progress }: Drawn, pen: Pen): string {
   const { processingState: state, percentComplete } = progress;
   const outcome = state === 'COMPLETE' ? progress.processingStateMessage : state.toLowerCase();
-  const style: Style = state === 'WAITING' ? 'dim' : outcome === 'failed' ? 'red' : state === 'COMPLETE' ? 'green' : 'bold';
+  const style: Style =
+    state === 'WAITING' ? 'dim' : outcome === 'failed' ? 'red' : state === 'COMPLETE' ? 'green' : 'bold';
   return lineOf(pen, [
     [`${customer.padEnd(14)} ${title.padEnd(16)} `, style],
     [`${outcome.padEnd(9)} `, style],

@@ -35,11 +35,16 @@ export async function readResult(progress: AgendaProgress, renditions: readonly 
 }
 
 /** One Agenda's results for people; paths relative to `folder`. */
-export function resultLines({ source, renditions, pictures, manifest, manifestLines }: Result, folder: string): string[] {
+export function resultLines(
+  { source, renditions, pictures, manifest, manifestLines }: Result,
+  folder: string,
+): string[] {
   const playlists = manifestLines.filter((line) => !line.startsWith('#'));
   return [
     `  source      ${sizeOf(source)} ${source.durationSeconds.toFixed(1)} s, ${source.frameRate} frames/s, ${source.videoCodec}, ${source.audioCodec ?? 'no sound'}`,
-    ...renditions.map((info) => `  ${info.name.padEnd(10)}  ${sizeOf(info)} ${info.durationSeconds.toFixed(1)} s, ${bytesOf(info)}`),
+    ...renditions.map(
+      (info) => `  ${info.name.padEnd(10)}  ${sizeOf(info)} ${info.durationSeconds.toFixed(1)} s, ${bytesOf(info)}`,
+    ),
     `  pictures    ${pictures.map((info) => `${info.name} ${sizeOf(info).trimEnd()}`).join(', ')}`,
     `  manifest    ${relative(folder, manifest)}: ${playlists.join(', ')}`,
   ];

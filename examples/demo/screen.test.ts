@@ -26,7 +26,8 @@ function agenda(processingState: 'WAITING' | 'EXECUTING' | 'COMPLETE', processin
 test('where there is no terminal every change is one plain line', () => {
   const { stream, written } = output(undefined);
   const screen = new Screen(stream, {});
-  for (const each of [agenda('WAITING'), agenda('EXECUTING'), agenda('EXECUTING'), agenda('COMPLETE', 'succeeded')]) screen.show([each]);
+  for (const each of [agenda('WAITING'), agenda('EXECUTING'), agenda('EXECUTING'), agenda('COMPLETE', 'succeeded')])
+    screen.show([each]);
   expect(written).toEqual([
     'Acme, trailer: waiting\n',
     'Acme, trailer: executing\n',

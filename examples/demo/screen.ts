@@ -80,6 +80,12 @@ function overwriting(line: string): string {
   return `\x1b[2K${line}\n`;
 }
 
-function stateOf({ processingState, processingStateMessage }: { processingState: string; processingStateMessage: string }): string {
+function stateOf({
+  processingState,
+  processingStateMessage,
+}: {
+  processingState: string;
+  processingStateMessage: string;
+}): string {
   return processingState === 'COMPLETE' ? processingStateMessage : processingState.toLowerCase();
 }

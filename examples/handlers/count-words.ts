@@ -6,7 +6,9 @@ await runHandler(async ({ payload, report, log }) => {
   let words = 0;
   for (const [index, file] of files.entries()) {
     report({ message: `Reading ${file}`, percentComplete: (100 * index) / files.length });
-    const text = await readFile(file, 'utf8').catch((cause: unknown) => fail(`${file} cannot be read.`, { code: 'noFile', cause }));
+    const text = await readFile(file, 'utf8').catch((cause: unknown) =>
+      fail(`${file} cannot be read.`, { code: 'noFile', cause }),
+    );
     words += text.split(/\s+/).filter((word) => word !== '').length;
     log(`${file}: ${words} words so far`);
   }

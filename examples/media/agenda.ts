@@ -44,7 +44,10 @@ export function mediaAgenda({ customerId, source, folder, title = 'Media example
         name: 'package',
         type: 'package',
         dependsOn: ['thumbnail', 'filmstrip'],
-        payload: { folder: join(folder, 'hls'), renditions: renditions.map(({ name }) => ({ name, file: `@<${name}.out::/file>` })) },
+        payload: {
+          folder: join(folder, 'hls'),
+          renditions: renditions.map(({ name }) => ({ name, file: `@<${name}.out::/file>` })),
+        },
       },
     ],
   };

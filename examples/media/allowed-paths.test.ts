@@ -50,7 +50,10 @@ describe('reading', { timeout: 60_000 }, () => {
     ];
     for (const name of names) {
       const event = await refusal('transcode', { source: name, target, ...small });
-      expect(event, name).toMatchObject({ code: 'pathNotAllowed', message: expect.stringContaining(`"source" is "${name}"`) });
+      expect(event, name).toMatchObject({
+        code: 'pathNotAllowed',
+        message: expect.stringContaining(`"source" is "${name}"`),
+      });
       expect(event?.message, name).toContain('"readRoots" of the registry entry');
       expect(event?.message.replace(name, '')).not.toContain(scratch.folder);
     }
@@ -91,14 +94,22 @@ describe('reading', { timeout: 60_000 }, () => {
         code: 'pathNotAllowed',
         message: expect.stringMatching(/does not read http: URLs.*"MEDIA_PROTOCOLS"/),
       });
-      for (const other of [`file:${secret}`, `concat:${secret}|${secret}`, `crypto:${secret}`, 'ftp://x/y', 'HTTP://x/y']) {
+      for (const other of [
+        `file:${secret}`,
+        `concat:${secret}|${secret}`,
+        `crypto:${secret}`,
+        'ftp://x/y',
+        'HTTP://x/y',
+      ]) {
         expect(await refusal('mediaInfo', { source: other }), other).toMatchObject({ code: 'pathNotAllowed' });
       }
       expect(asked).toEqual([]);
       const allowed = { envVars: { MEDIA_PROTOCOLS: 'http' } };
       const { ending } = await scratch.perform('mediaInfo', { source: `${url}/clip.mp4` }, allowed);
       expect(ending).toMatchObject({ kind: 'succeeded', result: { file: `${url}/clip.mp4`, width: 640 } });
-      expect(await refusal('mediaInfo', { source: `${url}/moved.mp4` }, allowed)).toMatchObject({ code: 'ffprobeFailed' });
+      expect(await refusal('mediaInfo', { source: `${url}/moved.mp4` }, allowed)).toMatchObject({
+        code: 'ffprobeFailed',
+      });
       expect(await refusal('mediaInfo', { source }, { envVars: { MEDIA_PROTOCOLS: 'file,concat' } })).toMatchObject({
         code: 'invalidSetting',
       });
@@ -109,22 +120,30 @@ describe('reading', { timeout: 60_000 }, () => {
   });
 
   test('a playlist or list is not read, though it lies in a root: it would name files outside', async () => {
-    const hls = (file: string) => `#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n${file}\n#EXT-X-ENDLIST\n`;
+    const hls = (file: string) =>
+      `#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n${file}\n#EXT-X-ENDLIST\n`;
     const dash = `<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-on-demand:2011" type="static" mediaPresentationDuration="PT1S"><Period>
       <AdaptationSet><Representation id="1" mimeType="video/mp4"><BaseURL>${secret}</BaseURL></Representation></AdaptationSet></Period></MPD>`;
     const lists = { 'a.m3u8': hls(secret), 'b.m3u8': hls(`file://${secret}`), 'c.mp4': hls(secret), 'd.mpd': dash };
-    const concats = { 'e.ffconcat': 'ffconcat version 1.0\nfile link.mp4\n', 'f.mp4': 'ffconcat version 1.0\nfile link.mp4\n' };
+    const concats = {
+      'e.ffconcat': 'ffconcat version 1.0\nfile link.mp4\n',
+      'f.mp4': 'ffconcat version 1.0\nfile link.mp4\n',
+    };
     for (const [name, content] of Object.entries({ ...lists, ...concats })) {
       writeFileSync(join(scratch.media, name), content);
       const list = join(scratch.media, name);
       // With the length given, transcode asks ffmpeg without asking ffprobe first.
       const event = await refusal('transcode', { source: list, target: at('list.mp4'), durationSeconds: 1, ...small });
       expect(event, name).toMatchObject({ code: 'formatNotAllowed', message: expect.stringContaining(list) });
-      expect(await refusal('mediaInfo', { source: list }), name).toMatchObject({ code: /^(formatNotAllowed|ffprobeFailed)$/ });
+      expect(await refusal('mediaInfo', { source: list }), name).toMatchObject({
+        code: /^(formatNotAllowed|ffprobeFailed)$/,
+      });
     }
     expect(existsSync(at('list.mp4'))).toBe(false);
     for (const MEDIA_FORMATS of ['hls', 'dv,concat', 'ALL', '-mov']) {
-      expect(await refusal('mediaInfo', { source }, { envVars: { MEDIA_FORMATS } })).toMatchObject({ code: 'invalidSetting' });
+      expect(await refusal('mediaInfo', { source }, { envVars: { MEDIA_FORMATS } })).toMatchObject({
+        code: 'invalidSetting',
+      });
     }
   });
 });
@@ -132,7 +151,14 @@ describe('reading', { timeout: 60_000 }, () => {
 describe('writing', { timeout: 60_000 }, () => {
   test('transcode, thumbnail and filmstrip write no file outside of the roots', async () => {
     const kept = readFileSync(secret);
-    for (const target of [secret, `${at('link')}/secret.mp4`, `${at('..')}/../outside/secret.mp4`, source, scratch.media, at('')]) {
+    for (const target of [
+      secret,
+      `${at('link')}/secret.mp4`,
+      `${at('..')}/../outside/secret.mp4`,
+      source,
+      scratch.media,
+      at(''),
+    ]) {
       const event = await refusal('transcode', { source, target, ...small });
       expect(event, target).toMatchObject({
         code: 'pathNotAllowed',
@@ -140,7 +166,9 @@ describe('writing', { timeout: 60_000 }, () => {
       });
     }
     for (const type of ['thumbnail', 'filmstrip']) {
-      expect(await refusal(type, { source, target: join(outside, 'new.jpg') })).toMatchObject({ code: 'pathNotAllowed' });
+      expect(await refusal(type, { source, target: join(outside, 'new.jpg') })).toMatchObject({
+        code: 'pathNotAllowed',
+      });
       expect(await refusal(type, { source, target: at('new.m3u8') })).toMatchObject({ code: 'invalidPayload' });
     }
     expect(readFileSync(secret).equals(kept)).toBe(true);
@@ -151,7 +179,9 @@ describe('writing', { timeout: 60_000 }, () => {
     const kept = readFileSync(secret);
     const target = at('linked.mp4');
     symlinkSync(secret, target);
-    expect((await scratch.perform('transcode', { source, target, ...small })).ending).toMatchObject({ kind: 'succeeded' });
+    expect((await scratch.perform('transcode', { source, target, ...small })).ending).toMatchObject({
+      kind: 'succeeded',
+    });
     expect(readFileSync(secret).equals(kept)).toBe(true);
     expect(readFileSync(target).equals(kept)).toBe(false);
   });
@@ -175,7 +205,9 @@ describe('writing', { timeout: 60_000 }, () => {
       const event = await refusal('package', { folder, renditions });
       expect(event, folder).toMatchObject({ code: folder === at('link') ? 'notReplaced' : 'pathNotAllowed' });
     }
-    expect(await refusal('package', { folder: `${at('link')}/hls`, renditions })).toMatchObject({ code: 'pathNotAllowed' });
+    expect(await refusal('package', { folder: `${at('link')}/hls`, renditions })).toMatchObject({
+      code: 'pathNotAllowed',
+    });
     mkdirSync(at('others'));
     writeFileSync(join(at('others'), 'work.mp4'), 'work');
     expect(await refusal('package', { folder: at('others'), renditions })).toMatchObject({ code: 'notReplaced' });
@@ -183,7 +215,9 @@ describe('writing', { timeout: 60_000 }, () => {
     expect(readdirSync(outside).sort()).toEqual(['keep.txt', 'secret.mp4']);
     mkdirSync(at('empty'));
     for (let round = 0; round < 2; round += 1) {
-      expect((await scratch.perform('package', { folder: at('empty'), renditions })).ending).toMatchObject({ kind: 'succeeded' });
+      expect((await scratch.perform('package', { folder: at('empty'), renditions })).ending).toMatchObject({
+        kind: 'succeeded',
+      });
     }
     expect(readdirSync(at('empty')).sort()).toEqual(['clip', 'master.m3u8']);
   });
@@ -196,7 +230,9 @@ test('the sample handler of this registry, the default of npm start, runs no com
   expect(existsSync(marker)).toBe(false);
 });
 
-test('without roots nothing is read and nothing is written, and the message names the setting', { timeout: 60_000 }, async () => {
+test('without roots nothing is read and nothing is written, and the message names the setting', {
+  timeout: 60_000,
+}, async () => {
   for (const [field, setting] of [
     ['source', 'readRoots'],
     ['target', 'writeRoots'],

@@ -57,11 +57,14 @@ export function inputOf(input: Input): Word[] {
 /** What ffprobe says of an input. Fails the Operation when it is not a video or picture. */
 export async function probe(input: Input, signal?: AbortSignal): Promise<MediaInfo> {
   const answer = JSON.parse(
-    await run('ffprobe', ['-v', 'error', '-print_format', 'json', '-show_format', '-show_streams', ...inputOf(input)], { signal }),
+    await run('ffprobe', ['-v', 'error', '-print_format', 'json', '-show_format', '-show_streams', ...inputOf(input)], {
+      signal,
+    }),
   ) as ProbeAnswer;
   const video = answer.streams?.find((stream) => stream.codec_type === 'video');
   const audio = answer.streams?.find((stream) => stream.codec_type === 'audio');
-  if (video?.width === undefined || video.height === undefined) fail(`${input.asked} has no picture.`, { code: 'noVideo' });
+  if (video?.width === undefined || video.height === undefined)
+    fail(`${input.asked} has no picture.`, { code: 'noVideo' });
   const format = answer.format ?? {};
   return {
     file: input.asked,
@@ -97,19 +100,26 @@ export interface EncodeOptions {
 /** Runs ffmpeg; its complaints go to the log, and to the diagnostics when it fails. */
 export async function encode(parameters: readonly Word[], options: EncodeOptions = {}): Promise<void> {
   const { durationSeconds, percent, signal } = options;
-  await run('ffmpeg', ['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'error', '-y', '-progress', 'pipe:1', ...parameters], {
-    signal,
-    line: (line) => {
-      const [, hours, minutes, seconds] = /^out_time=(\d+):(\d+):([\d.]+)/.exec(line) ?? [];
-      if (seconds === undefined || !durationSeconds) return;
-      const done = Number(hours) * 3_600 + Number(minutes) * 60 + Number(seconds);
-      percent?.(Math.min(100, (100 * done) / durationSeconds));
+  await run(
+    'ffmpeg',
+    ['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'error', '-y', '-progress', 'pipe:1', ...parameters],
+    {
+      signal,
+      line: (line) => {
+        const [, hours, minutes, seconds] = /^out_time=(\d+):(\d+):([\d.]+)/.exec(line) ?? [];
+        if (seconds === undefined || !durationSeconds) return;
+        const done = Number(hours) * 3_600 + Number(minutes) * 60 + Number(seconds);
+        percent?.(Math.min(100, (100 * done) / durationSeconds));
+      },
     },
-  });
+  );
 }
 
 /** Lets `make` write a file that appears under its name only when it is whole, so that a rerun, or a kill, leaves no half of it. */
-export async function writeWhole({ folder, name, asked }: Target, make: (temporary: Word) => Promise<void>): Promise<string> {
+export async function writeWhole(
+  { folder, name, asked }: Target,
+  make: (temporary: Word) => Promise<void>,
+): Promise<string> {
   // The same ending, which tells ffmpeg what kind of picture; the rest is not the payload's, for a `%` in it would be a pattern.
   const temporary = join(folder, `.pop-${randomUUID()}${extname(name)}`);
   const path = join(folder, name);
@@ -135,7 +145,10 @@ interface RunOptions {
 async function run(tool: 'ffmpeg' | 'ffprobe', words: readonly Word[], { signal, line }: RunOptions): Promise<string> {
   const program = process.env[`${tool.toUpperCase()}_PATH`] ?? installed(`@${tool}-installer/${tool}`);
   const parameters = words.map((word) => (typeof word === 'string' ? word : word.path));
-  const child = spawn(program, parameters, { stdio: ['ignore', 'pipe', 'pipe'], ...(signal !== undefined && { signal }) });
+  const child = spawn(program, parameters, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(signal !== undefined && { signal }),
+  });
   let output = '';
   const complaints: string[] = [];
   createInterface({ input: child.stdout }).on('line', (text) => {
@@ -143,7 +156,10 @@ async function run(tool: 'ffmpeg' | 'ffprobe', words: readonly Word[], { signal,
     else line(text);
   });
   createInterface({ input: child.stderr }).on('line', (said) => {
-    const text = words.reduce<string>((so, word) => (typeof word === 'string' ? so : so.replaceAll(word.path, word.asked)), said);
+    const text = words.reduce<string>(
+      (so, word) => (typeof word === 'string' ? so : so.replaceAll(word.path, word.asked)),
+      said,
+    );
     console.error(text);
     complaints.push(text);
     if (complaints.length > 10) complaints.shift();
@@ -161,7 +177,10 @@ async function run(tool: 'ffmpeg' | 'ffprobe', words: readonly Word[], { signal,
     `${tool} ${killedBy === null ? `ended with exit code ${exitCode}` : `was killed by ${killedBy}`}: ${complaints.at(-1) ?? 'it said nothing'}`,
     {
       code: `${tool}Failed`,
-      payload: { parameters: words.map((word) => (typeof word === 'string' ? word : word.asked)), lastLines: complaints },
+      payload: {
+        parameters: words.map((word) => (typeof word === 'string' ? word : word.asked)),
+        lastLines: complaints,
+      },
     },
   );
 }

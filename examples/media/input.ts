@@ -24,7 +24,9 @@ const pictures = ['.jpg', '.jpeg', '.png', '.webp', '.bmp'];
 export function pictureField(fields: JsonObject, name: string): Target {
   const asked = textField(fields, name);
   if (pictures.includes(extname(asked).toLowerCase())) return openTarget(asked, name);
-  fail(`"${name}" must end in ${pictures.join(', ')}; it is ${JSON.stringify(asked.slice(0, 200))}.`, { code: 'invalidPayload' });
+  fail(`"${name}" must end in ${pictures.join(', ')}; it is ${JSON.stringify(asked.slice(0, 200))}.`, {
+    code: 'invalidPayload',
+  });
 }
 
 /** A number above 0; undefined when absent. */

@@ -12,7 +12,13 @@ export interface Clip {
   readonly framesPerSecond?: number;
 }
 
-export async function makeClip({ target, seconds = 6, width = 640, height = 360, framesPerSecond = 25 }: Clip): Promise<void> {
+export async function makeClip({
+  target,
+  seconds = 6,
+  width = 640,
+  height = 360,
+  framesPerSecond = 25,
+}: Clip): Promise<void> {
   const picture = `testsrc2=size=${width}x${height}:rate=${framesPerSecond}:duration=${seconds}`;
   const tone = `sine=frequency=440:duration=${seconds}`;
   await mkdir(dirname(target), { recursive: true });

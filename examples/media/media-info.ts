@@ -4,4 +4,6 @@ import { probe } from './ffmpeg.ts';
 import { fieldsOf } from './input.ts';
 import { sourceField } from './readable.ts';
 
-await runHandler(async ({ payload, signal }) => ({ ...(await probe(sourceField(fieldsOf(payload), 'source'), signal)) }));
+await runHandler(async ({ payload, signal }) => ({
+  ...(await probe(sourceField(fieldsOf(payload), 'source'), signal)),
+}));

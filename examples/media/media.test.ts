@@ -26,7 +26,9 @@ interface Probed {
 
 function probed(file: string): Probed {
   return JSON.parse(
-    execFileSync(ffprobe, ['-v', 'error', '-print_format', 'json', '-show_format', '-show_streams', file], { encoding: 'utf8' }),
+    execFileSync(ffprobe, ['-v', 'error', '-print_format', 'json', '-show_format', '-show_streams', file], {
+      encoding: 'utf8',
+    }),
   ) as Probed;
 }
 
@@ -84,7 +86,9 @@ describe('the handlers', { timeout: 60_000 }, () => {
     await scratch.launcher.start(run);
     const ending = scratch.launcher.follow(run, events, never());
     await expect
-      .poll(() => events.progresses.filter(({ percentComplete = 0 }) => percentComplete > 0).length, { timeout: 30_000 })
+      .poll(() => events.progresses.filter(({ percentComplete = 0 }) => percentComplete > 0).length, {
+        timeout: 30_000,
+      })
       .toBeGreaterThanOrEqual(2);
     await scratch.launcher.stop(run.key, 10);
     const { kind, progress } = await ending;
@@ -98,7 +102,13 @@ describe('the handlers', { timeout: 60_000 }, () => {
     const thumbnail = await perform('thumbnail', { source, target: at('thumbnail.jpg'), atSeconds: 999, width: 200 });
     expect(thumbnail.result).toMatchObject({ width: 200, height: 112 });
     expect(probed(at('thumbnail.jpg')).streams[0]).toMatchObject({ codec_name: 'mjpeg', width: 200, height: 112 });
-    const filmstrip = await perform('filmstrip', { source, target: at('filmstrip.jpg'), frames: 6, columns: 3, width: 100 });
+    const filmstrip = await perform('filmstrip', {
+      source,
+      target: at('filmstrip.jpg'),
+      frames: 6,
+      columns: 3,
+      width: 100,
+    });
     expect(filmstrip.result).toMatchObject({ width: 300, rows: 2, columns: 3, frames: 6 });
     expect(probed(at('filmstrip.jpg')).streams[0]).toMatchObject({ width: 300 });
   });
@@ -110,7 +120,10 @@ describe('the handlers', { timeout: 60_000 }, () => {
     expect(ending).toMatchObject({
       kind: 'failed',
       diagnosticEvents: [
-        { code: 'ffprobeFailed', message: `ffprobe ended with exit code 1: ${text}: Invalid data found when processing input` },
+        {
+          code: 'ffprobeFailed',
+          message: `ffprobe ended with exit code 1: ${text}: Invalid data found when processing input`,
+        },
         { code: 'exitCode' },
       ],
     });
@@ -122,7 +135,9 @@ describe('the handlers', { timeout: 60_000 }, () => {
   });
 });
 
-test('the whole Agenda, its references filled in by hand, ends in a manifest that names all renditions', { timeout: 90_000 }, async () => {
+test('the whole Agenda, its references filled in by hand, ends in a manifest that names all renditions', {
+  timeout: 90_000,
+}, async () => {
   const agenda = mediaAgenda({ customerId: 'c', source, folder: at('agenda') });
   const results: Record<string, Record<string, unknown>> = {};
   const filled = (value: Json): Json =>
@@ -141,9 +156,13 @@ test('the whole Agenda, its references filled in by hand, ends in a manifest tha
     ['medium', '320x180'],
     ['small', '160x90'],
   ]) {
-    expect(master).toMatch(new RegExp(`BANDWIDTH=\\d+,AVERAGE-BANDWIDTH=\\d+,RESOLUTION=${resolution},.*\\n${name}/index\\.m3u8`));
+    expect(master).toMatch(
+      new RegExp(`BANDWIDTH=\\d+,AVERAGE-BANDWIDTH=\\d+,RESOLUTION=${resolution},.*\\n${name}/index\\.m3u8`),
+    );
     expect(Number(probed(at(`agenda/hls/${name}/index.m3u8`)).format.duration)).toBeCloseTo(5, 0);
-    expect(readdirSync(at(`agenda/hls/${name}`)).filter((file) => file.endsWith('.m4s')).length).toBeGreaterThanOrEqual(3);
+    expect(readdirSync(at(`agenda/hls/${name}`)).filter((file) => file.endsWith('.m4s')).length).toBeGreaterThanOrEqual(
+      3,
+    );
   }
   execFileSync(ffmpeg, ['-v', 'error', '-i', at('agenda/hls/master.m3u8'), '-f', 'null', '-']);
   expect(results.package).toMatchObject({
@@ -152,5 +171,12 @@ test('the whole Agenda, its references filled in by hand, ends in a manifest tha
   });
   const again = agenda.operations.at(-1);
   expect((await perform('package', filled(again?.payload ?? null))).ending).toMatchObject({ kind: 'succeeded' });
-  expect(readdirSync(at('agenda')).sort()).toEqual(['filmstrip.jpg', 'hls', 'large.mp4', 'medium.mp4', 'small.mp4', 'thumbnail.jpg']);
+  expect(readdirSync(at('agenda')).sort()).toEqual([
+    'filmstrip.jpg',
+    'hls',
+    'large.mp4',
+    'medium.mp4',
+    'small.mp4',
+    'thumbnail.jpg',
+  ]);
 });

@@ -31,7 +31,18 @@ await runHandler(async ({ payload, report, log, signal }) => {
       await mkdir(own, { recursive: true });
       const file = (each: string) => ({ path: join(own, each), asked: join(target.asked, name, each) });
       log(`Cutting ${info.file}`);
-      const cut = ['-c', 'copy', '-f', 'hls', '-hls_time', '2', '-hls_playlist_type', 'vod', '-hls_segment_type', 'fmp4'];
+      const cut = [
+        '-c',
+        'copy',
+        '-f',
+        'hls',
+        '-hls_time',
+        '2',
+        '-hls_playlist_type',
+        'vod',
+        '-hls_segment_type',
+        'fmp4',
+      ];
       const names = ['-hls_fmp4_init_filename', 'init.mp4', '-hls_segment_filename', file('segment-%04d.m4s')];
       await encode([...inputOf(input), ...cut, ...names, file('index.m3u8')], { signal });
       const bandwidth = await peakBitrate(own);
@@ -57,13 +68,15 @@ await runHandler(async ({ payload, report, log, signal }) => {
 });
 
 async function readRenditions(value: Json | undefined, signal: AbortSignal): Promise<Rendition[]> {
-  if (!Array.isArray(value) || value.length === 0) fail('"renditions" must be a list with at least one.', { code: 'invalidPayload' });
+  if (!Array.isArray(value) || value.length === 0)
+    fail('"renditions" must be a list with at least one.', { code: 'invalidPayload' });
   const renditions = await Promise.all(
     value.map(async (each) => {
       const fields = fieldsOf(each);
       const file = textField(fields, 'file');
       const name = typeof fields.name === 'string' ? fields.name : basename(file, extname(file));
-      if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) fail(`"${name}" cannot be the name of a rendition.`, { code: 'invalidPayload' });
+      if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name))
+        fail(`"${name}" cannot be the name of a rendition.`, { code: 'invalidPayload' });
       const input = sourceField(fields, 'file');
       return { name, input, info: await probe(input, signal) };
     }),
@@ -77,7 +90,9 @@ async function readRenditions(value: Json | undefined, signal: AbortSignal): Pro
 async function peakBitrate(folder: string): Promise<number> {
   const playlist = await readFile(join(folder, 'index.m3u8'), 'utf8');
   const segments = [...playlist.matchAll(/#EXTINF:([\d.]+),.*\n(\S+)/g)];
-  const bitrates = segments.map(async ([, seconds, file]) => ((await stat(join(folder, file ?? ''))).size * 8) / Number(seconds));
+  const bitrates = segments.map(
+    async ([, seconds, file]) => ((await stat(join(folder, file ?? ''))).size * 8) / Number(seconds),
+  );
   return Math.ceil(Math.max(...(await Promise.all(bitrates))));
 }
 
@@ -91,7 +106,9 @@ async function checkReplaceable({ folder, name, asked }: Target): Promise<void> 
   if (there === undefined) return;
   const names = there.isDirectory() ? await readdir(path) : undefined;
   if (names !== undefined && (names.length === 0 || names.includes(manifest))) return;
-  fail(`"folder" is "${asked.slice(0, 200)}": it is not empty and no package, so it is not replaced.`, { code: 'notReplaced' });
+  fail(`"folder" is "${asked.slice(0, 200)}": it is not empty and no package, so it is not replaced.`, {
+    code: 'notReplaced',
+  });
 }
 
 async function swapIn(fresh: string, target: Target): Promise<void> {

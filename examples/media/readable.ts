@@ -22,12 +22,15 @@ const transports: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** ffmpeg's names of demuxers: each reads the one file that it is given. */
-const formats = `mov,matroska,avi,flv,asf,mpeg,mpegts,mpegvideo,m4v,h264,hevc,ivf,mxf,gxf,dv,ogg,nut,yuv4mpegpipe,mjpeg,gif,apng,
+const formats =
+  `mov,matroska,avi,flv,asf,mpeg,mpegts,mpegvideo,m4v,h264,hevc,ivf,mxf,gxf,dv,ogg,nut,yuv4mpegpipe,mjpeg,gif,apng,
 wav,w64,aiff,mp3,aac,ac3,eac3,flac,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,gif_pipe`.replaceAll('\n', '');
 
 /** Demuxers that open what their content or their name's pattern says; some take no file at all. */
 const neverReadable = new Set(
-  'hls,applehttp,concat,dash,webm_dash_manifest,imf,image2,sdp,rtsp,rtp,sap,vobsub,lavfi,svg_pipe,avisynth,vapoursynth,redir'.split(','),
+  'hls,applehttp,concat,dash,webm_dash_manifest,imf,image2,sdp,rtsp,rtp,sap,vobsub,lavfi,svg_pipe,avisynth,vapoursynth,redir'.split(
+    ',',
+  ),
 );
 
 /** The field as an input: an open file, or an allowed URL. Fails when the registry allows neither. */
@@ -50,9 +53,12 @@ export function readableFormats({ MEDIA_FORMATS }: NodeJS.ProcessEnv): string {
   const added = wordsOf(MEDIA_FORMATS);
   const wrong = added.find((word) => !/^[a-z0-9_]+$/.test(word) || neverReadable.has(word));
   if (wrong !== undefined) {
-    fail(`"MEDIA_FORMATS" of the registry entry names "${wrong}": it is no name of a format, or one that opens other files.`, {
-      code: 'invalidSetting',
-    });
+    fail(
+      `"MEDIA_FORMATS" of the registry entry names "${wrong}": it is no name of a format, or one that opens other files.`,
+      {
+        code: 'invalidSetting',
+      },
+    );
   }
   return [formats, ...added].join(',');
 }
@@ -61,9 +67,12 @@ function allowedProtocols({ MEDIA_PROTOCOLS }: NodeJS.ProcessEnv): string[] {
   const words = wordsOf(MEDIA_PROTOCOLS);
   const wrong = words.find((word) => !transports.has(word));
   if (wrong === undefined) return words;
-  fail(`"MEDIA_PROTOCOLS" of the registry entry names "${wrong}"; it may name ${[...transports.keys()].join(' and ')}.`, {
-    code: 'invalidSetting',
-  });
+  fail(
+    `"MEDIA_PROTOCOLS" of the registry entry names "${wrong}"; it may name ${[...transports.keys()].join(' and ')}.`,
+    {
+      code: 'invalidSetting',
+    },
+  );
 }
 
 function wordsOf(list: string | undefined): string[] {

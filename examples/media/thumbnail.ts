@@ -13,7 +13,10 @@ await runHandler(async ({ payload, signal }) => {
   const atSeconds = Math.min(numberField(fields, 'atSeconds') ?? durationSeconds / 2, lastFrame);
   const width = even(numberField(fields, 'width') ?? 320);
   const written = await writeWhole(target, (file) =>
-    encode(['-ss', `${atSeconds}`, ...inputOf(source), '-frames:v', '1', '-vf', `scale=${width}:-2`, '-f', 'image2', file], { signal }),
+    encode(
+      ['-ss', `${atSeconds}`, ...inputOf(source), '-frames:v', '1', '-vf', `scale=${width}:-2`, '-f', 'image2', file],
+      { signal },
+    ),
   );
   const info = await probeFile(written, target.asked, signal);
   return { file: target.asked, width: info.width, height: info.height, atSeconds };

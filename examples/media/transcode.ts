@@ -34,7 +34,19 @@ await runHandler(async ({ payload, report, log, signal }) => {
           '-bufsize',
           `${bitrate * 2}`,
         ],
-        ...['-force_key_frames', 'expr:gte(t,n_forced*2)', '-c:a', 'aac', '-b:a', '96k', '-movflags', '+faststart', '-f', 'mp4', file],
+        ...[
+          '-force_key_frames',
+          'expr:gte(t,n_forced*2)',
+          '-c:a',
+          'aac',
+          '-b:a',
+          '96k',
+          '-movflags',
+          '+faststart',
+          '-f',
+          'mp4',
+          file,
+        ],
       ],
       { signal, durationSeconds, percent: (percentComplete) => report({ message: 'Transcoding', percentComplete }) },
     ),
@@ -43,7 +55,11 @@ await runHandler(async ({ payload, report, log, signal }) => {
 });
 
 /** -2 lets ffmpeg choose the even number that keeps the shape. */
-async function size(fields: JsonObject, source: Input, signal: AbortSignal): Promise<{ width: number; height: number }> {
+async function size(
+  fields: JsonObject,
+  source: Input,
+  signal: AbortSignal,
+): Promise<{ width: number; height: number }> {
   const width = numberField(fields, 'width');
   const height = numberField(fields, 'height');
   if (width !== undefined || height !== undefined)

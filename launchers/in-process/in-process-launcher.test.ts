@@ -9,7 +9,12 @@ import { type InProcessFunction, InProcessLauncher } from './in-process-launcher
 const never = new AbortController().signal;
 const silent = { progress: () => {}, started: () => {} };
 
-function runOf(name: string, limits: Record<string, number> = {}, payload: unknown = null, folder = '/tmp'): HandlerRun {
+function runOf(
+  name: string,
+  limits: Record<string, number> = {},
+  payload: unknown = null,
+  folder = '/tmp',
+): HandlerRun {
   const registry = parseRegistry(
     JSON.stringify({ basePodConfig: {}, type: { podConfig: { launch: 'inProcess', function: name, ...limits } } }),
     `${folder}/registry.json`,
@@ -29,7 +34,11 @@ function runOf(name: string, limits: Record<string, number> = {}, payload: unkno
   return { ...who, key: 'op-1', operationId: 'step', progressId: 'p', payload: JSON.stringify(payload), settings };
 }
 
-async function perform(perform: InProcessFunction, limits: Record<string, number> = {}, payload: unknown = null): Promise<Ending> {
+async function perform(
+  perform: InProcessFunction,
+  limits: Record<string, number> = {},
+  payload: unknown = null,
+): Promise<Ending> {
   const launcher = new InProcessLauncher({ it: perform });
   const run = runOf('it', limits, payload);
   await launcher.start(run);

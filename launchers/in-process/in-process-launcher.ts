@@ -125,11 +125,16 @@ export class InProcessLauncher implements Launcher {
     try {
       found = ((await import(url)) as Record<string, unknown>)[exported];
     } catch (error) {
-      throw new LaunchError('unknownFunction', `The module of the function "${name}" cannot be loaded: ${(error as Error).message}`, {
-        cause: error,
-      });
+      throw new LaunchError(
+        'unknownFunction',
+        `The module of the function "${name}" cannot be loaded: ${(error as Error).message}`,
+        {
+          cause: error,
+        },
+      );
     }
-    if (typeof found !== 'function') throw new LaunchError('unknownFunction', `The module ${path} exports no function "${exported}".`);
+    if (typeof found !== 'function')
+      throw new LaunchError('unknownFunction', `The module ${path} exports no function "${exported}".`);
     return found as InProcessFunction;
   }
 }
@@ -166,7 +171,11 @@ function begin(handlerRun: HandlerRun, perform: InProcessFunction): Run {
   const limit = (which: 'run' | 'quiet', seconds: number) =>
     setTimeout(() => {
       const message = `The ${which} limit of ${seconds} s was exceeded.`;
-      const ending: Ending = { kind: 'timedOut', limit: which, diagnosticEvents: [{ code: `${which}Limit`, message, time: Date.now() }] };
+      const ending: Ending = {
+        kind: 'timedOut',
+        limit: which,
+        diagnosticEvents: [{ code: `${which}Limit`, message, time: Date.now() }],
+      };
       run.stop.abort(new Stopped(ending));
       giveUpAfter(run, graceSeconds, ending);
     }, seconds * 1000);
@@ -183,7 +192,8 @@ function begin(handlerRun: HandlerRun, perform: InProcessFunction): Run {
     },
   };
   void call(perform, handlerRun.payload, tools).then(
-    (result) => run.end(endingOf(run.stop.signal) ?? { kind: 'succeeded', ...(result === undefined ? {} : { result }) }),
+    (result) =>
+      run.end(endingOf(run.stop.signal) ?? { kind: 'succeeded', ...(result === undefined ? {} : { result }) }),
     (error: unknown) => run.end(endingOf(run.stop.signal) ?? failed(error)),
   );
   return run;
@@ -207,7 +217,9 @@ function failed(error: unknown): Ending {
   const stackTrace = error instanceof Error ? error.stack : undefined;
   return {
     kind: 'failed',
-    diagnosticEvents: [{ code: 'exception', message, time: Date.now(), ...(stackTrace === undefined ? {} : { stackTrace }) }],
+    diagnosticEvents: [
+      { code: 'exception', message, time: Date.now(), ...(stackTrace === undefined ? {} : { stackTrace }) },
+    ],
   };
 }
 

@@ -70,7 +70,10 @@ describe('environment', () => {
   test('carries a payload of 300 kB compressed in segments', async () => {
     await using at = scratch();
     const payload = JSON.stringify({ noise: randomBytes(220_000).toString('base64') });
-    const ending = await startToEnd(at.launcher, runOf({ ...printsEnvironment, payloadTransport: 'compressedEnvVar' }, { payload }));
+    const ending = await startToEnd(
+      at.launcher,
+      runOf({ ...printsEnvironment, payloadTransport: 'compressedEnvVar' }, { payload }),
+    );
     const result = (ending.kind === 'succeeded' ? ending.result : {}) as Record<string, string>;
     const segments = Object.keys(result).filter((name) => name.startsWith('POP_COMPRESSED_PAYLOAD_'));
     expect(result.POP_PAYLOAD_TYPE).toBe('compressedEnvVar');
@@ -83,7 +86,9 @@ describe('environment', () => {
   test('gives POP’s arguments to a handler that was built for POP only', async () => {
     await using at = scratch();
     const directory = join(at.root, 'run-1');
-    const pop1 = runOf(shell('echo "$@"; echo HandlerComplete', { contract: 'pop1', arguments: ['sh', 'own'] }), { lastProgress: '{}' });
+    const pop1 = runOf(shell('echo "$@"; echo HandlerComplete', { contract: 'pop1', arguments: ['sh', 'own'] }), {
+      lastProgress: '{}',
+    });
     const ending = await startToEnd(at.launcher, pop1);
     expect(ending.log?.output).toBe(
       `own -launchType local -externalLaunchType local -payloadFile ${directory}/payload.json -lastProgressFile ${directory}/last-progress.json\nHandlerComplete\n`,
@@ -130,11 +135,17 @@ describe('ending', () => {
     const size = maximumPayloadBytes + 1;
     const ending = await startToEnd(
       at.launcher,
-      runOf(script(`import fs from "node:fs"; fs.writeFileSync(process.env.POP_RESULT_FILE, JSON.stringify("x".repeat(${size - 2})))`)),
+      runOf(
+        script(
+          `import fs from "node:fs"; fs.writeFileSync(process.env.POP_RESULT_FILE, JSON.stringify("x".repeat(${size - 2})))`,
+        ),
+      ),
     );
     expect(ending).toMatchObject({
       kind: 'failed',
-      diagnosticEvents: [{ code: 'resultTooLarge', message: `The result has ${size} bytes; the limit is ${maximumPayloadBytes}.` }],
+      diagnosticEvents: [
+        { code: 'resultTooLarge', message: `The result has ${size} bytes; the limit is ${maximumPayloadBytes}.` },
+      ],
     });
   });
 
@@ -155,14 +166,19 @@ describe('ending', () => {
       code: 'commandNotFound',
       message: expect.stringContaining('no-such-program'),
     });
-    await expect(at.launcher.start(runOf({ command: ['./no/such'] }))).rejects.toMatchObject({ code: 'commandNotFound' });
+    await expect(at.launcher.start(runOf({ command: ['./no/such'] }))).rejects.toMatchObject({
+      code: 'commandNotFound',
+    });
     expect(await at.launcher.list()).toEqual([]);
   });
 
   test('a command that the system refuses can never start', async () => {
     await using at = scratch();
     const run = runOf({ command: ['true'], arguments: ['x'.repeat(200_000)] });
-    await expect(at.launcher.start(run)).rejects.toMatchObject({ code: 'commandNotStarted', message: expect.stringContaining('E2BIG') });
+    await expect(at.launcher.start(run)).rejects.toMatchObject({
+      code: 'commandNotStarted',
+      message: expect.stringContaining('E2BIG'),
+    });
   });
 
   test('a reported failure fails though the exit code is 0', async () => {
@@ -181,12 +197,29 @@ describe('ending', () => {
     const report = (message: string) =>
       JSON.stringify({ processingState: 'COMPLETE', processingStateMessage: message, resultPayload: '{"a":1}' });
     const handler = (message: string) =>
-      shell(`printf '%s' '${report(message)}' > $POP_PROGRESS_FILE; echo HandlerComplete; exit 1`, { contract: 'pop1' });
-    expect(await startToEnd(at.launcher, runOf(handler('succeeded')))).toMatchObject({ kind: 'succeeded', result: { a: 1 } });
-    expect(await startToEnd(at.launcher, runOf(handler('failed'), { key: 'run-2' }))).toMatchObject({ kind: 'failed', result: { a: 1 } });
-    const silent = await startToEnd(at.launcher, runOf(shell('echo HandlerComplete', { contract: 'pop1' }), { key: 'run-3' }));
-    expect(silent).toMatchObject({ kind: 'failed', diagnosticEvents: [{ code: 'noProgress', message: 'No progress was reported.' }] });
-    const cut = shell(`printf '%s' '${report('succeeded')}' > $POP_PROGRESS_FILE`, { contract: 'pop1', endOfLogIdentifier: 'TheEnd' });
+      shell(`printf '%s' '${report(message)}' > $POP_PROGRESS_FILE; echo HandlerComplete; exit 1`, {
+        contract: 'pop1',
+      });
+    expect(await startToEnd(at.launcher, runOf(handler('succeeded')))).toMatchObject({
+      kind: 'succeeded',
+      result: { a: 1 },
+    });
+    expect(await startToEnd(at.launcher, runOf(handler('failed'), { key: 'run-2' }))).toMatchObject({
+      kind: 'failed',
+      result: { a: 1 },
+    });
+    const silent = await startToEnd(
+      at.launcher,
+      runOf(shell('echo HandlerComplete', { contract: 'pop1' }), { key: 'run-3' }),
+    );
+    expect(silent).toMatchObject({
+      kind: 'failed',
+      diagnosticEvents: [{ code: 'noProgress', message: 'No progress was reported.' }],
+    });
+    const cut = shell(`printf '%s' '${report('succeeded')}' > $POP_PROGRESS_FILE`, {
+      contract: 'pop1',
+      endOfLogIdentifier: 'TheEnd',
+    });
     expect(await startToEnd(at.launcher, runOf(cut, { key: 'run-4' }))).toMatchObject({
       kind: 'failed',
       diagnosticEvents: [{ code: 'endOfLogMissing' }],
@@ -195,7 +228,11 @@ describe('ending', () => {
 
   test('pop1: a handler that reported its end and does not exit is ended and counts as it reported', async () => {
     await using at = scratch();
-    const report = JSON.stringify({ processingState: 'COMPLETE', processingStateMessage: 'succeeded', resultPayload: '[1]' });
+    const report = JSON.stringify({
+      processingState: 'COMPLETE',
+      processingStateMessage: 'succeeded',
+      resultPayload: '[1]',
+    });
     const hangs = shell(`printf '%s' '${report}' > $POP_PROGRESS_FILE; echo HandlerComplete; sleep 1000`, {
       contract: 'pop1',
       podStdoutTimeout: 2_000,
@@ -240,7 +277,11 @@ describe('progress', () => {
     const events = recorded();
     await startToEnd(
       at.launcher,
-      runOf(script(`import fs from "node:fs"; fs.writeFileSync(process.env.POP_PROGRESS_FILE, ${JSON.stringify(JSON.stringify(odd))})`)),
+      runOf(
+        script(
+          `import fs from "node:fs"; fs.writeFileSync(process.env.POP_PROGRESS_FILE, ${JSON.stringify(JSON.stringify(odd))})`,
+        ),
+      ),
       events,
     );
     expect(events.progresses.at(-1)).toEqual({
@@ -268,7 +309,9 @@ describe('limits', () => {
 
   test('runSeconds counts from the start, not from the adoption, and kills what ignores SIGTERM', async () => {
     await using at = scratch();
-    const run = runOf(shell('trap "" TERM; while true; do echo again; sleep 0.1; done', { runSeconds: 4, graceSeconds: 0.2 }));
+    const run = runOf(
+      shell('trap "" TERM; while true; do echo again; sleep 0.1; done', { runSeconds: 4, graceSeconds: 0.2 }),
+    );
     await at.launcher.start(run);
     const { startedTime } = readRecord<StartedRecord>(join(at.root, 'run-1'), fileNames.started) as StartedRecord;
     while (Date.now() < startedTime + 3_800) await delay(20);
@@ -283,9 +326,15 @@ describe('limits', () => {
     const runs = [
       runOf(shell('echo once; sleep 1000', quiet), { key: 'silent' }),
       runOf(shell('for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.4; done', quiet), { key: 'talks' }),
-      runOf(shell('for i in 1 2 3 4 5 6 7 8; do echo "{\\"percentComplete\\":$i}" > $POP_PROGRESS_FILE; sleep 0.4; done', quiet), {
-        key: 'reports',
-      }),
+      runOf(
+        shell(
+          'for i in 1 2 3 4 5 6 7 8; do echo "{\\"percentComplete\\":$i}" > $POP_PROGRESS_FILE; sleep 0.4; done',
+          quiet,
+        ),
+        {
+          key: 'reports',
+        },
+      ),
     ];
     const [silent, talks, reports] = await Promise.all(runs.map((run) => startToEnd(at.launcher, run)));
     expect(silent).toMatchObject({
@@ -299,7 +348,9 @@ describe('limits', () => {
 });
 
 describe('output', () => {
-  test('of 100 MB is cut to its last part, counted in full, and costs the worker no memory', { timeout: 60_000 }, async () => {
+  test('of 100 MB is cut to its last part, counted in full, and costs the worker no memory', {
+    timeout: 60_000,
+  }, async () => {
     await using at = scratch();
     const before = process.memoryUsage().rss;
     const run = runOf(shell('yes "a line of some length, again and again" | head -c 100000000; echo; echo the end'));

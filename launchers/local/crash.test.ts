@@ -7,7 +7,16 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { never, recorded, runOf, type Scratch, scratch, script, shell, startToEnd } from '../../test/support/scratch.ts';
+import {
+  never,
+  recorded,
+  runOf,
+  type Scratch,
+  scratch,
+  script,
+  shell,
+  startToEnd,
+} from '../../test/support/scratch.ts';
 import type { Ending, RunHandle } from '../launcher.ts';
 import { LocalLauncher } from './local-launcher.ts';
 import { identify, isAlive } from './process-identity.ts';
@@ -18,10 +27,13 @@ const seconds = 30_000;
 
 /** Writes its number to a file once and runs until the file `go` is there. */
 const waitsForGo = (folder: string) =>
-  shell(`echo $$ >> "${folder}/starts"; while [ ! -e "${folder}/go" ]; do sleep 0.05; done; echo '{"pid":'$$'}' > "$POP_RESULT_FILE"`);
+  shell(
+    `echo $$ >> "${folder}/starts"; while [ ! -e "${folder}/go" ]; do sleep 0.05; done; echo '{"pid":'$$'}' > "$POP_RESULT_FILE"`,
+  );
 const starts = (folder: string) =>
   existsSync(join(folder, 'starts')) ? readFileSync(join(folder, 'starts'), 'utf8').trim().split('\n') : [];
-const started = (at: Scratch, key = 'run-1') => readRecord<StartedRecord>(join(at.root, key), fileNames.started) as StartedRecord;
+const started = (at: Scratch, key = 'run-1') =>
+  readRecord<StartedRecord>(join(at.root, key), fileNames.started) as StartedRecord;
 
 async function until(what: () => boolean): Promise<void> {
   while (!what()) await delay(20);
@@ -44,7 +56,11 @@ describe('adoption', { timeout: seconds }, () => {
     const events = recorded();
     const ending = second.follow(run, events, never());
     writeFileSync(join(at.root, 'go'), '');
-    expect(await ending).toMatchObject({ kind: 'succeeded', result: { pid: before.pid }, startedTime: before.startedTime });
+    expect(await ending).toMatchObject({
+      kind: 'succeeded',
+      result: { pid: before.pid },
+      startedTime: before.startedTime,
+    });
     expect(events.starts).toEqual([before.startedTime]);
     expect(starts(at.root)).toHaveLength(1);
   });
@@ -68,7 +84,10 @@ describe('adoption', { timeout: seconds }, () => {
     const run = runOf(shell('echo done; exit 4'));
     await at.launcher.start(run);
     await until(() => existsSync(join(at.root, 'run-1', fileNames.exit)));
-    expect(await startToEnd(new LocalLauncher({ root: at.root }), run)).toMatchObject({ kind: 'failed', log: { output: 'done\n' } });
+    expect(await startToEnd(new LocalLauncher({ root: at.root }), run)).toMatchObject({
+      kind: 'failed',
+      log: { output: 'done\n' },
+    });
   });
 });
 
@@ -177,7 +196,9 @@ describe('stopping', { timeout: seconds }, () => {
     await using at = scratch();
     const pids = join(at.root, 'pids');
     const run = runOf(
-      shell(`(trap "" TERM; echo x >> "${pids}"; sleep 1000) & (trap "" TERM; echo x >> "${pids}"; sleep 1000) & sleep 1000`),
+      shell(
+        `(trap "" TERM; echo x >> "${pids}"; sleep 1000) & (trap "" TERM; echo x >> "${pids}"; sleep 1000) & sleep 1000`,
+      ),
     );
     await at.launcher.start(run);
     await until(() => existsSync(pids) && readFileSync(pids, 'utf8').length === 4);
@@ -205,12 +226,17 @@ describe('stopping', { timeout: seconds }, () => {
   test('gives the handler its grace, and an exit with 0 after SIGTERM is no success', async () => {
     await using at = scratch();
     const run = runOf(
-      script('process.on("SIGTERM", () => { console.log("tidying"); process.exit(0) }); setInterval(() => {}, 1000); console.log("ready")'),
+      script(
+        'process.on("SIGTERM", () => { console.log("tidying"); process.exit(0) }); setInterval(() => {}, 1000); console.log("ready")',
+      ),
     );
     await at.launcher.start(run);
     await until(() => readFileSync(join(at.root, 'run-1', fileNames.log), 'utf8') !== '');
     await at.launcher.stop('run-1', 20);
-    expect(await at.launcher.follow(run, recorded(), never())).toMatchObject({ kind: 'cancelled', log: { output: 'ready\ntidying\n' } });
+    expect(await at.launcher.follow(run, recorded(), never())).toMatchObject({
+      kind: 'cancelled',
+      log: { output: 'ready\ntidying\n' },
+    });
   });
 
   test('an unknown key is stopped and forgotten at once', async () => {
@@ -248,7 +274,9 @@ describe('stopping', { timeout: seconds }, () => {
 /** What lives in a process group, told by `ps` rather than by the code under test. */
 function groupOf(group: number): string[] {
   const lines = execFileSync('ps', ['-A', '-o', 'stat=,pgid=,args='], { encoding: 'utf8' }).split('\n');
-  return lines.map((line) => line.trim()).filter((line) => !line.startsWith('Z') && line.split(/\s+/)[1] === String(group));
+  return lines
+    .map((line) => line.trim())
+    .filter((line) => !line.startsWith('Z') && line.split(/\s+/)[1] === String(group));
 }
 
 function workerProcess(root: string, podConfig: Record<string, unknown>): ChildProcessByStdio<null, Readable, null> {

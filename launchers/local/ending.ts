@@ -5,7 +5,14 @@ import { type DiagnosticEvent, type Json, maximumPayloadBytes } from '../../agen
 import type { Ending, HandlerLog, HandlerRun } from '../launcher.ts';
 import { readLog } from './log-file.ts';
 import { cleanJson, type ProgressFile } from './progress-file.ts';
-import { type ExitRecord, fileNames, NotReadableError, openRegular, type StartedRecord, type StopRecord } from './run-files.ts';
+import {
+  type ExitRecord,
+  fileNames,
+  NotReadableError,
+  openRegular,
+  type StartedRecord,
+  type StopRecord,
+} from './run-files.ts';
 
 const lastLines = 10;
 const maximumLineCharacters = 2_000;
@@ -32,7 +39,8 @@ export function endingOf(remains: Remains): Ending {
     ...(progress.report !== undefined && { progress: progress.report.progress }),
   };
   if (stop?.reason === 'cancelled') return { kind: 'cancelled', message: 'The handler was stopped.', ...common };
-  if (stop?.reason === 'shutdown') return { kind: 'lost', message: 'The handler was stopped with its place.', ...common };
+  if (stop?.reason === 'shutdown')
+    return { kind: 'lost', message: 'The handler was stopped with its place.', ...common };
   if (stop?.reason === 'timedOut') {
     const event = timedOutEvent(stop, log, endedTime);
     return { kind: 'timedOut', limit: stop.limit, diagnosticEvents: [...reported(progress), event], ...common };
@@ -40,27 +48,42 @@ export function endingOf(remains: Remains): Ending {
   if (exit === undefined && stop === undefined) {
     return {
       kind: 'lost',
-      message: 'The handler is gone and nothing saw how it ended: its host restarted, or it was killed together with its shim.',
+      message:
+        'The handler is gone and nothing saw how it ended: its host restarted, or it was killed together with its shim.',
       ...common,
     };
   }
-  return { ...(run.settings.contract === 'pop1' ? outcomeOfReport(remains, log) : outcomeOfExit(remains, log)), ...common };
+  return {
+    ...(run.settings.contract === 'pop1' ? outcomeOfReport(remains, log) : outcomeOfExit(remains, log)),
+    ...common,
+  };
 }
 
-type Outcome = { kind: 'succeeded'; result?: Json } | { kind: 'failed'; diagnosticEvents: readonly DiagnosticEvent[]; result?: Json };
+type Outcome =
+  | { kind: 'succeeded'; result?: Json }
+  | { kind: 'failed'; diagnosticEvents: readonly DiagnosticEvent[]; result?: Json };
 
 function outcomeOfExit(remains: Remains, log: HandlerLog): Outcome {
   const { exit, progress } = remains;
   const time = exit?.endedTime ?? Date.now();
   const events = [...reported(progress)];
   if (progress.report?.outcome === 'failed' && events.length === 0) {
-    events.push({ code: 'reportedFailure', message: progress.report.progress.message ?? 'The handler reported a failure.', time });
+    events.push({
+      code: 'reportedFailure',
+      message: progress.report.progress.message ?? 'The handler reported a failure.',
+      time,
+    });
   }
   const isFailed = progress.report?.outcome === 'failed' || exit?.exitCode !== 0;
   if (exit?.signal != null) {
     events.push({ code: 'signal', message: `The handler was killed by ${exit.signal}.`, time, payload: tail(log) });
   } else if (exit?.exitCode !== 0) {
-    events.push({ code: 'exitCode', message: `The handler ended with exit code ${exit?.exitCode}.`, time, payload: tail(log) });
+    events.push({
+      code: 'exitCode',
+      message: `The handler ended with exit code ${exit?.exitCode}.`,
+      time,
+      payload: tail(log),
+    });
   }
   const result = remains.run.settings.resultFrom === 'file' ? resultOfFile(remains) : resultOfLog(log.output);
   return conclude(isFailed, events, result, log, time);
@@ -73,7 +96,8 @@ function outcomeOfReport(remains: Remains, log: HandlerLog): Outcome {
   const events = [...reported(progress)];
   const outcome = progress.report?.outcome;
   let isFailed = outcome !== 'succeeded';
-  if (outcome === undefined) events.push({ code: 'noProgress', message: 'No progress was reported.', time, payload: tail(log) });
+  if (outcome === undefined)
+    events.push({ code: 'noProgress', message: 'No progress was reported.', time, payload: tail(log) });
   else if (!log.output.includes(run.settings.endOfLogIdentifier)) {
     isFailed = true;
     events.push({
@@ -83,16 +107,34 @@ function outcomeOfReport(remains: Remains, log: HandlerLog): Outcome {
       payload: tail(log),
     });
   }
-  if (isFailed && events.length === 0) events.push({ code: 'reportedFailure', message: 'The handler reported a failure.', time });
+  if (isFailed && events.length === 0)
+    events.push({ code: 'reportedFailure', message: 'The handler reported a failure.', time });
   const payload = progress.report?.resultPayload;
   const fromElsewhere = () =>
-    run.settings.resultFrom === 'file' ? resultOfFile(remains) : resultOfLog(log.output, run.settings.endOfLogIdentifier);
-  return conclude(isFailed, events, payload === undefined ? fromElsewhere() : parseResult(payload, 'The reported result'), log, time);
+    run.settings.resultFrom === 'file'
+      ? resultOfFile(remains)
+      : resultOfLog(log.output, run.settings.endOfLogIdentifier);
+  return conclude(
+    isFailed,
+    events,
+    payload === undefined ? fromElsewhere() : parseResult(payload, 'The reported result'),
+    log,
+    time,
+  );
 }
 
-function conclude(isFailed: boolean, events: readonly DiagnosticEvent[], result: Result, log: HandlerLog, time: number): Outcome {
+function conclude(
+  isFailed: boolean,
+  events: readonly DiagnosticEvent[],
+  result: Result,
+  log: HandlerLog,
+  time: number,
+): Outcome {
   if (result.kind === 'fault')
-    return { kind: 'failed', diagnosticEvents: [...events, { code: result.code, message: result.message, time, payload: tail(log) }] };
+    return {
+      kind: 'failed',
+      diagnosticEvents: [...events, { code: result.code, message: result.message, time, payload: tail(log) }],
+    };
   const value = result.kind === 'value' ? { result: result.value } : {};
   return isFailed ? { kind: 'failed', diagnosticEvents: events, ...value } : { kind: 'succeeded', ...value };
 }
@@ -113,7 +155,9 @@ function resultOfFile({ directory }: Remains): Result {
   if (file === undefined) return { kind: 'none' };
   try {
     const { size } = fstatSync(file);
-    return size > maximumPayloadBytes ? tooLarge('The result', size) : parseResult(readFileSync(file, 'utf8'), 'The result');
+    return size > maximumPayloadBytes
+      ? tooLarge('The result', size)
+      : parseResult(readFileSync(file, 'utf8'), 'The result');
   } finally {
     closeSync(file);
   }
@@ -149,16 +193,29 @@ function parseResult(text: string, what: string): Exclude<Result, { kind: 'none'
 }
 
 function tooLarge(what: string, bytes: number): Result & { kind: 'fault' } {
-  return { kind: 'fault', code: 'resultTooLarge', message: `${what} has ${bytes} bytes; the limit is ${maximumPayloadBytes}.` };
+  return {
+    kind: 'fault',
+    code: 'resultTooLarge',
+    message: `${what} has ${bytes} bytes; the limit is ${maximumPayloadBytes}.`,
+  };
 }
 
-function timedOutEvent(stop: StopRecord & { reason: 'timedOut' }, log: HandlerLog, time: number | undefined): DiagnosticEvent {
+function timedOutEvent(
+  stop: StopRecord & { reason: 'timedOut' },
+  log: HandlerLog,
+  time: number | undefined,
+): DiagnosticEvent {
   const messages = {
     scheduled: `The handler was not started within scheduledSeconds = ${stop.seconds}.`,
     quiet: `The handler wrote no output and reported no progress for longer than quietSeconds = ${stop.seconds}.`,
     run: `The handler ran for longer than runSeconds = ${stop.seconds}.`,
   };
-  return { code: `${stop.limit}Limit`, message: messages[stop.limit], ...(time !== undefined && { time }), payload: tail(log) };
+  return {
+    code: `${stop.limit}Limit`,
+    message: messages[stop.limit],
+    ...(time !== undefined && { time }),
+    payload: tail(log),
+  };
 }
 
 function reported(progress: ProgressFile): readonly DiagnosticEvent[] {

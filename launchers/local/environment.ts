@@ -11,7 +11,11 @@ const segmentCharacters = 100_000;
 /** All that a handler inherits from the worker: never its keys or addresses. */
 const inherited = ['PATH', 'HOME', 'USER', 'TMPDIR', 'LANG', 'LC_ALL', 'TZ', 'LOG_LEVEL'] as const;
 
-export function handlerEnvironment(run: HandlerRun, directory: string, worker: NodeJS.ProcessEnv): Record<string, string> {
+export function handlerEnvironment(
+  run: HandlerRun,
+  directory: string,
+  worker: NodeJS.ProcessEnv,
+): Record<string, string> {
   const environment: Record<string, string> = { LOG_LEVEL: 'info' };
   for (const name of inherited) {
     const value = worker[name];
@@ -51,7 +55,10 @@ function payload(run: HandlerRun, directory: string): Record<string, string> {
     const compressed = deflateSync(run.payload).toString('base64');
     const segments: Record<string, string> = {};
     for (let index = 0; index * segmentCharacters < compressed.length; index += 1) {
-      segments[`POP_COMPRESSED_PAYLOAD_${index}`] = compressed.slice(index * segmentCharacters, (index + 1) * segmentCharacters);
+      segments[`POP_COMPRESSED_PAYLOAD_${index}`] = compressed.slice(
+        index * segmentCharacters,
+        (index + 1) * segmentCharacters,
+      );
     }
     return { ...file, POP_PAYLOAD_TYPE: 'compressedEnvVar', ...segments };
   }

@@ -53,7 +53,11 @@ export class FollowedRun {
       return { reason: 'timedOut', limit: 'run', seconds: runSeconds };
     if (quietSeconds === undefined) return undefined;
     const log = lstatSync(join(this.#directory, fileNames.log), { throwIfNoEntry: false });
-    const lastSign = Math.max(started.startedTime, this.#progress.changedTime, log !== undefined && log.size > 0 ? log.mtimeMs : 0);
+    const lastSign = Math.max(
+      started.startedTime,
+      this.#progress.changedTime,
+      log !== undefined && log.size > 0 ? log.mtimeMs : 0,
+    );
     if (now - lastSign <= quietSeconds * 1_000) return undefined;
     // POP tolerates a handler that reported its end and then does not exit.
     if (contract === 'pop1' && this.#progress.report?.outcome !== undefined) return { reason: 'complete' };
@@ -89,6 +93,13 @@ export class FollowedRun {
     const news = this.#progress.look();
     if (news !== undefined) this.#events.progress(news);
     const stop = readRecord<StopRecord>(this.#directory, fileNames.stop);
-    return endingOf({ run: this.#run, directory: this.#directory, progress: this.#progress, started: this.#started, exit, stop });
+    return endingOf({
+      run: this.#run,
+      directory: this.#directory,
+      progress: this.#progress,
+      started: this.#started,
+      exit,
+      stop,
+    });
   }
 }

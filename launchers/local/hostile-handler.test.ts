@@ -61,7 +61,10 @@ test.each([
 ])('%s in the place of the ending is replaced by the true one', async (_, script) => {
   await using local = scratch();
   const ending = await startToEnd(local.launcher, runOf(shell(`${here}${script}; sleep 0.3; exit 7`)));
-  expect(ending).toMatchObject({ kind: 'failed', diagnosticEvents: [{ message: 'The handler ended with exit code 7.' }] });
+  expect(ending).toMatchObject({
+    kind: 'failed',
+    diagnosticEvents: [{ message: 'The handler ended with exit code 7.' }],
+  });
   await local.launcher.forget('run-1');
 });
 
@@ -78,7 +81,9 @@ test('a handler that wrote its own ending is stopped all the same', async () => 
   const run = runOf(shell(`${here}echo '{"exitCode":0}' >"$D/exit.json"; exec sleep 60`));
   await local.launcher.start(run);
   await local.launcher.stop('run-1', 0);
-  expect((await local.launcher.list()).map(({ key, alive }) => ({ key, alive }))).toEqual([{ key: 'run-1', alive: false }]);
+  expect((await local.launcher.list()).map(({ key, alive }) => ({ key, alive }))).toEqual([
+    { key: 'run-1', alive: false },
+  ]);
 });
 
 test('a run directory full of what is not ours is listed as nothing', async () => {

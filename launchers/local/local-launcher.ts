@@ -20,7 +20,15 @@ import {
 import { hostname } from 'node:os';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Ending, type FollowEvents, type HandlerRun, type KnownRun, LaunchError, type Launcher, type RunHandle } from '../launcher.ts';
+import {
+  type Ending,
+  type FollowEvents,
+  type HandlerRun,
+  type KnownRun,
+  LaunchError,
+  type Launcher,
+  type RunHandle,
+} from '../launcher.ts';
 import { claimHolder } from './claim.ts';
 import { handlerArguments, handlerEnvironment } from './environment.ts';
 import { FollowedRun } from './follow-run.ts';
@@ -94,7 +102,9 @@ export class LocalLauncher implements Launcher {
       const isClaimed = holder !== undefined && isAlive(holder);
       if (isClaimed || shim?.isRunning || isStanding(directory)) return false;
       if (shims === mostShims)
-        throw new Error(`The shim of ${run.key} ended ${shims} times before the handler started: ${shimLog(directory)}`);
+        throw new Error(
+          `The shim of ${run.key} ended ${shims} times before the handler started: ${shimLog(directory)}`,
+        );
       shims += 1;
       shim = spawnShim(directory, join(this.#root, compileCache));
       return false;
@@ -186,7 +196,12 @@ function prepare(run: HandlerRun, directory: string): void {
   const [program = '', ...rest] = settings.command;
   const environment = handlerEnvironment(run, directory, process.env);
   const launch: LaunchRecord = {
-    command: [findProgram(program, environment.PATH), ...rest, ...settings.arguments, ...handlerArguments(run, directory)],
+    command: [
+      findProgram(program, environment.PATH),
+      ...rest,
+      ...settings.arguments,
+      ...handlerArguments(run, directory),
+    ],
     environment,
     folder: settings.folder,
     logBytes: settings.logBytes,
@@ -206,7 +221,8 @@ function findProgram(program: string, path = ''): string {
   const found = candidates.find(isProgram);
   if (found !== undefined) return found;
   const command = `The command ${JSON.stringify(program)}`;
-  if (!isAbsolute(program)) throw new LaunchError('commandNotFound', `${command} was not found: not in PATH (${path}).`);
+  if (!isAbsolute(program))
+    throw new LaunchError('commandNotFound', `${command} was not found: not in PATH (${path}).`);
   if (!existsSync(program)) throw new LaunchError('commandNotFound', `${command} was not found: no file is there.`);
   throw new LaunchError(
     'commandNotFound',

@@ -31,7 +31,9 @@ export class LogCutter {
     const end = Math.floor((size - this.#keepBytes) / block) * block;
     if (canPunch) {
       try {
-        execFileSync('fallocate', ['--punch-hole', '--offset', '0', '--length', String(end), this.#path], { stdio: 'ignore' });
+        execFileSync('fallocate', ['--punch-hole', '--offset', '0', '--length', String(end), this.#path], {
+          stdio: 'ignore',
+        });
         this.#cutBytes = end;
         return;
       } catch {

@@ -44,7 +44,10 @@ export class ProgressFile {
     this.#seen = seen;
     this.changedTime = Number(stat.mtimeMs);
     if (stat.size > maximumProgressBytes) {
-      return this.#refuse('progressTooLarge', `The progress report has ${stat.size} bytes; the limit is ${maximumProgressBytes}.`);
+      return this.#refuse(
+        'progressTooLarge',
+        `The progress report has ${stat.size} bytes; the limit is ${maximumProgressBytes}.`,
+      );
     }
     let text: string | undefined;
     try {
@@ -59,7 +62,10 @@ export class ProgressFile {
       if (!isObject(value)) return this.#refuse('progressNotJson', 'The progress report is not a JSON object.');
       this.report = readReport(value);
     } catch (error) {
-      return this.#refuse('progressNotJson', `The progress report is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+      return this.#refuse(
+        'progressNotJson',
+        `The progress report is not JSON: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
     this.fault = undefined;
     return this.report.progress;
@@ -67,20 +73,26 @@ export class ProgressFile {
 
   #refuse(code: string, message: string): HandlerProgress {
     this.fault = { code, message: cleanText(message).slice(0, maximumText), time: Date.now() };
-    return { ...this.report?.progress, diagnosticEvents: [...(this.report?.progress.diagnosticEvents ?? []), this.fault] };
+    return {
+      ...this.report?.progress,
+      diagnosticEvents: [...(this.report?.progress.diagnosticEvents ?? []), this.fault],
+    };
   }
 }
 
 function readReport(value: JsonObject): Report {
   const message = textOf(value.message ?? value.processingStateMessage, maximumMessage);
   const percent = value.percentComplete;
-  const events = Array.isArray(value.diagnosticEvents) ? value.diagnosticEvents.slice(0, maximumEvents).flatMap(readEvent) : undefined;
+  const events = Array.isArray(value.diagnosticEvents)
+    ? value.diagnosticEvents.slice(0, maximumEvents).flatMap(readEvent)
+    : undefined;
   const resultPayload = value.resultPayload;
   const isComplete = value.processingState === 'COMPLETE';
   return {
     progress: {
       ...(message !== undefined && { message }),
-      ...(typeof percent === 'number' && Number.isFinite(percent) && { percentComplete: Math.min(100, Math.max(0, percent)) }),
+      ...(typeof percent === 'number' &&
+        Number.isFinite(percent) && { percentComplete: Math.min(100, Math.max(0, percent)) }),
       ...(events !== undefined && { diagnosticEvents: events }),
       ...(isObject(value.params) && { params: cleanJson(value.params) as JsonObject }),
     },
@@ -113,7 +125,9 @@ function textOf(value: Json | undefined, most: number): string | undefined {
 
 /** Every text in it made fit for any database. */
 export function cleanJson(value: Json): Json {
-  return JSON.parse(JSON.stringify(value), (_key, each: unknown) => (typeof each === 'string' ? cleanText(each) : each)) as Json;
+  return JSON.parse(JSON.stringify(value), (_key, each: unknown) =>
+    typeof each === 'string' ? cleanText(each) : each,
+  ) as Json;
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

@@ -39,7 +39,8 @@ async function run(directory: string): Promise<void> {
   const launch = readRecord<LaunchRecord>(directory, fileNames.launch);
   if (shim === undefined || launch === undefined) throw new Error(`${directory} is not a run directory`);
   const has = (name: string) => existsSync(join(directory, name));
-  const isSettled = () => has(fileNames.started) || has(fileNames.exit) || has(fileNames.refused) || has(fileNames.stop);
+  const isSettled = () =>
+    has(fileNames.started) || has(fileNames.exit) || has(fileNames.refused) || has(fileNames.stop);
   if (!claim(directory, shim, isSettled)) return;
   // A stop that saw no claim relies on whoever claims later to see the stop.
   if (has(fileNames.stop)) return;
@@ -68,7 +69,8 @@ async function run(directory: string): Promise<void> {
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   if (child.pid === undefined) return ended.then(() => refuse('it ended at once'), refuse);
   const handler = identify(child.pid);
-  if (handler === undefined) throw new Error(`The handler ended before its gate opened: ${JSON.stringify(launch.command)}`);
+  if (handler === undefined)
+    throw new Error(`The handler ended before its gate opened: ${JSON.stringify(launch.command)}`);
   const started: StartedRecord = { ...handler, startedTime: Date.now(), shim };
   writeWhole(join(directory, fileNames.started), JSON.stringify(started));
   const word = child.stdio[3] as Writable;

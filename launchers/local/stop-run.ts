@@ -3,10 +3,22 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { claimHolder } from './claim.ts';
 import { isAlive, isGroupAlive, signalGroup } from './process-identity.ts';
-import { errorCode, fileNames, isMissing, readRecord, type StartedRecord, type StopRecord, writeOnce } from './run-files.ts';
+import {
+  errorCode,
+  fileNames,
+  isMissing,
+  readRecord,
+  type StartedRecord,
+  type StopRecord,
+  writeOnce,
+} from './run-files.ts';
 import { Watcher } from './watcher.ts';
 
-type Reason = StopRecord extends infer Each ? (Each extends StopRecord ? Omit<Each, 'stoppedTime' | 'graceSeconds'> : never) : never;
+type Reason = StopRecord extends infer Each
+  ? Each extends StopRecord
+    ? Omit<Each, 'stoppedTime' | 'graceSeconds'>
+    : never
+  : never;
 
 /** Why a run is stopped, and how long its handler may take. */
 export type StopOrder = Reason & { readonly graceSeconds: number };

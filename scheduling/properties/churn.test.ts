@@ -27,7 +27,8 @@ test('two customers that are eligible throughout stay within twice their pairwis
       let largest = 0;
       let number = 0;
       const weightOf = (id: string): number => (shares.get(id) as CustomerShare).weight;
-      const isEligible = (id: string): boolean => shares.get(id)?.paused !== true && (waiting.get(id) as string[]).length > 0;
+      const isEligible = (id: string): boolean =>
+        shares.get(id)?.paused !== true && (waiting.get(id) as string[]).length > 0;
       const look = (): void => {
         for (const a of ids) {
           for (const b of ids) {
@@ -72,8 +73,13 @@ test('two customers that are eligible throughout stay within twice their pairwis
           if (own.length > 0) scheduler.remove(own.splice(random.whole(0, own.length - 1), 1)[0] as string);
         } else {
           const id = random.pick(ids);
-          const share = { id, weight: random.chance(0.5) ? random.spread(1e-3, 1e3) : weightOf(id), paused: random.chance(0.3) };
-          if (share.weight !== weightOf(id)) for (const key of pairs.keys()) if (key.split(' ').includes(id)) pairs.delete(key);
+          const share = {
+            id,
+            weight: random.chance(0.5) ? random.spread(1e-3, 1e3) : weightOf(id),
+            paused: random.chance(0.3),
+          };
+          if (share.weight !== weightOf(id))
+            for (const key of pairs.keys()) if (key.split(' ').includes(id)) pairs.delete(key);
           shares.set(id, share);
           scheduler.setCustomer(share);
         }

@@ -74,7 +74,9 @@ test('what was charged wrong is repaid: customers stay within their bound of wha
             const [weightA, weightB] = [load.weights.get(a) as number, load.weights.get(b) as number];
             // One true-up may move each by a cost at any moment, and those that run are not known yet.
             const bound = load.largest * ((1 + load.mostRunning) / weightA + (1 + load.mostRunning) / weightB);
-            expect(Math.abs(ofA / weightA - ofB / weightB), `${a} and ${b} at ${i}`).toBeLessThanOrEqual(bound * (1 + 1e-9));
+            expect(Math.abs(ofA / weightA - ofB / weightB), `${a} and ${b} at ${i}`).toBeLessThanOrEqual(
+              bound * (1 + 1e-9),
+            );
           }
         }
       }
@@ -124,7 +126,9 @@ test('who was idle, blocked or paused has no credit when it is back', () => {
       const look = (id: string): void => {
         const is = paused.get(id) !== true && (waiting.get(id) ?? 0) > 0;
         if (is && eligible.get(id) !== true) {
-          const one = [...(scheduler.snapshot().state as unknown as FairShareState).waiting].find(({ customerId }) => customerId === id);
+          const one = [...(scheduler.snapshot().state as unknown as FairShareState).waiting].find(
+            ({ customerId }) => customerId === id,
+          );
           expect(scheduler.explain(one?.id ?? '').lag).toBeLessThanOrEqual(0);
         }
         eligible.set(id, is);
@@ -161,7 +165,11 @@ test('inside a customer only work that arrived within (p′ − p) × step overt
       const waiting = new Map<string, { customerId: string; readyTime: number; priority: number }>();
       for (let i = 0; i < length; i++) {
         if (random.chance(0.6)) {
-          const one = { customerId: random.pick(['a', 'b']), readyTime: i - random.whole(0, 50), priority: random.whole(-5, 5) };
+          const one = {
+            customerId: random.pick(['a', 'b']),
+            readyTime: i - random.whole(0, 50),
+            priority: random.whole(-5, 5),
+          };
           waiting.set(`i${i}`, one);
           scheduler.add({ ...one, id: `i${i}` });
         } else if (random.chance(0.2) && waiting.size > 0) {
@@ -195,7 +203,8 @@ test('at each boundary one in floor goes lower, never less while something lower
       const scheduler = new FairShare({ algorithm: 'Priority', floor });
       const bandOf = (id: string): number => Number(id.slice(1, 2));
       for (let band = 0; band < bands; band++)
-        for (const name of ['x', 'y']) scheduler.setCustomer({ id: `${name}${band}`, weight: random.spread(0.1, 10), band });
+        for (const name of ['x', 'y'])
+          scheduler.setCustomer({ id: `${name}${band}`, weight: random.spread(0.1, 10), band });
       const waiting = new Array<number>(bands).fill(0);
       /** Admissions in the band since the last below it, while something below waited. */
       const since = new Array<number>(bands).fill(0);
@@ -254,7 +263,13 @@ test.each([true, false])(
             const need = random.chance(0.05) ? random.whole(1, slots) : 1;
             needs.set(id, need);
             const declared = random.chance(0.7) ? { expectedSeconds: random.whole(1, longest) } : {};
-            scheduler.add({ id, customerId: random.pick(['a', 'b', 'c']), readyTime: now, need: { slots: need }, ...declared });
+            scheduler.add({
+              id,
+              customerId: random.pick(['a', 'b', 'c']),
+              readyTime: now,
+              need: { slots: need },
+              ...declared,
+            });
             runs.set(id, areRight ? (declared.expectedSeconds ?? random.whole(1, longest)) : random.whole(1, longest));
           }
           for (;;) {
@@ -264,7 +279,9 @@ test.each([true, false])(
             if (bypass !== undefined) {
               expect(bypass.count).toBeLessThanOrEqual(limits.bypassLimit);
               // A declaration that is too short lets one pass that ends late: once more the longest run, see docs/scheduling.md.
-              expect(now - bypass.since, `${held} at ${now}`).toBeLessThanOrEqual(limits.bypassSeconds + longest * (areRight ? 1 : 2) + 1);
+              expect(now - bypass.since, `${held} at ${now}`).toBeLessThanOrEqual(
+                limits.bypassSeconds + longest * (areRight ? 1 : 2) + 1,
+              );
             }
             if (decision === undefined) break;
             const need = needs.get(decision.id) as number;

@@ -17,9 +17,12 @@ export function forAllSeeds(stepsOfOne: number, holds: (seed: number) => void, p
       try {
         holds(seed);
       } catch (error) {
-        throw new Error(`replay with POP_PROPERTY_SEED=${seed}: ${error instanceof Error ? error.message : String(error)}`, {
-          cause: error,
-        });
+        throw new Error(
+          `replay with POP_PROPERTY_SEED=${seed}: ${error instanceof Error ? error.message : String(error)}`,
+          {
+            cause: error,
+          },
+        );
       }
     }),
     { numRuns },

@@ -62,7 +62,9 @@ test('nobody is a largest cost behind its fluid share, nor ahead of it, and no t
           for (const b of load.ids) {
             const ofB = load.fluid.of(b);
             const apart = Math.abs(ofA.admitted / ofA.weight - ofB.admitted / ofB.weight);
-            expect(apart, `${a} and ${b} at ${i}`).toBeLessThanOrEqual((largest / ofA.weight + largest / ofB.weight) * (1 + 1e-9));
+            expect(apart, `${a} and ${b} at ${i}`).toBeLessThanOrEqual(
+              (largest / ofA.weight + largest / ofB.weight) * (1 + 1e-9),
+            );
           }
         }
       }

@@ -52,7 +52,10 @@ const farAlong: Workload = {
   name: 'B23',
   customers: [
     { id: 'tiny', weight: 0.001 },
-    ...times(10, (index) => ({ id: `c${index}`, weight: [1, 3, 10, 31, 100, 177, 316, 562, 999, 1_000][index] as number })),
+    ...times(10, (index) => ({
+      id: `c${index}`,
+      weight: [1, 3, 10, 31, 100, 177, 316, 562, 999, 1_000][index] as number,
+    })),
   ],
   sources: [
     { customerId: 'tiny', seconds: 1, cost: 1_000, waiting: 2, to: 100_000 },
@@ -93,7 +96,12 @@ export const changeScenarios: readonly Scenario[] = [
       untilAdmissions: 1_000,
     },
     measures: [
-      { name: 'away from 500 : 500', unit: 'slots', bar: { atMost: 1 }, of: (report) => Math.abs(partOf(report, 0, 1_000, 'a') - 500) },
+      {
+        name: 'away from 500 : 500',
+        unit: 'slots',
+        bar: { atMost: 1 },
+        of: (report) => Math.abs(partOf(report, 0, 1_000, 'a') - 500),
+      },
     ],
     others: ['charge at completion'],
   }),
@@ -175,7 +183,8 @@ export const changeScenarios: readonly Scenario[] = [
         of: ({ admissions }) =>
           Math.max(
             ...[0, 1, 2].map((burst) => {
-              const isShot = ({ customerId }: { readonly customerId: string }) => customerId.startsWith(`shot${burst}-`);
+              const isShot = ({ customerId }: { readonly customerId: string }) =>
+                customerId.startsWith(`shot${burst}-`);
               const part = admissions.slice(admissions.findIndex(isShot), admissions.findLastIndex(isShot));
               return part.filter(({ customerId }) => customerId === 'steady').length;
             }),
@@ -203,7 +212,10 @@ function lagAfter({ admissions, customers }: SimulationReport, from: number): nu
   for (const [index, { customerId }] of since.entries()) {
     received.set(customerId, (received.get(customerId) ?? 0) + 1);
     for (const id of ids)
-      largest = Math.max(largest, Math.abs((received.get(id) ?? 0) - ((index + 1) * (customers[id]?.weight ?? 0)) / total));
+      largest = Math.max(
+        largest,
+        Math.abs((received.get(id) ?? 0) - ((index + 1) * (customers[id]?.weight ?? 0)) / total),
+      );
   }
   return largest;
 }

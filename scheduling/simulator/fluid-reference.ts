@@ -44,7 +44,8 @@ export class FluidReference {
       if (total === 0) return;
       // Until the first of those that left has what it was admitted for.
       let step = left;
-      for (const one of served) if (!one.eligible) step = Math.min(step, ((one.admitted - one.given) * total) / one.weight);
+      for (const one of served)
+        if (!one.eligible) step = Math.min(step, ((one.admitted - one.given) * total) / one.weight);
       for (const one of served) one.given += (step * one.weight) / total;
       left -= step;
       if (step <= left * 1e-15) return;

@@ -9,7 +9,15 @@ function unitAmongSmall(): Workload {
   const seconds = 120;
   // 1.3 × what 20 slots can do.
   for (let time = 0; time < 7_200; time += seconds / 20 / 1.3) arrivals.push(smallJob(time));
-  arrivals.push({ time: 600, customerId: 'unit', id: 'unit', seconds: 120, expectedSeconds: 120, need: { slots: 20 }, cost: 20 });
+  arrivals.push({
+    time: 600,
+    customerId: 'unit',
+    id: 'unit',
+    seconds: 120,
+    expectedSeconds: 120,
+    need: { slots: 20 },
+    cost: 20,
+  });
   return { name: 'B10', capacity: { slots: 20 }, arrivals, untilSeconds: 7_200 };
 
   function smallJob(time: number): Arrival {
@@ -26,7 +34,8 @@ function underStream(): Workload {
     seconds: 60,
     priority: 1,
   }));
-  for (let time = 0; time < 7_200; time += 60 / 10 / 1.5) arrivals.push({ time, customerId: 'c', seconds: 60, priority: 5 });
+  for (let time = 0; time < 7_200; time += 60 / 10 / 1.5)
+    arrivals.push({ time, customerId: 'c', seconds: 60, priority: 5 });
   return { name: 'B11', capacity: { slots: 10 }, arrivals, options: { priorityStep: 120 }, untilSeconds: 7_200 };
 }
 
@@ -107,7 +116,12 @@ export const orderScenarios: readonly Scenario[] = [
     workload: underStream(),
     ours: 'Priority',
     measures: [
-      { name: 'of 20 started', unit: 'Agendas', bar: { atLeast: 20 }, of: ({ admissions }) => admissions.filter(isLow).length },
+      {
+        name: 'of 20 started',
+        unit: 'Agendas',
+        bar: { atLeast: 20 },
+        of: ({ admissions }) => admissions.filter(isLow).length,
+      },
       {
         name: 'latest overtaker came after',
         unit: 's',
@@ -116,7 +130,9 @@ export const orderScenarios: readonly Scenario[] = [
           const lows = admissions.map((one, index) => ({ ...one, index })).filter(isLow);
           return Math.max(
             0,
-            ...lows.map((low) => Math.max(0, ...admissions.slice(0, low.index).map(({ arrival }) => arrival - low.arrival))),
+            ...lows.map((low) =>
+              Math.max(0, ...admissions.slice(0, low.index).map(({ arrival }) => arrival - low.arrival)),
+            ),
           );
         },
       },

@@ -36,7 +36,11 @@ abstract class Model implements Chooser {
   begin(): void {}
 
   setCustomer({ id, weight, maximumRunning, paused }: CustomerShare): void {
-    Object.assign(this.customerOf(id), { weight, maximumRunning: maximumRunning ?? Number.POSITIVE_INFINITY, paused: paused ?? false });
+    Object.assign(this.customerOf(id), {
+      weight,
+      maximumRunning: maximumRunning ?? Number.POSITIVE_INFINITY,
+      paused: paused ?? false,
+    });
   }
 
   add(item: ReadyItem): void {
@@ -89,7 +93,15 @@ abstract class Model implements Chooser {
   customerOf(id: string): Customer {
     let customer = this.customers.get(id);
     if (customer === undefined) {
-      customer = { id, weight: 1, maximumRunning: Number.POSITIVE_INFINITY, paused: false, waiting: [], taken: 0, running: new Map() };
+      customer = {
+        id,
+        weight: 1,
+        maximumRunning: Number.POSITIVE_INFINITY,
+        paused: false,
+        waiting: [],
+        taken: 0,
+        running: new Map(),
+      };
       this.customers.set(id, customer);
     }
     return customer;
@@ -205,7 +217,8 @@ class ChargeAtCompletion extends Model {
   }
   override finish(id: string): void {
     const customer = this.owners.get(id);
-    if (customer !== undefined) this.#used.set(customer.id, (this.#used.get(customer.id) ?? 0) + (customer.running.get(id)?.cost ?? 1));
+    if (customer !== undefined)
+      this.#used.set(customer.id, (this.#used.get(customer.id) ?? 0) + (customer.running.get(id)?.cost ?? 1));
     super.finish(id);
   }
 }

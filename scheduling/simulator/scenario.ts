@@ -62,13 +62,20 @@ export const compared = ({ id, title, workload, measures, ours = 'Fairness', oth
 });
 
 /** As many as `count`, each made of its index, from 0. */
-export const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, index) => make(index));
+export const times = <T>(count: number, make: (index: number) => T): T[] =>
+  Array.from({ length: count }, (_, index) => make(index));
 
 /** Always has 50 waiting. */
-export const backlogged = (customerId: string, more: Partial<Source> = {}): Source => ({ customerId, seconds: 1, waiting: 50, ...more });
+export const backlogged = (customerId: string, more: Partial<Source> = {}): Source => ({
+  customerId,
+  seconds: 1,
+  waiting: 50,
+  ...more,
+});
 
 /** Arithmetic; of no values NaN. */
-export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+export const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Admissions of a customer among those from one to another. */
 export const partOf = (report: SimulationReport, from: number, to: number, id: string): number =>

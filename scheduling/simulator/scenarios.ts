@@ -7,6 +7,9 @@ import { specialScenarios } from './special-scenarios.ts';
 
 const numberOf = ({ id }: Scenario): number => Number(id.slice(1));
 
-export const scenarios: readonly Scenario[] = [...sharingScenarios, ...changeScenarios, ...orderScenarios, ...specialScenarios].sort(
-  (a, b) => numberOf(a) - numberOf(b),
-);
+export const scenarios: readonly Scenario[] = [
+  ...sharingScenarios,
+  ...changeScenarios,
+  ...orderScenarios,
+  ...specialScenarios,
+].sort((a, b) => numberOf(a) - numberOf(b));

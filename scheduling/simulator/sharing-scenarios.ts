@@ -37,7 +37,8 @@ const firstDispatch: Measure = {
   bar: { atMost: 0.46 },
   of: ({ admissions }) => {
     const firsts = new Map<string, number>();
-    for (const [index, { customerId }] of admissions.entries()) if (!firsts.has(customerId)) firsts.set(customerId, index);
+    for (const [index, { customerId }] of admissions.entries())
+      if (!firsts.has(customerId)) firsts.set(customerId, index);
     return mean([...firsts.values()]) / firsts.size;
   },
 };
@@ -97,7 +98,9 @@ const miceP99: Measure = {
   unit: 's',
   bar: { atMost: 60 },
   of: ({ admissions, seconds }) => {
-    const waits = admissions.filter(({ customerId }) => customerId !== 'elephant').map(({ start, arrival }) => start - arrival);
+    const waits = admissions
+      .filter(({ customerId }) => customerId !== 'elephant')
+      .map(({ start, arrival }) => start - arrival);
     // Those that never started waited all the time.
     while (waits.length < 199) waits.push(seconds);
     return waits.sort((a, b) => a - b)[Math.ceil(199 * 0.99) - 1] as number;
@@ -167,7 +170,9 @@ export const sharingScenarios: readonly Scenario[] = [
     cells: () => {
       const workload = manyKeys((key) => `heavy${key}`);
       const { name, of, unit } = lightWait(workload, (id) => id === 'light', 0.1);
-      return [{ scenario: 'B6', measure: name, policy: 'plain RR by key', value: of(simulate(workload, 'plain RR')), unit }];
+      return [
+        { scenario: 'B6', measure: name, policy: 'plain RR by key', value: of(simulate(workload, 'plain RR')), unit },
+      ];
     },
   },
   compared({

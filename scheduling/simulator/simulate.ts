@@ -5,7 +5,16 @@ import { type Positioned, PositionHeap } from '../position-heap.ts';
 import type { CustomerShare } from '../scheduler.ts';
 import { FluidReference } from './fluid-reference.ts';
 import { type Chooser, createPolicy } from './policies.ts';
-import type { Admission, Arrival, CustomerReport, Job, Policy, SimulationReport, Source, Workload } from './workload.ts';
+import type {
+  Admission,
+  Arrival,
+  CustomerReport,
+  Job,
+  Policy,
+  SimulationReport,
+  Source,
+  Workload,
+} from './workload.ts';
 
 const mostForFluid = 300;
 /** Of a duration nobody has learned anything about. */
@@ -58,10 +67,12 @@ class Simulation {
     this.#chooser = chooser;
     this.#free = amountsOf(workload.capacity ?? { slots: 1 });
     const jobs = [...(workload.arrivals ?? []), ...(workload.sources ?? [])];
-    this.#fluid = new Set(jobs.map(({ customerId }) => customerId)).size > mostForFluid ? undefined : new FluidReference();
+    this.#fluid =
+      new Set(jobs.map(({ customerId }) => customerId)).size > mostForFluid ? undefined : new FluidReference();
     this.#changes = (workload.changes ?? []).filter(({ afterAdmissions }) => afterAdmissions !== undefined);
     for (const share of workload.customers ?? []) this.#set(share);
-    for (const { time, share } of workload.changes ?? []) if (time !== undefined) this.#at(time, 1, () => this.#set(share));
+    for (const { time, share } of workload.changes ?? [])
+      if (time !== undefined) this.#at(time, 1, () => this.#set(share));
     for (const arrival of workload.arrivals ?? []) this.#at(arrival.time, 2, () => this.#arrive(arrival, arrival.id));
     for (const source of workload.sources ?? []) {
       this.#at(source.from ?? 0, 2, () => {
@@ -128,11 +139,21 @@ class Simulation {
       this.#waiting.set(customerId, (this.#waiting.get(customerId) ?? 0) - 1);
       this.#running.set(customerId, (this.#running.get(customerId) ?? 0) + 1);
       this.#free = minus(this.#free, need);
-      if (source !== undefined && this.#now < (source.to ?? Number.POSITIVE_INFINITY)) this.#arrive(source, undefined, source);
+      if (source !== undefined && this.#now < (source.to ?? Number.POSITIVE_INFINITY))
+        this.#arrive(source, undefined, source);
       this.#at(this.#now + job.seconds, 0, () => this.#end(id, job));
-      this.#admissions.push({ id, customerId, arrival, start: this.#now, end: this.#now + job.seconds, cost, slots: need.slots });
+      this.#admissions.push({
+        id,
+        customerId,
+        arrival,
+        start: this.#now,
+        end: this.#now + job.seconds,
+        cost,
+        slots: need.slots,
+      });
       this.#measure(customerId, cost);
-      for (const { afterAdmissions, share } of this.#changes) if (afterAdmissions === this.#admissions.length) this.#set(share);
+      for (const { afterAdmissions, share } of this.#changes)
+        if (afterAdmissions === this.#admissions.length) this.#set(share);
     }
   }
 
@@ -153,7 +174,11 @@ class Simulation {
   #isEligible(id: string): boolean {
     const share = this.#shares.get(id);
     const runs = this.#running.get(id) ?? 0;
-    return (this.#waiting.get(id) ?? 0) > 0 && share?.paused !== true && runs < (share?.maximumRunning ?? Number.POSITIVE_INFINITY);
+    return (
+      (this.#waiting.get(id) ?? 0) > 0 &&
+      share?.paused !== true &&
+      runs < (share?.maximumRunning ?? Number.POSITIVE_INFINITY)
+    );
   }
 
   #look(id: string): void {
@@ -192,7 +217,10 @@ class Simulation {
       seconds,
       utilisation: held / (slots * seconds),
       jain: jainIndex(rates),
-      lag: this.#fluid === undefined ? { behind: Number.NaN, ahead: Number.NaN } : { behind: this.#behind, ahead: this.#ahead },
+      lag:
+        this.#fluid === undefined
+          ? { behind: Number.NaN, ahead: Number.NaN }
+          : { behind: this.#behind, ahead: this.#ahead },
     };
   }
 

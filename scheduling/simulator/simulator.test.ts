@@ -38,7 +38,9 @@ test('every policy runs all there is, never beyond the pool, and the same each t
     expect(simulate(small, policy).admissions, policy).toEqual(report.admissions);
     const moments = report.admissions.map(({ start }) => start);
     for (const moment of moments) {
-      const held = report.admissions.filter(({ start, end }) => start <= moment && moment < end).reduce((sum, { slots }) => sum + slots, 0);
+      const held = report.admissions
+        .filter(({ start, end }) => start <= moment && moment < end)
+        .reduce((sum, { slots }) => sum + slots, 0);
       expect(held, policy).toBeLessThanOrEqual(3);
     }
   }
@@ -87,6 +89,11 @@ test('a Standard Workload Format trace is read: users, processors, requested tim
 
 test('the plot in the documentation is what the simulator draws', () => {
   const report = simulate(shownWorkload, 'Fairness');
-  const drawn = plotShares(report, report.seconds / 120, `${shownWorkload.name}: part of the pool by customer`, shownNotes);
+  const drawn = plotShares(
+    report,
+    report.seconds / 120,
+    `${shownWorkload.name}: part of the pool by customer`,
+    shownNotes,
+  );
   expect(drawn).toBe(readFileSync(new URL('../../docs/scheduling-shares.svg', import.meta.url), 'utf8'));
 });

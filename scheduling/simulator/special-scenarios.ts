@@ -12,7 +12,13 @@ export const specialScenarios: readonly Scenario[] = [
     cells: () => {
       const { anyInterval, commonStart } = churn();
       return [
-        { scenario: 'B15', measure: 'largest lag across changes', policy: 'ours', value: lagAcrossChanges(), unit: 'largest costs' },
+        {
+          scenario: 'B15',
+          measure: 'largest lag across changes',
+          policy: 'ours',
+          value: lagAcrossChanges(),
+          unit: 'largest costs',
+        },
         {
           scenario: 'B15',
           measure: 'apart / pairwise bound, any interval',
@@ -50,7 +56,14 @@ export const specialScenarios: readonly Scenario[] = [
     id: 'B20',
     title: 'snapshot and restore at random points',
     cells: () => [
-      { scenario: 'B20', measure: 'decisions that differ', policy: 'ours', value: restored(), unit: 'of 20,000', bar: { atMost: 0 } },
+      {
+        scenario: 'B20',
+        measure: 'decisions that differ',
+        policy: 'ours',
+        value: restored(),
+        unit: 'of 20,000',
+        bar: { atMost: 0 },
+      },
     ],
   },
 ];
@@ -196,7 +209,14 @@ function restored(): number {
     bypassLimit: 5,
     bypassSeconds: 60,
   });
-  let copy = new FairShare({ algorithm: 'Priority', floor: 5, promoteAfter: 300, priorityStep: 30, bypassLimit: 5, bypassSeconds: 60 });
+  let copy = new FairShare({
+    algorithm: 'Priority',
+    floor: 5,
+    promoteAfter: 300,
+    priorityStep: 30,
+    bypassLimit: 5,
+    bypassSeconds: 60,
+  });
   for (let index = 0; index < 20; index++) {
     const share = { id: `c${index}`, weight: random.spread(0.01, 100), band: index % 3 };
     for (const one of [scheduler, copy]) one.setCustomer(share);
@@ -218,7 +238,8 @@ function restored(): number {
     };
     waiting.set(item.id, slots);
     for (const one of [scheduler, copy]) one.add(item);
-    if (random.chance(0.005)) copy = new FairShare({ ...copy.snapshot().options, algorithm: 'Priority' }, copy.snapshot());
+    if (random.chance(0.005))
+      copy = new FairShare({ ...copy.snapshot().options, algorithm: 'Priority' }, copy.snapshot());
     const decision = scheduler.next({ slots: free }, step);
     const same = copy.next({ slots: free }, step);
     if (JSON.stringify(decision) !== JSON.stringify(same)) differences += 1;

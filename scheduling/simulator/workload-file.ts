@@ -19,7 +19,8 @@ interface JsonArrival {
 /** @throws Error naming the first thing that is wrong. */
 export function parseJsonWorkload(text: string, name: string): Workload {
   const json: unknown = JSON.parse(text);
-  if (!isObject(json) || !Array.isArray(json.arrivals)) throw new Error('a workload is an object with a list `arrivals`');
+  if (!isObject(json) || !Array.isArray(json.arrivals))
+    throw new Error('a workload is an object with a list `arrivals`');
   const weights = new Map<string, number>();
   const arrivals = json.arrivals.map((line: unknown, index): Arrival => {
     if (!isObject(line)) throw new Error(`arrivals[${index}] must be an object`);
@@ -88,4 +89,5 @@ export function parseStandardWorkload(text: string, name: string, most = Number.
   };
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

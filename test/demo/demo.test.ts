@@ -56,7 +56,11 @@ describe.each([
     expect(new Set(summary.agendas.map(({ customer }) => customer)).size).toBe(2);
     expect(summary.agendas.length).toBeGreaterThanOrEqual(2);
     for (const { progress } of summary.agendas) {
-      expect(progress).toMatchObject({ processingState: 'COMPLETE', processingStateMessage: 'succeeded', percentComplete: 100 });
+      expect(progress).toMatchObject({
+        processingState: 'COMPLETE',
+        processingStateMessage: 'succeeded',
+        percentComplete: 100,
+      });
     }
   });
 
@@ -139,7 +143,9 @@ test('the demo whose Agendas fail exits 1 and says why', { timeout: 120_000 }, a
     };
     expect(failed).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^The demo failed: Acme Studios, trailer failed\..*probe: ffprobe ended with exit code 1/s),
+      stderr: expect.stringMatching(
+        /^The demo failed: Acme Studios, trailer failed\..*probe: ffprobe ended with exit code 1/s,
+      ),
     });
     await expect.poll(() => processesOf(home), { timeout: 10_000 }).toEqual([]);
   } finally {
@@ -153,8 +159,19 @@ function resultOf<Value>(progress: AgendaProgress, operation: string): Value {
 }
 
 async function probed(file: string): Promise<Probed> {
-  const { stdout } = await run(ffprobe, ['-v', 'error', '-print_format', 'json', '-show_format', '-show_streams', file]);
-  const answer = JSON.parse(stdout) as { streams: { codec_type: string; width: number; height: number }[]; format: { duration?: string } };
+  const { stdout } = await run(ffprobe, [
+    '-v',
+    'error',
+    '-print_format',
+    'json',
+    '-show_format',
+    '-show_streams',
+    file,
+  ]);
+  const answer = JSON.parse(stdout) as {
+    streams: { codec_type: string; width: number; height: number }[];
+    format: { duration?: string };
+  };
   const video = answer.streams.find((stream) => stream.codec_type === 'video');
   return { width: video?.width ?? 0, height: video?.height ?? 0, seconds: Number(answer.format.duration ?? 0) };
 }

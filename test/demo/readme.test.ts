@@ -48,7 +48,9 @@ describe('on a fresh installation', () => {
 
   /** A command of the README, on this system's port and home. */
   const shell = async (command: string) => {
-    const here = command.replaceAll('http://127.0.0.1:8080/v1', system.urls.api).replaceAll('./.pop/data/', `${system.data}/`);
+    const here = command
+      .replaceAll('http://127.0.0.1:8080/v1', system.urls.api)
+      .replaceAll('./.pop/data/', `${system.data}/`);
     return (await run('bash', ['-ec', here], { cwd: root })).stdout;
   };
   const ended = async (progressId: string) => {
@@ -64,9 +66,14 @@ describe('on a fresh installation', () => {
     const [submit = '', list = ''] = [...section.matchAll(/```sh\n(.*?)```/gs)].map(([, command]) => command);
     const submitted = JSON.parse(await shell(submit)) as { title: string; progressId: string };
     expect(submitted.title).toBe('My first Agenda');
-    expect(await ended(submitted.progressId)).toMatchObject({ processingState: 'COMPLETE', processingStateMessage: 'succeeded' });
+    expect(await ended(submitted.progressId)).toMatchObject({
+      processingState: 'COMPLETE',
+      processingStateMessage: 'succeeded',
+    });
     const key = submit.split('\n')[0];
-    const listed = JSON.parse(await shell(`${key}\n${list}`)) as { all: { title: string; operationProgress: unknown[] }[] };
+    const listed = JSON.parse(await shell(`${key}\n${list}`)) as {
+      all: { title: string; operationProgress: unknown[] }[];
+    };
     expect(listed.all).toMatchObject([{ title: 'My first Agenda', processingStateMessage: 'succeeded' }]);
     expect(listed.all[0]?.operationProgress).toHaveLength(2);
   });
@@ -86,13 +93,19 @@ describe('on a fresh installation', () => {
 describe('the handlers of the documentation', () => {
   test('count-words returns the number of words', async () => {
     const environment = { PATH: process.env.PATH, PAYLOAD: JSON.stringify({ files: ['README.md'] }) };
-    const { stdout } = await run(process.execPath, ['examples/handlers/count-words.ts'], { cwd: root, env: environment });
+    const { stdout } = await run(process.execPath, ['examples/handlers/count-words.ts'], {
+      cwd: root,
+      env: environment,
+    });
     expect(JSON.parse(stdout.split('\n').at(-3) ?? '')).toEqual({ words: expect.any(Number) });
   });
 
   test('size returns the bytes, and fails without the file', async () => {
     const size = (file: string) =>
-      run('sh', ['examples/handlers/size.sh'], { cwd: root, env: { PATH: process.env.PATH, PAYLOAD: JSON.stringify({ file }) } });
+      run('sh', ['examples/handlers/size.sh'], {
+        cwd: root,
+        env: { PATH: process.env.PATH, PAYLOAD: JSON.stringify({ file }) },
+      });
     expect(JSON.parse((await size('LICENSE-absent').catch(() => ({ stdout: 'null' }))).stdout)).toBeNull();
     expect(JSON.parse((await size('README.md')).stdout)).toEqual({ bytes: Buffer.byteLength(await read('README.md')) });
   });

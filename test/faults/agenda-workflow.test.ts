@@ -62,10 +62,9 @@ test('an Agenda terminated in the Web UI is found and released, and its handler 
   const progress = await it.ended(terminated);
   expect(progress.processingStateMessage).toBe('failed');
   expect(progress.diagnosticEvents).toMatchObject([{ message: 'workflow terminated' }]);
-  expect(progress.operationProgress.map((operation: { processingStateMessage: string }) => operation.processingStateMessage)).toEqual([
-    'abandoned',
-    'pending',
-  ]);
+  expect(
+    progress.operationProgress.map((operation: { processingStateMessage: string }) => operation.processingStateMessage),
+  ).toEqual(['abandoned', 'pending']);
   await it.gone(handler.self, 20);
   expect((await it.progress(other)).processingState).toBe('EXECUTING');
   await gate.open();

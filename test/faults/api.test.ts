@@ -17,7 +17,12 @@ async function submitPatiently(key: string): Promise<{ agenda: Agenda; tries: nu
   const operations = [{ name: 'say', type: 'logMessages', payload: { logMessages: [key] } }];
   for (let tries = 1; ; tries += 1) {
     try {
-      const { status, body } = await it.send('POST', '/agenda', { customerId, title: key, operations }, { 'Idempotency-Key': key });
+      const { status, body } = await it.send(
+        'POST',
+        '/agenda',
+        { customerId, title: key, operations },
+        { 'Idempotency-Key': key },
+      );
       if (status === 201) return { agenda: it.accepted(body), tries };
       // Another try of ours is still under way, or the api goes or comes: told to come again.
       expect([409, 503], JSON.stringify(body)).toContain(status);
@@ -44,7 +49,9 @@ test('kill -9 of the api during submission loses nothing accepted and doubles no
   expect(answers.some(({ tries }) => tries > 1)).toBe(true);
   const ids = answers.map(({ agenda }) => agenda.id);
   expect(new Set(ids).size).toBe(streams * perStream);
-  const stored = await it.sql<{ id: string; title: string }[]>`select id, title from agenda where customer_id = ${customerId}`;
+  const stored = await it.sql<
+    { id: string; title: string }[]
+  >`select id, title from agenda where customer_id = ${customerId}`;
   expect(stored.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
   expect(new Set(stored.map(({ title }) => title)).size).toBe(stored.length);
   await it.prove();

@@ -28,12 +28,21 @@ afterAll(() => it[Symbol.asyncDispose]());
 interface OperationProgress {
   readonly operation: string;
   readonly processingStateMessage: string;
-  readonly diagnosticEvents?: readonly { readonly code?: string; readonly message: string; readonly payload?: unknown }[];
+  readonly diagnosticEvents?: readonly {
+    readonly code?: string;
+    readonly message: string;
+    readonly payload?: unknown;
+  }[];
 }
 
-test('bad handlers fail at their Operation with a clear word, and other Agendas of the pool go on', { timeout: 240_000 }, async () => {
+test('bad handlers fail at their Operation with a clear word, and other Agendas of the pool go on', {
+  timeout: 240_000,
+}, async () => {
   const gate = it.gate();
-  const beside = await it.submit([witness('held', { until: gate.until }), witness('last', {}, { dependsOn: ['held'] })]);
+  const beside = await it.submit([
+    witness('held', { until: gate.until }),
+    witness('last', {}, { dependsOn: ['held'] }),
+  ]);
   await it.handlerStarted(beside, 'held');
 
   const wanted: Readonly<Record<string, { code: string; message: RegExp }>> = {
@@ -49,7 +58,11 @@ test('bad handlers fail at their Operation with a clear word, and other Agendas 
   for (const type of Object.keys(wanted)) {
     agendas.push([
       type,
-      await it.submit([witness('good'), { name: 'bad', type, payload: {} }, witness('after', {}, { dependsOn: ['bad', 'good'] })]),
+      await it.submit([
+        witness('good'),
+        { name: 'bad', type, payload: {} },
+        witness('after', {}, { dependsOn: ['bad', 'good'] }),
+      ]),
     ]);
   }
   for (const [type, agenda] of agendas) {

@@ -11,13 +11,17 @@ afterEach(() => it.heal());
 afterAll(() => it[Symbol.asyncDispose]());
 
 /** One that would run for ever with a process beside it, and one that waits for it. */
-const endless = () => [witness('held', { until: it.gate().until, grandchild: true }), witness('next', {}, { dependsOn: ['held'] })];
+const endless = () => [
+  witness('held', { until: it.gate().until, grandchild: true }),
+  witness('next', {}, { dependsOn: ['held'] }),
+];
 
 /** How each Operation ended, in their order. */
 const endings = (progress: { operationProgress: { processingStateMessage: string }[] }) =>
   progress.operationProgress.map(({ processingStateMessage }) => processingStateMessage);
 
-const asked = (agenda: { id: string }) => it.witnessed.filter((line) => line.agendaId === agenda.id && line.what === 'asked to end');
+const asked = (agenda: { id: string }) =>
+  it.witnessed.filter((line) => line.agendaId === agenda.id && line.what === 'asked to end');
 
 test('a cancel from the api ends the handler and what it left beside itself', async () => {
   const agenda = await it.submit(endless());
@@ -59,7 +63,8 @@ test('a cancel from Temporal takes the same path', async () => {
 test('a cancel of what still waits ends it at once, and it never runs', async () => {
   const gate = it.gate();
   const before = [];
-  for (let n = 0; n < limits.maximumRunning; n += 1) before.push(await it.submit([witness('held', { until: gate.until })]));
+  for (let n = 0; n < limits.maximumRunning; n += 1)
+    before.push(await it.submit([witness('held', { until: gate.until })]));
   const agenda = await it.submit([witness('never')]);
   await Promise.all(before.map((one) => it.handlerStarted(one, 'held')));
   expect(await it.cancel(agenda)).toBe('ended');
@@ -106,7 +111,9 @@ test('a cancel while Temporal is down is repeated by the sweep once it is back',
 test('cancels at any moment of many short Agendas leave nothing behind', async () => {
   const agendas: Agenda[] = [];
   for (let n = 0; n < 12; n += 1) {
-    agendas.push(await it.submit([witness('a', { milliseconds: 100 }), witness('b', { milliseconds: 100 }, { dependsOn: ['a'] })]));
+    agendas.push(
+      await it.submit([witness('a', { milliseconds: 100 }), witness('b', { milliseconds: 100 }, { dependsOn: ['a'] })]),
+    );
     const earlier = agendas[n - 3];
     if (earlier === undefined) continue;
     const { status } = await it.send('POST', `/agenda/${earlier.id}/cancel`);

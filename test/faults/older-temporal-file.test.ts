@@ -32,7 +32,8 @@ async function copyTemporal(): Promise<string> {
 
 /** Has the state of this copy take the place of the one there is; Temporal's server does not run. */
 async function putBack(copy: string): Promise<void> {
-  for (const file of await readdir(it.system.data)) if (file.startsWith('temporal.db')) await rm(join(it.system.data, file));
+  for (const file of await readdir(it.system.data))
+    if (file.startsWith('temporal.db')) await rm(join(it.system.data, file));
   for (const file of await readdir(copy)) await copyFile(join(copy, file), join(it.system.data, file));
 }
 
@@ -70,14 +71,20 @@ const startedAgain = async (): Promise<string[]> =>
 async function olderState(back: (copy: string) => Promise<void>): Promise<void> {
   const [early, late] = [it.gate(), it.gate()];
   const before = [await it.submit(held(early.until))];
-  for (const milliseconds of [300, 600]) before.push(await it.submit(fan(milliseconds)), await it.submit(chain(2 * milliseconds)));
+  for (const milliseconds of [300, 600])
+    before.push(await it.submit(fan(milliseconds)), await it.submit(chain(2 * milliseconds)));
   await it.handlerStarted(before[0] as Agenda, 'held');
   await until('one Agenda ended before the copy', async () => (await countEnded(before)) >= 1);
   const copy = await copyTemporal();
 
   const after = [await it.submit(held(late.until))];
-  for (const milliseconds of [200, 400, 800]) after.push(await it.submit(chain(milliseconds)), await it.submit(fan(milliseconds)));
-  await until('what could end of the early ones has ended', async () => (await countEnded(before)) === before.length - 1, 90);
+  for (const milliseconds of [200, 400, 800])
+    after.push(await it.submit(chain(milliseconds)), await it.submit(fan(milliseconds)));
+  await until(
+    'what could end of the early ones has ended',
+    async () => (await countEnded(before)) === before.length - 1,
+    90,
+  );
   await it.handlerStarted(after[0] as Agenda, 'held');
   await until('one Agenda started after the copy has ended', async () => (await countEnded(after)) >= 1, 90);
   await it.system.kill('temporal');
@@ -92,7 +99,9 @@ async function olderState(back: (copy: string) => Promise<void>): Promise<void> 
   for (const { id } of before) expect(again).not.toContain(id);
   await it.prove();
   await until('no workflow of an Agenda is left open', async () => {
-    const { count } = await it.temporal().workflow.count(`WorkflowType = 'agendaWorkflow' and ExecutionStatus = 'Running'`);
+    const { count } = await it
+      .temporal()
+      .workflow.count(`WorkflowType = 'agendaWorkflow' and ExecutionStatus = 'Running'`);
     return count === 0;
   });
 }
@@ -142,7 +151,10 @@ test('the pool worker follows an activity that Temporal has forgotten: its end i
   // It becomes the event that y2 had been.
   await it.handlerStarted(agenda, 'x2');
   await y2.open();
-  await until('y2 is recorded', async () => (await it.progress(agenda)).operationProgress[3].processingState === 'COMPLETE');
+  await until(
+    'y2 is recorded',
+    async () => (await it.progress(agenda)).operationProgress[3].processingState === 'COMPLETE',
+  );
   await x2.open();
   await it.allSucceed([agenda]);
   await it.prove();

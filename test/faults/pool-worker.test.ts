@@ -18,7 +18,10 @@ const endsReported = (logs: readonly string[], agenda: Agenda, operation: string
 
 test('after kill -9 of the pool worker the same handler goes on and is adopted by the next one', async () => {
   const gate = it.gate();
-  const agenda = await it.submit([witness('held', { until: gate.until }), witness('next', {}, { dependsOn: ['held'] })]);
+  const agenda = await it.submit([
+    witness('held', { until: gate.until }),
+    witness('next', {}, { dependsOn: ['held'] }),
+  ]);
   const handler = await it.handlerStarted(agenda, 'held');
   const killed = it.system.pid('pool');
   await it.system.kill('pool');
@@ -32,7 +35,9 @@ test('after kill -9 of the pool worker the same handler goes on and is adopted b
     { what: 'start', launch: 1, self: handler.self },
     { what: 'end', launch: 1, self: handler.self },
   ]);
-  expect(endsReported([await it.log('pool')], agenda, 'held')).toMatchObject([{ adopted: true, launch: 1, outcome: 'succeeded' }]);
+  expect(endsReported([await it.log('pool')], agenda, 'held')).toMatchObject([
+    { adopted: true, launch: 1, outcome: 'succeeded' },
+  ]);
   await it.prove();
 });
 

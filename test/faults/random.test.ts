@@ -40,7 +40,9 @@ async function submit(key: string): Promise<Agenda> {
   });
 }
 
-test(`parts killed one after the other, by chance (seed ${seed}), two at a time now and then`, { timeout: 300_000 }, async () => {
+test(`parts killed one after the other, by chance (seed ${seed}), two at a time now and then`, {
+  timeout: 300_000,
+}, async () => {
   const random = randomNumbers(seed);
   const choose = () => kinds[Math.floor(random() * kinds.length)] ?? 'control';
   const agendas: Agenda[] = [];
@@ -49,7 +51,8 @@ test(`parts killed one after the other, by chance (seed ${seed}), two at a time 
     const victims = new Set(random() < 0.3 ? [choose(), choose()] : [choose()]);
     for (const part of victims) await it.system.kill(part);
     // In the order of the dependencies: Postgres and Temporal first.
-    for (const part of [...victims].toSorted((a, b) => kinds.indexOf(b) - kinds.indexOf(a))) await it.system.start(part);
+    for (const part of [...victims].toSorted((a, b) => kinds.indexOf(b) - kinds.indexOf(a)))
+      await it.system.start(part);
   }
   await it.allSucceed(agendas, 120);
   await it.prove();

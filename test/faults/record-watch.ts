@@ -50,7 +50,12 @@ export class RecordWatch implements AsyncDisposable {
   readonly #sql: postgres.Sql;
 
   private constructor(url: string) {
-    this.#sql = postgres(url, { max: 1, connect_timeout: 2, backoff: () => 0.05, connection: { application_name: 'fault-watch' } });
+    this.#sql = postgres(url, {
+      max: 1,
+      connect_timeout: 2,
+      backoff: () => 0.05,
+      connection: { application_name: 'fault-watch' },
+    });
     this.#sampling = this.#sample();
   }
 

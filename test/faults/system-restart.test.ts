@@ -39,14 +39,24 @@ test('an orderly stop of everything in mid-run leaves no process; the next start
   await it.restart();
   await it.allSucceed(agendas, 90);
   const held = it.witnessed.filter(({ operation, agendaId }) => operation === 'held' && agendaId === agendas[0]?.id);
-  expect(held.map(({ what, launch }) => `${what} ${launch}`)).toEqual(['start 1', 'asked to end 1', 'start 2', 'end 2']);
-  expect(it.witnessed.filter(({ operation, what }) => operation === 'first' && what === 'start')).toHaveLength(agendas.length);
+  expect(held.map(({ what, launch }) => `${what} ${launch}`)).toEqual([
+    'start 1',
+    'asked to end 1',
+    'start 2',
+    'end 2',
+  ]);
+  expect(it.witnessed.filter(({ operation, what }) => operation === 'first' && what === 'start')).toHaveLength(
+    agendas.length,
+  );
   await it.prove({ mostLaunches: 2 });
 });
 
 test('kill -9 of everything but the handlers: the next start adopts them', async () => {
   const gate = it.gate();
-  const agendas = [await it.submit([witness('held', { until: gate.until })]), await it.submit([witness('held', { until: gate.until })])];
+  const agendas = [
+    await it.submit([witness('held', { until: gate.until })]),
+    await it.submit([witness('held', { until: gate.until })]),
+  ];
   const handlers = await Promise.all(agendas.map((agenda) => it.handlerStarted(agenda, 'held')));
   for (const part of partNames) await it.system.kill(part);
   for (const part of partNames) await it.system.start(part);
@@ -81,6 +91,8 @@ test('a process whose system does not start ends by itself', async () => {
   const source = `
     import { System } from ${JSON.stringify(new URL('../../machine/system.ts', import.meta.url).href)};
     await System.start({ home: ${JSON.stringify(home)}, registry: '/no/such/registry.json' }).catch((error) => console.log(error.message));`;
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source], { timeout: 90_000 });
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source], {
+    timeout: 90_000,
+  });
   expect(stdout).toContain('/no/such/registry.json');
 });

@@ -51,12 +51,20 @@ export interface Agenda {
 }
 
 /** An Operation of the handler that bears witness. */
-export function witness(name: string, payload: Readonly<Record<string, unknown>> = {}, more: Readonly<Record<string, unknown>> = {}) {
+export function witness(
+  name: string,
+  payload: Readonly<Record<string, unknown>> = {},
+  more: Readonly<Record<string, unknown>> = {},
+) {
   return { name, type: 'witness', payload, ...more };
 }
 
 /** What `look` returns once that is not undefined or false. @throws when it takes too long; the message has the last error */
-export async function until<T>(what: string, look: () => Promise<T | undefined | false> | T | undefined | false, seconds = 60): Promise<T> {
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | undefined | false> | T | undefined | false,
+  seconds = 60,
+): Promise<T> {
   const giveUp = Date.now() + seconds * 1000;
   let trouble: unknown;
   for (;;) {
@@ -102,7 +110,10 @@ export class TestSystem implements AsyncDisposable {
     const home = await mkdtemp(join(tmpdir(), 'pop-faults-'));
     const registry = join(home, 'registry.json');
     const types = {
-      basePodConfig: { graceSeconds: 5, envVars: { WITNESS: join(home, 'witness'), NODE_COMPILE_CACHE: join(home, 'compiled') } },
+      basePodConfig: {
+        graceSeconds: 5,
+        envVars: { WITNESS: join(home, 'witness'), NODE_COMPILE_CACHE: join(home, 'compiled') },
+      },
       witness: { podConfig: { command: ['node', handler('witness.ts')] } },
       ...options.types,
     };
@@ -146,7 +157,12 @@ export class TestSystem implements AsyncDisposable {
   }
 
   /** One request as the operator, who may do everything. @throws when no answer comes */
-  async send(method: string, path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<TestAnswer> {
+  async send(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<TestAnswer> {
     const response = await fetch(`${this.system.urls.api}${path}`, {
       method,
       headers: {
@@ -246,7 +262,13 @@ export class TestSystem implements AsyncDisposable {
     const worker = new GuardedProcess({
       command: [process.execPath, fileURLToPath(new URL(`../../workers/${part}.ts`, import.meta.url))],
       logFile,
-      environment: { ...process.env, ...this.#options.environment, TEMPORAL_ADDRESS: urls.temporal, ...ofPart, ...settings },
+      environment: {
+        ...process.env,
+        ...this.#options.environment,
+        TEMPORAL_ADDRESS: urls.temporal,
+        ...ofPart,
+        ...settings,
+      },
     });
     return {
       process: worker,
@@ -298,8 +320,10 @@ export class TestSystem implements AsyncDisposable {
       const rows = await this.#sql`select agenda_id from running_agenda union all select agenda_id from ready_agenda`;
       return rows.length === 0;
     });
-    for (const { self, child } of lines) for (const identity of [self, ...(child === undefined ? [] : [child])]) await this.gone(identity);
-    for (const [operation, ends] of countPerOperation(this.witnessed, 'end')) expect(ends, `ends of ${operation}`).toBe(1);
+    for (const { self, child } of lines)
+      for (const identity of [self, ...(child === undefined ? [] : [child])]) await this.gone(identity);
+    for (const [operation, ends] of countPerOperation(this.witnessed, 'end'))
+      expect(ends, `ends of ${operation}`).toBe(1);
     for (const [operation, starts] of countPerOperation(lines, 'start')) {
       expect(starts, `starts of ${operation}`).toBeLessThanOrEqual(mostLaunches);
     }
@@ -324,9 +348,14 @@ export class TestSystem implements AsyncDisposable {
   /** Brings back what a test, failed or not, left dead, so that the next one begins with a whole system. */
   async heal(): Promise<void> {
     for (const part of partNames) await this.system.start(part);
-    const open = await this.#sql<{ id: string }[]>`select agenda_id as id from running_agenda union all select agenda_id from ready_agenda`;
+    const open = await this.#sql<
+      { id: string }[]
+    >`select agenda_id as id from running_agenda union all select agenda_id from ready_agenda`;
     for (const { id } of open) await this.send('POST', `/agenda/${id}/cancel`);
-    await until('what a failed test left has ended', async () => (await this.#sql`select 1 from running_agenda`).length === 0);
+    await until(
+      'what a failed test left has ended',
+      async () => (await this.#sql`select 1 from running_agenda`).length === 0,
+    );
     if (!this.#isProven) await this.#watch.take();
     this.#accepted = [];
     this.#isProven = true;
@@ -337,7 +366,8 @@ export class TestSystem implements AsyncDisposable {
     await this.#sql.end({ timeout: 1 });
     await this.#temporal?.close();
     await this.system.stopAll();
-    if (process.env.POP_KEEP === undefined) await rm(this.home, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    if (process.env.POP_KEEP === undefined)
+      await rm(this.home, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     else console.log(`kept: ${this.home}`);
   }
 
@@ -348,7 +378,15 @@ export class TestSystem implements AsyncDisposable {
       ['/customer', { id: customerId, customerId, title: 'Faults', resourcePoolId: poolId }],
       [
         '/insight',
-        { id: insightId, customerId, title: 'Faults', resourcePoolId: poolId, mappers: { always: [] }, queueSize, maximumRunning },
+        {
+          id: insightId,
+          customerId,
+          title: 'Faults',
+          resourcePoolId: poolId,
+          mappers: { always: [] },
+          queueSize,
+          maximumRunning,
+        },
       ],
     ] as const;
     for (const [path, object] of objects) {

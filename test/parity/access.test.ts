@@ -47,7 +47,9 @@ test('row 103: without a credential every endpoint answers 401, but the probes a
     const body = method === 'POST' || method === 'PUT' ? {} : undefined;
     for (const authorization of [undefined, 'Bearer no-key', 'Basic YTpi']) {
       const headers = authorization === undefined ? {} : { authorization };
-      expect((await anonymous(method, path.replace('{id}', 'any'), body, headers)).status, `${method} ${path}`).toBe(401);
+      expect((await anonymous(method, path.replace('{id}', 'any'), body, headers)).status, `${method} ${path}`).toBe(
+        401,
+      );
     }
   }
 });
@@ -83,7 +85,8 @@ test('row 104: at every endpoint a customer meets only its own objects', async (
     if (path.includes('{id}')) {
       expect(id, what).toBeDefined();
       const url = path.replace('{id}', encodeURIComponent(id ?? ''));
-      const body = method === 'PUT' ? { title: 'Taken over' } : path.endsWith('/priority') ? { priority: 1 } : undefined;
+      const body =
+        method === 'PUT' ? { title: 'Taken over' } : path.endsWith('/priority') ? { priority: 1 } : undefined;
       if (method === 'GET') expect((await owner.send(method, url)).status, what).toBe(200);
       expect((await stranger.send(method, url, body)).status, what).toBe(404);
     } else if (method === 'GET') {

@@ -21,7 +21,9 @@ import {
 } from './running-system.ts';
 
 test('row 61: independent Operations run side by side', async () => {
-  const progress = await run(await newTenant(), { operations: [sample('a', sleeping(5000)), sample('b', sleeping(5000))] });
+  const progress = await run(await newTenant(), {
+    operations: [sample('a', sleeping(5000)), sample('b', sleeping(5000))],
+  });
   expect(progress.processingStateMessage).toBe('succeeded');
   expect(mostAtOnce(progress.operationProgress)).toBe(2);
   const seconds = progress.operationProgress.map(
@@ -40,7 +42,9 @@ test('row 62: a reference makes its Operation wait, and brings the value', async
     ],
   });
   expect(resultOf(progress, 'consumer')).toEqual({ got: { width: 720 } });
-  expect(operationOf(progress, 'consumer').startedTime).toBeGreaterThanOrEqual(operationOf(progress, 'producer').completedTime);
+  expect(operationOf(progress, 'consumer').startedTime).toBeGreaterThanOrEqual(
+    operationOf(progress, 'producer').completedTime,
+  );
 });
 
 test('row 63: dependsOn orders without data, as list and as text', async () => {
@@ -53,7 +57,9 @@ test('row 63: dependsOn orders without data, as list and as text', async () => {
     ],
   });
   expect(progress.processingStateMessage).toBe('succeeded');
-  const [first, beside, second, third] = ['first', 'beside', 'second', 'third'].map((name) => operationOf(progress, name));
+  const [first, beside, second, third] = ['first', 'beside', 'second', 'third'].map((name) =>
+    operationOf(progress, name),
+  );
   expect(second?.startedTime).toBeGreaterThanOrEqual(Math.max(first?.completedTime ?? 0, beside?.completedTime ?? 0));
   expect(third?.startedTime).toBeGreaterThanOrEqual(second?.completedTime ?? 0);
 });
@@ -77,7 +83,9 @@ const context = [
 
 /** Runs an Operation that returns what it was given, after those of the context. */
 async function echo(given: unknown, more: readonly object[] = []) {
-  return run(await newTenant(), { operations: [...context, sample('echo', { resultPayload: given }, { id: '7' }), ...more] });
+  return run(await newTenant(), {
+    operations: [...context, sample('echo', { resultPayload: given }, { id: '7' }), ...more],
+  });
 }
 
 test('row 64: references bring values of any type, parts of them, fallbacks and built-in values', async () => {
@@ -113,7 +121,9 @@ test('row 64: references bring values of any type, parts of them, fallbacks and 
     operationName: ['@<pop.operationName>', 'echo'],
   };
   const given = Object.fromEntries(Object.entries(vectors).map(([name, [value]]) => [name, value]));
-  const progress = await echo({ ...given, agendaId: '@<pop.agendaId>' }, [{ name: 'bare', type: 'sample', payload: '@<asPayload.out>' }]);
+  const progress = await echo({ ...given, agendaId: '@<pop.agendaId>' }, [
+    { name: 'bare', type: 'sample', payload: '@<asPayload.out>' },
+  ]);
   const wanted = Object.fromEntries(Object.entries(vectors).map(([name, [, value]]) => [name, value]));
   expect(progress.diagnosticEvents).toBeUndefined();
   expect(resultOf(progress, 'echo')).toEqual({ ...wanted, agendaId: progress.agendaId });
@@ -139,7 +149,9 @@ test('row 65: references within text are put in as text, several of them, at bot
   const progress = await echo(Object.fromEntries(Object.entries(vectors).map(([name, [value]]) => [name, value])));
   expect(progress.processingStateMessage).toBe('succeeded');
   expect(progress.diagnosticEvents).toBeUndefined();
-  expect(resultOf(progress, 'echo')).toEqual(Object.fromEntries(Object.entries(vectors).map(([name, [, value]]) => [name, value])));
+  expect(resultOf(progress, 'echo')).toEqual(
+    Object.fromEntries(Object.entries(vectors).map(([name, [, value]]) => [name, value])),
+  );
 
   const container = await echo('x@<a.out::/o>');
   expect(container.processingStateMessage).toBe('failed');
@@ -163,24 +175,40 @@ test('row 67: after a failure nothing new starts, what runs may end, the Agenda 
   const progress = await run(await newTenant(), {
     operations: [
       sample('top'),
-      sample('failing', { actions: [{ action: 'exception', paramsMap: { exceptionMessage: 'on purpose' } }] }, { dependsOn: ['top'] }),
+      sample(
+        'failing',
+        { actions: [{ action: 'exception', paramsMap: { exceptionMessage: 'on purpose' } }] },
+        { dependsOn: ['top'] },
+      ),
       sample('sibling', { ...sleeping(3000), resultPayload: 'done' }, { dependsOn: ['top'] }),
       sample('bottom', {}, { dependsOn: ['failing', 'sibling'] }),
       sample('afterSibling', {}, { dependsOn: ['sibling'] }),
     ],
   });
   expect(progress).toMatchObject({ processingState: 'COMPLETE', processingStateMessage: 'failed' });
-  expect(operationOf(progress, 'failing')).toMatchObject({ processingState: 'COMPLETE', processingStateMessage: 'failed' });
+  expect(operationOf(progress, 'failing')).toMatchObject({
+    processingState: 'COMPLETE',
+    processingStateMessage: 'failed',
+  });
   const sibling = operationOf(progress, 'sibling');
-  expect(sibling).toMatchObject({ processingState: 'COMPLETE', processingStateMessage: 'succeeded', resultPayload: '"done"' });
+  expect(sibling).toMatchObject({
+    processingState: 'COMPLETE',
+    processingStateMessage: 'succeeded',
+    resultPayload: '"done"',
+  });
   expect(sibling.completedTime).toBeGreaterThan(operationOf(progress, 'failing').completedTime);
   for (const name of ['bottom', 'afterSibling']) expect(operationOf(progress, name).processingState).toBe('WAITING');
 });
 
 test('row 68: a failed Operation tells why, with the last lines of its output', async () => {
-  const lines = Array.from({ length: 15 }, (_, index) => ({ action: 'log', paramsMap: { logMessage: `line ${index}` } }));
+  const lines = Array.from({ length: 15 }, (_, index) => ({
+    action: 'log',
+    paramsMap: { logMessage: `line ${index}` },
+  }));
   const progress = await run(await newTenant(), {
-    operations: [sample('a', { actions: [...lines, { action: 'exception', paramsMap: { exceptionMessage: 'it broke' } }] })],
+    operations: [
+      sample('a', { actions: [...lines, { action: 'exception', paramsMap: { exceptionMessage: 'it broke' } }] }),
+    ],
   });
   const events = operationOf(progress, 'a').diagnosticEvents ?? [];
   expect(events[0]?.message).toBe('it broke');
@@ -197,7 +225,9 @@ test('row 68: a failed Operation tells why, with the last lines of its output', 
 test('row 69: a handler that reports nothing has failed', async () => {
   const progress = await run(await newTenant(), { operations: [{ name: 'a', type: 'silent' }] });
   expect(progress.processingStateMessage).toBe('failed');
-  expect(operationOf(progress, 'a').diagnosticEvents?.map(({ message }) => message)).toContain('No progress was reported.');
+  expect(operationOf(progress, 'a').diagnosticEvents?.map(({ message }) => message)).toContain(
+    'No progress was reported.',
+  );
 });
 
 test('row 70: a handler that falls silent, runs too long or is not started in time fails with a message', async () => {
@@ -230,7 +260,9 @@ test('row 70: a handler that falls silent, runs too long or is not started in ti
 test('row 73: logMessages are in the log of the control worker, and no handler runs', async () => {
   const messages = ['first of two', 'second of two'];
   const tenant = await newTenant();
-  const agenda = await submit(tenant, { operations: [{ name: 'say', type: 'logMessages', payload: { logMessages: messages } }] });
+  const agenda = await submit(tenant, {
+    operations: [{ name: 'say', type: 'logMessages', payload: { logMessages: messages } }],
+  });
   const progress = await ended(tenant, agenda);
   expect(resultOf(progress, 'say')).toEqual({ logged: 2 });
   const lines = await until('the log has both', async () => {
@@ -252,7 +284,9 @@ test('row X9: an Agenda whose start fails runs later', async () => {
   await using pool = await OwnPool.make();
   const served = await newTenant({}, pool.id);
   const early = await submit(served, { operations: [sample('a', { resultPayload: 'early' })] });
-  await until('it is admitted', () => withRecord(async (sql) => ((await countQueued(sql, [early.id])).admitted === 1 ? true : undefined)));
+  await until('it is admitted', () =>
+    withRecord(async (sql) => ((await countQueued(sql, [early.id])).admitted === 1 ? true : undefined)),
+  );
   await pool.startWorker();
   expect(resultOf(await ended(served, early), 'a')).toBe('early');
 

@@ -26,7 +26,8 @@ async function processesOf(agendaId: string): Promise<{ shim: number; handler: n
     for (const name of await readdir(system.runDirectory)) {
       const record = await readJson(join(system.runDirectory, name, 'run.json'));
       const started = await readJson(join(system.runDirectory, name, 'started.json'));
-      if (record?.agendaId === agendaId && started !== undefined) return { shim: started.shim.pid, handler: started.pid };
+      if (record?.agendaId === agendaId && started !== undefined)
+        return { shim: started.shim.pid, handler: started.pid };
     }
     return undefined;
   });
@@ -50,7 +51,10 @@ test('row 77: a handler finds the variables of the contract, on a repeated launc
         ...sample('tell', {
           actions: [
             // The first launch waits here for its end.
-            { action: 'externalExecute', paramsMap: { externalArgs: ['sh', '-c', 'test -n "$LAST_PROGRESS" || sleep 100'] } },
+            {
+              action: 'externalExecute',
+              paramsMap: { externalArgs: ['sh', '-c', 'test -n "$LAST_PROGRESS" || sleep 100'] },
+            },
             { action: 'environment' },
           ],
         }),
@@ -81,7 +85,9 @@ test('row 77: a handler finds the variables of the contract, on a repeated launc
     LOG_LEVEL: expect.stringMatching(/\S/),
     POP_PAYLOAD_TYPE: 'envVar',
   });
-  expect(JSON.parse(environment.PAYLOAD)).toMatchObject({ actions: [{ action: 'externalExecute' }, { action: 'environment' }] });
+  expect(JSON.parse(environment.PAYLOAD)).toMatchObject({
+    actions: [{ action: 'externalExecute' }, { action: 'environment' }],
+  });
   expect(JSON.parse(environment.LAST_PROGRESS)).toMatchObject({ operation: 'tell', params: { jobInfo: { jobId } } });
   const { all } = await done(tenant.send, 'GET', `/agenda/${agenda.id}/logs`);
   const output = all.map((log: { output: string }) => log.output).join('\n');
@@ -94,7 +100,10 @@ test('row 78: a compressed payload of 300 kB arrives intact', async () => {
   expect(blob.length).toBe(300_000);
   const progress = await run(await newTenant(), {
     operations: [
-      { ...sample('big', { actions: [{ action: 'environment' }], resultPayload: { blob, text: 'ü"\\ 😀' } }), type: 'sampleCompressed' },
+      {
+        ...sample('big', { actions: [{ action: 'environment' }], resultPayload: { blob, text: 'ü"\\ 😀' } }),
+        type: 'sampleCompressed',
+      },
     ],
   });
   expect(progress.processingStateMessage).toBe('succeeded');
@@ -107,7 +116,9 @@ test('row 78: a compressed payload of 300 kB arrives intact', async () => {
 
 test('row 79: the progress of a running handler is seen rising', async () => {
   const tenant = await newTenant();
-  const agenda = await submit(tenant, { operations: [sample('a', sleeping(5000)), sample('b', {}, { dependsOn: ['a'] })] });
+  const agenda = await submit(tenant, {
+    operations: [sample('a', sleeping(5000)), sample('b', {}, { dependsOn: ['a'] })],
+  });
   const ofOperation: number[] = [];
   const ofAgenda: number[] = [];
   await until('a has ended', async () => {
@@ -138,8 +149,15 @@ test('row 80: the result is the one the handler returned', async () => {
 });
 
 test('row 81: message, code and stack of a failing handler are in the progress', async () => {
-  const paramsMap = { exceptionMessage: 'no such source', code: 'sourceMissing', statusCode: 404, payload: { source: newId('source') } };
-  const progress = await run(await newTenant(), { operations: [sample('a', { actions: [{ action: 'exception', paramsMap }] })] });
+  const paramsMap = {
+    exceptionMessage: 'no such source',
+    code: 'sourceMissing',
+    statusCode: 404,
+    payload: { source: newId('source') },
+  };
+  const progress = await run(await newTenant(), {
+    operations: [sample('a', { actions: [{ action: 'exception', paramsMap }] })],
+  });
   expect(progress.processingStateMessage).toBe('failed');
   expect(operationOf(progress, 'a').diagnosticEvents?.[0]).toMatchObject({
     message: 'no such source',
@@ -174,7 +192,9 @@ test('row 85: an Agenda of three Operations completes on one machine without a c
 test('row 84: the sample handler logs, fails, runs a program and sleeps', async () => {
   const tenant = await newTenant();
   const one = async (action: string, paramsMap: Fields) => {
-    const progress = await run(tenant, { operations: [sample('a', { actions: [{ action, paramsMap }], resultPayload: { of: action } })] });
+    const progress = await run(tenant, {
+      operations: [sample('a', { actions: [{ action, paramsMap }], resultPayload: { of: action } })],
+    });
     const { all } = await done(tenant.send, 'GET', `/agenda/${progress.agendaId}/logs`);
     return { progress, output: all[0].output as string, part: operationOf(progress, 'a') };
   };

@@ -3,12 +3,18 @@ import { done, type Fields, newCaller, newId, operator, sample } from './running
 
 /** A pool of its own with a customer; nobody serves it, for Agendas only need to be mapped. */
 async function place() {
-  const { id: resourcePoolId } = await done(operator, 'POST', '/resourcepool', { customerId: 'operations', title: 'Mapping' });
+  const { id: resourcePoolId } = await done(operator, 'POST', '/resourcepool', {
+    customerId: 'operations',
+    title: 'Mapping',
+  });
   const addCustomer = async () => {
     const id = newId('customer');
     await done(operator, 'POST', '/customer', { id, customerId: id, title: id, resourcePoolId });
     const send = await newCaller(id);
-    return { id, submit: (agenda: Fields) => send('POST', '/agenda', { customerId: id, operations: [sample('a')], ...agenda }) };
+    return {
+      id,
+      submit: (agenda: Fields) => send('POST', '/agenda', { customerId: id, operations: [sample('a')], ...agenda }),
+    };
   };
   const addInsight = async (fields: Fields) => {
     const insight = { customerId: 'operations', title: newId('title'), resourcePoolId, isGlobal: true, ...fields };
@@ -47,7 +53,9 @@ test('row 43: Agendas are mapped by params of the Agenda or of an Operation, val
 
 test('row 44: one matching value of one mapper suffices', async () => {
   const { addInsight, chosen } = await place();
-  const { id } = await addInsight({ mappers: { operationType: ['t1', 't2'], operationName: ['n1'], paramMap: ['k=v'] } });
+  const { id } = await addInsight({
+    mappers: { operationType: ['t1', 't2'], operationName: ['n1'], paramMap: ['k=v'] },
+  });
   expect(await chosen({ operations: [{ name: 'other', type: 't2' }] })).toBe(id);
   expect(await chosen({ operations: [{ name: 'n1', type: 'other' }] })).toBe(id);
   expect(await chosen({ ...none, params: { k: 'v' } })).toBe(id);
@@ -68,7 +76,11 @@ test('row 45: of several that match, defaultInsight chooses by title and by id',
 test('row 46: an Insight for allowed customers takes no others', async () => {
   const { addInsight, addCustomer, customer } = await place();
   const other = await addCustomer();
-  const fields = { mappers: { operationType: ['sample'] }, isGlobal: false, allowedCustomerIds: [customer.id.toUpperCase()] };
+  const fields = {
+    mappers: { operationType: ['sample'] },
+    isGlobal: false,
+    allowedCustomerIds: [customer.id.toUpperCase()],
+  };
   const { id } = await addInsight(fields);
   expect((await customer.submit({})).body.agendaInsight.insightId).toBe(id);
   const refused = await other.submit({});
@@ -80,7 +92,10 @@ test('row 47: a global Insight takes every customer of its pool, and none of ano
   const [here, there] = [await place(), await place()];
   const { id } = await here.addInsight({ mappers: { operationType: ['sample'] }, isGlobal: true });
   for (const customer of [here.customer, await here.addCustomer()]) {
-    expect((await customer.submit({})).body.agendaInsight).toEqual({ resourcePoolId: here.resourcePoolId, insightId: id });
+    expect((await customer.submit({})).body.agendaInsight).toEqual({
+      resourcePoolId: here.resourcePoolId,
+      insightId: id,
+    });
   }
   expect((await there.customer.submit({})).status).toBe(404);
   // Not even when asked for.

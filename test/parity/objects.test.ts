@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { done, type Fields, newId, newTenant, operator } from './running-system.ts';
 
-const pool = async (): Promise<string> => (await done(operator, 'POST', '/resourcepool', { customerId: 'operations', title: 'Pool' })).id;
+const pool = async (): Promise<string> =>
+  (await done(operator, 'POST', '/resourcepool', { customerId: 'operations', title: 'Pool' })).id;
 
 test('row 1: Customers, ResourcePools and Insights are created, read, changed and deleted', async () => {
   const resourcePoolId = await pool();
@@ -21,9 +22,19 @@ test('row 1: Customers, ResourcePools and Insights are created, read, changed an
   for (const [path, fields] of kinds) {
     const made = await done(operator, 'POST', path, { customerId: 'operations', title: 'First', ...fields });
     const at = `${path}/${made.id}`;
-    expect(await done(operator, 'GET', at), at).toMatchObject({ id: made.id, customerId: 'operations', title: 'First', ...fields });
+    expect(await done(operator, 'GET', at), at).toMatchObject({
+      id: made.id,
+      customerId: 'operations',
+      title: 'First',
+      ...fields,
+    });
     await done(operator, 'PUT', at, { title: 'Second' });
-    expect(await done(operator, 'GET', at), at).toMatchObject({ id: made.id, customerId: 'operations', title: 'Second', ...fields });
+    expect(await done(operator, 'GET', at), at).toMatchObject({
+      id: made.id,
+      customerId: 'operations',
+      title: 'Second',
+      ...fields,
+    });
     await done(operator, 'DELETE', at);
     expect((await operator('GET', at)).status, at).toBe(404);
   }
@@ -32,7 +43,10 @@ test('row 1: Customers, ResourcePools and Insights are created, read, changed an
 test('row 4: ids are made by the server, and a given Agenda id is not used', async () => {
   const tenant = await newTenant({ queueSize: 0 });
   const agenda = { id: 'mine', customerId: tenant.customerId, operations: [{ name: 'a', type: 'sample' }] };
-  const ids = [await done(tenant.send, 'POST', '/agenda', agenda), await done(tenant.send, 'POST', '/agenda', agenda)].map(({ id }) => id);
+  const ids = [
+    await done(tenant.send, 'POST', '/agenda', agenda),
+    await done(tenant.send, 'POST', '/agenda', agenda),
+  ].map(({ id }) => id);
   expect(new Set([...ids, 'mine']).size).toBe(3);
   for (const id of ids) expect((await tenant.send('GET', `/agenda/${id}`)).status).toBe(200);
   expect((await tenant.send('GET', '/agenda/mine')).status).toBe(404);
@@ -42,10 +56,19 @@ test('row 4: ids are made by the server, and a given Agenda id is not used', asy
 
 test('row 5: addedTime stays and updatedTime moves, whatever the caller sends', async () => {
   const begun = Date.now();
-  const made = await done(operator, 'POST', '/customer', { customerId: 'operations', title: 'Timed', addedTime: 1, updatedTime: 2 });
+  const made = await done(operator, 'POST', '/customer', {
+    customerId: 'operations',
+    title: 'Timed',
+    addedTime: 1,
+    updatedTime: 2,
+  });
   expect(made.addedTime).toBeGreaterThanOrEqual(begun - 1000);
   expect(made.updatedTime).toBeGreaterThanOrEqual(made.addedTime);
-  const changed = await done(operator, 'PUT', `/customer/${made.id}`, { title: 'Timed again', addedTime: 1, updatedTime: 2 });
+  const changed = await done(operator, 'PUT', `/customer/${made.id}`, {
+    title: 'Timed again',
+    addedTime: 1,
+    updatedTime: 2,
+  });
   expect(changed.addedTime).toBe(made.addedTime);
   expect(changed.updatedTime).toBeGreaterThan(made.updatedTime);
   expect(await done(operator, 'GET', `/customer/${made.id}`)).toEqual(changed);
@@ -61,7 +84,12 @@ test('row 6: a given correlation id is carried by the answer and by what was cre
   expect((await done(tenant.send, 'GET', `/agenda/${given.body.id}`)).cid).toBe(cid);
   const progress = await done(tenant.send, 'GET', `/progress/agenda/${given.body.progressId}`);
   expect([progress.cid, progress.operationProgress[0].cid]).toEqual([cid, cid]);
-  const customer = await operator('POST', '/customer', { customerId: 'operations', title: 'Carried' }, { 'X-pop-cid': cid });
+  const customer = await operator(
+    'POST',
+    '/customer',
+    { customerId: 'operations', title: 'Carried' },
+    { 'X-pop-cid': cid },
+  );
   expect([customer.headers.get('x-pop-cid'), customer.body.cid]).toEqual([cid, cid]);
   expect((await tenant.send('GET', '/agenda/none', undefined, { 'X-pop-cid': cid })).body.correlationId).toBe(cid);
 
@@ -97,13 +125,24 @@ test('row 7: a PUT of the title alone leaves the other fields as they were', asy
     [
       '/insight',
       {
-        ...{ resourcePoolId, queueSize: 7, maximumRunning: 2, mappers: { operationName: ['a'] }, allowedCustomerIds: ['x'], order: 4 },
+        ...{
+          resourcePoolId,
+          queueSize: 7,
+          maximumRunning: 2,
+          mappers: { operationName: ['a'] },
+          allowedCustomerIds: ['x'],
+          order: 4,
+        },
         ...{ weight: 0.5, customers: { x: { weight: 3 } } },
       },
     ],
   ];
   for (const [path, fields] of kinds) {
-    const { updatedTime: _before, ...made } = await done(operator, 'POST', path, { customerId: 'operations', title: 'First', ...fields });
+    const { updatedTime: _before, ...made } = await done(operator, 'POST', path, {
+      customerId: 'operations',
+      title: 'First',
+      ...fields,
+    });
     expect(made).toMatchObject(fields);
     const { updatedTime: _after, ...changed } = await done(operator, 'PUT', `${path}/${made.id}`, { title: 'Second' });
     expect(changed, path).toEqual({ ...made, title: 'Second' });
@@ -131,12 +170,24 @@ test('row 10: a ResourcePool names its Insights', async () => {
 
 test('row X1: an explicit null clears a field', async () => {
   const resourcePoolId = await pool();
-  const customer = await done(operator, 'POST', '/customer', { customerId: 'operations', title: 'A', billingCode: 'B-1', resourcePoolId });
+  const customer = await done(operator, 'POST', '/customer', {
+    customerId: 'operations',
+    title: 'A',
+    billingCode: 'B-1',
+    resourcePoolId,
+  });
   const cleared = await done(operator, 'PUT', `/customer/${customer.id}`, { billingCode: null });
   expect(cleared).not.toHaveProperty('billingCode');
   expect(cleared).toMatchObject({ title: 'A', resourcePoolId });
-  const insight = await done(operator, 'POST', '/insight', { customerId: 'operations', title: 'A', resourcePoolId, maximumRunning: 1 });
-  expect(await done(operator, 'PUT', `/insight/${insight.id}`, { maximumRunning: null })).not.toHaveProperty('maximumRunning');
+  const insight = await done(operator, 'POST', '/insight', {
+    customerId: 'operations',
+    title: 'A',
+    resourcePoolId,
+    maximumRunning: 1,
+  });
+  expect(await done(operator, 'PUT', `/insight/${insight.id}`, { maximumRunning: null })).not.toHaveProperty(
+    'maximumRunning',
+  );
   expect(await done(operator, 'GET', `/insight/${insight.id}`)).not.toHaveProperty('maximumRunning');
   expect((await operator('PUT', `/customer/${customer.id}`, { title: null })).status).toBe(422);
 });

@@ -48,7 +48,10 @@ export class OwnPool implements AsyncDisposable {
       },
     });
     this.#worker = worker;
-    await until('the pool worker is ready', async () => (await holdsAfter(logFile, 0, 'pool worker ready')) || undefined);
+    await until(
+      'the pool worker is ready',
+      async () => (await holdsAfter(logFile, 0, 'pool worker ready')) || undefined,
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

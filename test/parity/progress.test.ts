@@ -19,7 +19,11 @@ test('row 86: states, messages, percent and times agree at the end', async () =>
   });
   const parts = progress.operationProgress;
   for (const each of [progress, ...parts]) {
-    expect(each).toMatchObject({ processingState: 'COMPLETE', processingStateMessage: 'succeeded', percentComplete: 100 });
+    expect(each).toMatchObject({
+      processingState: 'COMPLETE',
+      processingStateMessage: 'succeeded',
+      percentComplete: 100,
+    });
     expect(each.startedTime).toBeGreaterThanOrEqual(begun - 1000);
     expect(each.completedTime).toBeGreaterThanOrEqual(each.startedTime);
     expect(each.diagnosticEvents ?? []).toEqual([]);
@@ -56,5 +60,6 @@ test('row 87: updatedTime of a long Operation that says nothing moves at least e
   expect(progress.completedTime - progress.startedTime).toBeGreaterThan(20_000);
   // The first is the start, the last the end; between them nobody reported anything.
   expect(seen.length).toBeGreaterThanOrEqual(4);
-  for (const [index, time] of seen.entries()) if (index > 0) expect(time - (seen[index - 1] ?? 0)).toBeLessThanOrEqual(10_000);
+  for (const [index, time] of seen.entries())
+    if (index > 0) expect(time - (seen[index - 1] ?? 0)).toBeLessThanOrEqual(10_000);
 });

@@ -1,12 +1,26 @@
 import { expect, test } from 'vitest';
-import { done, type Fields, newId, newTenant, operator, progressOf, sample, submit, type Tenant } from './running-system.ts';
+import {
+  done,
+  type Fields,
+  newId,
+  newTenant,
+  operator,
+  progressOf,
+  sample,
+  submit,
+  type Tenant,
+} from './running-system.ts';
 
 /** Stores an Agenda that never runs. */
 const store = (tenant: Tenant, more: Fields = {}) =>
   submit(tenant, { params: { doNotRun: true }, operations: [sample('a'), sample('b')], ...more });
 
 /** Ids that a list answers to this query, sorted. */
-async function idsOf({ send }: Pick<Tenant, 'send'>, path: string, query: Readonly<Record<string, string>>): Promise<string[]> {
+async function idsOf(
+  { send }: Pick<Tenant, 'send'>,
+  path: string,
+  query: Readonly<Record<string, string>>,
+): Promise<string[]> {
   const { all } = await done(send, 'GET', `${path}?${new URLSearchParams(query)}`);
   return all.map(({ id }: { id: string }) => id).sort();
 }
@@ -48,7 +62,11 @@ test('row 15: each key finds exactly the objects that have the value', async () 
   expect(await idsOf(asOperator, '/customer', { byTitle: tenant.customerId })).toEqual([tenant.customerId]);
   expect(await idsOf(asOperator, '/insight', { byCustomerId: tenant.customerId })).toEqual([tenant.insightId]);
   const pool = await done(operator, 'POST', '/resourcepool', { customerId: 'operations', title: newId('pool') });
-  const insight = await done(operator, 'POST', '/insight', { customerId: 'operations', title: 'In it', resourcePoolId: pool.id });
+  const insight = await done(operator, 'POST', '/insight', {
+    customerId: 'operations',
+    title: 'In it',
+    resourcePoolId: pool.id,
+  });
   expect(await idsOf(asOperator, '/insight', { byResourcePoolId: pool.id })).toEqual([insight.id]);
   expect(await idsOf(asOperator, '/resourcepool', { byTitle: pool.title })).toEqual([pool.id]);
 });
@@ -79,7 +97,9 @@ test('row 18: only the asked fields come back, of the caller’s own objects', a
   const agenda = await store(tenant, { title: 'Mine' });
   await store(other, { title: 'Theirs' });
   expect((await done(tenant.send, 'GET', '/agenda?fields=id,title')).all).toEqual([{ id: agenda.id, title: 'Mine' }]);
-  expect((await done(tenant.send, 'GET', '/progress/agenda?fields=id,title')).all).toEqual([{ id: agenda.progressId, title: 'Mine' }]);
+  expect((await done(tenant.send, 'GET', '/progress/agenda?fields=id,title')).all).toEqual([
+    { id: agenda.progressId, title: 'Mine' },
+  ]);
 });
 
 test('row 19: a count is of what the caller may see', async () => {

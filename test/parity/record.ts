@@ -16,7 +16,9 @@ export async function withRecord<T>(use: (sql: Sql) => Promise<T>): Promise<T> {
 
 /** Rows per table, of all tables. */
 export async function countRows(sql: Sql): Promise<Record<string, number>> {
-  const tables = await sql<{ name: string }[]>`select tablename as name from pg_tables where schemaname = 'public' order by 1`;
+  const tables = await sql<
+    { name: string }[]
+  >`select tablename as name from pg_tables where schemaname = 'public' order by 1`;
   const counts: Record<string, number> = {};
   for (const { name } of tables) {
     const [row] = await sql<{ count: number }[]>`select count(*)::int as count from ${sql(name)}`;
@@ -26,7 +28,10 @@ export async function countRows(sql: Sql): Promise<Record<string, number>> {
 }
 
 /** How many waiting entries and places in the pool these Agendas hold. */
-export async function countQueued(sql: Sql, agendaIds: readonly string[]): Promise<{ waiting: number; admitted: number }> {
+export async function countQueued(
+  sql: Sql,
+  agendaIds: readonly string[],
+): Promise<{ waiting: number; admitted: number }> {
   const [row] = await sql<{ waiting: number; admitted: number }[]>`
     select (select count(*)::int from ready_agenda where agenda_id = any(${[...agendaIds]})) as waiting,
       (select count(*)::int from running_agenda where agenda_id = any(${[...agendaIds]})) as admitted`;

@@ -35,7 +35,11 @@ export async function done(send: Send, ...request: Parameters<Send>) {
 }
 
 /** What `look` returns once that is not undefined. @throws when it takes too long */
-export async function until<T>(what: string, look: () => Promise<T | undefined> | T | undefined, seconds = 60): Promise<T> {
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | undefined> | T | undefined,
+  seconds = 60,
+): Promise<T> {
   const giveUp = Date.now() + seconds * 1000;
   for (;;) {
     const seen = await look();
@@ -101,7 +105,12 @@ export async function run(tenant: Tenant, agenda: Fields) {
 }
 
 /** The AgendaProgress once one of its Operations is in this state. */
-export async function whenOperation(tenant: Tenant, agenda: { readonly progressId: string }, name: string, state: string) {
+export async function whenOperation(
+  tenant: Tenant,
+  agenda: { readonly progressId: string },
+  name: string,
+  state: string,
+) {
   return until(`${name} is ${state}`, async () => {
     const progress = await progressOf(tenant, agenda);
     return operationOf(progress, name).processingState === state ? progress : undefined;
@@ -130,7 +139,10 @@ export interface OperationProgress {
 }
 
 /** The part of an AgendaProgress that tells of one Operation. */
-export function operationOf(progress: { readonly operationProgress: readonly OperationProgress[] }, name: string): OperationProgress {
+export function operationOf(
+  progress: { readonly operationProgress: readonly OperationProgress[] },
+  name: string,
+): OperationProgress {
   const found = progress.operationProgress.find(({ operation }) => operation === name);
   if (found === undefined) throw new Error(`The AgendaProgress has no Operation ${name}.`);
   return found;
@@ -158,6 +170,9 @@ export const sleeping = (milliseconds: number) => ({
 /** Most of these that were under way at one moment. */
 export function mostAtOnce(operations: readonly Pick<OperationProgress, 'startedTime' | 'completedTime'>[]): number {
   return Math.max(
-    ...operations.map(({ startedTime }) => operations.filter((o) => o.startedTime <= startedTime && startedTime < o.completedTime).length),
+    ...operations.map(
+      ({ startedTime }) =>
+        operations.filter((o) => o.startedTime <= startedTime && startedTime < o.completedTime).length,
+    ),
   );
 }

@@ -32,7 +32,8 @@ test('row 48: the queue is filled up to queueSize, and again when one is taken',
   await using pool = await OwnPool.make();
   const tenant = await newTenant({ queueSize: 4 }, pool.id);
   const agendas: { id: string; progressId: string }[] = [];
-  for (let count = 0; count < 10; count += 1) agendas.push(await submit(tenant, { operations: [sample('a', sleeping(600_000))] }));
+  for (let count = 0; count < 10; count += 1)
+    agendas.push(await submit(tenant, { operations: [sample('a', sleeping(600_000))] }));
   const filled = (admitted: number) => async () => ((await queued(agendas)).admitted === admitted ? true : undefined);
   await until('four are in the queue', filled(4));
   expect(await queued(agendas)).toEqual({ waiting: 6, admitted: 4 });
@@ -64,7 +65,10 @@ test('row 49: Agendas start in the order of their submission, whoever submitted 
     allowedCustomerIds: [first.customerId, second.customerId],
     order: -1,
   });
-  const submitted: { tenant: Tenant; agenda: { id: string; progressId: string; agendaInsight: { insightId: string } } }[] = [];
+  const submitted: {
+    tenant: Tenant;
+    agenda: { id: string; progressId: string; agendaInsight: { insightId: string } };
+  }[] = [];
   for (const tenant of [first, first, first, second, first, second, second]) {
     const agenda = await submit(tenant, { params: { queue: insightId }, operations: [sample('a')] });
     expect(agenda.agendaInsight.insightId).toBe(insightId);
@@ -85,7 +89,10 @@ test('row 49: Agendas start in the order of their submission, whoever submitted 
 test('row 56: only Agendas of the Insight that admits are started', async () => {
   const open = await newTenant();
   const paused = await newTenant({ queueSize: 0 });
-  const waiting = [await submit(paused, { operations: [sample('a')] }), await submit(paused, { operations: [sample('a')] })];
+  const waiting = [
+    await submit(paused, { operations: [sample('a')] }),
+    await submit(paused, { operations: [sample('a')] }),
+  ];
   for (let round = 0; round < 2; round += 1) {
     expect((await run(open, { operations: [sample('a')] })).processingStateMessage).toBe('succeeded');
   }
@@ -112,7 +119,9 @@ test('row 53: a broken Insight does not keep others from being served', async ()
   const [broken, whole] = [await newTenant({ queueSize: 0 }), await newTenant()];
   const agenda = await submit(broken, { operations: [sample('a')] });
   // The interface refuses such a setting, so it is made behind its back.
-  await withRecord((sql) => sql`update insight set scheduling_algorithm = 'Broken', queue_size = 10 where id = ${broken.insightId}`);
+  await withRecord(
+    (sql) => sql`update insight set scheduling_algorithm = 'Broken', queue_size = 10 where id = ${broken.insightId}`,
+  );
   const poked = await submit(broken, { operations: [sample('a')] });
   for (let round = 0; round < 2; round += 1) {
     expect((await run(whole, { operations: [sample('a')] })).processingStateMessage).toBe('succeeded');
@@ -127,7 +136,9 @@ test('row 54: the metric of waiting Agendas is their number, also above 100', as
   const agendas = await Promise.all(Array.from({ length: 120 }, () => submit(tenant, { operations: [sample('a')] })));
   const metric = async () => {
     const lines: string[] = (await done(operator, 'GET', '/metrics')).split('\n');
-    const line = lines.find((one) => one.startsWith(`pop_waiting_agendas{insight="${tenant.insightId}",title="All_of_them_wait"}`));
+    const line = lines.find((one) =>
+      one.startsWith(`pop_waiting_agendas{insight="${tenant.insightId}",title="All_of_them_wait"}`),
+    );
     return Number(line?.split(' ').at(-1));
   };
   await until('120 wait', async () => ((await metric()) === 120 ? true : undefined));
@@ -142,10 +153,17 @@ test('row 54: the metric of waiting Agendas is their number, also above 100', as
 test('row 55: the Operations of an Agenda that was picked come before those of Agendas picked later', async () => {
   await using pool = await OwnPool.make();
   const tenant = await newTenant({}, pool.id);
-  const five = await submit(tenant, { operations: ['a', 'b', 'c', 'd', 'e'].map((name) => sample(name, sleeping(800))) });
+  const five = await submit(tenant, {
+    operations: ['a', 'b', 'c', 'd', 'e'].map((name) => sample(name, sleeping(800))),
+  });
   await pool.startWorker({ POP_CONCURRENCY: '1' });
-  await until('it is picked', async () => ((await progressOf(tenant, five)).processingState === 'EXECUTING' ? true : undefined));
-  const later = [await submit(tenant, { operations: [sample('a')] }), await submit(tenant, { operations: [sample('a')] })];
+  await until('it is picked', async () =>
+    (await progressOf(tenant, five)).processingState === 'EXECUTING' ? true : undefined,
+  );
+  const later = [
+    await submit(tenant, { operations: [sample('a')] }),
+    await submit(tenant, { operations: [sample('a')] }),
+  ];
   const picked = await ended(tenant, five);
   const lastStart = Math.max(...picked.operationProgress.map(({ startedTime }: OperationProgress) => startedTime));
   for (const agenda of later) expect((await ended(tenant, agenda)).startedTime).toBeGreaterThanOrEqual(lastStart);

@@ -30,7 +30,11 @@ test('row 21: a submitted Agenda is there with its progress and its waiting entr
   const tenant = await newTenant({ queueSize: 0 });
   const operations = [sample('a', { resultPayload: 1 }), sample('b', { resultPayload: '@<a.out>' })];
   const agenda = await submit(tenant, { title: 'Two', linkId: newId('link'), operations });
-  expect(await done(tenant.send, 'GET', `/agenda/${agenda.id}`)).toMatchObject({ id: agenda.id, title: 'Two', operations });
+  expect(await done(tenant.send, 'GET', `/agenda/${agenda.id}`)).toMatchObject({
+    id: agenda.id,
+    title: 'Two',
+    operations,
+  });
   const progress = await progressOf(tenant, agenda);
   expect(progress).toMatchObject({
     agendaId: agenda.id,
@@ -41,7 +45,12 @@ test('row 21: a submitted Agenda is there with its progress and its waiting entr
   expect(progress.operationProgress).toHaveLength(2);
   for (const name of ['a', 'b']) {
     expect(progress.operationProgress).toContainEqual(
-      expect.objectContaining({ id: `${progress.id}-${name}`, operation: name, processingState: 'WAITING', percentComplete: 0 }),
+      expect.objectContaining({
+        id: `${progress.id}-${name}`,
+        operation: name,
+        processingState: 'WAITING',
+        percentComplete: 0,
+      }),
     );
   }
   expect(await withRecord((sql) => countQueued(sql, [agenda.id]))).toEqual({ waiting: 1, admitted: 0 });
@@ -54,12 +63,17 @@ test('row 22: an Agenda without Operations is refused', async () => {
 });
 
 test('row 23: Operations need names that are unique ignoring case', async () => {
-  expect((await refusal([{ type: 'sample' }])).errors).toContainEqual(expect.objectContaining({ pointer: '/operations/0/name' }));
+  expect((await refusal([{ type: 'sample' }])).errors).toContainEqual(
+    expect.objectContaining({ pointer: '/operations/0/name' }),
+  );
   expect((await refusal([sample('x'), sample('X')])).detail).toContain('unique');
 });
 
 test('row 24: a reference to an unknown Operation is refused, both named', async () => {
-  const { detail, errors } = await refusal([sample('a'), sample('b', { resultPayload: { deep: ['text @<zz.out::/a> text'] } })]);
+  const { detail, errors } = await refusal([
+    sample('a'),
+    sample('b', { resultPayload: { deep: ['text @<zz.out::/a> text'] } }),
+  ]);
   expect(detail).toContain('[b]');
   expect(detail).toContain('@<zz.out::/a>');
   expect(errors).toMatchObject([{ pointer: '/operations/1/payload/resultPayload/deep/0' }]);
@@ -78,7 +92,11 @@ test('row 25: circular references are refused, every Operation of the circle nam
 });
 
 test('row 26: of many faults ten are listed, and it is said that there are more', async () => {
-  const operations = Array.from({ length: 15 }, (_, index) => ({ name: `o${index}`, type: 'sample', ...text(`@<gone${index}.out>`) }));
+  const operations = Array.from({ length: 15 }, (_, index) => ({
+    name: `o${index}`,
+    type: 'sample',
+    ...text(`@<gone${index}.out>`),
+  }));
   const { detail, errors } = await refusal(operations);
   const listed = errors.filter((fault: { pointer: string }) => fault.pointer !== '');
   expect(listed).toHaveLength(10);
@@ -103,7 +121,12 @@ test('row 27: an unknown customer is refused with its id; without a fitting Insi
 });
 
 /** Lets the store refuse this customer's rows of one table while `attempt` runs. */
-async function withBrokenTable(sql: Sql, table: string, customerId: string, attempt: () => Promise<void>): Promise<void> {
+async function withBrokenTable(
+  sql: Sql,
+  table: string,
+  customerId: string,
+  attempt: () => Promise<void>,
+): Promise<void> {
   const name = `refuse_${customerId.replaceAll('-', '_')}`;
   await sql.unsafe(`
       create function ${name}() returns trigger language plpgsql as $$ begin raise exception 'the store fails'; end $$;
@@ -144,7 +167,10 @@ test('row 29: an Agenda with doNotRun is stored and never scheduled', async () =
 
 test('row 30: externalId and maximumAttempts of the params are in the progress; the default is 3', async () => {
   const tenant = await newTenant({ queueSize: 0 });
-  const given = await submit(tenant, { params: { externalId: 'order-4711', maximumAttempts: 5 }, operations: [sample('a')] });
+  const given = await submit(tenant, {
+    params: { externalId: 'order-4711', maximumAttempts: 5 },
+    operations: [sample('a')],
+  });
   expect(await progressOf(tenant, given)).toMatchObject({ externalId: 'order-4711', maximumAttempts: 5 });
   const plain = await progressOf(tenant, await submit(tenant, { operations: [sample('a')] }));
   expect(plain.maximumAttempts).toBe(3);
@@ -173,7 +199,11 @@ test('row X5: a template token that nobody replaced is refused', async () => {
     expect((await refusal([sample('a', { resultPayload: `text ${token}` })])).detail).toContain(token);
   }
   const { send, customerId } = await newTenant();
-  const titled = await send('POST', '/agenda', { customerId, title: '@<pop.payload::/title>', operations: [sample('a')] });
+  const titled = await send('POST', '/agenda', {
+    customerId,
+    title: '@<pop.payload::/title>',
+    operations: [sample('a')],
+  });
   expect(titled.status).toBe(422);
 });
 
@@ -204,7 +234,12 @@ test('row X12: the status says what is wrong, and no answer shows the inside', a
   for (const [expected, { status, headers, body }] of answers) {
     expect(status, JSON.stringify(body)).toBe(expected);
     expect(headers.get('content-type')).toContain('application/problem+json');
-    expect(body).toMatchObject({ status, responseCode: status, code: expect.any(String), detail: expect.stringMatching(/\S/) });
+    expect(body).toMatchObject({
+      status,
+      responseCode: status,
+      code: expect.any(String),
+      detail: expect.stringMatching(/\S/),
+    });
     expect(JSON.stringify(body)).not.toMatch(/stack|node_modules|\.ts\b|\bat \w+ \(/);
   }
 });

@@ -74,7 +74,9 @@ async function checkTable(): Promise<void> {
   const said = rows.filter((row) => row.whole).map((row) => row.number);
   const faults = [
     ...said.filter((row) => !tested.includes(row)).map((row) => `row ${row} has no test`),
-    ...tested.filter((row, index) => !said.includes(row) || tested.indexOf(row) !== index).map((row) => `a test too many: ${row}`),
+    ...tested
+      .filter((row, index) => !said.includes(row) || tested.indexOf(row) !== index)
+      .map((row) => `a test too many: ${row}`),
   ];
   if (faults.length > 0) throw new Error(`test/parity/rows.ts and the tests differ: ${faults.join('; ')}`);
 }

@@ -14,8 +14,19 @@ beforeAll(async () => {
   operator = await api.caller({ superUser: true });
   acme = await api.caller({ accounts: ['acme'] });
   const sent = [
-    await operator('POST', '/resourcepool', { id: 'pool', customerId: 'operations', title: 'Pool', capacity: { slots: 8 } }),
-    await operator('POST', '/customer', { id: 'acme', customerId: 'acme', title: 'Acme', resourcePoolId: 'pool', maximumRunning: 4 }),
+    await operator('POST', '/resourcepool', {
+      id: 'pool',
+      customerId: 'operations',
+      title: 'Pool',
+      capacity: { slots: 8 },
+    }),
+    await operator('POST', '/customer', {
+      id: 'acme',
+      customerId: 'acme',
+      title: 'Acme',
+      resourcePoolId: 'pool',
+      maximumRunning: 4,
+    }),
     await operator('POST', '/insight', {
       ...{ id: 'all', customerId: 'operations', title: 'All', resourcePoolId: 'pool', isGlobal: true, queueSize: 0 },
       ...{ mappers: { operationType: ['noop'] }, customers: { acme: { weight: 2 } }, maximumRunning: 5 },
@@ -65,7 +76,11 @@ describe('a mistyped field', () => {
     ],
     [{ zzUnknown: 1 }, '/zzUnknown', 'zzUnknown is not a field of an Agenda; /docs lists those that are.'],
   ])('is told for %o', async (fields, pointer, message) => {
-    const { body } = await acme('POST', '/agenda', { ...mistyped, operations: [{ name: 'a', type: 'noop' }], ...fields });
+    const { body } = await acme('POST', '/agenda', {
+      ...mistyped,
+      operations: [{ name: 'a', type: 'noop' }],
+      ...fields,
+    });
     expect(body.errors).toEqual([{ pointer, code: 'unknownField', message }]);
   });
 
@@ -80,7 +95,12 @@ describe('a mistyped field', () => {
       { pointer: '/weight', code: 'tooSmall' },
     ]);
     const { body: pool } = await operator('POST', '/resourcepool', { id: '', Title: 'x', capacity: { slots: -1 } });
-    expect(pool.errors.map((fault: { pointer: string }) => fault.pointer)).toEqual(['/Title', '/id', '/customerId', '/capacity/slots']);
+    expect(pool.errors.map((fault: { pointer: string }) => fault.pointer)).toEqual([
+      '/Title',
+      '/id',
+      '/customerId',
+      '/capacity/slots',
+    ]);
   });
 
   test('is one of ten in an answer that counts the rest', async () => {
@@ -95,7 +115,10 @@ describe('a mistyped field', () => {
 describe('fieldValidation', () => {
   test('Warn takes the rest and says what was dropped', async () => {
     const submitted = await acme('POST', '/agenda?fieldValidation=Warn', mistyped, { 'Idempotency-Key': 'warned' });
-    expect(submitted).toMatchObject({ status: 201, body: { warnings: [told], operations: [{ name: 'a' }, { name: 'b' }] } });
+    expect(submitted).toMatchObject({
+      status: 201,
+      body: { warnings: [told], operations: [{ name: 'a' }, { name: 'b' }] },
+    });
     expect(submitted.headers.get('location')).toBe(`/v1/agenda/${submitted.body.id}`);
     const again = await acme('POST', '/agenda?fieldValidation=Warn', mistyped, { 'Idempotency-Key': 'warned' });
     expect(again).toMatchObject({ status: 201, body: { id: submitted.body.id, warnings: [told] } });
@@ -108,14 +131,19 @@ describe('fieldValidation', () => {
 
   test('Warn warns of settings too, ten at most and then the number', async () => {
     const many = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`other${index}`, index]));
-    const { status, body } = await operator('PUT', '/customer/acme?fieldValidation=Warn', { billingCode: 'B', ...many });
+    const { status, body } = await operator('PUT', '/customer/acme?fieldValidation=Warn', {
+      billingCode: 'B',
+      ...many,
+    });
     expect({ status, billingCode: body.billingCode }).toEqual({ status: 200, billingCode: 'B' });
     expect(body.warnings).toHaveLength(11);
     expect(body.warnings[10].message).toContain('12');
   });
 
   test('Warn with nothing to say answers no warnings, and other faults are refused all the same', async () => {
-    expect((await operator('PUT', '/customer/acme?fieldValidation=Warn', { billingCode: 'C' })).body).not.toHaveProperty('warnings');
+    expect(
+      (await operator('PUT', '/customer/acme?fieldValidation=Warn', { billingCode: 'C' })).body,
+    ).not.toHaveProperty('warnings');
     const { status, body } = await acme('POST', '/agenda?fieldValidation=Warn', { ...mistyped, priority: 'high' });
     expect({ status, pointers: body.errors.map((fault: { pointer: string }) => fault.pointer) }).toEqual({
       status: 422,
@@ -131,10 +159,17 @@ describe('fieldValidation', () => {
   });
 
   test('of another value is refused, and where there is no body it is unknown', async () => {
-    for (const path of ['/agenda?fieldValidation=strict', '/agenda?fieldValidation=', '/customer?fieldValidation=Loose']) {
+    for (const path of [
+      '/agenda?fieldValidation=strict',
+      '/agenda?fieldValidation=',
+      '/customer?fieldValidation=Loose',
+    ]) {
       expect(await operator('POST', path, mistyped)).toMatchObject({ status: 400, body: { code: 'badParameter' } });
     }
-    expect(await operator('GET', '/agenda?fieldValidation=Warn')).toMatchObject({ status: 400, body: { code: 'unknownParameter' } });
+    expect(await operator('GET', '/agenda?fieldValidation=Warn')).toMatchObject({
+      status: 400,
+      body: { code: 'unknownParameter' },
+    });
   });
 });
 
@@ -143,7 +178,10 @@ describe('what is known', () => {
     const agenda = { ...mistyped, operations: [{ name: 'a', type: 'noop' }], jobId: 'j' };
     expect((await acme('POST', '/agenda', agenda)).body).not.toHaveProperty('jobId');
     expect((await operator('PUT', '/customer/acme', { availableInsightIds: ['all'] })).status).toBe(200);
-    expect(await operator('PUT', '/insight/all', { global: false })).toMatchObject({ status: 200, body: { isGlobal: true } });
+    expect(await operator('PUT', '/insight/all', { global: false })).toMatchObject({
+      status: 200,
+      body: { isGlobal: true },
+    });
     expect((await operator('PUT', '/customer/acme', { global: true })).status).toBe(422);
   });
 
@@ -151,18 +189,25 @@ describe('what is known', () => {
     const free = { dependOn: ['a'], zzUnknown: { dependOn: 1 } };
     const operations = [{ name: 'a', type: 'noop', payload: free, params: { zzUnknown: 1 } }];
     const { status, body } = await acme('POST', '/agenda', { customerId: 'acme', params: free, operations });
-    expect({ status, params: body.params, operations: body.operations }).toEqual({ status: 201, params: free, operations });
+    expect({ status, params: body.params, operations: body.operations }).toEqual({
+      status: 201,
+      params: free,
+      operations,
+    });
   });
 
-  test.each(['/resourcepool/pool', '/customer/acme', '/insight/all'])('%s can be read, and written back unchanged', async (path) => {
-    const { body } = await operator('GET', path);
-    const put = await operator('PUT', path, body);
-    expect(put).toMatchObject({ status: 200, body: { ...body, updatedTime: expect.any(Number) } });
-    const collection = path.slice(0, path.lastIndexOf('/'));
-    const other = await operator('POST', collection, { ...put.body, warnings: [], id: `${body.id}-2` });
-    expect(other).toMatchObject({ status: 201, body: { title: body.title, customerId: body.customerId } });
-    expect((await operator('DELETE', `${collection}/${body.id}-2`)).status).toBe(200);
-  });
+  test.each(['/resourcepool/pool', '/customer/acme', '/insight/all'])(
+    '%s can be read, and written back unchanged',
+    async (path) => {
+      const { body } = await operator('GET', path);
+      const put = await operator('PUT', path, body);
+      expect(put).toMatchObject({ status: 200, body: { ...body, updatedTime: expect.any(Number) } });
+      const collection = path.slice(0, path.lastIndexOf('/'));
+      const other = await operator('POST', collection, { ...put.body, warnings: [], id: `${body.id}-2` });
+      expect(other).toMatchObject({ status: 201, body: { title: body.title, customerId: body.customerId } });
+      expect((await operator('DELETE', `${collection}/${body.id}-2`)).status).toBe(200);
+    },
+  );
 
   test('an ApiKey can be read or made, and sent again', async () => {
     const made = await operator('POST', '/apikey', {
@@ -174,7 +219,10 @@ describe('what is known', () => {
     const { body } = await operator('GET', `/apikey?byId=${made.body.id}`);
     for (const given of [made.body, body.all[0]]) {
       const again = await operator('POST', '/apikey', given);
-      expect(again).toMatchObject({ status: 201, body: { title: 'CI', accounts: ['acme'], expiresTime: made.body.expiresTime } });
+      expect(again).toMatchObject({
+        status: 201,
+        body: { title: 'CI', accounts: ['acme'], expiresTime: made.body.expiresTime },
+      });
       expect([again.body.id, again.body.key]).not.toContain(made.body.id);
       expect(again.body.key).not.toBe(made.body.key);
     }
@@ -182,10 +230,26 @@ describe('what is known', () => {
 
   test('an Agenda can be read, whether it waits or runs, and submitted again as another', async () => {
     const given = {
-      ...{ customerId: 'acme', title: 'T', linkId: 'l', params: { k: 1 }, parallelism: 2, priority: 3, peak: { slots: 1 } },
+      ...{
+        customerId: 'acme',
+        title: 'T',
+        linkId: 'l',
+        params: { k: 1 },
+        parallelism: 2,
+        priority: 3,
+        peak: { slots: 1 },
+      },
       ...{ expectedSeconds: 5, notBefore: 1_782_864_000_000 },
       operations: [
-        { name: 'a', type: 'noop', id: '1', payload: { x: 1 }, params: { p: 1 }, weight: 2, timeout: { runSeconds: 5 } },
+        {
+          name: 'a',
+          type: 'noop',
+          id: '1',
+          payload: { x: 1 },
+          params: { p: 1 },
+          weight: 2,
+          timeout: { runSeconds: 5 },
+        },
         { name: 'b', type: 'noop', dependsOn: ['a'] },
       ],
     };

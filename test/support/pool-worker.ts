@@ -37,7 +37,10 @@ export async function testHost(): Promise<Host> {
     failing: { podConfig: shell('echo something broke; exit 3') },
     missing: { podConfig: { command: ['no-such-program'] } },
     ...Object.fromEntries(
-      ['noOp', 'reporter', 'waiter', 'thrower', 'hugeResult'].map((name) => [name, { podConfig: { launch: 'inProcess', function: name } }]),
+      ['noOp', 'reporter', 'waiter', 'thrower', 'hugeResult'].map((name) => [
+        name,
+        { podConfig: { launch: 'inProcess', function: name } },
+      ]),
     ),
   };
   await writeFile(registry, JSON.stringify(types));
@@ -110,7 +113,10 @@ export function testWorker(
   };
   const activities = createPoolActivities(pool);
   const open = new Set<MockActivityEnvironment>();
-  const begin = (perform: () => Promise<unknown>, info: { attempt?: number; heartbeatTimeoutMs?: number }): Activity => {
+  const begin = (
+    perform: () => Promise<unknown>,
+    info: { attempt?: number; heartbeatTimeoutMs?: number },
+  ): Activity => {
     const environment = new MockActivityEnvironment(
       { heartbeatTimeoutMs: 300, scheduledTimestampMs: Date.now(), ...info },
       { logger: new DefaultLogger('ERROR') },
@@ -135,7 +141,8 @@ export function testWorker(
     stop: (key) => begin(() => activities.stopOperation(key), {}),
     shutDown() {
       shutdown.abort(new Error('SIGTERM'));
-      for (const environment of open) environment.cancel('WORKER_SHUTDOWN', new ActivityCancellationDetails({ workerShutdown: true }));
+      for (const environment of open)
+        environment.cancel('WORKER_SHUTDOWN', new ActivityCancellationDetails({ workerShutdown: true }));
     },
     [Symbol.dispose]() {
       this.shutDown();

@@ -59,7 +59,9 @@ export class ResourcePoolService implements AsyncDisposable {
     const service = new ResourcePoolService(database, key);
     const base = { cid: 'test', customerId: 'customer' };
     await database.insert(resourcePool).values({ ...base, id: service.resourcePoolId });
-    await database.insert(customer).values({ ...base, id: 'customer', title: 'Customer', resourcePoolId: service.resourcePoolId });
+    await database
+      .insert(customer)
+      .values({ ...base, id: 'customer', title: 'Customer', resourcePoolId: service.resourcePoolId });
     await database.insert(insight).values({
       ...base,
       id: 'insight',
@@ -99,7 +101,10 @@ export class ResourcePoolService implements AsyncDisposable {
       cid: 'cid-of-test',
     });
     if (answer.kind !== 'created') throw new Error(`not created: ${JSON.stringify(answer)}`);
-    const { admitted } = await admitBatch(this.#database, { insightId: answer.insightId, batchId: `batch-${++this.#batches}` });
+    const { admitted } = await admitBatch(this.#database, {
+      insightId: answer.insightId,
+      batchId: `batch-${++this.#batches}`,
+    });
     if (admitted !== 1) throw new Error('not admitted');
     return answer.agendaId;
   }
@@ -131,7 +136,9 @@ export class ResourcePoolService implements AsyncDisposable {
   }
 
   async logs(agendaId: string): Promise<string[]> {
-    const rows = await this.#database.$client<{ output: string }[]>`select output from operation_log where agenda_id = ${agendaId}`;
+    const rows = await this.#database.$client<
+      { output: string }[]
+    >`select output from operation_log where agenda_id = ${agendaId}`;
     return rows.map(({ output }) => output);
   }
 

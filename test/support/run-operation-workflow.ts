@@ -3,7 +3,11 @@ import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow'
 import { type OperationKey, type PoolActivities, poolTaskQueue } from '../../workflows/messages.ts';
 
 /** As the Agenda workflow calls it, with a heartbeat timeout that tests can wait for. */
-export async function runOneOperation(input: { resourcePoolId: string; heartbeatSeconds: number; operation: OperationKey }): Promise<void> {
+export async function runOneOperation(input: {
+  resourcePoolId: string;
+  heartbeatSeconds: number;
+  operation: OperationKey;
+}): Promise<void> {
   const { runOperation } = proxyActivities<PoolActivities>({
     taskQueue: poolTaskQueue(input.resourcePoolId),
     startToCloseTimeout: '5 minutes',

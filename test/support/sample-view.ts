@@ -11,7 +11,16 @@ export const sampleView: AdmissionView = {
   poolSlots: 9,
   limits: { queueSize: 100, poolSlots: 12 },
   shares: [
-    { customerId: 'red', weight: 3, share: 0.75, received: 0.742, running: 5, waiting: 1_000, waitingIsMore: true, lag: 12.25 },
+    {
+      customerId: 'red',
+      weight: 3,
+      share: 0.75,
+      received: 0.742,
+      running: 5,
+      waiting: 1_000,
+      waitingIsMore: true,
+      lag: 12.25,
+    },
     { customerId: 'a|b', weight: 1, running: 2, waiting: 0, waitingIsMore: false },
   ],
   decisions: [{ number: 12, agendaId: '0197f3c2', customerId: 'red', reason: 'share', cost: 60 }],

@@ -24,7 +24,9 @@ export function scratch(): Scratch {
     async [Symbol.asyncDispose]() {
       await stopAll(root, 0);
       // A shim that is about to exit writes its compile cache and would make the folder anew.
-      const shims = runDirectories(root).flatMap((directory) => readRecord<StartedRecord>(directory, fileNames.started)?.shim ?? []);
+      const shims = runDirectories(root).flatMap(
+        (directory) => readRecord<StartedRecord>(directory, fileNames.started)?.shim ?? [],
+      );
       await new Watcher().until(root, () => !shims.some(isAlive));
       // A shim whose run was forgotten may still write its compile cache as it exits.
       rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
@@ -70,19 +72,31 @@ export interface Recorded extends FollowEvents {
 export function recorded(): Recorded {
   const progresses: HandlerProgress[] = [];
   const starts: number[] = [];
-  return { progresses, starts, progress: (progress) => progresses.push(progress), started: (time) => starts.push(time) };
+  return {
+    progresses,
+    starts,
+    progress: (progress) => progresses.push(progress),
+    started: (time) => starts.push(time),
+  };
 }
 
 export const never = (): AbortSignal => new AbortController().signal;
 
 /** Starts it and follows it to its end. */
-export async function startToEnd(launcher: LocalLauncher, run: HandlerRun, events: FollowEvents = recorded()): Promise<Ending> {
+export async function startToEnd(
+  launcher: LocalLauncher,
+  run: HandlerRun,
+  events: FollowEvents = recorded(),
+): Promise<Ending> {
   await launcher.start(run);
   return launcher.follow(run, events, never());
 }
 
 function settingsOf(podConfig: Record<string, unknown>): HandlerSettings {
-  const registry = parseRegistry(JSON.stringify({ basePodConfig: {}, test: { podConfig } }), join(tmpdir(), 'registry.json'));
+  const registry = parseRegistry(
+    JSON.stringify({ basePodConfig: {}, test: { podConfig } }),
+    join(tmpdir(), 'registry.json'),
+  );
   const settings = settingsFor(registry, 'test');
   if (settings === undefined) throw new Error('The type is not registered.');
   return settings;

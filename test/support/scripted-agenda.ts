@@ -12,7 +12,10 @@ export interface ScriptedOperation {
   readonly stop?: () => Promise<boolean> | boolean;
 }
 
-export type ScriptedSteps = Pick<ControlActivities, 'loadPlan' | 'settleOperations' | 'runResident' | 'requestCancel' | 'finishAgenda'>;
+export type ScriptedSteps = Pick<
+  ControlActivities,
+  'loadPlan' | 'settleOperations' | 'runResident' | 'requestCancel' | 'finishAgenda'
+>;
 
 export class ScriptedAgenda {
   /** Every call in order: `run a`, `settle a without failed (fault)`, `finish succeeded`. */
@@ -30,7 +33,14 @@ export class ScriptedAgenda {
   get plan(): Plan {
     const names = this.#operations.map(({ name }) => name);
     return {
-      ...{ resourcePoolId: 'test', customerId: 'customer', ended: [], parallelism: 200, heartbeatSeconds: 2, cancelSeconds: 120 },
+      ...{
+        resourcePoolId: 'test',
+        customerId: 'customer',
+        ended: [],
+        parallelism: 200,
+        heartbeatSeconds: 2,
+        cancelSeconds: 120,
+      },
       names,
       types: this.#operations.map(({ type = 'sample' }) => type),
       dependencies: this.#operations.map(({ after = [] }) => after.map((name) => names.indexOf(name))),

@@ -8,7 +8,8 @@ import { addAgenda, freshId, type TestInsight } from './test-records.ts';
 
 /** Of the database and the Insight that a test has at that moment. */
 export function testAdmission(database: () => Database, insight: () => TestInsight) {
-  const admit = (insightId = insight().insightId): Promise<BatchAnswer> => admitBatch(database(), { insightId, batchId: freshId('batch') });
+  const admit = (insightId = insight().insightId): Promise<BatchAnswer> =>
+    admitBatch(database(), { insightId, batchId: freshId('batch') });
 
   /** Changes settings as a PUT does. */
   async function set(columns: Record<string, unknown>, insightId = insight().insightId): Promise<void> {

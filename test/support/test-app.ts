@@ -14,7 +14,12 @@ export interface TestAnswer {
 }
 
 /** Sends one request as one caller. `body` is sent as JSON; a string is sent as it is. */
-export type Send = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<TestAnswer>;
+export type Send = (
+  method: string,
+  path: string,
+  body?: unknown,
+  headers?: Record<string, string>,
+) => Promise<TestAnswer>;
 
 export interface TestApp {
   readonly app: ReturnType<typeof createApp>;
@@ -60,7 +65,11 @@ export function testApp(database: Database): TestApp {
       });
       const text = await response.text();
       const isJson = /json/.test(response.headers.get('content-type') ?? '');
-      return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text || undefined };
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: isJson ? JSON.parse(text) : text || undefined,
+      };
     };
   return {
     app,

@@ -22,7 +22,8 @@ export async function testDatabase(): Promise<TestDatabase> {
     async [Symbol.asyncDispose]() {
       await close();
       // Forced: processes that a test started on this database may still be connected.
-      if (own === undefined) await administer(serverUrl, (client) => client`drop database if exists ${client(name)} with (force)`);
+      if (own === undefined)
+        await administer(serverUrl, (client) => client`drop database if exists ${client(name)} with (force)`);
       else await own[Symbol.asyncDispose]();
     },
   });

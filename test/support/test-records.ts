@@ -20,8 +20,13 @@ let count = 0;
 /** An id that no other record of this process has. */
 export const freshId = (what: string): string => `${what}-${process.pid}-${++count}`;
 
-export async function addPool(database: Database, { id = freshId('pool'), slots }: { id?: string; slots?: number } = {}): Promise<string> {
-  await database.insert(resourcePool).values({ id, cid: 'test', customerId: 'owner', capacity: slots === undefined ? null : { slots } });
+export async function addPool(
+  database: Database,
+  { id = freshId('pool'), slots }: { id?: string; slots?: number } = {},
+): Promise<string> {
+  await database
+    .insert(resourcePool)
+    .values({ id, cid: 'test', customerId: 'owner', capacity: slots === undefined ? null : { slots } });
   await database
     .insert(customer)
     .values({ id: 'customer', cid: 'test', customerId: 'owner', title: 'A customer', resourcePoolId: id })
@@ -48,7 +53,9 @@ export async function addInsight(
   const { slots, ...others } = settings;
   const resourcePoolId = settings.resourcePoolId ?? (await addPool(database, slots === undefined ? {} : { slots }));
   const insightId = freshId('insight');
-  await database.insert(insight).values({ id: insightId, cid: 'test', customerId: 'owner', title: insightId, ...others, resourcePoolId });
+  await database
+    .insert(insight)
+    .values({ id: insightId, cid: 'test', customerId: 'owner', title: insightId, ...others, resourcePoolId });
   await database.insert(insightWake).values({ insightId });
   return { insightId, resourcePoolId };
 }
@@ -89,11 +96,13 @@ export async function addAgenda(
   const base = { cid: 'test-cid', customerId };
   await database.insert(agenda).values({ ...base, id: agendaId, progressId, insightId, resourcePoolId, attempt });
   await database.insert(operation).values(
-    operations.map(({ name, type = 'sample', payload, dependencies = [], weight = 1, timeout = null, params = null }, index) => ({
-      ...{ agendaId, index, name, type, weight, timeout, params },
-      dependencies: [...dependencies],
-      payload: payload === undefined ? null : JSON.stringify(payload),
-    })),
+    operations.map(
+      ({ name, type = 'sample', payload, dependencies = [], weight = 1, timeout = null, params = null }, index) => ({
+        ...{ agendaId, index, name, type, weight, timeout, params },
+        dependencies: [...dependencies],
+        payload: payload === undefined ? null : JSON.stringify(payload),
+      }),
+    ),
   );
   await database.insert(agendaProgress).values({ ...base, id: progressId, agendaId });
   await database.insert(operationProgress).values(
@@ -113,14 +122,25 @@ export async function addAgenda(
   });
   await database
     .insert(settlement)
-    .values({ insightId, customerId, kind: 'ready', promoted: 0, need: given.need ?? '1,0,0,0', priority: given.priority ?? 0 });
+    .values({
+      insightId,
+      customerId,
+      kind: 'ready',
+      promoted: 0,
+      need: given.need ?? '1,0,0,0',
+      priority: given.priority ?? 0,
+    });
   return { agendaId, attempt, insightId, resourcePoolId };
 }
 
 /** An Agenda admitted and claimed by the run `run`, in an Insight of its own unless one is given. */
 export async function addRunningAgenda(
   database: Database,
-  { insight: given, runId = 'run', ...settings }: Parameters<typeof addAgenda>[2] & { insight?: TestInsight; runId?: string } = {},
+  {
+    insight: given,
+    runId = 'run',
+    ...settings
+  }: Parameters<typeof addAgenda>[2] & { insight?: TestInsight; runId?: string } = {},
 ): Promise<TestAgenda> {
   const added = await addAgenda(database, given ?? (await addInsight(database)), settings);
   const { admitted } = await admitBatch(database, { insightId: added.insightId, batchId: freshId('batch') });

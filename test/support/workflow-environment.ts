@@ -34,12 +34,17 @@ export async function workflowEnvironment(): Promise<WorkflowEnvironment> {
 }
 
 /** An environment on Temporal's dev server, with real time. */
-export async function realWorkflowEnvironment(dynamicConfig: Readonly<Record<string, string>> = {}): Promise<WorkflowEnvironment> {
+export async function realWorkflowEnvironment(
+  dynamicConfig: Readonly<Record<string, string>> = {},
+): Promise<WorkflowEnvironment> {
   return around(() =>
     TestWorkflowEnvironment.createLocal({
       server: {
         executable: { type: 'existing-path', path: program('temporal') },
-        extraArgs: Object.entries(dynamicConfig).flatMap(([key, value]) => ['--dynamic-config-value', `${key}=${value}`]),
+        extraArgs: Object.entries(dynamicConfig).flatMap(([key, value]) => [
+          '--dynamic-config-value',
+          `${key}=${value}`,
+        ]),
       },
     }),
   );
@@ -60,7 +65,9 @@ async function around(create: () => Promise<TestWorkflowEnvironment>): Promise<W
   return {
     client: environment.client,
     async run(queues, body, options = {}) {
-      const workers = await Promise.all(Object.entries(queues).map(([queue, activities]) => serve(queue, activities, options)));
+      const workers = await Promise.all(
+        Object.entries(queues).map(([queue, activities]) => serve(queue, activities, options)),
+      );
       // The first worker stands around the second, and so on, around the body.
       return workers.reduce((inner, worker) => () => worker.runUntil(inner()), body)();
     },
@@ -70,12 +77,17 @@ async function around(create: () => Promise<TestWorkflowEnvironment>): Promise<W
 
 let isQuiet = false;
 function quiet(): void {
-  if (!isQuiet) Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging: { filter: 'ERROR', forward: {} } } });
+  if (!isQuiet)
+    Runtime.install({
+      logger: new DefaultLogger('ERROR'),
+      telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
+    });
   isQuiet = true;
 }
 
 function program(name: 'temporal' | 'temporal-test-server'): string {
   const { path, tried } = findProgram(name);
-  if (path === undefined) throw new Error(`The program ${name} was not found; npm run setup fetches it. Looked at: ${tried.join('; ')}.`);
+  if (path === undefined)
+    throw new Error(`The program ${name} was not found; npm run setup fetches it. Looked at: ${tried.join('; ')}.`);
   return path;
 }

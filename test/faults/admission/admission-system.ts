@@ -84,7 +84,9 @@ export class AdmissionSystem implements AsyncDisposable {
   /** `count` Agendas of one Operation each, two in three of them for the first Insight; to be called while no control worker runs. */
   async submit(count = 200): Promise<void> {
     this.#begun = await this.#now();
-    const owners = Object.entries(parts).flatMap(([customerId, part]) => Array<string>(Math.round((part * count) / 200)).fill(customerId));
+    const owners = Object.entries(parts).flatMap(([customerId, part]) =>
+      Array<string>(Math.round((part * count) / 200)).fill(customerId),
+    );
     // One customer's after the other's: the oldest first would be far from fair.
     for (const [n, customerId] of owners.entries()) {
       const operations = [{ name: 'only', type: n % 3 === 2 ? 'beta' : 'alpha' }];
@@ -174,10 +176,14 @@ export class AdmissionSystem implements AsyncDisposable {
       select p.processing_state_message as message, p.attempts_completed as attempts, o.launch, count(*)::int as count
       from agenda_progress p join operation_progress o on o.agenda_id = p.agenda_id
       where p.agenda_id = any(${this.#ids}) group by 1, 2, 3`;
-    expect(ends, 'each ran once to its end').toEqual([{ message: 'succeeded', attempts: 1, launch: 1, count: this.#ids.length }]);
+    expect(ends, 'each ran once to its end').toEqual([
+      { message: 'succeeded', attempts: 1, launch: 1, count: this.#ids.length },
+    ]);
     const client = new Client({ connection: this.#connection });
     await until('no workflow of an Agenda is open', async () => {
-      const { count } = await client.workflow.count(`WorkflowType = '${agendaWorkflowType}' and ExecutionStatus = 'Running'`);
+      const { count } = await client.workflow.count(
+        `WorkflowType = '${agendaWorkflowType}' and ExecutionStatus = 'Running'`,
+      );
       return count === 0;
     });
     await until('the record was looked at often enough', async () => this.#watch.samples >= leastSamples);
@@ -211,7 +217,8 @@ export class AdmissionSystem implements AsyncDisposable {
     await this.sql.end({ timeout: 1 });
     await this.#connection.close();
     await this.system.stopAll();
-    if (process.env.POP_KEEP === undefined) await rm(this.system.home, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    if (process.env.POP_KEEP === undefined)
+      await rm(this.system.home, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     else console.log(`kept: ${this.system.home}`);
   }
 
@@ -244,13 +251,23 @@ export class AdmissionSystem implements AsyncDisposable {
   }
 
   async #makeObjects(): Promise<void> {
-    await this.#call('POST', '/resourcepool', { id: poolId, customerId: 'operations', title: 'Crashes', capacity: { slots } });
+    await this.#call('POST', '/resourcepool', {
+      id: poolId,
+      customerId: 'operations',
+      title: 'Crashes',
+      capacity: { slots },
+    });
     for (const [id, entitlement] of Object.entries(customers)) {
       await this.#call('POST', '/customer', { id, customerId: id, title: id, resourcePoolId: poolId, ...entitlement });
     }
     for (const [id, entitlement] of Object.entries(insights)) {
       const common = { id, customerId: 'operations', title: id, resourcePoolId: poolId, isGlobal: true };
-      await this.#call('POST', '/insight', { ...common, mappers: { operationType: [id] }, costModel: 'count', ...entitlement });
+      await this.#call('POST', '/insight', {
+        ...common,
+        mappers: { operationType: [id] },
+        costModel: 'count',
+        ...entitlement,
+      });
     }
   }
 

@@ -75,6 +75,7 @@ export async function takeBatches(
     agendaIds: admitted.filter((one) => one.transaction === transaction).map(({ agendaId }) => agendaId),
     after,
   }));
-  if (first === undefined || first.agendaIds.length > 0) throw new Error('how things stood before the first batch was not noted');
+  if (first === undefined || first.agendaIds.length > 0)
+    throw new Error('how things stood before the first batch was not noted');
   return { before: first.after, batches: rest };
 }

@@ -4,9 +4,11 @@ export function setClockAhead(seconds: number): void {
   const milliseconds = seconds * 1000;
   const Real = Date;
   globalThis.Date = new Proxy(Real, {
-    construct: (target, given, newTarget) => Reflect.construct(target, given.length === 0 ? [Real.now() + milliseconds] : given, newTarget),
+    construct: (target, given, newTarget) =>
+      Reflect.construct(target, given.length === 0 ? [Real.now() + milliseconds] : given, newTarget),
     apply: () => new globalThis.Date().toString(),
-    get: (target, property, receiver) => (property === 'now' ? () => Real.now() + milliseconds : Reflect.get(target, property, receiver)),
+    get: (target, property, receiver) =>
+      property === 'now' ? () => Real.now() + milliseconds : Reflect.get(target, property, receiver),
   });
   const origin = performance.timeOrigin + milliseconds;
   Object.defineProperty(performance, 'timeOrigin', { get: () => origin });

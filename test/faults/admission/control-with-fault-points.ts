@@ -71,6 +71,7 @@ await runControl({
           next({ ...input, options: { ...input.options, workflowTaskTimeout: msToTs(taskSeconds * 1000) } }),
       },
     ]),
-  activities: (parts) => watchActivities(controlActivities(parts), ['admitBatch', 'startAdmitted', 'startAllAdmitted'], pass),
+  activities: (parts) =>
+    watchActivities(controlActivities(parts), ['admitBatch', 'startAdmitted', 'startAllAdmitted'], pass),
   workerOptions: { stickyQueueScheduleToStartTimeout: '500 ms' },
 });

@@ -11,7 +11,9 @@ const seed = Number(process.env.POP_FAULT_SEED ?? Math.floor(Math.random() * 1_0
 const points = '(begin|commit|answer|workflow\\.\\w+)$|startAdmitted';
 /** Points at which one alone dies, and, when that has been shown, at which it dies in other conditions. */
 const many = isWhole ? {} : { some: { points, part: 0.05, seed } };
-const few = isWhole ? {} : { some: { points: 'admitBatch: commit$|after startAdmitted: workflow.start$', part: 0.04, seed } };
+const few = isWhole
+  ? {}
+  : { some: { points: 'admitBatch: commit$|after startAdmitted: workflow.start$', part: 0.04, seed } };
 const agendas = isWhole ? 600 : 200;
 const timeout = isWhole ? 3_600_000 : 240_000;
 
@@ -31,9 +33,13 @@ test(`each Agenda is admitted once and in its turn when the only control worker 
   else await it.controlInTurn({ deaths: deaths.file, ...many });
   for (const activity of ['admitBatch', 'startAdmitted']) expect(deaths.points).toContain(`before ${activity}: answer`);
   for (const bound of ['begin', 'commit'])
-    expect(deaths.points).toEqual(expect.arrayContaining([`before admitBatch: ${bound}`, `after admitBatch: ${bound}`]));
+    expect(deaths.points).toEqual(
+      expect.arrayContaining([`before admitBatch: ${bound}`, `after admitBatch: ${bound}`]),
+    );
   for (const side of ['before', 'after']) {
-    expect(deaths.points).toEqual(expect.arrayContaining([`${side} startAdmitted: workflow.start`, `${side} startAdmitted: mark started`]));
+    expect(deaths.points).toEqual(
+      expect.arrayContaining([`${side} startAdmitted: workflow.start`, `${side} startAdmitted: mark started`]),
+    );
   }
   console.log(`died ${deaths.points.length} times`);
   await it.prove();
@@ -44,7 +50,10 @@ test(`each Agenda is admitted once and in its turn when one of two control worke
 }, async () => {
   const deaths = it.deaths();
   await it.submit(agendas);
-  await Promise.all([it.controlInTurn({ deaths: deaths.file, ...few }), it.controlInTurn({ deaths: deaths.file, ...few })]);
+  await Promise.all([
+    it.controlInTurn({ deaths: deaths.file, ...few }),
+    it.controlInTurn({ deaths: deaths.file, ...few }),
+  ]);
   console.log(`died ${deaths.points.length} times`);
   expect(deaths.points).toEqual(expect.arrayContaining(['before admitBatch: commit', 'after admitBatch: commit']));
   await it.prove();

@@ -12,7 +12,12 @@ export const customers = {
 /** The second one has entitlements of its own: another weight, a cap. */
 export const insights = {
   alpha: { weight: 2, queueSize: 6, maximumRunning: 8, customers: {} },
-  beta: { weight: 1, queueSize: 4, maximumRunning: 5, customers: { bronze: { weight: 2 }, silver: { maximumRunning: 1 } } },
+  beta: {
+    weight: 1,
+    queueSize: 4,
+    maximumRunning: 5,
+    customers: { bronze: { weight: 2 }, silver: { maximumRunning: 1 } },
+  },
 } as const;
 /** How many of 200 Agendas are whose, in the Insights together: so many that each waits for most of a test. */
 export const parts = { bronze: 60, silver: 60, gold: 80 } as const;
@@ -33,5 +38,6 @@ export const entitled: Entitlements = {
     return here.weight ?? own.weight ?? 1;
   },
   cap: (customerId) => entitlement('', customerId).own.maximumRunning ?? Number.POSITIVE_INFINITY,
-  capInInsight: (insightId, customerId) => entitlement(insightId, customerId).here.maximumRunning ?? Number.POSITIVE_INFINITY,
+  capInInsight: (insightId, customerId) =>
+    entitlement(insightId, customerId).here.maximumRunning ?? Number.POSITIVE_INFINITY,
 };

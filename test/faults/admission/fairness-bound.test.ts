@@ -27,7 +27,10 @@ function run(order: readonly string[], waiting: Readonly<Record<string, number>>
   for (let at = 0; at < order.length; at += size) {
     const admitted = order.slice(at, at + size);
     for (const customerId of admitted) left[customerId] = (left[customerId] ?? 0) - 1;
-    batches.push({ admitted: admitted.map((customerId) => ({ insightId, customerId, cost: 1 })), after: standings(admitted) });
+    batches.push({
+      admitted: admitted.map((customerId) => ({ insightId, customerId, cost: 1 })),
+      after: standings(admitted),
+    });
   }
   return compareService(before, batches, entitled);
 }
@@ -37,10 +40,12 @@ function chosenBy(algorithm: string, waiting: Readonly<Record<string, number>>):
   const scheduler = createAlgorithm(algorithm);
   for (const [at, customerId] of customers.entries()) {
     scheduler.setCustomer({ id: customerId, weight: weights[customerId] ?? 1 });
-    for (let n = 0; n < (waiting[customerId] ?? 0); n++) scheduler.add({ id: `${customerId}-${n}`, customerId, readyTime: at * 1000 + n });
+    for (let n = 0; n < (waiting[customerId] ?? 0); n++)
+      scheduler.add({ id: `${customerId}-${n}`, customerId, readyTime: at * 1000 + n });
   }
   const order: string[] = [];
-  for (let decision = scheduler.next(); decision !== undefined; decision = scheduler.next()) order.push(decision.customerId);
+  for (let decision = scheduler.next(); decision !== undefined; decision = scheduler.next())
+    order.push(decision.customerId);
   return order;
 }
 

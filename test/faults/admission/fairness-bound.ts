@@ -58,11 +58,17 @@ export interface PairSeen {
 }
 
 /** Each ordered pair of customers in each Insight, with the largest difference that was seen. */
-export function compareService(before: readonly Standing[], batches: readonly AdmittedBatch[], entitled: Entitlements): PairSeen[] {
+export function compareService(
+  before: readonly Standing[],
+  batches: readonly AdmittedBatch[],
+  entitled: Entitlements,
+): PairSeen[] {
   const insightIds = [...new Set(before.map(({ insightId }) => insightId))];
   return insightIds.flatMap((insightId) => {
     const customers = before.filter((standing) => standing.insightId === insightId).map(({ customerId }) => customerId);
-    const pairs = customers.flatMap((ahead) => customers.filter((behind) => behind !== ahead).map((behind) => [ahead, behind] as const));
+    const pairs = customers.flatMap((ahead) =>
+      customers.filter((behind) => behind !== ahead).map((behind) => [ahead, behind] as const),
+    );
     return pairs.map(([ahead, behind]) => comparePair({ insightId, ahead, behind }, before, batches, entitled));
   });
 }

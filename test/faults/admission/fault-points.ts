@@ -115,7 +115,11 @@ function nameOf(activityName: string, statement: string): string {
 type TemporalClient = ReturnType<typeof lazyTemporalClient>;
 
 /** A client whose calls are watched while a watched activity runs. */
-export function watchTemporal(client: TemporalClient, pass: Passing, more: readonly WorkflowClientInterceptor[] = []): TemporalClient {
+export function watchTemporal(
+  client: TemporalClient,
+  pass: Passing,
+  more: readonly WorkflowClientInterceptor[] = [],
+): TemporalClient {
   const around = async <T>(what: string, call: () => Promise<T>): Promise<T> => {
     const name = activity.getStore();
     if (name === undefined) return call();
@@ -129,6 +133,10 @@ export function watchTemporal(client: TemporalClient, pass: Passing, more: reado
     describe: (input, next) => around('workflow.describe', () => next(input)),
   };
   const { connection } = client;
-  const watched = new Client({ connection, namespace: client.options.namespace, interceptors: { workflow: [watcher, ...more] } });
+  const watched = new Client({
+    connection,
+    namespace: client.options.namespace,
+    interceptors: { workflow: [watcher, ...more] },
+  });
   return Object.assign(watched, { [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() });
 }

@@ -29,7 +29,9 @@ export async function proveAdmissions(
   { from, to }: { readonly from: Date; readonly to: Date },
 ): Promise<void> {
   const { before, batches } = await takeBatches(sql);
-  expect(batches.flatMap((batch) => batch.agendaIds).toSorted(), 'each took capacity once').toEqual(agendaIds.toSorted());
+  expect(batches.flatMap((batch) => batch.agendaIds).toSorted(), 'each took capacity once').toEqual(
+    agendaIds.toSorted(),
+  );
   proveDivision(batches.map(({ after }) => after));
 
   const rows = await sql<Row[]>`
@@ -43,7 +45,9 @@ export async function proveAdmissions(
     ).toEqual(own.map((_, index) => index + 1));
     proveTags(own);
   }
-  const counted = await sql<{ id: string; admissions: number }[]>`select insight_id as id, admissions::int from insight_state order by 1`;
+  const counted = await sql<
+    { id: string; admissions: number }[]
+  >`select insight_id as id, admissions::int from insight_state order by 1`;
   expect(counted, 'admissions that are counted').toEqual(
     Object.keys(insights).map((id) => ({ id, admissions: rows.filter(({ insightId }) => insightId === id).length })),
   );
@@ -72,7 +76,8 @@ export async function proveAdmissions(
     expect(admissions, `admissions of ${insightId} while ${behind} could be served`).toBeGreaterThan(all / 3);
   }
   for (const { insightId, customerId } of before) {
-    for (const run of runsOf({ insightId, customerId }, before, admittedBatches, entitled)) proveChoices(customerId, run);
+    for (const run of runsOf({ insightId, customerId }, before, admittedBatches, entitled))
+      proveChoices(customerId, run);
   }
 }
 
@@ -82,7 +87,8 @@ function proveDivision(standings: readonly (readonly Standing[])[]): void {
   for (const standing of standings) {
     const own = Object.keys(insights).map((insightId) => standing.filter((one) => one.insightId === insightId));
     // Bronze has no cap: what it has waiting can be used.
-    if (!own.every((ones) => ones.some(({ customerId, waiting }) => customerId === 'bronze' && waiting >= slots))) continue;
+    if (!own.every((ones) => ones.some(({ customerId, waiting }) => customerId === 'bronze' && waiting >= slots)))
+      continue;
     for (const [index, [insightId, { weight }]] of Object.entries(insights).entries()) {
       const running = own[index]?.reduce((sum, one) => sum + one.running, 0);
       expect(running, `slots of ${insightId}`).toBeLessThanOrEqual(Math.ceil((slots * weight) / weights));
@@ -125,7 +131,8 @@ function proveChoices(customerId: string, run: readonly Row[]): void {
     if (own !== undefined) {
       const where = JSON.stringify({ own, row });
       const deadline = own.finish + 1 / own.weight;
-      if (row.customerId === customerId) expect(Math.abs(row.start - own.finish), `its tag moved: ${where}`).toBeLessThan(little);
+      if (row.customerId === customerId)
+        expect(Math.abs(row.start - own.finish), `its tag moved: ${where}`).toBeLessThan(little);
       else if (row.start > row.clock + little)
         expect(row.start, `the clock passed ${customerId}: ${where}`).toBeLessThan(own.finish + little);
       else if (own.finish < row.clock - little)

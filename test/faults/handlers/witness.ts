@@ -13,13 +13,23 @@ import type { Witnessed } from '../witness-file.ts';
 
 await runHandler(async ({ payload, operation, report, signal }) => {
   const { until, milliseconds, grandchild, deaf } = payload as JsonObject;
-  const { launch } = JSON.parse(readFileSync(join(dirname(process.env.POP_RESULT_FILE ?? ''), 'run.json'), 'utf8')) as { launch: number };
+  const { launch } = JSON.parse(readFileSync(join(dirname(process.env.POP_RESULT_FILE ?? ''), 'run.json'), 'utf8')) as {
+    launch: number;
+  };
   const self = identify(process.pid) ?? { pid: process.pid, startTime: '' };
   // In the same process group, as a tool that a handler runs.
   const child = grandchild === true ? identify(spawn('sleep', ['600'], { stdio: 'ignore' }).pid ?? 0) : undefined;
   const say = (what: Witnessed['what']): void => {
     const { agendaId, operationName } = operation;
-    const line: Witnessed = { what, agendaId, operation: operationName, launch, self, time: Date.now(), ...(child && { child }) };
+    const line: Witnessed = {
+      what,
+      agendaId,
+      operation: operationName,
+      launch,
+      self,
+      time: Date.now(),
+      ...(child && { child }),
+    };
     appendFileSync(process.env.WITNESS ?? '', `${JSON.stringify(line)}\n`);
   };
   signal.addEventListener('abort', () => say('asked to end'));
