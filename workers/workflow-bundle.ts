@@ -6,12 +6,13 @@ import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const sources = ['workflows', 'agenda'];
+/** All that a workflow may import of ours, as the walls have it (docs/architecture.md); packages are known by the lock file. */
+const rooms = ['workflows', 'agenda'];
 const cacheDirectory = join(root, 'node_modules', '.cache', 'pop');
 
 /** Path of the bundled code. `log` hears when it has to be made, which takes some seconds. */
 export async function workflowBundle(log: (message: string) => void = () => undefined): Promise<string> {
-  const path = join(cacheDirectory, `workflows-${await versionOfSources()}.js`);
+  const path = join(cacheDirectory, `workflows-${await versionOfSources(root)}.js`);
   try {
     await readFile(path);
     return path;
@@ -27,14 +28,22 @@ export async function workflowBundle(log: (message: string) => void = () => unde
   return path;
 }
 
-async function versionOfSources(): Promise<string> {
+/** Names the version of everything in `root` that the bundle can hold: another source in whatever folder, another name. */
+export async function versionOfSources(root: string): Promise<string> {
   const hash = createHash('sha256');
-  for (const folder of sources) {
-    for (const name of (await readdir(join(root, folder))).sort()) {
-      if (name.endsWith('.ts') && !name.endsWith('.test.ts'))
-        hash.update(name).update(await readFile(join(root, folder, name)));
+  for (const room of rooms) {
+    for (const path of await sourcesIn(join(root, room))) {
+      const text = await readFile(join(root, room, path));
+      // With lengths, so that no two trees read alike.
+      hash.update(`${room}/${path}\0${text.length}\0`).update(text);
     }
   }
   hash.update(await readFile(join(root, 'package-lock.json')));
   return hash.digest('hex').slice(0, 16);
+}
+
+/** Paths below `folder`, the same wherever the project lies. */
+async function sourcesIn(folder: string): Promise<string[]> {
+  const paths = await readdir(folder, { recursive: true });
+  return paths.filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts')).sort();
 }
