@@ -10,11 +10,18 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
-import { models, simulate, type Workload } from '../scheduling/index.ts';
-import { plotShares, shownNotes, shownWorkload } from '../scheduling/simulator/plot-shares.ts';
-import type { Cell } from '../scheduling/simulator/scenario.ts';
-import { scenarios } from '../scheduling/simulator/scenarios.ts';
-import { parseJsonWorkload, parseStandardWorkload } from '../scheduling/simulator/workload-file.ts';
+import {
+  type Cell,
+  models,
+  parseJsonWorkload,
+  parseStandardWorkload,
+  plotShares,
+  scenarios,
+  shownNotes,
+  shownWorkload,
+  simulate,
+  type Workload,
+} from '../scheduling/simulator/index.ts';
 import { plain, type Row, report } from './report.ts';
 import { speedRows } from './scheduling-speed.ts';
 

@@ -1,4 +1,4 @@
-/** Who goes next. This is the stable interface of the room; benchmarks and outside tests import nothing else. */
+/** Who goes next: the stable interface of the room. The simulator has its own, simulator/index.ts, which no program loads. */
 export { algorithmNames, createAlgorithm, registerAlgorithm } from './algorithms.ts';
 export {
   type CostInput,
@@ -28,16 +28,3 @@ export type {
   SchedulerSnapshot,
 } from './scheduler.ts';
 export { type Division, divideSlots, type InsightDemand, type Remainders, shareCapacity } from './share-capacity.ts';
-export { models } from './simulator/policies.ts';
-export { simulate } from './simulator/simulate.ts';
-export type {
-  Admission,
-  Arrival,
-  Change,
-  CustomerReport,
-  Job,
-  Policy,
-  SimulationReport,
-  Source,
-  Workload,
-} from './simulator/workload.ts';

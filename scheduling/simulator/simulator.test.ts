@@ -1,9 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { models, simulate, type Workload } from '../index.ts';
-import { plotShares, shownNotes, shownWorkload } from './plot-shares.ts';
-import { scenarios } from './scenarios.ts';
-import { parseJsonWorkload, parseStandardWorkload } from './workload-file.ts';
+import {
+  models,
+  parseJsonWorkload,
+  parseStandardWorkload,
+  plotShares,
+  scenarios,
+  shownNotes,
+  shownWorkload,
+  simulate,
+  type Workload,
+} from './index.ts';
 
 describe('scenarios', () => {
   test.each(scenarios.map((scenario) => [`${scenario.id}: ${scenario.title}`, scenario] as const))(
