@@ -1,16 +1,12 @@
 /** What a launcher is: it starts a handler run in its place, follows it to its end, and stops it. */
 import type { DiagnosticEvent, Json, JsonObject } from '../agenda/types.ts';
+import type { Fence } from '../messages/resource-pool.ts';
 import type { HandlerSettings } from './registry.ts';
 
 /** Everything a handler run needs. `key` names the launch: a start with the same key adopts what is there. */
-export interface HandlerRun {
-  /** Made from agenda, attempt, operation, operation attempt and launch; safe as a file name and as a Pod name. */
+export interface HandlerRun extends Fence {
+  /** Made from the fence (launch-key.ts); safe as a file name and as a Pod name. */
   readonly key: string;
-  readonly agendaId: string;
-  readonly attempt: number;
-  readonly operation: string;
-  readonly operationAttempt: number;
-  readonly launch: number;
   readonly type: string;
   readonly cid: string;
   readonly customerId: string;
@@ -90,13 +86,8 @@ export interface Launcher {
 }
 
 /** What a launcher remembers of a run, enough to ask whether it is still wanted. */
-export interface KnownRun {
+export interface KnownRun extends Fence {
   readonly key: string;
-  readonly agendaId: string;
-  readonly attempt: number;
-  readonly operation: string;
-  readonly operationAttempt: number;
-  readonly launch: number;
   readonly alive: boolean;
 }
 

@@ -4,10 +4,10 @@
  */
 import { ApplicationFailure } from '@temporalio/activity';
 import type { DiagnosticEvent, Json } from '../../agenda/types.ts';
-import type { FinishOperationItem } from '../../api/pool/service-schema.ts';
 import { readPool } from '../../db/agenda/agenda-run.ts';
 import { finishOperations } from '../../db/operation/finish-operations.ts';
 import { startOperations } from '../../db/operation/start-operations.ts';
+import type { FinishOperationItem } from '../../messages/resource-pool.ts';
 import type { OperationKey } from '../../workflows/messages.ts';
 import type { ControlParts } from './parts.ts';
 
@@ -68,9 +68,7 @@ export async function runResident(parts: ControlParts, { agendaId, attempt, oper
     ...{ agendaId, attempt, operation, operationAttempt: verdict.operationAttempt, launch: verdict.launch },
     outcome: fault === undefined ? 'succeeded' : 'failed',
     ...(result === undefined ? {} : { result: JSON.stringify(result) }),
-    ...(fault === undefined
-      ? {}
-      : { diagnosticEvents: [fault as NonNullable<FinishOperationItem['diagnosticEvents']>[number]] }),
+    ...(fault === undefined ? {} : { diagnosticEvents: [fault] }),
     startedTime,
     endedTime: Date.now(),
     noticedTime: Date.now(),

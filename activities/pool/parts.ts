@@ -47,14 +47,3 @@ export async function runsOf(
     ({ known }) => known.agendaId === agendaId && known.attempt === attempt && known.operation === operation,
   );
 }
-
-/** The five that fence a report, of anything that has them. */
-export function fenceOf({ agendaId, attempt, operation, operationAttempt, launch }: KnownRun): {
-  agendaId: string;
-  attempt: number;
-  operation: string;
-  operationAttempt: number;
-  launch: number;
-} {
-  return { agendaId, attempt, operation, operationAttempt, launch };
-}

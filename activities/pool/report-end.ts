@@ -1,9 +1,9 @@
 /** Tells the ResourcePool service how a launch ended, until it has acknowledged; only then is the run forgotten. */
 import type { Context } from '@temporalio/activity';
 import type { DiagnosticEvent } from '../../agenda/types.ts';
-import type { FinishOperationItem, FinishVerdict } from '../../api/pool/service-schema.ts';
 import type { Ending, HandlerRun, Launcher } from '../../launchers/launcher.ts';
-import { fenceOf, type PoolWorker } from './parts.ts';
+import { type FinishOperationItem, type FinishVerdict, fenceOf } from '../../messages/resource-pool.ts';
+import type { PoolWorker } from './parts.ts';
 import { fittingEvents } from './report-limits.ts';
 import { ServiceRefused } from './service-errors.ts';
 
@@ -133,13 +133,11 @@ function finishItem({ run }: HeldLaunch, ending: Ending, noticedTime: number): F
   const events = eventsOf(ending);
   const result = ending.kind === 'succeeded' || ending.kind === 'failed' ? ending.result : undefined;
   return {
-    ...fenceOf({ ...run, alive: false }),
+    ...fenceOf(run),
     outcome: ending.kind === 'succeeded' || ending.kind === 'cancelled' ? ending.kind : 'failed',
     ...(result === undefined ? {} : { result: JSON.stringify(result) }),
     ...(events.length === 0 ? {} : { diagnosticEvents: fittingEvents(events) }),
-    ...(progress?.params === undefined
-      ? {}
-      : { params: progress.params as NonNullable<FinishOperationItem['params']> }),
+    ...(progress?.params === undefined ? {} : { params: progress.params }),
     ...(log === undefined ? {} : { log: { output: log.output, totalBytes: log.totalBytes } }),
     ...(startedTime === undefined ? {} : { startedTime: Math.round(startedTime) }),
     ...(endedTime === undefined ? {} : { endedTime: Math.round(endedTime) }),

@@ -1,7 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test, vi } from 'vitest';
-import type { FinishOperationItem, StartOperationItem } from '../../api/pool/service-schema.ts';
+import type { FinishOperationItem, StartOperationItem } from '../../messages/resource-pool.ts';
 import { ResourcePoolClient, type ResourcePoolClientOptions } from './resource-pool-client.ts';
 import { retryAfterSeconds, ServiceRefused } from './service-errors.ts';
 

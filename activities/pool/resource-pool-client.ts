@@ -1,4 +1,5 @@
 /** The pool worker's side of the ResourcePool service, its only door to the record. */
+import { mostItems } from '../../messages/limits.ts';
 import type {
   FinishOperationItem,
   FinishVerdict,
@@ -6,7 +7,7 @@ import type {
   ReportProgressItem,
   StartOperationItem,
   StartVerdict,
-} from '../../api/pool/service-schema.ts';
+} from '../../messages/resource-pool.ts';
 import { Gatherer, type GathererOptions, type ItemAnswer } from './gatherer.ts';
 import { errorOf, ServiceRefused, ServiceUnavailable } from './service-errors.ts';
 
@@ -19,11 +20,10 @@ export interface ResourcePoolClientOptions {
   readonly requestTimeoutMilliseconds?: number;
   /** Told once when the service cannot be reached, and once when it can again. */
   readonly onReachable?: (reachable: boolean, trouble?: Error) => void;
-  /** For tests; defaults are 500 items, 16 MiB, 20 ms, 60 ms after a request of many. */
+  /** For tests; defaults are `mostItems` of messages/, 16 MiB, 20 ms, 60 ms after a request of many. */
   readonly gather?: Partial<GathererOptions>;
 }
 
-const mostItems = 500;
 const mostBytes = 16 * 1024 * 1024;
 
 export class ResourcePoolClient {

@@ -14,12 +14,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
-import type { StartVerdict } from '../../api/pool/service-schema.ts';
 import { launchKey } from '../../launchers/launch-key.ts';
 import { type Ending, type HandlerRun, LaunchError, type Launcher } from '../../launchers/launcher.ts';
 import { withLimits } from '../../launchers/registry.ts';
+import { fenceOf, type StartVerdict } from '../../messages/resource-pool.ts';
 import type { OperationKey } from '../../workflows/messages.ts';
-import { fenceOf, type PoolWorker } from './parts.ts';
+import type { PoolWorker } from './parts.ts';
 import { forget, type HeldLaunch, reportEnd } from './report-end.ts';
 import { type RunningOperation, ToldByService } from './running-operations.ts';
 import { ServiceRefused } from './service-errors.ts';
@@ -114,7 +114,7 @@ async function launchAndFollow(
   launcher: Launcher,
   run: HandlerRun,
 ): Promise<Ending> {
-  running.launched(run.key, fenceOf({ ...run, alive: true }));
+  running.launched(run.key, fenceOf(run));
   try {
     launch.adopted = (await launcher.start(run)).adopted;
   } catch (error) {
@@ -194,7 +194,7 @@ async function drop(pool: PoolWorker, launch: HeldLaunch): Promise<void> {
 
 async function isOver(pool: PoolWorker, { run }: HeldLaunch): Promise<boolean> {
   try {
-    const [answer] = await pool.client.reportProgress([fenceOf({ ...run, alive: true })]);
+    const [answer] = await pool.client.reportProgress([fenceOf(run)]);
     return answer !== undefined && 'verdict' in answer && answer.verdict.verdict === 'over';
   } catch (error) {
     pool.log.warn(

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { expect, test, vi } from 'vitest';
-import type { ProgressVerdict, ReportProgressItem } from '../../api/pool/service-schema.ts';
+import type { ProgressVerdict, ReportProgressItem } from '../../messages/resource-pool.ts';
 import { RunningOperations, ToldByService } from './running-operations.ts';
 import { ServiceUnavailable } from './service-errors.ts';
 

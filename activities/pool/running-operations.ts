@@ -3,8 +3,9 @@
  * when they are due, a beat for all Operations to the ResourcePool service in one request, and what handlers reported
  * since, the newest of each Operation. An Operation that ends between two ticks costs none of this.
  */
-import type { Fence, ProgressVerdict, ReportProgressItem } from '../../api/pool/service-schema.ts';
+
 import type { HandlerProgress } from '../../launchers/launcher.ts';
+import type { Fence, ProgressVerdict, ReportProgressItem } from '../../messages/resource-pool.ts';
 import type { Log } from '../../workers/log.ts';
 import type { ItemAnswer } from './gatherer.ts';
 import { fittingProgress } from './report-limits.ts';

@@ -3,17 +3,11 @@ import { z } from '@hono/zod-openapi';
 import { finishOperations } from '../../db/operation/finish-operations.ts';
 import { reportProgress } from '../../db/operation/report-progress.ts';
 import { startOperations } from '../../db/operation/start-operations.ts';
+import type { FinishVerdict, ProgressVerdict, StartVerdict } from '../../messages/resource-pool.ts';
 import type { Access } from '../auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint } from '../http/endpoint.ts';
 import { forbidden } from '../http/problem.ts';
-import {
-  type FinishVerdict,
-  finishOperationSchema,
-  type ProgressVerdict,
-  reportProgressSchema,
-  type StartVerdict,
-  startOperationSchema,
-} from './service-schema.ts';
+import { finishOperationSchema, reportProgressSchema, startOperationSchema } from './service-schema.ts';
 
 const tag = 'ResourcePool service';
 

@@ -1,7 +1,7 @@
 /** The ends of Operations. */
 import { isDeeperThan } from '../../agenda/depth.ts';
 import { type DiagnosticEvent, type Json, type JsonObject, maximumPayloadBytes } from '../../agenda/types.ts';
-import type { FinishOperationItem, FinishVerdict } from '../../api/pool/service-schema.ts';
+import type { FinishOperationItem, FinishVerdict } from '../../messages/resource-pool.ts';
 import { refreshAgendaProgress } from '../agenda/agenda-progress.ts';
 import type { Database } from '../connect.ts';
 import { storable } from '../storable.ts';

@@ -5,7 +5,7 @@ import type {
   ReportProgressItem,
   StartOperationItem,
   StartVerdict,
-} from '../../api/pool/service-schema.ts';
+} from '../../messages/resource-pool.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import {
   addAgenda,

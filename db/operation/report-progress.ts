@@ -1,6 +1,6 @@
 /** What Operations say while they run. */
 import type { DiagnosticEvent, JsonObject } from '../../agenda/types.ts';
-import type { ProgressVerdict, ReportProgressItem } from '../../api/pool/service-schema.ts';
+import type { ProgressVerdict, ReportProgressItem } from '../../messages/resource-pool.ts';
 import { refreshAgendaProgress } from '../agenda/agenda-progress.ts';
 import type { Database } from '../connect.ts';
 import { type Change, unchanged, writeChanges } from './change.ts';

@@ -1,6 +1,6 @@
 /** The beginning of Operations: what to run, and under which launch number. */
 import type { DiagnosticEvent } from '../../agenda/types.ts';
-import type { StartOperationItem, StartVerdict } from '../../api/pool/service-schema.ts';
+import type { StartOperationItem, StartVerdict } from '../../messages/resource-pool.ts';
 import type { Database, Statements } from '../connect.ts';
 import { storable } from '../storable.ts';
 import { type Change, unchanged, writeChanges } from './change.ts';

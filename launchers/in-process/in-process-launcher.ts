@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Json } from '../../agenda/types.ts';
+import { fenceOf } from '../../messages/resource-pool.ts';
 import {
   type Ending,
   type FollowEvents,
@@ -93,15 +94,7 @@ export class InProcessLauncher implements Launcher {
   }
 
   async list(): Promise<readonly KnownRun[]> {
-    return [...this.#runs.values()].map(({ run, alive }) => ({
-      key: run.key,
-      agendaId: run.agendaId,
-      attempt: run.attempt,
-      operation: run.operation,
-      operationAttempt: run.operationAttempt,
-      launch: run.launch,
-      alive,
-    }));
+    return [...this.#runs.values()].map(({ run, alive }) => ({ key: run.key, ...fenceOf(run), alive }));
   }
 
   /** True when this process has the run, ended or not. */

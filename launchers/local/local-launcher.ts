@@ -20,6 +20,7 @@ import {
 import { hostname } from 'node:os';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { fenceOf } from '../../messages/resource-pool.ts';
 import {
   type Ending,
   type FollowEvents,
@@ -166,8 +167,7 @@ export class LocalLauncher implements Launcher {
     return runDirectories(this.#root).flatMap((directory) => {
       const record = readRecord<RunRecord>(directory, fileNames.run);
       if (record === undefined) return [];
-      const { key, agendaId, attempt, operation, operationAttempt, launch } = record;
-      return [{ key, agendaId, attempt, operation, operationAttempt, launch, alive: isRunning(directory) }];
+      return [{ key: record.key, ...fenceOf(record), alive: isRunning(directory) }];
     });
   }
 
@@ -206,8 +206,7 @@ function prepare(run: HandlerRun, directory: string): void {
     folder: settings.folder,
     logBytes: settings.logBytes,
   };
-  const { key, agendaId, attempt, operation, operationAttempt, launch: number, type } = run;
-  const record: RunRecord = { key, agendaId, attempt, operation, operationAttempt, launch: number, type };
+  const record: RunRecord = { key: run.key, ...fenceOf(run), type: run.type };
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   writeOnce(join(directory, fileNames.run), JSON.stringify(record));
   writeOnce(join(directory, fileNames.payload), run.payload);

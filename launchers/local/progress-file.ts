@@ -1,15 +1,18 @@
 /** What the handler says of itself in its progress file: an OperationProgress, or our shorter form. Nothing in it can break the worker. */
 import { lstatSync } from 'node:fs';
 import type { DiagnosticEvent, Json, JsonObject } from '../../agenda/types.ts';
+import {
+  mostCodeCharacters,
+  mostDiagnosticEvents,
+  mostEventCharacters,
+  mostMessageCharacters,
+} from '../../messages/limits.ts';
 import type { HandlerProgress } from '../launcher.ts';
 import { cleanText } from './log-file.ts';
 import { NotReadableError, readRegular } from './run-files.ts';
 
 /** Largest progress file that is read. */
 export const maximumProgressBytes = 1024 * 1024;
-const maximumMessage = 4_096;
-const maximumText = 65_536;
-const maximumEvents = 1_000;
 
 /** One reading of the progress file. */
 export interface Report {
@@ -72,7 +75,7 @@ export class ProgressFile {
   }
 
   #refuse(code: string, message: string): HandlerProgress {
-    this.fault = { code, message: cleanText(message).slice(0, maximumText), time: Date.now() };
+    this.fault = { code, message: cleanText(message).slice(0, mostEventCharacters), time: Date.now() };
     return {
       ...this.report?.progress,
       diagnosticEvents: [...(this.report?.progress.diagnosticEvents ?? []), this.fault],
@@ -81,10 +84,10 @@ export class ProgressFile {
 }
 
 function readReport(value: JsonObject): Report {
-  const message = textOf(value.message ?? value.processingStateMessage, maximumMessage);
+  const message = textOf(value.message ?? value.processingStateMessage, mostMessageCharacters);
   const percent = value.percentComplete;
   const events = Array.isArray(value.diagnosticEvents)
-    ? value.diagnosticEvents.slice(0, maximumEvents).flatMap(readEvent)
+    ? value.diagnosticEvents.slice(0, mostDiagnosticEvents).flatMap(readEvent)
     : undefined;
   const resultPayload = value.resultPayload;
   const isComplete = value.processingState === 'COMPLETE';
@@ -102,14 +105,14 @@ function readReport(value: JsonObject): Report {
 }
 
 function readEvent(value: Json): DiagnosticEvent[] {
-  if (typeof value === 'string') return [{ message: cleanText(value).slice(0, maximumText) }];
+  if (typeof value === 'string') return [{ message: cleanText(value).slice(0, mostEventCharacters) }];
   if (!isObject(value)) return [];
   const { statusCode, time, payload } = value;
-  const code = textOf(value.code, 200);
-  const stackTrace = textOf(value.stackTrace, maximumText);
+  const code = textOf(value.code, mostCodeCharacters);
+  const stackTrace = textOf(value.stackTrace, mostEventCharacters);
   return [
     {
-      message: textOf(value.message, maximumText) ?? 'No message was given.',
+      message: textOf(value.message, mostEventCharacters) ?? 'No message was given.',
       ...(typeof statusCode === 'number' && { statusCode }),
       ...(code !== undefined && { code }),
       ...(typeof time === 'number' && Number.isInteger(time) && time >= 0 && { time }),

@@ -26,6 +26,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Fence } from '../../messages/resource-pool.ts';
 import type { HandlerSettings } from '../registry.ts';
 
 export const fileNames = {
@@ -44,13 +45,8 @@ export const fileNames = {
 } as const;
 
 /** `run.json` */
-export interface RunRecord {
+export interface RunRecord extends Fence {
   readonly key: string;
-  readonly agendaId: string;
-  readonly attempt: number;
-  readonly operation: string;
-  readonly operationAttempt: number;
-  readonly launch: number;
   readonly type: string;
 }
 

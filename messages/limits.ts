@@ -1,0 +1,24 @@
+/** Most of what one message of the ResourcePool service may hold. The api refuses more; a pool worker cuts or splits before it sends. */
+
+/** Starts or ends in one request. */
+export const mostItems = 500;
+/** Reports of progress in one request: they are smaller, and a beat carries all of a worker. */
+export const mostProgressItems = 2_000;
+/** Characters of what a handler says it is doing. */
+export const mostMessageCharacters = 4_096;
+/** Diagnostic events in one report. */
+export const mostDiagnosticEvents = 1_000;
+/** Characters of the message, and of the stack trace, of a diagnostic event. */
+export const mostEventCharacters = 65_536;
+/** Characters of the code of a diagnostic event. */
+export const mostCodeCharacters = 200;
+/** Characters of an Agenda's id. */
+export const mostAgendaIdCharacters = 200;
+/** Characters of where a worker launches. */
+export const mostPlaceCharacters = 1_000;
+/** Characters of a worker's name. */
+export const mostWorkerCharacters = 500;
+/** Largest attempt and launch: as wide as their columns. */
+export const mostOrdinal = 2_147_483_647;
+/** Latest time, in epoch milliseconds: the end of the year 9999. */
+export const latestTime = 253_402_300_799_999;

@@ -1,0 +1,105 @@
+/**
+ * What a pool worker and the api say to each other (the ResourcePool service). The api checks what comes with schemas built to these
+ * types; whoever sends or stores it knows these alone. Times are epoch milliseconds.
+ */
+import type { DiagnosticEvent, JsonObject, OperationTimeout } from '../agenda/types.ts';
+
+/** The five that fence a report: one with an old number is refused and changes nothing. */
+export interface Fence {
+  readonly agendaId: string;
+  /** Of the Agenda. */
+  readonly attempt: number;
+  /** The Operation's name. */
+  readonly operation: string;
+  readonly operationAttempt: number;
+  readonly launch: number;
+}
+
+/** The five of anything that has them. */
+export const fenceOf = ({ agendaId, attempt, operation, operationAttempt, launch }: Fence): Fence => ({
+  ...{ agendaId, attempt, operation, operationAttempt, launch },
+});
+
+/** Asks for an Operation to run. */
+export interface StartOperationItem {
+  readonly agendaId: string;
+  readonly attempt: number;
+  readonly operation: string;
+  /** Where this worker launches; the current launch is adopted when it lives there, else a new one begins. */
+  readonly place: string;
+  readonly worker: string;
+  /** The launch this worker knows to be lost. */
+  readonly lostLaunch?: number | undefined;
+  readonly scheduledTime?: number | undefined;
+  readonly pulledTime?: number | undefined;
+}
+
+/** A sign of life of a launch, with what is new. */
+export interface ReportProgressItem extends Fence {
+  readonly worker?: string | undefined;
+  /** Nobody at the worker follows this run: it asks whether the run is still wanted, which is no sign of life. */
+  readonly orphan?: boolean | undefined;
+  readonly startedTime?: number | undefined;
+  readonly message?: string | undefined;
+  /** 0 to 100. */
+  readonly percentComplete?: number | undefined;
+  readonly diagnosticEvents?: readonly ReportedEvent[] | undefined;
+  readonly params?: JsonObject | undefined;
+}
+
+/** How a launch ended. */
+export interface FinishOperationItem extends Fence {
+  readonly outcome: 'succeeded' | 'failed' | 'cancelled';
+  /** JSON text of the result. */
+  readonly result?: string | undefined;
+  readonly diagnosticEvents?: readonly ReportedEvent[] | undefined;
+  readonly params?: JsonObject | undefined;
+  readonly log?: { readonly output: string; readonly totalBytes: number } | undefined;
+  readonly startedTime?: number | undefined;
+  readonly endedTime?: number | undefined;
+  readonly noticedTime?: number | undefined;
+}
+
+/** A diagnostic event as it comes over the wire: what is absent may be there as undefined. */
+export type ReportedEvent = { readonly [Field in keyof DiagnosticEvent]: DiagnosticEvent[Field] | undefined } & {
+  readonly message: string;
+};
+
+/** The answers to starts: one per item, in the same order. */
+export type StartVerdict =
+  | {
+      readonly verdict: 'run';
+      readonly operationAttempt: number;
+      readonly launch: number;
+      readonly type: string;
+      readonly cid: string;
+      readonly customerId: string;
+      readonly operationId: string;
+      readonly progressId: string;
+      /** Resolved payload, JSON text (`null` when the Operation has none). */
+      readonly payload: string;
+      readonly lastProgress?: string;
+      readonly timeout?: OperationTimeout;
+    }
+  /** It has ended already (or could not begin, such as with an invalid reference): nothing is launched. */
+  | { readonly verdict: 'ended'; readonly outcome: string }
+  /** Cancel was asked for: nothing is launched; what runs is to be stopped. */
+  | { readonly verdict: 'cancelled' }
+  /** This attempt is not the current one, or the Agenda is over or unknown to this pool. */
+  | { readonly verdict: 'over' };
+
+/** The answers to reports of progress: one per item, in the same order. */
+export type ProgressVerdict =
+  | { readonly verdict: 'ok' }
+  | { readonly verdict: 'cancelled' }
+  /** Another launch took its place, it has ended, or the Agenda is over: stop the run and forget it. */
+  | { readonly verdict: 'over' };
+
+/** The answers to ends: one per item, in the same order. */
+export type FinishVerdict =
+  /** Recorded now, or by an earlier send of the same report. */
+  | { readonly verdict: 'stored'; readonly outcome: string }
+  /** Refused: not the current launch, or over. Changes nothing. */
+  | { readonly verdict: 'over'; readonly outcome?: string }
+  /** The report itself was not acceptable (result too large, not JSON): the Operation was recorded as failed with this message. */
+  | { readonly verdict: 'refused'; readonly code: string; readonly message: string };
