@@ -9,7 +9,6 @@ import { v7 as uuidv7 } from 'uuid';
 import { cut } from '../agenda/cut.ts';
 import { maximumIdBytes } from '../agenda/types.ts';
 import { BadCursorError } from '../db/list.ts';
-import { addRecordMetrics, addRequestMetrics, type RecordMetricsOptions } from '../workers/metrics.ts';
 import { addAgendaRoutes } from './agenda/agenda-routes.ts';
 import { addExplainRoutes } from './agenda/explain-routes.ts';
 import { addAgendaPriorityRoutes } from './agenda/priority-routes.ts';
@@ -18,6 +17,7 @@ import { addAgendaTrailRoutes } from './agenda/trail-routes.ts';
 import { addDocumentRoutes, makeDocument } from './http/document.ts';
 import type { Api, ApiEnvironment, ApiParts } from './http/endpoint.ts';
 import { badParameter, isDatabaseAway, ProblemError, problemBody, toProblem } from './http/problem.ts';
+import { addRequestMetrics } from './http/request-metrics.ts';
 import { addInsightQueueRoutes } from './insight/queue-routes.ts';
 import { addInsightSharesRoutes } from './insight/shares-routes.ts';
 import { addResourcePoolServiceRoutes } from './pool/service-routes.ts';
@@ -32,9 +32,8 @@ export interface AppOptions extends ApiParts {
   readonly log: Logger;
   /** Before every path but the probes; default `/v1`. */
   readonly basePath?: string;
-  /** What `/metrics` tells besides requests and the record. */
+  /** What `/metrics` tells besides requests. */
   readonly registry?: Registry;
-  readonly metrics?: Omit<RecordMetricsOptions, 'log'>;
 }
 
 /** Adds the endpoints of one family to the app. */
@@ -62,7 +61,6 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   const root: Api = new OpenAPIHono<ApiEnvironment>();
   const registry = options.registry ?? new Registry();
   const requests = addRequestMetrics(registry);
-  addRecordMetrics(registry, options.database, { ...options.metrics, log: options.log });
 
   root.use('*', async (c, next) => {
     const begun = performance.now();

@@ -3,9 +3,10 @@
  * Says `bare worker ready` and ends with its parent.
  */
 import { NativeConnection, Worker } from '@temporalio/worker';
+import { createLog } from '../process/log.ts';
 import { untilShutdown } from '../process/shutdown.ts';
 import { temporalSettings } from '../temporal/connect.ts';
-import { createLog, installTemporalRuntime } from '../workers/log.ts';
+import { installTemporalRuntime } from '../temporal/runtime.ts';
 import { controlWorkerOptions, poolWorkerOptions } from '../workers/worker-options.ts';
 
 const log = createLog('bare');

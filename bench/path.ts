@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { System } from '../machine/system.ts';
-import { agendaWorkflowId } from '../workflows/messages.ts';
+import { agendaWorkflowId } from '../workflows/names.ts';
 import { BareWorkers } from './bare-workers.ts';
 import { inParallel } from './in-parallel.ts';
 import { bounded, compared, median, quantile, type Row, report } from './report.ts';

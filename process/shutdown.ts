@@ -1,5 +1,5 @@
 /** Orderly shutdown of a process: on SIGTERM, on SIGINT, and when the parent that asked for it (POP_PARENT=watch) is gone. */
-import type { Log } from '../workers/log.ts';
+import type { Logger } from 'pino';
 
 export interface Shutdown {
   readonly signal: AbortSignal;
@@ -7,7 +7,7 @@ export interface Shutdown {
 }
 
 /** A parent that dies closes the pipe it holds to our stdin: no orphan stays behind. */
-export function untilShutdown(log: Log): Shutdown {
+export function untilShutdown(log: Pick<Logger, 'info'>): Shutdown {
   const controller = new AbortController();
   const begin = (why: string) => {
     if (controller.signal.aborted) return;

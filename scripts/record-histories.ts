@@ -17,16 +17,15 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { sampleView } from '../test/support/sample-view.ts';
 import { ScriptedAgenda } from '../test/support/scripted-agenda.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
+import type { AdmitBatchAnswer, ControlActivities } from '../workflows/activities.ts';
+import { wakeSignal } from '../workflows/messages.ts';
 import {
-  type AdmitBatchAnswer,
   admissionTaskQueue,
   admissionWorkflowType,
   agendaWorkflowType,
-  type ControlActivities,
   controlTaskQueue,
   poolTaskQueue,
-  wakeSignal,
-} from '../workflows/messages.ts';
+} from '../workflows/names.ts';
 
 const folder = fileURLToPath(new URL('../test/history/', import.meta.url));
 

@@ -1,13 +1,18 @@
-/** The connection to Temporal that the api and the control worker share the making of. */
+/** Connections to Temporal, as every process of ours makes them. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
-import type { Log } from '../workers/log.ts';
+import type { Logger } from 'pino';
 
+/** The Temporal client of one of our processes. Only this room calls it; others hand it on. */
+export type TemporalClient = Client;
+
+/** Where Temporal is. */
 export interface TemporalSettings {
   readonly address: string;
   readonly namespace: string;
 }
 
+/** `TEMPORAL_ADDRESS` and `TEMPORAL_NAMESPACE`. */
 export function temporalSettings(environment: NodeJS.ProcessEnv = process.env): TemporalSettings {
   return {
     address: environment.TEMPORAL_ADDRESS ?? '127.0.0.1:7233',
@@ -16,18 +21,23 @@ export function temporalSettings(environment: NodeJS.ProcessEnv = process.env): 
 }
 
 /** A client that connects when first used and again by itself, so that a process starts without Temporal. */
-export function lazyTemporalClient({ address, namespace }: TemporalSettings): Client & AsyncDisposable {
+export function lazyTemporalClient({ address, namespace }: TemporalSettings): TemporalClient & AsyncDisposable {
   const connection = Connection.lazy({ address });
   return Object.assign(new Client({ connection, namespace }), {
     [Symbol.asyncDispose]: async () => connection.close(),
   });
 }
 
+/** Does `work` with this client; its requests to Temporal fail when they take longer in all. */
+export function within(client: TemporalClient, milliseconds: number, work: () => Promise<void>): Promise<void> {
+  return client.withDeadline(Date.now() + milliseconds, work);
+}
+
 /** Tries until Temporal answers or the signal aborts; says so once. */
 export async function connectPatiently<C>(
   connect: (options: { address: string }) => Promise<C>,
   { address }: TemporalSettings,
-  log: Log,
+  log: Logger,
   signal: AbortSignal,
 ): Promise<C> {
   for (let tries = 0; ; tries++) {

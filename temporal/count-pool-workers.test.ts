@@ -1,7 +1,7 @@
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
-import { poolTaskQueue } from '../workflows/messages.ts';
+import { poolTaskQueue } from '../workflows/names.ts';
 import { lazyTemporalClient } from './connect.ts';
 import { poolWorkerCounter } from './count-pool-workers.ts';
 

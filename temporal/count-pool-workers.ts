@@ -2,9 +2,9 @@
  * Whether anybody works for a ResourcePool: Temporal knows who polls its task queue. Asked for explanations, which are to be quick: an answer
  * is believed for some seconds and renewed behind the caller's back, and where Temporal is slow or away nothing is said.
  */
-import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
-import { poolTaskQueue } from '../workflows/messages.ts';
+import { poolTaskQueue } from '../workflows/names.ts';
+import type { TemporalClient } from './connect.ts';
 
 const believedMilliseconds = 5_000;
 /** The first caller waits this long for Temporal. */
@@ -23,7 +23,7 @@ interface Known {
 
 /** Counts pool workers that poll for a ResourcePool; undefined when that is not known. */
 export function poolWorkerCounter(
-  client: Client,
+  client: TemporalClient,
   namespace: string,
   log: Logger,
 ): (resourcePoolId: string) => Promise<number | undefined> {

@@ -1,8 +1,8 @@
 /** Registers the search attributes of our workflows where the namespace lacks them. */
-import type { Client } from '@temporalio/client';
 import proto from '@temporalio/proto';
-import type { Log } from '../workers/log.ts';
+import type { Logger } from 'pino';
 import { searchAttributes } from '../workflows/search-attributes.ts';
+import type { TemporalClient } from './connect.ts';
 
 const types = {
   KEYWORD: proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
@@ -10,7 +10,7 @@ const types = {
 };
 
 /** A server without the right to do so keeps its own list: starts say then which attribute is missing. */
-export async function ensureSearchAttributes(client: Client, namespace: string, log: Log): Promise<void> {
+export async function ensureSearchAttributes(client: TemporalClient, namespace: string, log: Logger): Promise<void> {
   const { operatorService } = client.connection;
   const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
   const missing = Object.values(searchAttributes).filter((key) => !Object.hasOwn(customAttributes, key.name));
@@ -21,7 +21,7 @@ export async function ensureSearchAttributes(client: Client, namespace: string, 
 
 /** Adds these, by default all of ours; a server may refuse those it has. */
 export async function addSearchAttributes(
-  client: Client,
+  client: TemporalClient,
   namespace: string,
   keys = Object.values(searchAttributes),
 ): Promise<void> {

@@ -1,12 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import {
-  admissionQuery,
-  admissionTaskQueue,
-  admissionWorkflowType,
-  type ControlActivities,
-  wakeSignal,
-} from '../workflows/messages.ts';
+import type { ControlActivities } from '../workflows/activities.ts';
+import { admissionQuery, wakeSignal } from '../workflows/messages.ts';
+import { admissionTaskQueue, admissionWorkflowType } from '../workflows/names.ts';
 import { sampleView } from './support/sample-view.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from './support/workflow-environment.ts';
 

@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApp } from '../api/app.ts';
 import { authorizeByKey } from '../api/auth/api-keys.ts';
@@ -14,11 +14,13 @@ import { isDatabaseAway } from '../api/http/problem.ts';
 import { openDatabase } from '../db/connect.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import { BackgroundWork } from '../process/background-work.ts';
-import { logLevel, positiveNumber, required, wholeNumber } from '../process/environment.ts';
+import { positiveNumber, required, wholeNumber } from '../process/environment.ts';
+import { createLog } from '../process/log.ts';
 import { untilShutdown } from '../process/shutdown.ts';
-import { lazyTemporalClient, temporalSettings } from '../temporal/connect.ts';
+import { tellCancel } from '../temporal/agenda-workflows.ts';
+import { lazyTemporalClient, temporalSettings, within } from '../temporal/connect.ts';
 import { poolWorkerCounter } from '../temporal/count-pool-workers.ts';
-import { agendaWorkflowId } from '../workflows/messages.ts';
+import { addRecordMetrics } from './record-metrics.ts';
 import { wakeInsights } from './wake-insights.ts';
 
 /** Longest wait for requests that run when the process is told to go; long polls and slow clients are cut then. */
@@ -27,12 +29,7 @@ const graceMilliseconds = 10_000;
 const temporalMilliseconds = 2_000;
 
 async function main(): Promise<void> {
-  const log = pino({
-    level: logLevel(),
-    base: { part: 'api', pid: process.pid },
-    timestamp: pino.stdTimeFunctions.isoTime,
-    messageKey: 'message',
-  });
+  const log = createLog('api');
   const databaseUrl = required('DATABASE_URL');
   const hostname = process.env.HOST ?? '127.0.0.1';
   // 0 = any free port; the log says which.
@@ -52,14 +49,14 @@ async function main(): Promise<void> {
 
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  addRecordMetrics(registry, database, { log, mostCustomers: wholeNumber('POP_METRICS_CUSTOMERS', 20) });
 
   const app = createApp({
     database,
     registry,
-    metrics: { mostCustomers: wholeNumber('POP_METRICS_CUSTOMERS', 20) },
     authorize: authorizeByKey(database),
     wake: (insightIds) => background.add(briefly(() => wakeInsights({ database, client, log }, insightIds))),
-    tellCancel: (agendaId) => background.add(briefly(() => tellCancel(agendaId))),
+    tellCancel: (agendaId) => background.add(deliverCancel(agendaId)),
     countPoolWorkers: poolWorkerCounter(client, temporal.namespace, log),
     keyEnvironment: process.env.POP_KEY_ENVIRONMENT ?? 'live',
     draining: () => shutdown.signal.aborted,
@@ -68,12 +65,12 @@ async function main(): Promise<void> {
   });
 
   function briefly(work: () => Promise<void>): Promise<void> {
-    return client.withDeadline(Date.now() + temporalMilliseconds, work);
+    return within(client, temporalMilliseconds, work);
   }
 
-  async function tellCancel(agendaId: string): Promise<void> {
+  async function deliverCancel(agendaId: string): Promise<void> {
     try {
-      await client.workflow.getHandle(agendaWorkflowId(agendaId)).cancel();
+      await briefly(() => tellCancel(client, agendaId));
     } catch (error) {
       log.warn({ err: error, agendaId }, 'cancel was not delivered; the sweep will repeat it');
     }

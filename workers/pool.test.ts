@@ -11,7 +11,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { StartedRecord } from '../launchers/local/run-files.ts';
 import { type Host, testHost } from '../test/support/pool-worker.ts';
 import { ResourcePoolService } from '../test/support/resource-pool-service.ts';
-import type { OperationKey } from '../workflows/messages.ts';
+import type { OperationKey } from '../workflows/activities.ts';
 
 const temporal = resolve(process.env.POP_HOME ?? '.pop', 'bin', 'temporal');
 const heartbeatSeconds = 2;

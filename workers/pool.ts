@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { NativeConnection, Worker } from '@temporalio/worker';
+import type { Logger } from 'pino';
 import { createPoolActivities } from '../activities/pool/activities.ts';
 import type { PoolWorker } from '../activities/pool/parts.ts';
 import { OrphanReaper } from '../activities/pool/reap-orphans.ts';
@@ -16,10 +17,11 @@ import { InProcessLauncher } from '../launchers/in-process/in-process-launcher.t
 import { LocalLauncher } from '../launchers/local/local-launcher.ts';
 import { LiveRegistry } from '../launchers/registry.ts';
 import { positiveNumber, required, SettingError } from '../process/environment.ts';
+import { createLog } from '../process/log.ts';
 import { untilShutdown } from '../process/shutdown.ts';
 import { connectPatiently, temporalSettings } from '../temporal/connect.ts';
-import { poolTaskQueue } from '../workflows/messages.ts';
-import { createLog, installTemporalRuntime, type Log } from './log.ts';
+import { installTemporalRuntime } from '../temporal/runtime.ts';
+import { poolTaskQueue } from '../workflows/names.ts';
 import { poolWorkerOptions } from './worker-options.ts';
 
 interface PoolSettings {
@@ -58,7 +60,7 @@ function readSettings(): PoolSettings {
   return settings;
 }
 
-async function main(log: Log): Promise<void> {
+async function main(log: Logger): Promise<void> {
   installTemporalRuntime(log);
   const settings = readSettings();
   const shutdown = untilShutdown(log);

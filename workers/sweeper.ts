@@ -1,18 +1,14 @@
 /** The sweep of a control worker: acts on what `db/sweep.ts` finds, each few seconds, whatever failed the last time. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ControlParts } from '../activities/control/parts.ts';
-import { runStateOf } from '../activities/control/run-state.ts';
 import { startAgain } from '../activities/control/start-admitted.ts';
 import { deleteOldAdmissions } from '../db/admission/admission-record.ts';
 import { finishAgenda } from '../db/agenda/agenda-run.ts';
 import { type SweepFindings, sweep } from '../db/sweep.ts';
-import {
-  admissionTaskQueue,
-  admissionWorkflowId,
-  admissionWorkflowType,
-  agendaWorkflowId,
-} from '../workflows/messages.ts';
-import { signalWoken } from './wake-insights.ts';
+import { replaceAdmission } from '../temporal/admission-workflows.ts';
+import { tellCancel } from '../temporal/agenda-workflows.ts';
+import { runStateOf } from '../temporal/run-state.ts';
+import { signalWoken } from '../temporal/signal-insights.ts';
 
 /** Sweeps until the signal aborts. */
 export async function runSweeper(parts: ControlParts, signal: AbortSignal): Promise<void> {
@@ -39,12 +35,7 @@ async function actOn(parts: ControlParts, { wake, replace, quiet, cancelling }: 
   const { client, log } = parts;
   for (const insightId of replace) {
     log.warn({ insightId }, 'admission workflow let sweeps pass without a tick; replacing it');
-    await client.workflow.start(admissionWorkflowType, {
-      workflowId: admissionWorkflowId(insightId),
-      taskQueue: admissionTaskQueue,
-      args: [{ insightId }],
-      workflowIdConflictPolicy: 'TERMINATE_EXISTING',
-    });
+    await replaceAdmission(client, insightId);
   }
   await signalWoken(
     client,
@@ -52,10 +43,9 @@ async function actOn(parts: ControlParts, { wake, replace, quiet, cancelling }: 
   );
   for (const agenda of quiet) await reconcile(parts, agenda);
   for (const agendaId of cancelling) {
-    await client.workflow
-      .getHandle(agendaWorkflowId(agendaId))
-      .cancel()
-      .catch((error: unknown) => log.debug({ err: error, agendaId }, 'cancel not delivered'));
+    await tellCancel(client, agendaId).catch((error: unknown) =>
+      log.debug({ err: error, agendaId }, 'cancel not delivered'),
+    );
   }
 }
 

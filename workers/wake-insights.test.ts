@@ -5,7 +5,7 @@ import { clearWake } from '../db/admission/wake.ts';
 import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
 import { addAgenda, addInsight, freshId } from '../test/support/test-records.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
-import { admissionWorkflowId } from '../workflows/messages.ts';
+import { admissionWorkflowId } from '../workflows/names.ts';
 import { type WakeParts, wakeInsights } from './wake-insights.ts';
 
 let database: TestDatabase;

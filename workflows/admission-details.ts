@@ -1,5 +1,8 @@
 /** What the Temporal Web UI shows of an Insight's admission: Markdown, within Temporal's 20,000 bytes because the view is small. */
-import type { AdmissionState, AdmissionView } from './messages.ts';
+
+import { brief, tableHead, tableRow } from './markdown-table.ts';
+import type { AdmissionState } from './messages.ts';
+import type { AdmissionView } from './queue-view.ts';
 
 /** Depth, limits, shares and the last decisions, as of the time it names. */
 export function admissionDetails({ ticks, admitted, againTime, view }: AdmissionState): string {
@@ -21,21 +24,24 @@ function depthLines({
   limits,
 }: AdmissionView): string[] {
   const of = (limit: number | undefined) => (limit === undefined ? '' : ` of at most ${limit}`);
+  const oldest = oldestSeconds === undefined ? '' : `, the oldest for ${brief(oldestSeconds)} s`;
   return [
-    ...['', `As of ${iso(time)}`, '', '| | |', '|---|---|'],
-    `| waiting | ${counted(waiting, waitingIsMore)}${oldestSeconds === undefined ? '' : `, the oldest for ${round(oldestSeconds)} s`} |`,
-    `| running | ${running}${of(limits.maximumRunning)} |`,
-    `| of these not at work yet | ${queued}${of(limits.queueSize)} |`,
-    `| slots of the pool in use | ${round(poolSlots)}${of(limits.poolSlots)} |`,
+    ...['', `As of ${iso(time)}`, ''],
+    ...tableHead('', ''),
+    tableRow('waiting', counted(waiting, waitingIsMore) + oldest),
+    tableRow('running', `${running}${of(limits.maximumRunning)}`),
+    tableRow('of these not at work yet', `${queued}${of(limits.queueSize)}`),
+    tableRow('slots of the pool in use', `${brief(poolSlots)}${of(limits.poolSlots)}`),
   ];
 }
 
 function shareLines({ shares }: AdmissionView): string[] {
   if (shares.length === 0) return [];
   return [
-    ...['', '| customer | weight | share | received | running | waiting | lag |', '|---|---|---|---|---|---|---|'],
+    '',
+    ...tableHead('customer', 'weight', 'share', 'received', 'running', 'waiting', 'lag'),
     ...shares.map(({ customerId, weight, share, received, running, waiting, waitingIsMore, lag }) =>
-      row(customerId, weight, percent(share), percent(received), running, counted(waiting, waitingIsMore), lag),
+      tableRow(customerId, weight, percent(share), percent(received), running, counted(waiting, waitingIsMore), lag),
     ),
   ];
 }
@@ -43,17 +49,14 @@ function shareLines({ shares }: AdmissionView): string[] {
 function decisionLines({ decisions }: AdmissionView): string[] {
   if (decisions.length === 0) return [];
   return [
-    ...['', '| decision | Agenda | customer | reason | cost |', '|---|---|---|---|---|'],
+    '',
+    ...tableHead('decision', 'Agenda', 'customer', 'reason', 'cost'),
     ...decisions.map(({ number, agendaId, customerId, reason, cost }) =>
-      row(number, agendaId, customerId, reason, cost),
+      tableRow(number, agendaId, customerId, reason, cost),
     ),
   ];
 }
 
-const row = (...cells: (string | number | undefined)[]): string =>
-  `| ${cells.map((cell) => (typeof cell === 'string' ? text(cell) : cell === undefined ? '' : round(cell))).join(' | ')} |`;
-const text = (cell: string): string => cell.replaceAll('\\', '\\\\').replaceAll('|', '\\|').replaceAll(/\s/g, ' ');
-const round = (value: number): number => Math.round(value * 1000) / 1000;
 const percent = (part: number | undefined): string => (part === undefined ? '' : `${Math.round(part * 1000) / 10} %`);
 const counted = (count: number, isMore: boolean): string => `${count}${isMore ? '+' : ''}`;
 const iso = (time: number): string => new Date(time).toISOString();

@@ -2,14 +2,9 @@ import type { WorkflowHandle, WorkflowHandleWithSignaledRunId } from '@temporali
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sampleView } from '../test/support/sample-view.ts';
 import { type WorkflowEnvironment, workflowEnvironment } from '../test/support/workflow-environment.ts';
-import {
-  admissionQuery,
-  admissionTaskQueue,
-  admissionWorkflowType,
-  type AdmitBatchAnswer as Batch,
-  type ControlActivities,
-  wakeSignal,
-} from './messages.ts';
+import type { AdmitBatchAnswer as Batch, ControlActivities } from './activities.ts';
+import { admissionQuery, wakeSignal } from './messages.ts';
+import { admissionTaskQueue, admissionWorkflowType } from './names.ts';
 
 let environment: WorkflowEnvironment;
 beforeAll(async () => {

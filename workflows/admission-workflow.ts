@@ -23,15 +23,11 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { ControlActivities } from './activities.ts';
 import { admissionDetails } from './admission-details.ts';
 import { inTurn } from './in-turn.ts';
-import {
-  type AdmissionView,
-  type AdmissionWorkflowInput,
-  admissionQuery,
-  type ControlActivities,
-  wakeSignal,
-} from './messages.ts';
+import { type AdmissionWorkflowInput, admissionQuery, wakeSignal } from './messages.ts';
+import type { AdmissionView } from './queue-view.ts';
 
 /** Least time between two ticks: wakes that come closer share one. */
 const tickMilliseconds = 100;

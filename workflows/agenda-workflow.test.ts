@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { OperationOutcome } from '../agenda/types.ts';
 import { ScriptedAgenda, type ScriptedSteps } from '../test/support/scripted-agenda.ts';
 import { type WorkflowEnvironment, workflowEnvironment } from '../test/support/workflow-environment.ts';
-import { agendaWorkflowType, controlTaskQueue, poolTaskQueue, progressQuery } from './messages.ts';
+import { progressQuery } from './messages.ts';
+import { agendaWorkflowType, controlTaskQueue, poolTaskQueue } from './names.ts';
 
 let environment: WorkflowEnvironment;
 beforeAll(async () => {

@@ -24,19 +24,11 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { beginWalk, endOperation, outcomeOf, running, stopNew, takeReady, type Walk } from '../agenda/walk.ts';
-import { detailsOf } from './details.ts';
+import type { ControlActivities, Plan, PoolActivities } from './activities.ts';
+import { agendaDetails } from './agenda-details.ts';
 import { inTurn } from './in-turn.ts';
-import {
-  type AgendaWalkView,
-  type AgendaWorkflowInput,
-  type AgendaWorkflowResult,
-  type ControlActivities,
-  type Plan,
-  type PoolActivities,
-  poolTaskQueue,
-  progressQuery,
-  residentTypes,
-} from './messages.ts';
+import { type AgendaWalkView, type AgendaWorkflowInput, type AgendaWorkflowResult, progressQuery } from './messages.ts';
+import { poolTaskQueue, residentTypes } from './names.ts';
 import { searchAttributes } from './search-attributes.ts';
 
 /** Control steps: idempotent and short, so local. After 5 s of failing they wait on timers instead of holding the task. */
@@ -80,7 +72,7 @@ export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput)
       if (cancelled) stopNew(walk);
       for (let ready = takeReady(walk); ready.length > 0; ready = takeReady(walk))
         for (const index of ready) flight.launch(index);
-      setCurrentDetails(detailsOf(plan, walk));
+      setCurrentDetails(agendaDetails(plan, walk));
       if (running(walk).length === 0) break;
       await condition(() => flight.closed.length > 0 || cancelled);
       if (cancelled) {
@@ -96,7 +88,7 @@ export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput)
     const reached = outcomeOf(walk);
     const outcome = cancelled && reached !== 'succeeded' ? 'cancelled' : reached;
     await control.finishAgenda({ agendaId, attempt, runId, outcome, ...whyFailed(plan, walk, outcome) });
-    setCurrentDetails(detailsOf(plan, walk));
+    setCurrentDetails(agendaDetails(plan, walk));
     upsertSearchAttributes([{ key: searchAttributes.agendaState, value: outcome }]);
     return { outcome };
   });

@@ -2,14 +2,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { temporalDynamicConfig } from '../machine/temporal-server.ts';
 import { ScriptedAgenda } from '../test/support/scripted-agenda.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
-import {
-  agendaWorkflowType,
-  controlTaskQueue,
-  type OperationKey,
-  type Plan,
-  poolTaskQueue,
-  progressQuery,
-} from './messages.ts';
+import type { OperationKey, Plan } from './activities.ts';
+import { progressQuery } from './messages.ts';
+import { agendaWorkflowType, controlTaskQueue, poolTaskQueue } from './names.ts';
 
 let environment: WorkflowEnvironment;
 beforeAll(async () => {

@@ -4,8 +4,9 @@ import { clearWake } from '../../db/admission/wake.ts';
 import { finishAgenda, settleOperations } from '../../db/agenda/agenda-run.ts';
 import { cancelAgenda } from '../../db/agenda/cancel-agenda.ts';
 import { countAdmitted } from '../../db/agenda/start-outbox.ts';
-import { readAdmissionView } from '../../db/insight/standing-summary.ts';
-import type { AdmissionView, ControlActivities } from '../../workflows/messages.ts';
+import { readStandingSummary } from '../../db/insight/standing-summary.ts';
+import type { ControlActivities } from '../../workflows/activities.ts';
+import type { AdmissionView } from '../../workflows/queue-view.ts';
 import { loadPlan } from './load-plan.ts';
 import type { ControlParts } from './parts.ts';
 import { runResident } from './run-resident.ts';
@@ -64,7 +65,7 @@ export function controlActivities(parts: ControlParts): ControlActivities {
 /** Admission goes on when there is nothing to show. */
 async function viewForPeople({ database, log }: ControlParts, insightId: string): Promise<AdmissionView | undefined> {
   try {
-    return await readAdmissionView(database, insightId);
+    return await readStandingSummary(database, insightId);
   } catch (error) {
     log.warn({ err: error, insightId }, 'the queue could not be read for the Web UI');
     return undefined;

@@ -2,15 +2,16 @@
 import { createHash } from 'node:crypto';
 import { mostInFlight, type OperationOutcome, type OperationTimeout } from '../../agenda/types.ts';
 import { claimAttempt, type PlannedOperation, readPlan } from '../../db/agenda/agenda-run.ts';
-import type { LoadPlanAnswer } from '../../workflows/messages.ts';
+import { runStateOf } from '../../temporal/run-state.ts';
+import type { LoadPlanAnswer } from '../../workflows/activities.ts';
 import type { ControlParts } from './parts.ts';
-import { runStateOf } from './run-state.ts';
 
 /** An Operation without limits of its own may take this long in all; the registry's limits are the pool's and usually shorter. */
 const longestSeconds = 30 * 24 * 3600;
 /** On top of the limits: stopping, reporting, adopting. */
 const marginSeconds = 600;
 
+/** Claims the attempt for a run of its workflow, and hands it the plan. */
 export async function loadPlan(
   { database, client, settings }: ControlParts,
   key: { agendaId: string; attempt: number; runId: string },

@@ -1,13 +1,12 @@
 /** What the control activities work with. */
-import type { Client } from '@temporalio/client';
+import type { Logger } from 'pino';
 import type { Database } from '../../db/connect.ts';
-import type { Log } from '../../workers/log.ts';
-import type { ControlMetrics } from '../../workers/metrics.ts';
+import type { TemporalClient } from '../../temporal/connect.ts';
 
 export interface ControlParts {
   readonly database: Database;
-  readonly client: Client;
-  readonly log: Log;
+  readonly client: TemporalClient;
+  readonly log: Logger;
   readonly settings: ControlSettings;
   /** Wakes Insights after what the caller committed; never fails. */
   wake(insightIds: readonly string[]): void;
@@ -25,4 +24,15 @@ export interface ControlSettings {
   readonly sweepSeconds: number;
   /** The record of admissions is kept this long. In days. */
   readonly admissionsDays: number;
+}
+
+/** What a control worker counts of its own work. */
+export interface ControlMetrics {
+  /** One batch of admission: how long it took and what it admitted, by reason. */
+  batch(
+    insightId: string,
+    batch: { readonly seconds: number; readonly admitted: number; readonly reasons: Readonly<Record<string, number>> },
+  ): void;
+  /** Insights that were signalled. */
+  wakes(count: number): void;
 }

@@ -8,7 +8,7 @@ import { type TestDatabase, testDatabase } from '../../test/support/test-databas
 import { addAgenda, addInsight, freshId, type TestAgenda, type TestInsight } from '../../test/support/test-records.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../../test/support/workflow-environment.ts';
 import { runSweeper } from '../../workers/sweeper.ts';
-import { agendaWorkflowId, agendaWorkflowType, controlTaskQueue } from '../../workflows/messages.ts';
+import { agendaWorkflowId, agendaWorkflowType, controlTaskQueue } from '../../workflows/names.ts';
 import { loadPlan } from './load-plan.ts';
 import type { ControlParts } from './parts.ts';
 import { startAdmitted } from './start-admitted.ts';

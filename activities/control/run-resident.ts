@@ -8,7 +8,7 @@ import { readPool } from '../../db/agenda/agenda-run.ts';
 import { finishOperations } from '../../db/operation/finish-operations.ts';
 import { startOperations } from '../../db/operation/start-operations.ts';
 import type { FinishOperationItem } from '../../messages/resource-pool.ts';
-import type { OperationKey } from '../../workflows/messages.ts';
+import type { OperationKey } from '../../workflows/activities.ts';
 import type { ControlParts } from './parts.ts';
 
 interface Performed {

@@ -1,11 +1,5 @@
 /** Starts the workflows of admitted Agendas. Any start may be repeated: the claim in `loadPlan` makes one run of them count. */
 import { Context } from '@temporalio/activity';
-import {
-  type Client,
-  isGrpcServiceError,
-  WorkflowExecutionAlreadyStartedError,
-  WorkflowFailedError,
-} from '@temporalio/client';
 import { finishAgenda } from '../../db/agenda/agenda-run.ts';
 import {
   type AdmittedAgenda,
@@ -15,14 +9,8 @@ import {
   postpone,
   readAdmitted,
 } from '../../db/agenda/start-outbox.ts';
-import { agendaWorkflowId, agendaWorkflowType, controlTaskQueue } from '../../workflows/messages.ts';
-import { searchAttributes } from '../../workflows/search-attributes.ts';
+import { startAgenda } from '../../temporal/agenda-workflows.ts';
 import type { ControlParts } from './parts.ts';
-
-/** gRPC status of a request that can never succeed. */
-const invalidArgument = 3;
-/** Search attributes of one workflow may hold 40 KB together; types take at most this. */
-const mostBytesOfTypes = 1_500;
 
 type StartResult = 'started' | 'left' | 'refused';
 
@@ -42,7 +30,7 @@ export async function startAdmitted(parts: ControlParts, { insightId, most }: { 
   await postpone(parts.database, left);
   const failure = results.find((result) => result.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
-  // Nothing but such as have to wait: more of them is no reason to try on.
+  // All that is left was postponed: that is no reason to try again at once.
   const remaining =
     agendas.length < most || left.length === most
       ? 0
@@ -72,66 +60,22 @@ export async function startAgain(
 ): Promise<StartResult | undefined> {
   // First the claim: should this process die now, the next sweep finds the attempt as it was, whatever runs were started for it.
   const agenda = await freeClaim(parts.database, run);
-  return agenda && startOne(parts, agenda, stalled ? 'TERMINATE_EXISTING' : 'FAIL');
+  return agenda && startOne(parts, agenda, { insteadOfOpen: stalled });
 }
 
 async function startOne(
   { client, database, log, wake }: ControlParts,
   agenda: AdmittedAgenda,
-  workflowIdConflictPolicy: 'FAIL' | 'TERMINATE_EXISTING' = 'FAIL',
+  options: { readonly insteadOfOpen: boolean } = { insteadOfOpen: false },
 ): Promise<StartResult> {
-  const { agendaId, attempt } = agenda;
-  try {
-    await client.workflow.start(agendaWorkflowType, {
-      workflowId: agendaWorkflowId(agendaId),
-      taskQueue: controlTaskQueue,
-      args: [{ agendaId, attempt }],
-      workflowIdConflictPolicy,
-      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-      memo: { attempt },
-      staticSummary: (agenda.title ?? `Agenda of ${agenda.customerId}`).slice(0, 200),
-      typedSearchAttributes: [
-        { key: searchAttributes.customerId, value: agenda.customerId },
-        { key: searchAttributes.insightId, value: agenda.insightId },
-        { key: searchAttributes.resourcePoolId, value: agenda.resourcePoolId },
-        { key: searchAttributes.agendaId, value: agendaId },
-        ...(agenda.linkId === null ? [] : [{ key: searchAttributes.linkId, value: agenda.linkId }]),
-        { key: searchAttributes.correlationId, value: agenda.cid },
-        { key: searchAttributes.agendaState, value: 'executing' },
-        { key: searchAttributes.operationTypes, value: withinBytes(agenda.operationTypes, mostBytesOfTypes) },
-      ],
-    });
-    return 'started';
-  } catch (error) {
-    if (error instanceof WorkflowExecutionAlreadyStartedError)
-      return (await runsThisAttempt(client, agenda)) ? 'started' : 'left';
-    if (!(isGrpcServiceError(error) && error.code === invalidArgument) && !isInvalidArgument(error)) throw error;
-    const message = `Temporal refused to start this Agenda: ${(error as Error).message}`;
-    log.error({ err: error, agendaId, cid: agenda.cid }, 'start refused');
-    const { wakeInsights } = await finishAgenda(database, { agendaId, attempt }, { outcome: 'failed', message });
-    wake(wakeInsights);
-    return 'refused';
-  }
-}
-
-/** The client wraps gRPC errors in errors of its own. */
-const isInvalidArgument = (error: unknown): boolean =>
-  error instanceof Error &&
-  !(error instanceof WorkflowFailedError) &&
-  isGrpcServiceError(error.cause) &&
-  error.cause.code === invalidArgument;
-
-/** A workflow of this id is open: is it of the attempt that was admitted? */
-async function runsThisAttempt(client: Client, { agendaId, attempt }: AdmittedAgenda): Promise<boolean> {
-  const description = await client.workflow.getHandle(agendaWorkflowId(agendaId)).describe();
-  return description.memo?.['attempt'] === attempt;
-}
-
-/** The first values that together stay within so many bytes of UTF-8. */
-function withinBytes(values: readonly string[], most: number): string[] {
-  let bytes = 0;
-  return values.filter((value) => {
-    bytes += Buffer.byteLength(value);
-    return bytes <= most;
-  });
+  const start = await startAgenda(client, agenda, options);
+  if (start.kind === 'started') return 'started';
+  if (start.kind === 'otherAttemptIsOpen') return 'left';
+  const { agendaId, attempt, cid } = agenda;
+  const { error } = start;
+  const message = `Temporal refused to start this Agenda: ${error.message}`;
+  log.error({ err: error, agendaId, cid }, 'start refused');
+  const { wakeInsights } = await finishAgenda(database, { agendaId, attempt }, { outcome: 'failed', message });
+  wake(wakeInsights);
+  return 'refused';
 }

@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import type { PoolActivities } from '../../workflows/messages.ts';
+import type { PoolActivities } from '../../workflows/activities.ts';
 import type { PoolWorker } from './parts.ts';
 import { runOperation } from './run-operation.ts';
 import { stopOperation } from './stop-operation.ts';

@@ -1,8 +1,8 @@
+import type { Logger } from 'pino';
 import type { InProcessLauncher } from '../../launchers/in-process/in-process-launcher.ts';
 import type { KnownRun, Launcher } from '../../launchers/launcher.ts';
 import type { HandlerSettings, LiveRegistry } from '../../launchers/registry.ts';
-import type { Log } from '../../workers/log.ts';
-import type { OperationKey } from '../../workflows/messages.ts';
+import type { OperationKey } from '../../workflows/activities.ts';
 import type { ResourcePoolClient } from './resource-pool-client.ts';
 import type { RunningOperations } from './running-operations.ts';
 
@@ -19,7 +19,7 @@ export interface PoolWorker {
   readonly running: RunningOperations;
   /** Aborts when this process was asked to end. */
   readonly shutdown: AbortSignal;
-  readonly log: Log;
+  readonly log: Logger;
 }
 
 /** A run that some launcher of this worker knows. */

@@ -7,7 +7,7 @@ import type { StartedRecord } from '../../launchers/local/run-files.ts';
 import type { FinishOperationItem, ReportProgressItem } from '../../messages/resource-pool.ts';
 import { type Host, type TestWorker, testHost, testWorker } from '../../test/support/pool-worker.ts';
 import { ResourcePoolService } from '../../test/support/resource-pool-service.ts';
-import type { OperationKey } from '../../workflows/messages.ts';
+import type { OperationKey } from '../../workflows/activities.ts';
 
 let service: ResourcePoolService;
 beforeAll(async () => {

@@ -18,7 +18,7 @@ import { launchKey } from '../../launchers/launch-key.ts';
 import { type Ending, type HandlerRun, LaunchError, type Launcher } from '../../launchers/launcher.ts';
 import { withLimits } from '../../launchers/registry.ts';
 import { fenceOf, type StartVerdict } from '../../messages/resource-pool.ts';
-import type { OperationKey } from '../../workflows/messages.ts';
+import type { OperationKey } from '../../workflows/activities.ts';
 import type { PoolWorker } from './parts.ts';
 import { forget, type HeldLaunch, reportEnd } from './report-end.ts';
 import { type RunningOperation, ToldByService } from './running-operations.ts';

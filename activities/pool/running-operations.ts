@@ -4,9 +4,9 @@
  * since, the newest of each Operation. An Operation that ends between two ticks costs none of this.
  */
 
+import type { Logger } from 'pino';
 import type { HandlerProgress } from '../../launchers/launcher.ts';
 import type { Fence, ProgressVerdict, ReportProgressItem } from '../../messages/resource-pool.ts';
-import type { Log } from '../../workers/log.ts';
 import type { ItemAnswer } from './gatherer.ts';
 import { fittingProgress } from './report-limits.ts';
 
@@ -31,7 +31,7 @@ export interface RunningOperationsOptions {
   readonly report: (items: readonly ReportProgressItem[]) => Promise<readonly ItemAnswer<ProgressVerdict>[]>;
   /** This worker's name in the record. */
   readonly worker: string;
-  readonly log: Log;
+  readonly log: Logger;
   /** Between two beats; 5 s. */
   readonly beatMilliseconds?: number;
   /** How long reports of progress gather; 200 ms. */

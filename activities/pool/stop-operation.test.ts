@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type Host, type TestWorker, testHost, testWorker } from '../../test/support/pool-worker.ts';
 import { ResourcePoolService } from '../../test/support/resource-pool-service.ts';
-import type { OperationKey } from '../../workflows/messages.ts';
+import type { OperationKey } from '../../workflows/activities.ts';
 import { OrphanReaper } from './reap-orphans.ts';
 
 let service: ResourcePoolService;

@@ -1,6 +1,6 @@
 import type { Context } from '@temporalio/activity';
 import { fenceOf } from '../../messages/resource-pool.ts';
-import type { OperationKey } from '../../workflows/messages.ts';
+import type { OperationKey } from '../../workflows/activities.ts';
 import { type PoolWorker, type ReachableRun, runsOf } from './parts.ts';
 
 /** Runs found by their identity have no registry entry at hand that says how long they may take to end. */

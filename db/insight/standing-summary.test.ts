@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addAgenda, addInsight, freshId, type TestInsight } from '../../test/support/test-records.ts';
 import { admission, customer, customerLane, insight, insightBand, runningAgenda } from '../schema.ts';
-import { readAdmissionView } from './standing-summary.ts';
+import { readStandingSummary } from './standing-summary.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -86,7 +86,7 @@ test('shows depth, limits, shares and the last decisions', async () => {
   await addAdmissions(own, red, [30, 30, 10]);
   await addAdmissions(own, gone, [30], 4);
 
-  const view = await readAdmissionView(database, insightId);
+  const view = await readStandingSummary(database, insightId);
   expect(view).toMatchObject({
     ...{ waiting: 3, waitingIsMore: false, running: 2, queued: 1, poolSlots: 5 },
     limits: { queueSize: 5, maximumRunning: 6, poolSlots: 8 },
@@ -108,14 +108,14 @@ test('shows depth, limits, shares and the last decisions', async () => {
 
 test('an Insight without anything shows zeros, one that is not there nothing', async () => {
   const { insightId } = await addInsight(database);
-  expect(await readAdmissionView(database, insightId)).toMatchObject({
+  expect(await readStandingSummary(database, insightId)).toMatchObject({
     waiting: 0,
     running: 0,
     poolSlots: 0,
     shares: [],
     decisions: [],
   });
-  expect(await readAdmissionView(database, 'none')).toBeUndefined();
+  expect(await readStandingSummary(database, 'none')).toBeUndefined();
 });
 
 test('stays under 4 KiB and counts only so far, whatever waits and however long ids are', async () => {
@@ -126,7 +126,7 @@ test('stays under 4 KiB and counts only so far, whatever waits and however long 
     insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt)
     select ${insightId} || n, ${insightId}, ${resourcePoolId}, 'busy', 1 from generate_series(1, 12000) n`;
   for (let n = 0; n < 12; n++) await addAdmissions(own, long(n), [1e-7 / 3 + n, 1e15 / 3], 2 * n + 1);
-  const view = await readAdmissionView(database, insightId);
+  const view = await readStandingSummary(database, insightId);
   expect(view).toMatchObject({ waiting: 10_000, waitingIsMore: true });
   expect(view?.shares).toContainEqual(
     expect.objectContaining({ customerId: 'busy', waiting: 1_000, waitingIsMore: true }),

@@ -2,7 +2,6 @@
  * An Insight's queue as its admission workflow shows it to people. Every query is bounded: what is many is counted up to a limit,
  * customers are the ten that the latest admissions and the oldest waiting Agendas name. The answer is under 4 KiB, for histories keep it.
  */
-import type { AdmissionView, CustomerInView, DecisionInView } from '../../workflows/messages.ts';
 import type { Database } from '../connect.ts';
 import { laneLag, laneShare } from './lane-standing.ts';
 
@@ -39,8 +38,19 @@ interface ShareRow {
   readonly lag: number | null;
 }
 
+interface DecisionRow {
+  readonly number: number;
+  readonly agendaId: string;
+  readonly customerId: string;
+  readonly reason: string;
+  readonly cost: number;
+}
+
+/** What people are shown of an Insight's queue. */
+export type StandingSummary = ReturnType<typeof summaryOf>;
+
 /** Undefined when there is no such Insight. */
-export async function readAdmissionView(database: Database, insightId: string): Promise<AdmissionView | undefined> {
+export async function readStandingSummary(database: Database, insightId: string): Promise<StandingSummary | undefined> {
   const sql = database.$client;
   const [[depth], shares, decisions] = await Promise.all([
     sql<DepthRow[]>`
@@ -86,14 +96,14 @@ export async function readAdmissionView(database: Database, insightId: string): 
         order by l.state <> 'active', l.level limit 1) l on true
       left join insight_band b on b.insight_id = i.id and b.level = l.level
       order by c.rank`,
-    sql<DecisionInView[]>`
+    sql<DecisionRow[]>`
       select number::float8 as number, agenda_id as "agendaId", customer_id as "customerId", reason, cost
       from admission where insight_id = ${insightId} order by admitted_time desc, number desc limit ${mostDecisions}`,
   ]);
-  return depth === undefined ? undefined : withinBytes(viewOf(depth, shares, decisions));
+  return depth === undefined ? undefined : withinBytes(summaryOf(depth, shares, decisions));
 }
 
-const viewOf = (depth: DepthRow, shares: readonly ShareRow[], decisions: readonly DecisionInView[]): AdmissionView => ({
+const summaryOf = (depth: DepthRow, shares: readonly ShareRow[], decisions: readonly DecisionRow[]) => ({
   time: Math.round(depth.time),
   waiting: Math.min(depth.waiting, mostCounted),
   waitingIsMore: depth.waiting > mostCounted,
@@ -106,18 +116,16 @@ const viewOf = (depth: DepthRow, shares: readonly ShareRow[], decisions: readonl
     ...(depth.maximum_running === null ? {} : { maximumRunning: depth.maximum_running }),
     ...(depth.capacity_slots === null ? {} : { poolSlots: depth.capacity_slots }),
   },
-  shares: shares.map(
-    (row): CustomerInView => ({
-      customerId: clipped(row.customer_id),
-      weight: brief(row.weight),
-      ...(row.share === null ? {} : { share: brief(row.share) }),
-      ...(row.received === null ? {} : { received: brief(row.received) }),
-      running: row.running,
-      waiting: Math.min(row.waiting, mostCountedPerCustomer),
-      waitingIsMore: row.waiting > mostCountedPerCustomer,
-      ...(row.lag === null ? {} : { lag: brief(row.lag) }),
-    }),
-  ),
+  shares: shares.map((row) => ({
+    customerId: clipped(row.customer_id),
+    weight: brief(row.weight),
+    ...(row.share === null ? {} : { share: brief(row.share) }),
+    ...(row.received === null ? {} : { received: brief(row.received) }),
+    running: row.running,
+    waiting: Math.min(row.waiting, mostCountedPerCustomer),
+    waitingIsMore: row.waiting > mostCountedPerCustomer,
+    ...(row.lag === null ? {} : { lag: brief(row.lag) }),
+  })),
   decisions: decisions.map(({ number, agendaId, customerId, reason, cost }) => ({
     ...{ number, agendaId: clipped(agendaId), customerId: clipped(customerId), reason, cost: brief(cost) },
   })),
@@ -138,7 +146,7 @@ function clipped(id: string): string {
 }
 
 /** Rows go from the ends until it is small enough. */
-function withinBytes(view: AdmissionView): AdmissionView {
+function withinBytes(view: StandingSummary): StandingSummary {
   let { shares, decisions } = view;
   while (Buffer.byteLength(JSON.stringify({ ...view, shares, decisions })) > mostBytes) {
     if (decisions.length >= shares.length) decisions = decisions.slice(0, -1);

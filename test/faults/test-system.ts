@@ -14,7 +14,7 @@ import { isAlive } from '../../launchers/local/process-identity.ts';
 import type { ProcessIdentity } from '../../launchers/local/run-files.ts';
 import { GuardedProcess } from '../../machine/guarded-process.ts';
 import { type PartName, partNames, System } from '../../machine/system.ts';
-import { agendaWorkflowId } from '../../workflows/messages.ts';
+import { agendaWorkflowId } from '../../workflows/names.ts';
 import type { TestAnswer } from '../support/test-app.ts';
 import { RecordWatch } from './record-watch.ts';
 import { countPerOperation, readWitness, type Witnessed } from './witness-file.ts';

@@ -13,7 +13,7 @@ import { RunningOperations } from '../../activities/pool/running-operations.ts';
 import { type InProcessFunction, InProcessLauncher } from '../../launchers/in-process/in-process-launcher.ts';
 import { LocalLauncher } from '../../launchers/local/local-launcher.ts';
 import { LiveRegistry } from '../../launchers/registry.ts';
-import type { OperationKey } from '../../workflows/messages.ts';
+import type { OperationKey } from '../../workflows/activities.ts';
 import type { ResourcePoolService } from './resource-pool-service.ts';
 
 /** What workers of one host share. */

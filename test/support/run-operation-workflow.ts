@@ -1,6 +1,7 @@
 /** The smallest workflow that has an Operation run, for tests of the pool worker alone. */
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
-import { type OperationKey, type PoolActivities, poolTaskQueue } from '../../workflows/messages.ts';
+import type { OperationKey, PoolActivities } from '../../workflows/activities.ts';
+import { poolTaskQueue } from '../../workflows/names.ts';
 
 /** As the Agenda workflow calls it, with a heartbeat timeout that tests can wait for. */
 export async function runOneOperation(input: {

@@ -1,5 +1,5 @@
 /** An Insight's queue as the admission workflow shows it, for tests. */
-import type { AdmissionView } from '../../workflows/messages.ts';
+import type { AdmissionView } from '../../workflows/queue-view.ts';
 
 export const sampleView: AdmissionView = {
   time: Date.UTC(2026, 0, 2, 3, 4, 5),

@@ -1,6 +1,6 @@
 /** An Agenda as a script, for tests of the agenda workflow: activities that answer at once from memory, and note each call. */
 import type { OperationOutcome } from '../../agenda/types.ts';
-import type { ControlActivities, LoadPlanAnswer, Plan, PoolActivities } from '../../workflows/messages.ts';
+import type { ControlActivities, LoadPlanAnswer, Plan, PoolActivities } from '../../workflows/activities.ts';
 
 export interface ScriptedOperation {
   readonly name: string;

@@ -1,9 +1,11 @@
 /** The app on a test database, with callers: for tests of routes. */
 import { Writable } from 'node:stream';
 import pino from 'pino';
+import { Registry } from 'prom-client';
 import { createApp } from '../../api/app.ts';
 import { authorizeByKey, createKey, type StoredKey } from '../../api/auth/api-keys.ts';
 import type { Database } from '../../db/connect.ts';
+import { addRecordMetrics } from '../../workers/record-metrics.ts';
 
 export interface TestAnswer {
   readonly status: number;
@@ -43,13 +45,18 @@ export function testApp(database: Database): TestApp {
       done();
     },
   });
+  const log = pino({}, sink);
+  // As the program does.
+  const registry = new Registry();
+  addRecordMetrics(registry, database, { log });
   const app = createApp({
     database,
+    registry,
     authorize: authorizeByKey(database, { cacheSeconds: 0 }),
     wake: (insightIds) => {
       woken.push(...insightIds);
     },
-    log: pino({}, sink),
+    log,
   });
   const send =
     (key?: string): Send =>

@@ -13,7 +13,7 @@ import postgres from 'postgres';
 import { expect } from 'vitest';
 import { type Ending, GuardedProcess } from '../../../machine/guarded-process.ts';
 import { System } from '../../../machine/system.ts';
-import { agendaWorkflowType } from '../../../workflows/messages.ts';
+import { agendaWorkflowType } from '../../../workflows/names.ts';
 import { RecordWatch } from '../record-watch.ts';
 import { until } from '../test-system.ts';
 import { forgetBatches, noteStanding, watchAdmission } from './admission-watch.ts';

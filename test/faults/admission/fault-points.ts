@@ -10,7 +10,7 @@ import type postgres from 'postgres';
 import type { Database } from '../../../db/connect.ts';
 import * as schema from '../../../db/schema.ts';
 import type { lazyTemporalClient } from '../../../temporal/connect.ts';
-import type { ControlActivities } from '../../../workflows/messages.ts';
+import type { ControlActivities } from '../../../workflows/activities.ts';
 
 /** Of a statement, a call or an answer. */
 export type Side = 'before' | 'after';

@@ -1,10 +1,10 @@
-import { Registry } from 'prom-client';
+import { Counter, Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openDatabase } from '../db/connect.ts';
 import { customerLane, insightBand } from '../db/schema.ts';
 import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
 import { addInsight, addRunningAgenda, freshId } from '../test/support/test-records.ts';
-import { addControlMetrics, addRecordMetrics, serveMetrics } from './metrics.ts';
+import { addRecordMetrics } from './record-metrics.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -74,22 +74,9 @@ test('while the record cannot be read the rest is told', async () => {
   await using away = openDatabase('postgres://127.0.0.1:1/nothing', { connections: 1 });
   const registry = new Registry();
   addRecordMetrics(registry, away, { log: quiet });
-  addControlMetrics(registry).batch('encode', { seconds: 0.003, admitted: 3, reasons: { share: 2, floor: 1 } });
+  new Counter({ name: 'other_total', help: 'Of the process.', registers: [registry] }).inc(7);
   const text = await registry.metrics();
   expect(metricOf(text, 'pop_record_up', '')).toBe(0);
   expect(linesOf(text, 'pop_waiting_agendas')).toEqual([]);
-  expect(metricOf(text, 'pop_admissions_total', 'reason="share"')).toBe(2);
-  expect(metricOf(text, 'pop_admission_ticks_total', 'encode')).toBe(1);
-  expect(metricOf(text, 'pop_admission_batch_seconds_bucket', 'le="0.005"')).toBe(1);
-});
-
-test('metrics are served at their path only', async () => {
-  const registry = new Registry();
-  addControlMetrics(registry).wakes(4);
-  await using server = await serveMetrics(registry, { host: '127.0.0.1', port: 0, log: quiet });
-  const answer = await fetch(`http://127.0.0.1:${server.port}/metrics`);
-  expect(answer.status).toBe(200);
-  expect(answer.headers.get('content-type')).toContain('text/plain');
-  expect(metricOf(await answer.text(), 'pop_wakes_total', '')).toBe(4);
-  expect((await fetch(`http://127.0.0.1:${server.port}/other`)).status).toBe(404);
+  expect(metricOf(text, 'other_total', '')).toBe(7);
 });

@@ -1,25 +1,12 @@
-/** Structured logs: one JSON object per line on stdout, the same form in every process. */
+/** Temporal's runtime in one of our processes: its log goes where ours goes. */
 import { makeTelemetryFilterString, Runtime, type Logger as TemporalLogger } from '@temporalio/worker';
-import { type Logger, pino } from 'pino';
-import { logLevel } from '../process/environment.ts';
-
-export type Log = Logger;
-
-/** A log of one process; `part` is its name: api, control, pool. */
-export function createLog(part: string, level = logLevel()): Log {
-  return pino({
-    level,
-    base: { part, pid: process.pid },
-    timestamp: pino.stdTimeFunctions.isoTime,
-    messageKey: 'message',
-  });
-}
+import type { Logger } from 'pino';
 
 /**
  * Sets up Temporal's runtime with this log, and without its signal handlers: shutting down is the process's own decision.
  * Once per process, before the first Worker or connection.
  */
-export function installTemporalRuntime(log: Log): void {
+export function installTemporalRuntime(log: Logger): void {
   Runtime.install({
     logger: temporalLogger(log),
     shutdownSignals: [],
@@ -27,7 +14,7 @@ export function installTemporalRuntime(log: Log): void {
   });
 }
 
-function temporalLogger(log: Log): TemporalLogger {
+function temporalLogger(log: Logger): TemporalLogger {
   const write = { TRACE: 'trace', DEBUG: 'debug', INFO: 'debug', WARN: 'warn', ERROR: 'error' } as const;
   const at = (level: keyof typeof write, message: string, meta?: object) =>
     log[write[level]]({ temporal: meta }, message);

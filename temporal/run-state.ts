@@ -1,11 +1,11 @@
 /** What Temporal says of the workflow of an attempt. */
 import {
-  type Client,
   type WorkflowExecutionDescription,
   type WorkflowExecutionStatusName,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import { agendaWorkflowId } from '../../workflows/messages.ts';
+import { agendaWorkflowId } from '../workflows/names.ts';
+import type { TemporalClient } from './connect.ts';
 
 /**
  * `closed`: it ended, or somebody ended it. `missing`: Temporal does not know it; its server has an older state than the record, as after a
@@ -28,7 +28,7 @@ const closedStatuses: ReadonlySet<WorkflowExecutionStatusName> = new Set([
 
 /** How the run that claimed an attempt stands; before any claim, the last run that was started for it. */
 export async function runStateOf(
-  client: Client,
+  client: TemporalClient,
   { agendaId, attempt, runId }: { agendaId: string; attempt: number; runId: string | null },
 ): Promise<RunState> {
   try {

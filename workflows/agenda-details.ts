@@ -1,7 +1,8 @@
 /** What the Temporal Web UI shows of a running Agenda: a table in Markdown, within Temporal's 20,000 bytes. */
 import { utf8Bytes } from '../agenda/json-bytes.ts';
 import type { Walk } from '../agenda/walk.ts';
-import type { Plan } from './messages.ts';
+import type { Plan } from './activities.ts';
+import { tableHead, tableRow } from './markdown-table.ts';
 
 const mostRows = 60;
 /** Of the rows; the rest of the page needs a few hundred. */
@@ -9,7 +10,7 @@ const mostBytes = 18_000;
 const order = ['running', 'failed', 'cancelled', 'abandoned', 'waiting', 'succeeded'];
 
 /** Counts per state, then the Operations that matter most first. */
-export function detailsOf(plan: Plan, walk: Walk): string {
+export function agendaDetails(plan: Plan, walk: Walk): string {
   const rows = plan.names.map((name, index) => ({
     name,
     type: plan.types[index] ?? '',
@@ -23,10 +24,9 @@ export function detailsOf(plan: Plan, walk: Walk): string {
     rows.length <= mostRows
       ? rows
       : [...rows].sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state)).slice(0, mostRows);
-  const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ').slice(0, 100).toWellFormed();
   let bytes = 0;
   const lines = shown
-    .map((row) => `| ${cell(row.name)} | ${cell(row.type)} | ${row.state} |`)
+    .map((row) => tableRow(row.name, row.type, row.state))
     .filter((line) => {
       bytes += utf8Bytes(line) + 1;
       return bytes <= mostBytes;
@@ -35,8 +35,7 @@ export function detailsOf(plan: Plan, walk: Walk): string {
   return [
     counts.join(', '),
     '',
-    '| Operation | type | state |',
-    '|---|---|---|',
+    ...tableHead('Operation', 'type', 'state'),
     ...lines,
     ...(rest > 0 ? [`\n… and ${rest} more`] : []),
   ].join('\n');
