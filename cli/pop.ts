@@ -1,31 +1,34 @@
 #!/usr/bin/env node
 /** The `pop` command. */
 import manifest from '../package.json' with { type: 'json' };
-import { up, upHelp } from './commands/up.ts';
+import type { Command } from './command.ts';
 
-interface Command {
+/** Loads one command, and so only what that one needs: a whole system, a worker, the database, or nothing. */
+interface CommandEntry {
   readonly summary: string;
-  readonly help: string;
-  /** Resolves to the exit code. */
-  readonly run: (args: readonly string[]) => Promise<number>;
+  readonly load: () => Promise<Command>;
 }
 
-const commands: Readonly<Record<string, Command>> = {
-  up: { summary: 'run a whole system on this machine', help: upHelp, run: up },
+const commands: Readonly<Record<string, CommandEntry>> = {
+  up: { summary: 'run a whole system on this machine', load: async () => (await import('./commands/up.ts')).up },
   version: {
     summary: 'print the version',
-    help: 'pop version',
-    run: async () => {
-      console.log(manifest.version);
-      return 0;
-    },
+    load: async () => ({
+      help: 'pop version',
+      run: async () => {
+        console.log(manifest.version);
+        return 0;
+      },
+    }),
   },
   help: {
     summary: 'print this, or the options of a command',
-    help: 'pop help [command]',
-    run: async ([name]) => help(name),
+    load: async () => ({ help: 'pop help [command]', run: async ([name]) => help(name) }),
   },
 };
+
+const commandOf = (name: string): CommandEntry | undefined =>
+  Object.hasOwn(commands, name) ? commands[name] : undefined;
 
 async function help(name: string | undefined): Promise<number> {
   if (name === undefined) {
@@ -34,9 +37,9 @@ async function help(name: string | undefined): Promise<number> {
       console.log(`  pop ${command.padEnd(10)} ${summary}`);
     return 0;
   }
-  const command = commands[name];
+  const command = commandOf(name);
   if (command === undefined) return unknown(name);
-  console.log(command.help);
+  console.log((await command.load()).help);
   return 0;
 }
 
@@ -48,9 +51,10 @@ async function unknown(name: string): Promise<number> {
 const [name = 'help', ...args] = process.argv.slice(2);
 const asked = name === '--help' || name === '-h' ? 'help' : name === '--version' ? 'version' : name;
 try {
-  if (args.includes('--help') || args.includes('-h')) process.exitCode = await help(asked);
-  else
-    process.exitCode = await (Object.hasOwn(commands, asked) ? (commands[asked] as Command).run(args) : unknown(asked));
+  const command = commandOf(asked);
+  if (command === undefined) process.exitCode = await unknown(asked);
+  else if (args.includes('--help') || args.includes('-h')) process.exitCode = await help(asked);
+  else process.exitCode = await (await command.load()).run(args);
 } catch (error) {
   console.error(`pop ${asked}: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;

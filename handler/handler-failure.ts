@@ -1,5 +1,5 @@
 /** How a handler says that it failed, and why. */
-import type { DiagnosticEvent, Json } from '../agenda/types.ts';
+import type { DiagnosticEvent, Json } from './types.ts';
 
 export interface FailureDetails {
   /** Stable machine word. */

@@ -1,7 +1,7 @@
 /** What a handler is given, by whichever transport it came: argument file, environment, compressed environment, named file. */
 import { readFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
-import type { Json, JsonObject } from '../agenda/types.ts';
+import type { Json, JsonObject } from './types.ts';
 
 /** Who asks for the work, as far as the environment says. */
 export interface OperationFacts {

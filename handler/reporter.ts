@@ -1,6 +1,6 @@
 /** Tells the world how far the handler is: an OperationProgress in a file that is always whole. Without a file, lines of output. */
 import { renameSync, writeFileSync } from 'node:fs';
-import type { DiagnosticEvent, Json, JsonObject } from '../agenda/types.ts';
+import type { DiagnosticEvent, Json, JsonObject } from './types.ts';
 
 /** What a handler may say while it works; what it leaves out stays as said before. */
 export interface ProgressReport {

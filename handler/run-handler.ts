@@ -1,8 +1,9 @@
 /** The life of a handler: read what is asked, do it, report, hand over the result, exit with 0 or 1. */
-import type { Json, JsonObject } from '../agenda/types.ts';
+
 import { diagnosticOf, fail } from './handler-failure.ts';
 import { type OperationFacts, readFacts, readLastProgress, readPayload } from './inputs.ts';
 import { type ProgressReport, Reporter, writeResult } from './reporter.ts';
+import type { Json, JsonObject } from './types.ts';
 
 export interface HandlerContext {
   /** References are resolved already; null when the Operation has none. */

@@ -1,9 +1,9 @@
 /** The sample handler under the Local launcher, as a pool runs it. */
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import type { Json } from '../agenda/types.ts';
 import type { Ending } from '../launchers/launcher.ts';
 import { runOf, scratch, startToEnd } from '../test/support/scratch.ts';
+import type { Json } from './types.ts';
 
 const command = { command: ['node', fileURLToPath(new URL('./sample.ts', import.meta.url))] };
 

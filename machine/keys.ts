@@ -1,9 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, rename, writeFile } from 'node:fs/promises';
-import { inArray } from 'drizzle-orm';
-import { createKey, prefixOf } from '../api/auth/api-keys.ts';
 import { type Database, openDatabase } from '../db/connect.ts';
-import { apiKey } from '../db/schema.ts';
+import { createKey, knowsKey } from '../db/settings/first-key.ts';
 
 /** The keys of one machine, as in `keys.json` (readable by its owner only). */
 export interface Keys {
@@ -17,14 +15,11 @@ export interface Keys {
 export async function ensureKeys(file: string, databaseUrl: string, poolId: string): Promise<Keys> {
   await using database = openDatabase(databaseUrl, { connections: 1, applicationName: 'pop up' });
   const found = existsSync(file) ? await readKeys(file) : {};
-  const prefixes = [found.operator, found.pool].map((key) => prefixOf(key ?? '') ?? '');
-  const rows = await database
-    .select({ prefix: apiKey.prefix, scopes: apiKey.scopes })
-    .from(apiKey)
-    .where(inArray(apiKey.prefix, prefixes));
-  const known = (key: string | undefined, scope: string): boolean =>
-    key !== undefined && rows.some((row) => row.prefix === prefixOf(key) && row.scopes.includes(scope));
-  if (known(found.operator, 'admin') && known(found.pool, `pool:${poolId}`)) return found as Keys;
+  const known = await Promise.all([
+    knowsKey(database, found.operator ?? '', 'admin'),
+    knowsKey(database, found.pool ?? '', `pool:${poolId}`),
+  ]);
+  if (known.every(Boolean)) return found as Keys;
   const keys: Keys = {
     operator: await newKey(database, { title: 'operator of this machine', superUser: true, scopes: ['admin'] }),
     pool: await newKey(database, { title: `pool worker of ${poolId}`, superUser: false, scopes: [`pool:${poolId}`] }),

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { expect, test } from 'vitest';
-import { createKey } from '../api/auth/api-keys.ts';
+import { createKey } from '../db/settings/first-key.ts';
 import { testDatabase } from '../test/support/test-database.ts';
 import { startApi } from '../test/support/test-process.ts';
 

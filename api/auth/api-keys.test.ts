@@ -2,9 +2,11 @@ import { eq, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openDatabase } from '../../db/connect.ts';
 import { apiKey } from '../../db/schema.ts';
+import { makeKey, prefixOf } from '../../db/settings/api-key-text.ts';
+import { createKey } from '../../db/settings/first-key.ts';
 import { type TestApp, testApp } from '../../test/support/test-app.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
-import { authorizeByKey, createKey, makeKey, prefixOf } from './api-keys.ts';
+import { authorizeByKey } from './api-keys.ts';
 
 let database: TestDatabase;
 let api: TestApp;

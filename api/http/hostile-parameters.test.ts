@@ -1,9 +1,9 @@
 /** Values that a column cannot hold are refused by name; they are no internal errors. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createKey } from '../../db/settings/first-key.ts';
 import { type Send, type TestApp, testApp } from '../../test/support/test-app.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addAgenda, addInsight } from '../../test/support/test-records.ts';
-import { createKey } from '../auth/api-keys.ts';
 
 let database: TestDatabase;
 let api: TestApp;

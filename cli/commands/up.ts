@@ -6,10 +6,11 @@ import { parseArgs } from 'node:util';
 import { loadRegistry } from '../../launchers/registry.ts';
 import { ensureDefaults, firstCommand } from '../../machine/defaults.ts';
 import { makeMediaFolder, type Ports, System } from '../../machine/system.ts';
+import type { Command } from '../command.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-export const upHelp = `pop up [options]
+const help = `pop up [options]
   Runs Postgres, Temporal, the api, a control worker and a pool worker on this machine until Ctrl-C.
 
   --port N           the API's port; the next free one when it is taken (8080)
@@ -19,7 +20,7 @@ export const upHelp = `pop up [options]
   --home DIR         where everything is kept; default POP_HOME or .pop
   --registry FILE    operation types of the pool worker; default POP_REGISTRY or examples/media/registry.json`;
 
-export async function up(args: readonly string[]): Promise<number> {
+async function run(args: readonly string[]): Promise<number> {
   const started = performance.now();
   const { values } = parseArgs({
     args: [...args],
@@ -77,6 +78,9 @@ export async function up(args: readonly string[]): Promise<number> {
   console.log('Stopped.');
   return 0;
 }
+
+/** `pop up` */
+export const up: Command = { help, run };
 
 function welcome(system: System, media: string | undefined, milliseconds: number): string {
   const { api, reference, temporalUi } = system.urls;

@@ -1,4 +1,4 @@
-/** API keys as rows; what a key looks like is api/auth/api-keys.ts. */
+/** API keys as rows; what a key looks like is api-key-text.ts. */
 import { arrayContained, eq, sql } from 'drizzle-orm';
 import type { Writer } from '../audit.ts';
 import type { Database } from '../connect.ts';

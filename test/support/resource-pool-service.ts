@@ -2,11 +2,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Operation } from '../../agenda/types.ts';
-import { createKey } from '../../api/auth/api-keys.ts';
 import { admitBatch } from '../../db/admission/admit-batch.ts';
 import { cancelAgenda } from '../../db/agenda/cancel-agenda.ts';
 import { submitAgenda } from '../../db/agenda/submit-agenda.ts';
 import { customer, insight, resourcePool } from '../../db/schema.ts';
+import { createKey } from '../../db/settings/first-key.ts';
 import type { FinishOperationItem, ReportProgressItem, StartOperationItem } from '../../messages/resource-pool.ts';
 import { testApp } from './test-app.ts';
 import { type TestDatabase, testDatabase } from './test-database.ts';

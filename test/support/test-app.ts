@@ -3,8 +3,9 @@ import { Writable } from 'node:stream';
 import pino from 'pino';
 import { Registry } from 'prom-client';
 import { createApp } from '../../api/app.ts';
-import { authorizeByKey, createKey, type StoredKey } from '../../api/auth/api-keys.ts';
+import { authorizeByKey } from '../../api/auth/api-keys.ts';
 import type { Database } from '../../db/connect.ts';
+import { createKey, type StoredKey } from '../../db/settings/first-key.ts';
 import { addRecordMetrics } from '../../workers/record-metrics.ts';
 
 export interface TestAnswer {
