@@ -1,20 +1,17 @@
 import { writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { testHost } from '../../test/support/pool-worker.ts';
-import type { Ending, HandlerProgress, HandlerRun } from '../launcher.ts';
+import { type Limits, launcherContract, type Work } from '../contract.ts';
+import type { Ending, HandlerRun } from '../launcher.ts';
 import { parseRegistry } from '../registry.ts';
 import { type InProcessFunction, InProcessLauncher } from './in-process-launcher.ts';
 
 const never = new AbortController().signal;
 const silent = { progress: () => {}, started: () => {} };
 
-function runOf(
-  name: string,
-  limits: Record<string, number> = {},
-  payload: unknown = null,
-  folder = '/tmp',
-): HandlerRun {
+function runOf(name: string, limits: Limits = {}, payload: unknown = null, folder = '/tmp'): HandlerRun {
   const registry = parseRegistry(
     JSON.stringify({ basePodConfig: {}, type: { podConfig: { launch: 'inProcess', function: name, ...limits } } }),
     `${folder}/registry.json`,
@@ -34,11 +31,7 @@ function runOf(
   return { ...who, key: 'op-1', operationId: 'step', progressId: 'p', payload: JSON.stringify(payload), settings };
 }
 
-async function perform(
-  perform: InProcessFunction,
-  limits: Record<string, number> = {},
-  payload: unknown = null,
-): Promise<Ending> {
+async function perform(perform: InProcessFunction, limits: Limits = {}, payload: unknown = null): Promise<Ending> {
   const launcher = new InProcessLauncher({ it: perform });
   const run = runOf('it', limits, payload);
   await launcher.start(run);
@@ -47,6 +40,37 @@ async function perform(
 
 const untilAborted: InProcessFunction = (_, { signal }) =>
   new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+
+/** Each work of the contract; `gate` opens when it may go on. */
+const works = (gate: Promise<void>): Readonly<Record<Exclude<Work, 'neverStart'>, InProcessFunction>> => ({
+  echo: (payload) => payload,
+  fail: () => {
+    throw new Error('no');
+  },
+  async reportAndWait(_, { report }) {
+    report({ percentComplete: 40 });
+    await gate;
+    return 'done';
+  },
+  waitForEver: untilAborted,
+  ignoreStop: () => new Promise<never>(() => undefined),
+  async reportOften(_, { report }) {
+    for (let percentComplete = 0; percentComplete < 8; percentComplete++) {
+      report({ percentComplete });
+      await delay(250);
+    }
+  },
+});
+
+launcherContract(() => {
+  const gate = Promise.withResolvers<void>();
+  return {
+    launcher: new InProcessLauncher({ ...works(gate.promise) }),
+    run: (work, limits) => runOf(work, limits, { a: 1 }),
+    proceed: () => gate.resolve(),
+    [Symbol.asyncDispose]: async () => gate.resolve(),
+  };
+});
 
 test('what returns is the result, with its times', async () => {
   expect(await perform((payload) => ({ got: payload }), {}, { n: 1 })).toEqual({
@@ -63,75 +87,19 @@ test('what throws, before or after its first await, fails', async () => {
   expect(await perform(async () => { await null; throw new Error('no'); })).toMatchObject(failure); // biome-ignore format: one line says it
 });
 
-test('a start with the same key adopts, and two followers see the same end and the progress so far', async () => {
-  const proceed = Promise.withResolvers<void>();
-  const it = vi.fn<InProcessFunction>(async (_, { report }) => {
-    report({ percentComplete: 40 });
-    await proceed.promise;
-    return 'done';
-  });
+test('two starts of one key at once run the function once', async () => {
+  const it = vi.fn<InProcessFunction>(() => 'done');
   const launcher = new InProcessLauncher({ it });
   const run = runOf('it');
-  expect(await launcher.start(run)).toEqual({ key: 'op-1', adopted: false });
-  expect(await launcher.start(run)).toEqual({ key: 'op-1', adopted: true });
-  const seen: HandlerProgress[] = [];
-  const ends = [
-    launcher.follow(run, silent, never),
-    launcher.follow(run, { ...silent, progress: (progress) => seen.push(progress) }, never),
-  ];
-  expect(await launcher.list()).toMatchObject([{ key: 'op-1', agendaId: 'agenda', alive: true }]);
-  proceed.resolve();
-  for (const end of await Promise.all(ends))
-    expect(end).toMatchObject({ kind: 'succeeded', result: 'done', progress: { percentComplete: 40 } });
-  expect(seen).toEqual([{ percentComplete: 40 }]);
+  const handles = await Promise.all([launcher.start(run), launcher.start(run)]);
+  expect(handles.map(({ adopted }) => adopted).sort()).toEqual([false, true]);
   expect(it).toHaveBeenCalledTimes(1);
-  await launcher.forget('op-1');
-  expect(await launcher.list()).toEqual([]);
-  expect((await launcher.follow(run, silent, never)).kind).toBe('lost');
 });
 
-test('a follower that gives up leaves the run alone', async () => {
-  const launcher = new InProcessLauncher({ it: untilAborted });
-  const run = runOf('it');
-  await launcher.start(run);
-  const giveUp = new AbortController();
-  const followed = launcher.follow(run, silent, giveUp.signal);
-  giveUp.abort(new Error('enough'));
-  await expect(followed).rejects.toThrow('enough');
-  expect(await launcher.list()).toMatchObject([{ alive: true }]);
-  await launcher.stop(run.key, 1);
-});
-
-test('a stop ends a function that heeds its signal at once, and gives up on one that does not after the grace', async () => {
-  for (const [it, graceSeconds] of [
-    [untilAborted, 60],
-    [() => new Promise<never>(() => {}), 0.02],
-  ] as const) {
-    const launcher = new InProcessLauncher({ it });
-    const run = runOf('it');
-    await launcher.start(run);
-    await launcher.stop(run.key, graceSeconds);
-    expect((await launcher.follow(run, silent, never)).kind).toBe('cancelled');
-    expect(await launcher.list()).toMatchObject([{ alive: false }]);
-  }
-  await new InProcessLauncher().stop('unknown', 60);
-});
-
-test('limits end a run, a report keeps it from being quiet', async () => {
-  expect(await perform(untilAborted, { runSeconds: 0.02 })).toMatchObject({
-    kind: 'timedOut',
-    limit: 'run',
-    diagnosticEvents: [{ code: 'runLimit' }],
-  });
+test('limits below a second hold, and do not touch who ends in time', async () => {
+  expect(await perform(untilAborted, { runSeconds: 0.02 })).toMatchObject({ kind: 'timedOut', limit: 'run' });
   expect(await perform(untilAborted, { quietSeconds: 0.02 })).toMatchObject({ kind: 'timedOut', limit: 'quiet' });
-  const talkative: InProcessFunction = async (_, { report, signal }) => {
-    for (let percentComplete = 0; percentComplete < 10; percentComplete++) {
-      report({ percentComplete });
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    return signal.aborted;
-  };
-  expect(await perform(talkative, { quietSeconds: 0.15 })).toMatchObject({ kind: 'succeeded', result: false });
+  expect(await perform(() => 'done', { runSeconds: 0.02 })).toMatchObject({ kind: 'succeeded', result: 'done' });
 });
 
 test('a function may come from a module beside the registry', async () => {

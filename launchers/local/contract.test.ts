@@ -7,8 +7,36 @@ import { inflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { maximumPayloadBytes } from '../../agenda/types.ts';
 import { never, recorded, runOf, scratch, script, shell, startToEnd } from '../../test/support/scratch.ts';
+import { launcherContract, type Work } from '../contract.ts';
 import { LocalLauncher } from './local-launcher.ts';
 import { fileNames, readRecord, type StartedRecord } from './run-files.ts';
+
+const waitForGate = 'until [ -e "$GATE" ]; do sleep 0.02; done';
+const report = (percent: string) =>
+  `printf '{"percentComplete":%s}' ${percent} > "$POP_PROGRESS_FILE.tmp"; mv "$POP_PROGRESS_FILE.tmp" "$POP_PROGRESS_FILE"`;
+
+const scripts: Readonly<Record<Exclude<Work, 'neverStart'>, string>> = {
+  echo: 'cp "$POP_PAYLOAD_FILE" "$POP_RESULT_FILE"',
+  fail: 'exit 3',
+  reportAndWait: `${report('40')}; ${waitForGate}; echo '"done"' > "$POP_RESULT_FILE"`,
+  waitForEver: 'while true; do sleep 0.05; done',
+  ignoreStop: 'trap "" TERM; while true; do sleep 0.05; done',
+  reportOften: `for i in 1 2 3 4 5 6 7 8; do ${report('$i')}; sleep 0.25; done`,
+};
+
+launcherContract(() => {
+  const at = scratch();
+  const gate = `${at.root}.gate`;
+  return {
+    launcher: at.launcher,
+    run: (work, limits) => {
+      const settings = { ...limits, envVars: { GATE: gate } };
+      return runOf(work === 'neverStart' ? { command: ['no-such-program'] } : shell(scripts[work], settings));
+    },
+    proceed: () => writeFileSync(gate, ''),
+    [Symbol.asyncDispose]: () => at[Symbol.asyncDispose](),
+  };
+});
 
 const printsEnvironment = script(
   'import fs from "node:fs"; fs.writeFileSync(process.env.POP_RESULT_FILE, JSON.stringify({ ...process.env, ARGUMENTS: JSON.stringify(process.argv.slice(1)) }))',

@@ -1,0 +1,143 @@
+/**
+ * What every launcher promises, as tests: each launcher's own test file runs them on the real thing. What is particular to one kind
+ * (files, exit codes, modules) is tested there.
+ */
+import { describe, expect, test } from 'vitest';
+import type { FollowEvents, HandlerProgress, HandlerRun, Launcher } from './launcher.ts';
+
+/**
+ * What a run does: gives its payload back; fails; reports 40 %, then waits until it may go on and gives `"done"` back; waits for ever, and
+ * ends soon when it is asked to, or does not; reports every 0.25 s for 2 s; can never start.
+ */
+export type Work = 'echo' | 'fail' | 'reportAndWait' | 'waitForEver' | 'ignoreStop' | 'reportOften' | 'neverStart';
+
+/** Limits of a run, as in its registry entry. */
+export type Limits = Partial<Pick<HandlerRun['settings'], 'runSeconds' | 'quietSeconds' | 'graceSeconds'>>;
+
+/** A launcher with nothing in it, and what it takes to try it. */
+export interface LauncherUnderTest extends AsyncDisposable {
+  readonly launcher: Launcher;
+  run(work: Work, limits?: Limits): HandlerRun;
+  /** Lets runs of `reportAndWait` go on. */
+  proceed(): void;
+}
+
+const silent: FollowEvents = { progress: () => undefined, started: () => undefined };
+const never = (): AbortSignal => new AbortController().signal;
+
+/** Registers the tests. */
+export function launcherContract(make: () => LauncherUnderTest): void {
+  const startToEnd = async ({ launcher }: LauncherUnderTest, run: HandlerRun) => {
+    await launcher.start(run);
+    return launcher.follow(run, silent, never());
+  };
+
+  describe('as every launcher', () => {
+    test('it tells the result and the times of a run', async () => {
+      await using at = make();
+      const before = Date.now();
+      const ending = await startToEnd(at, at.run('echo'));
+      expect(ending).toMatchObject({ kind: 'succeeded', result: { a: 1 } });
+      expect(ending.startedTime).toBeGreaterThanOrEqual(before);
+      expect(ending.endedTime).toBeGreaterThanOrEqual(ending.startedTime ?? Number.POSITIVE_INFINITY);
+    });
+
+    test('it tells why a run failed', async () => {
+      await using at = make();
+      expect(await startToEnd(at, at.run('fail'))).toMatchObject({
+        kind: 'failed',
+        diagnosticEvents: [{ code: expect.any(String), message: expect.any(String), time: expect.any(Number) }],
+      });
+    });
+
+    test('a start with the same key adopts, and all who follow see the same progress and end', async () => {
+      await using at = make();
+      const { launcher } = at;
+      const run = at.run('reportAndWait');
+      expect(await launcher.start(run)).toEqual({ key: run.key, adopted: false });
+      expect(await launcher.start(run)).toEqual({ key: run.key, adopted: true });
+      const seen: HandlerProgress[][] = [[], []];
+      const ends = seen.map((list) =>
+        launcher.follow(run, { ...silent, progress: (progress) => list.push(progress) }, never()),
+      );
+      await expect.poll(() => seen.map((list) => list.at(-1)?.percentComplete), { timeout: 10_000 }).toEqual([40, 40]);
+      at.proceed();
+      for (const ending of await Promise.all(ends))
+        expect(ending).toMatchObject({ kind: 'succeeded', result: 'done', progress: { percentComplete: 40 } });
+    });
+
+    test('it lists what is here with its fence, until that is forgotten; what is not here is lost', async () => {
+      await using at = make();
+      const { launcher } = at;
+      const run = at.run('reportAndWait');
+      await launcher.start(run);
+      const { key, agendaId, attempt, operation, operationAttempt, launch } = run;
+      const known = { key, agendaId, attempt, operation, operationAttempt, launch };
+      expect(await launcher.list()).toEqual([{ ...known, alive: true }]);
+      at.proceed();
+      await launcher.follow(run, silent, never());
+      await expect.poll(() => launcher.list(), { timeout: 10_000 }).toEqual([{ ...known, alive: false }]);
+      await launcher.forget(key);
+      expect(await launcher.list()).toEqual([]);
+      expect((await launcher.follow(run, silent, never())).kind).toBe('lost');
+    });
+
+    test('a follower that gives up leaves the run alone', async () => {
+      await using at = make();
+      const run = at.run('waitForEver');
+      await at.launcher.start(run);
+      const giveUp = new AbortController();
+      const followed = at.launcher.follow(run, silent, giveUp.signal);
+      giveUp.abort(new Error('enough'));
+      await expect(followed).rejects.toThrow('enough');
+      expect(await at.launcher.list()).toMatchObject([{ alive: true }]);
+      await at.launcher.stop(run.key, 1);
+    });
+
+    test.each([
+      ['heeds it', 'waitForEver', 30],
+      ['does not', 'ignoreStop', 0.1],
+    ] as const)('a stop ends a run that %s, and returns when it is gone', async (_, work, graceSeconds) => {
+      await using at = make();
+      const run = at.run(work);
+      await at.launcher.start(run);
+      await at.launcher.stop(run.key, graceSeconds);
+      expect(await at.launcher.list()).toMatchObject([{ key: run.key, alive: false }]);
+      expect((await at.launcher.follow(run, silent, never())).kind).toBe('cancelled');
+    });
+
+    test('to stop or forget what is not here is no fault', async () => {
+      await using at = make();
+      await at.launcher.stop('unknown', 30);
+      await at.launcher.forget('unknown');
+      expect(await at.launcher.list()).toEqual([]);
+    });
+
+    test.each([
+      ['run', 'runSeconds'],
+      ['quiet', 'quietSeconds'],
+    ] as const)('the %s limit ends a run', async (limit, setting) => {
+      await using at = make();
+      const run = at.run('waitForEver', { [setting]: 1, graceSeconds: 1 });
+      expect(await startToEnd(at, run)).toMatchObject({
+        kind: 'timedOut',
+        limit,
+        diagnosticEvents: [{ code: `${limit}Limit`, message: expect.any(String) }],
+      });
+    });
+
+    test('a run that reports is not quiet', async () => {
+      await using at = make();
+      expect(await startToEnd(at, at.run('reportOften', { quietSeconds: 1 }))).toMatchObject({ kind: 'succeeded' });
+    });
+
+    test('what can never start is said to be so, and is not here', async () => {
+      await using at = make();
+      await expect(at.launcher.start(at.run('neverStart'))).rejects.toMatchObject({
+        name: 'LaunchError',
+        code: expect.any(String),
+      });
+      expect(await at.launcher.list()).toEqual([]);
+    });
+  });
+}
