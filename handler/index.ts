@@ -1,4 +1,7 @@
-/** What a handler author uses: `runHandler(async ({ payload, report, log, signal }) => result)`. Plain Node, no dependency. */
+/**
+ * What a handler author uses: `runHandler(async ({ payload, report, log, signal }) => result)`. Plain Node, no
+ * dependency.
+ */
 
 export { type FailureDetails, fail, HandlerFailure } from './handler-failure.ts';
 export type { OperationFacts } from './inputs.ts';

@@ -1,4 +1,7 @@
-/** What a handler is given, by whichever transport it came: argument file, environment, compressed environment, named file. */
+/**
+ * What a handler is given, by whichever transport it came: argument file, environment, compressed environment, named
+ * file.
+ */
 import { readFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import type { Json, JsonObject } from './types.ts';
@@ -25,7 +28,10 @@ export function readPayload(parameters: readonly string[], environment: NodeJS.P
   return text === undefined || text.trim() === '' ? null : (JSON.parse(text) as Json);
 }
 
-/** The OperationProgress of the attempt before; undefined on the first one. @throws when it cannot be read or is not JSON. */
+/**
+ * The OperationProgress of the attempt before; undefined on the first one.
+ * @throws when it cannot be read or is not JSON.
+ */
 export function readLastProgress(
   parameters: readonly string[],
   environment: NodeJS.ProcessEnv,

@@ -1,4 +1,7 @@
-/** Tells the world how far the handler is: an OperationProgress in a file that is always whole. Without a file, lines of output. */
+/**
+ * Tells the world how far the handler is: an OperationProgress in a file that is always whole. Without a file, lines of
+ * output.
+ */
 import { renameSync, writeFileSync } from 'node:fs';
 import type { DiagnosticEvent, Json, JsonObject } from './types.ts';
 
@@ -82,7 +85,9 @@ export function writeResult(path: string | undefined, result: Json): void {
   else writeWhole(path, JSON.stringify(result));
 }
 
-/** Readers see the old content or the new, never a part. The shim makes both files durable before it records the end. */
+/**
+ * Readers see the old content or the new, never a part. The shim makes both files durable before it records the end.
+ */
 function writeWhole(path: string, content: string): void {
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, content, { mode: 0o600 });

@@ -20,7 +20,9 @@ export interface HandlerContext {
 
 export type Handler = (context: HandlerContext) => Promise<Json | undefined> | Promise<void>;
 
-/** Runs the handler and ends the process: 0 with the returned value as result, or 1 with what was thrown as diagnostics. */
+/**
+ * Runs the handler and ends the process: 0 with the returned value as result, or 1 with what was thrown as diagnostics.
+ */
 export async function runHandler(handler: Handler): Promise<never> {
   const { env: environment, argv } = process;
   const parameters = argv.slice(2);

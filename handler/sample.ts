@@ -1,12 +1,14 @@
 /**
  * The sample handler, for trying things out: does the actions of its payload in order, then returns `resultPayload`.
- * `{ actions: [{ action, paramsMap }], resultPayload }`, where every action may also sleep for `paramsMap.sleepMilliseconds`.
+ * The payload is `{ actions: [{ action, paramsMap }], resultPayload }`; every action may also sleep for
+ * `paramsMap.sleepMilliseconds`. Actions:
  *   log              prints `logMessage`
  *   exception        fails with `exceptionMessage`, and `code`, `statusCode`, `payload` when given
  *   externalExecute  runs `externalArgs`, program and arguments, as a child process; its output is ours, its failure too.
  *                    Only command lines that `commands` of the registry entry lists
  *   environment      prints the variables of the handler contract and adds them to the result as `environment`
- * It pretends to follow a job elsewhere: the job's id is reported in `params.jobInfo.jobId`, and the next attempt goes on with that job.
+ * It pretends to follow a job elsewhere: the job's id is reported in `params.jobInfo.jobId`, and the next attempt goes
+ * on with that job.
  */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -22,9 +24,15 @@ interface Action {
 
 type Command = readonly [program: string, ...rest: string[]];
 
-/** Without what the operator allows: how the host is laid out is not the submitter's to know. */
-const contractVariables =
-  /^(PAYLOAD|LAST_PROGRESS|CID|AGENDA_ID|CUSTOMER_ID|OPERATION_ID|OPERATION_NAME|PROGRESS_ID|MY_POD_NAME|LOG_LEVEL|TRACEPARENT|POP_(?!COMPRESSED_|COMMANDS$|READ_ROOTS$|WRITE_ROOTS$).+)$/;
+const contractVariables = new Set([
+  ...['PAYLOAD', 'LAST_PROGRESS', 'CID', 'AGENDA_ID', 'CUSTOMER_ID', 'OPERATION_ID', 'OPERATION_NAME', 'PROGRESS_ID'],
+  ...['MY_POD_NAME', 'LOG_LEVEL', 'TRACEPARENT'],
+]);
+/** How the host is laid out is not the submitter's to know; segments of a compressed payload are too long to show. */
+const isHidden = (name: string): boolean => /^POP_(COMPRESSED_.*|COMMANDS|READ_ROOTS|WRITE_ROOTS)$/.test(name);
+/** Of the handler contract, and to be shown. */
+const isOfContract = (name: string): boolean =>
+  contractVariables.has(name) || (/^POP_./.test(name) && !isHidden(name));
 const tickMilliseconds = 1_000;
 
 await runHandler(async (context) => {
@@ -103,7 +111,7 @@ async function sleep(milliseconds: number, { signal }: HandlerContext, tick: (pa
 }
 
 function contractEnvironment(log: (message: string) => void): JsonObject {
-  const variables = Object.entries(process.env).filter(([name]) => contractVariables.test(name));
+  const variables = Object.entries(process.env).filter(([name]) => isOfContract(name));
   for (const [name, value] of variables) log(`${name}=${value}`);
   return Object.fromEntries(variables.map(([name, value]) => [name, value ?? null]));
 }

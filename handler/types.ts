@@ -1,4 +1,7 @@
-/** What goes in and comes out of a handler. The same as in agenda/types.ts; said again, for this folder stands alone (types.test.ts). */
+/**
+ * What goes in and comes out of a handler. The same as in agenda/types.ts; said again, for this folder stands alone
+ * (types.test.ts).
+ */
 
 /** Whatever JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;

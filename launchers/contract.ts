@@ -1,13 +1,13 @@
 /**
- * What every launcher promises, as tests: each launcher's own test file runs them on the real thing. What is particular to one kind
- * (files, exit codes, modules) is tested there.
+ * What every launcher promises, as tests: each launcher's own test file runs them on the real thing. What is particular
+ * to one kind (files, exit codes, modules) is tested there.
  */
 import { describe, expect, test } from 'vitest';
 import type { FollowEvents, HandlerProgress, HandlerRun, Launcher } from './launcher.ts';
 
 /**
- * What a run does: gives its payload back; fails; reports 40 %, then waits until it may go on and gives `"done"` back; waits for ever, and
- * ends soon when it is asked to, or does not; reports every 0.25 s for 2 s; can never start.
+ * What a run does: gives its payload back; fails; reports 40 %, then waits until it may go on and gives `"done"` back;
+ * waits for ever, and ends soon when it is asked to, or does not; reports every 0.25 s for 2 s; can never start.
  */
 export type Work = 'echo' | 'fail' | 'reportAndWait' | 'waitForEver' | 'ignoreStop' | 'reportOften' | 'neverStart';
 

@@ -7,8 +7,8 @@ import type { System } from './system.ts';
 export const defaultCustomerId = 'demo';
 
 /**
- * Gives a fresh installation what a first Agenda needs: the pool that the pool worker serves, a customer and an Insight that
- * takes everything. Once; what people change or delete later stays so.
+ * Gives a fresh installation what a first Agenda needs: the pool that the pool worker serves, a customer and an Insight
+ * that takes everything. Once; what people change or delete later stays so.
  */
 export async function ensureDefaults(system: System): Promise<void> {
   const marker = join(system.data, 'defaults-made');

@@ -76,7 +76,10 @@ export class EmbeddedPostgres implements AsyncDisposable {
   }
 }
 
-/** Starts Postgres and resolves once it answers queries. @throws when it ends before that; the message names the log. */
+/**
+ * Starts Postgres and resolves once it answers queries.
+ * @throws when it ends before that; the message names the log.
+ */
 export async function startPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const directory = resolve(options.dataDirectory);
   const binaries = await findBinaries();
@@ -233,7 +236,10 @@ async function accountOf(directory: string): Promise<Account | undefined> {
   );
 }
 
-/** The command line that runs `command` as the account. Directories closed to others (such as /root) are opened to it by a capability. */
+/**
+ * The command line that runs `command` as the account. Directories closed to others (such as /root) are opened to it by
+ * a capability.
+ */
 async function asAccount(
   account: Account | undefined,
   paths: readonly string[],

@@ -1,8 +1,8 @@
 /**
- * Child processes that do not outlive their parent. A small shell starts a watcher that reads a pipe held by the parent,
- * then becomes the program itself (same process id). When the parent dies, however it dies, the pipe closes and the watcher
- * ends the program: first by its signal, after a grace by SIGKILL. Each runs in a session of its own, so that a Ctrl-C in
- * the terminal reaches the parent alone, which stops its children in order.
+ * Child processes that do not outlive their parent. A small shell starts a watcher that reads a pipe held by the
+ * parent, then becomes the program itself (same process id). When the parent dies, however it dies, the pipe closes and
+ * the watcher ends the program: first by its signal, after a grace by SIGKILL. Each runs in a session of its own, so
+ * that a Ctrl-C in the terminal reaches the parent alone, which stops its children in order.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';

@@ -1,7 +1,7 @@
 /**
- * One part of a running system: a process that is started, becomes ready, and may die. While it is wanted and the system
- * restarts its parts, a dead one comes back: at once the first time, then after growing pauses (0.5 s to 30 s, back to the
- * start after a minute of life).
+ * One part of a running system: a process that is started, becomes ready, and may die. While it is wanted and the
+ * system restarts its parts, a dead one comes back: at once the first time, then after growing pauses (0.5 s to 30 s,
+ * back to the start after a minute of life).
  */
 import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,7 +9,7 @@ import { identify, isAlive } from '../launchers/local/process-identity.ts';
 import type { ProcessIdentity } from '../launchers/local/run-files.ts';
 import type { Ending, GuardedProcess } from './guarded-process.ts';
 
-export interface PartOptions {
+export interface MachineProcessOptions {
   readonly name: string;
   /** Notes who runs, so that a later start finds what was left behind. */
   readonly pidFile: string;
@@ -23,9 +23,9 @@ export interface PartOptions {
 const longestPauseMilliseconds = 30_000;
 const longLifeMilliseconds = 60_000;
 
-export class Part {
+export class MachineProcess {
   readonly name: string;
-  #options: PartOptions;
+  #options: MachineProcessOptions;
   #process: GuardedProcess | undefined;
   #wanted = false;
   #launching: Promise<void> = Promise.resolve();
@@ -33,7 +33,7 @@ export class Part {
   /** Ends the pause before a restart. */
   #hurry = new AbortController();
 
-  constructor(options: PartOptions) {
+  constructor(options: MachineProcessOptions) {
     this.#options = options;
     this.name = options.name;
   }
@@ -95,9 +95,8 @@ export class Part {
     let reason = `ended (${describeEnding(ending)})`;
     while (this.#wanted) {
       const pause = this.#pauseMilliseconds;
-      this.#options.say(
-        `${this.name} ${reason}; starting it again${pause > 0 ? ` in ${pause / 1000} s` : ''}; log: ${this.#options.logFile}`,
-      );
+      const when = pause > 0 ? ` in ${pause / 1000} s` : '';
+      this.#options.say(`${this.name} ${reason}; starting it again${when}; log: ${this.#options.logFile}`);
       this.#pauseMilliseconds = Math.min(longestPauseMilliseconds, Math.max(500, pause * 2));
       this.#hurry = new AbortController();
       await delay(pause, undefined, { signal: this.#hurry.signal }).catch(() => undefined);
@@ -119,7 +118,10 @@ export class Part {
   }
 }
 
-/** Resolves when `condition` holds. @throws when the process ends first or the time is over; the message shows the end of its log. */
+/**
+ * Resolves when `condition` holds.
+ * @throws when the process ends first or the time is over; the message shows the end of its log.
+ */
 export async function untilReady(
   process: GuardedProcess,
   what: { readonly name: string; readonly logFile: string; readonly timeoutSeconds: number },

@@ -1,11 +1,12 @@
 /**
  * A whole system on one machine: embedded Postgres, Temporal's dev server, api, control worker and pool worker, each a
- * process of its own under one home directory. `pop up`, the demo, the fault tests and the benchmarks run this same thing.
+ * process of its own under one home directory. `pop up`, the demo, the fault tests and the benchmarks run this same
+ * thing.
  *
- * Start: Postgres and Temporal side by side; the schema and the keys; then the three programs side by side; each is waited
- * for by asking it. Stop: the pool worker, then its handlers (they run again after the next start), then api and control
- * worker, then Postgres and Temporal. When this process dies, its children end by themselves (see guarded-process.ts);
- * should one be left all the same, the next start on this home ends it first.
+ * Start: Postgres and Temporal side by side; the schema and the keys; then the three programs side by side; each is
+ * waited for by asking it. Stop: the pool worker, then its handlers (they run again after the next start), then api and
+ * control worker, then Postgres and Temporal. When this process dies, its children end by themselves (see
+ * guarded-process.ts); should one be left all the same, the next start on this home ends it first.
  */
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -17,7 +18,7 @@ import { startPostgres } from './embedded-postgres.ts';
 import { freePort } from './free-port.ts';
 import { GuardedProcess } from './guarded-process.ts';
 import { ensureKeys, type Keys } from './keys.ts';
-import { endLeftover, holdsAfter, Part, readIdentity, sizeOf, untilReady } from './machine-process.ts';
+import { endLeftover, holdsAfter, MachineProcess, readIdentity, sizeOf, untilReady } from './machine-process.ts';
 import { temporalAnswers, temporalServerCommand } from './temporal-server.ts';
 
 export const partNames = ['postgres', 'temporal', 'api', 'control', 'pool'] as const;
@@ -77,7 +78,7 @@ export class System implements AsyncDisposable {
   /** Where the Local launcher keeps its runs. */
   readonly runDirectory: string;
   #options: SystemOptions;
-  #parts: Record<PartName, Part>;
+  #parts: Record<PartName, MachineProcess>;
   #databaseUrl = '';
   #keys: Keys | undefined;
   #stopped: Promise<void> | undefined;
@@ -169,7 +170,9 @@ export class System implements AsyncDisposable {
     await this.#stopped;
   }
 
-  /** Ends every process of ours at once, for those who cannot wait. Handlers go on and are adopted by the next start. */
+  /**
+   * Ends every process of ours at once, for those who cannot wait. Handlers go on and are adopted by the next start.
+   */
   destroy(): void {
     for (const name of partNames) this.#parts[name].destroy();
   }
@@ -202,8 +205,8 @@ export class System implements AsyncDisposable {
     await rm(join(this.data, 'pids', 'system.json'), { force: true });
   }
 
-  #part(name: PartName, launch: (spawned: (process: GuardedProcess) => void) => Promise<void>): Part {
-    return new Part({
+  #part(name: PartName, launch: (spawned: (process: GuardedProcess) => void) => Promise<void>): MachineProcess {
+    return new MachineProcess({
       name,
       launch,
       logFile: this.logFile(name),
@@ -318,7 +321,10 @@ async function answersOk(url: string): Promise<boolean> {
   }
 }
 
-/** Makes this process the only one that runs a system on this data: refuses while another lives, ends what a dead one left. */
+/**
+ * Makes this process the only one that runs a system on this data: refuses while another lives, ends what a dead one
+ * left.
+ */
 async function takeOver(data: string, say: SystemOptions['say']): Promise<void> {
   const own = join(data, 'pids', 'system.json');
   const other = await readIdentity(own);

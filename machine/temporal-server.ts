@@ -1,5 +1,5 @@
-import { findProgram } from '../scripts/programs.mjs';
 import { searchAttributes } from '../workflows/search-attributes.ts';
+import { findProgram } from './programs.mjs';
 
 export interface TemporalServerOptions {
   readonly port: number;
@@ -21,12 +21,16 @@ export const temporalDynamicConfig: Readonly<Record<string, string>> = {
 };
 
 /**
- * How the server writes its file. Its default waits for the disk at each step; so it does at checkpoints only. A power cut may take the last
- * steps with it, but the file stays whole, and whatever it lacks is made up for from the record in Postgres.
+/**
+ * How the server writes its file. Its default waits for the disk at each step; so it does at checkpoints only. A power
+ * cut may take the last steps with it, but the file stays whole, and whatever it lacks is made up for from the record.
  */
 const sqlitePragmas: Readonly<Record<string, string>> = { journal_mode: 'WAL', synchronous: 'NORMAL' };
 
-/** The command line of the Temporal server of one machine. @throws when there is no `temporal` program; the message says where it was looked for. */
+/**
+ * The command line of the Temporal server of one machine.
+ * @throws when there is no `temporal` program; the message says where it was looked for.
+ */
 export function temporalServerCommand(options: TemporalServerOptions): [string, ...string[]] {
   const { path, tried } = findProgram('temporal');
   if (path === undefined) {

@@ -1,4 +1,7 @@
-/** Most of what one message of the ResourcePool service may hold. The api refuses more; a pool worker cuts or splits before it sends. */
+/**
+ * Most of what one message of the ResourcePool service may hold. The api refuses more; a pool worker cuts or splits
+ * before it sends.
+ */
 
 /** Starts or ends in one request. */
 export const mostItems = 500;

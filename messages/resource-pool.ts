@@ -1,6 +1,6 @@
 /**
- * What a pool worker and the api say to each other (the ResourcePool service). The api checks what comes with schemas built to these
- * types; whoever sends or stores it knows these alone. Times are epoch milliseconds.
+ * What a pool worker and the api say to each other (the ResourcePool service). The api checks what comes with schemas
+ * built to these types; whoever sends or stores it knows these alone. Times are epoch milliseconds.
  */
 import type { DiagnosticEvent, JsonObject, OperationTimeout } from '../agenda/types.ts';
 
@@ -101,5 +101,8 @@ export type FinishVerdict =
   | { readonly verdict: 'stored'; readonly outcome: string }
   /** Refused: not the current launch, or over. Changes nothing. */
   | { readonly verdict: 'over'; readonly outcome?: string }
-  /** The report itself was not acceptable (result too large, not JSON): the Operation was recorded as failed with this message. */
+  /**
+   * The report itself was not acceptable (result too large, not JSON): the Operation was recorded as failed with this
+   * message.
+   */
   | { readonly verdict: 'refused'; readonly code: string; readonly message: string };

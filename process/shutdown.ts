@@ -1,4 +1,7 @@
-/** Orderly shutdown of a process: on SIGTERM, on SIGINT, and when the parent that asked for it (POP_PARENT=watch) is gone. */
+/**
+ * Orderly shutdown of a process: on SIGTERM, on SIGINT, and when the parent that asked for it (POP_PARENT=watch) is
+ * gone.
+ */
 import type { Logger } from 'pino';
 
 export interface Shutdown {

@@ -1,8 +1,8 @@
 /**
  * Draws docs/demo.svg, the picture in the README, from the recording of a real run:
  *   script -qec 'stty cols 92 rows 40 && npm run --silent demo' /tmp/demo.recording && node scripts/draw-demo.ts /tmp/demo.recording > docs/demo.svg
- * Understands just what the demo writes: lines, colours, cursor up, erase. Plays the screens one after the other; the last one stays longest
- * and is what viewers without animation show.
+ * Understands just what the demo writes: lines, colours, cursor up, erase. Plays the screens one after the other; the
+ * last one stays longest and is what viewers without animation show.
  */
 import { readFileSync } from 'node:fs';
 
@@ -118,7 +118,8 @@ function ruleOf(name: string, from: number, to: number, screens: number, seconds
 function textOf(line: Line, row: number, name: string, stays: boolean): string {
   let column = 0;
   const pieces = line.map(({ text, style }) => {
-    // Every piece is placed by itself, so that a viewer's other font cannot shift the columns; blanks at its ends are left out.
+    // Every piece is placed by itself, so that a viewer's other font cannot shift the columns; blanks at its ends are
+    // left out.
     const start = column + text.length - text.trimStart().length;
     column += [...text].length;
     const shown = text.trim();

@@ -1,6 +1,7 @@
-// Mends postgres.js 3.4.9 where it is installed. A statement given to a connection that has just closed (such as the rollback of a
-// transaction that the closing cut short) is written to no socket: the process dies of it, or that place of the pool never works again
-// (porsager/postgres issues 1066, 1154, 1208). Mended, such a statement is refused with CONNECTION_CLOSED like the others.
+// Mends postgres.js 3.4.9 where it is installed. A statement given to a connection that has just closed (such as the
+// rollback of a transaction that the closing cut short) is written to no socket: the process dies of it, or that place
+// of the pool never works again (porsager/postgres issues 1066, 1154, 1208). Mended, such a statement is refused with
+// CONNECTION_CLOSED like the others.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -47,7 +48,8 @@ const driver = join(dirname(fileURLToPath(import.meta.url)), '..', 'node_modules
 const { version } = JSON.parse(readFileSync(join(driver, 'package.json'), 'utf8'));
 if (version !== mendedVersion) {
   throw new Error(
-    `scripts/mend-driver.mjs is for postgres ${mendedVersion}, installed is ${version}: look whether the fault is still there (db/lost-connection.test.ts), then change or delete it.`,
+    `scripts/mend-driver.mjs is for postgres ${mendedVersion}, installed is ${version}: ` +
+      'look whether the fault is still there (db/lost-connection.test.ts), then change or delete it.',
   );
 }
 for (const file of ['src/connection.js', 'cjs/src/connection.js']) {

@@ -1,12 +1,12 @@
 /**
- * Records the histories in `test/history/` that `test/replay.test.ts` replays: real runs of the workflows of this version on Temporal's
- * dev server, with activities that answer from memory.
+ * Records the histories in `test/history/` that `test/replay.test.ts` replays: real runs of the workflows of this
+ * version on Temporal's dev server, with activities that answer from memory.
  *
  *   node scripts/record-histories.ts [name…]      default: those that are not there
  *
- * A history that is there stays: it is of the version that recorded it, whose runs may still be open, and a changed workflow must go on
- * with them (`patched`). A release that changes what its workflows do adds a recording with a name of its own, in place of the one
- * that only the former version could make (such as admission-ticks, of 0.1.0).
+ * A history that is there stays: it is of the version that recorded it, whose runs may still be open, and a changed
+ * workflow must go on with them (`patched`). A release that changes what its workflows do adds a recording with a name
+ * of its own, in place of the one that only the former version could make (such as admission-ticks, of 0.1.0).
  */
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -107,7 +107,9 @@ async function recordAgenda(
   });
 }
 
-/** A full batch, a long list of starts beside it, a time that comes, wakes that come before theirs, and what people see. */
+/**
+ * A full batch, a long list of starts beside it, a time that comes, wakes that come before theirs, and what people see.
+ */
 async function recordAdmission(environment: WorkflowEnvironment, name: string): Promise<void> {
   const batches: AdmitBatchAnswer[] = [
     { admitted: 500, more: true, unstarted: 500 },

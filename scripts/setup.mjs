@@ -1,5 +1,5 @@
-// Makes a clone ready to run: dependencies from the lock file, the Temporal CLI and, for tests (`--tests`), the time-skipping
-// test server. Does nothing when nothing is to do. Plain Node 20: it runs before anything is installed.
+// Makes a clone ready to run: dependencies from the lock file, the Temporal CLI and, for tests (`--tests`), the
+// time-skipping test server. Does nothing when nothing is to do. Plain Node 20: it runs before anything is installed.
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inflateRawSync } from 'node:zlib';
-import { findProgram, programCache, programs } from './programs.mjs';
+import { findProgram, programCache, programs } from '../machine/programs.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const forTests = process.argv.includes('--tests');
@@ -48,7 +48,8 @@ function checkNode(installed) {
   const enough = major > 22 || (major === 22 && minor >= 19);
   if (installed && !enough && !existsSync(join(root, 'node_modules', '.bin', 'node'))) {
     throw new Error(
-      `Node ${process.versions.node} is too old to run this project, and npm has no Node for this machine; install Node 24.`,
+      `Node ${process.versions.node} is too old to run this project, ` +
+        'and npm has no Node for this machine; install Node 24.',
     );
   }
 }
@@ -84,7 +85,10 @@ function install() {
   say(`dependencies installed in ${seconds(started)}`);
 }
 
-/** ffprobe is packed without permission to run; its install script, which would give it, is not among those that may run. */
+/**
+ * ffprobe is packed without permission to run; its install script, which would give it, is not among those that may
+ * run.
+ */
 function makeRunnable() {
   for (const tool of ['ffmpeg', 'ffprobe']) {
     const packages = join(root, 'node_modules', `@${tool}-installer`);
@@ -162,7 +166,8 @@ async function fetchProgram(name) {
   }
   const list = tried.map((line, index) => `  ${index + 1}. ${line}`).join('\n');
   throw new Error(
-    `${name} (for ${programs[name].needed}) was not found and could not be fetched. Tried, in this order:\n${list}\n  ${offline}`,
+    `${name} (for ${programs[name].needed}) was not found and could not be fetched. ` +
+      `Tried, in this order:\n${list}\n  ${offline}`,
   );
 }
 

@@ -1,6 +1,7 @@
 /**
- * Whether anybody works for a ResourcePool: Temporal knows who polls its task queue. Asked for explanations, which are to be quick: an answer
- * is believed for some seconds and renewed behind the caller's back, and where Temporal is slow or away nothing is said.
+ * Whether anybody works for a ResourcePool: Temporal knows who polls its task queue. Asked for explanations, which are
+ * to be quick: an answer is believed for some seconds and renewed behind the caller's back, and where Temporal is slow
+ * or away nothing is said.
  */
 import type { Logger } from 'pino';
 import { poolTaskQueue } from '../workflows/names.ts';

@@ -3,8 +3,8 @@ import { makeTelemetryFilterString, Runtime, type Logger as TemporalLogger } fro
 import type { Logger } from 'pino';
 
 /**
- * Sets up Temporal's runtime with this log, and without its signal handlers: shutting down is the process's own decision.
- * Once per process, before the first Worker or connection.
+ * Sets up Temporal's runtime with this log, and without its signal handlers: shutting down is the process's own
+ * decision. Once per process, before the first Worker or connection.
  */
 export function installTemporalRuntime(log: Logger): void {
   Runtime.install({

@@ -115,7 +115,10 @@ function handlerPid(host: Host): Promise<number> {
   }, eventually);
 }
 
-/** Waits until this process has the activity. A frozen one may be handed it too, for its poll is still open at the server. */
+/**
+ * Waits until this process has the activity. A frozen one may be handed it too, for its poll is still open at the
+ * server.
+ */
 async function takenBy(workflow: WorkflowHandle, pool: PoolProcess): Promise<void> {
   const name = String(pool.lines.find(({ message }) => message === 'pool worker ready')?.worker);
   await vi.waitFor(async () => {

@@ -1,7 +1,7 @@
 /**
  * The pool worker: runs the Operations of one ResourcePool. It only calls out, to Temporal and to the ResourcePool
- * service, and holds no database credentials. Any number may serve a pool; those on one host with the same run directory
- * adopt each other's runs.
+ * service, and holds no database credentials. Any number may serve a pool; those on one host with the same run
+ * directory adopt each other's runs.
  */
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';

@@ -1,13 +1,16 @@
 /**
- * What the record says, as metrics: depth, oldest wait, running, shares. It is the same whichever process is asked, so it is to be taken
- * with `max`, not `sum`. The programs add it to what they count themselves.
+ * What the record says, as metrics: depth, oldest wait, running, shares. It is the same whichever process is asked, so
+ * it is to be taken with `max`, not `sum`. The programs add it to what they count themselves.
  */
 import type { Logger } from 'pino';
 import { Gauge, type Registry } from 'prom-client';
 import type { Database } from '../db/connect.ts';
 import { type Gauges, readGauges } from '../db/insight/gauges.ts';
 
-/** What the record says is believed for so long, and longer where reading it takes long: it is never read more than 1/50 of the time. */
+/**
+ * What the record says is believed for so long, and longer where reading it takes long: it is never read more than 1/50
+ * of the time.
+ */
 const believedMilliseconds = 5_000;
 const mostOfTheTime = 50;
 

@@ -12,7 +12,10 @@ export interface WakeParts {
   readonly log: Logger;
 }
 
-/** To be called after the commit of what there is to see. Never fails its caller: a wake that is lost is left to the sweep. */
+/**
+ * To be called after the commit of what there is to see. Never fails its caller: a wake that is lost is left to the
+ * sweep.
+ */
 export async function wakeInsights({ database, client, log }: WakeParts, insightIds: readonly string[]): Promise<void> {
   if (insightIds.length === 0) return;
   try {

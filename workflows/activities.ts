@@ -1,6 +1,9 @@
-/** What workflows ask of the control worker and of pool workers: inputs and answers are in histories, so fields are only ever added. */
+/**
+ * What workflows ask of the control worker and of pool workers: inputs and answers are in histories, so fields are only
+ * ever added.
+ */
 import type { AgendaOutcome, OperationOutcome } from '../agenda/types.ts';
-import type { AdmissionView } from './queue-view.ts';
+import type { QueueView } from './queue-view.ts';
 
 /** What one batch answers. */
 export interface AdmitBatchAnswer {
@@ -12,7 +15,7 @@ export interface AdmitBatchAnswer {
   /** Time alone can change the answer then. */
   readonly againInSeconds?: number;
   /** When it was asked for. */
-  readonly view?: AdmissionView;
+  readonly view?: QueueView;
 }
 
 /** What `loadPlan` hands the walker: compact, no payloads. */
@@ -56,8 +59,9 @@ export interface ControlActivities {
   startAllAdmitted(input: { insightId: string }): Promise<{ started: number; remaining: number }>;
   loadPlan(input: { agendaId: string; attempt: number; runId: string }): Promise<LoadPlanAnswer>;
   /**
-   * How these Operations ended, from the record. One without an ending there is given `without`, if that is there; else the
-   * answer is `executing`, or `waiting` when it was never started. Undefined when the attempt is no longer the running one.
+   * How these Operations ended, from the record. One without an ending there is given `without`, if that is there; else
+   * the answer is `executing`, or `waiting` when it was never started. Undefined when the attempt is no longer the
+   * running one.
    */
   settleOperations(input: {
     agendaId: string;

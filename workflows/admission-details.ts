@@ -1,8 +1,11 @@
-/** What the Temporal Web UI shows of an Insight's admission: Markdown, within Temporal's 20,000 bytes because the view is small. */
+/**
+ * What the Temporal Web UI shows of an Insight's admission: Markdown, within Temporal's 20,000 bytes because the view
+ * is small.
+ */
 
 import { brief, tableHead, tableRow } from './markdown-table.ts';
 import type { AdmissionState } from './messages.ts';
-import type { AdmissionView } from './queue-view.ts';
+import type { QueueView } from './queue-view.ts';
 
 /** Depth, limits, shares and the last decisions, as of the time it names. */
 export function admissionDetails({ ticks, admitted, againTime, view }: AdmissionState): string {
@@ -22,7 +25,7 @@ function depthLines({
   queued,
   poolSlots,
   limits,
-}: AdmissionView): string[] {
+}: QueueView): string[] {
   const of = (limit: number | undefined) => (limit === undefined ? '' : ` of at most ${limit}`);
   const oldest = oldestSeconds === undefined ? '' : `, the oldest for ${brief(oldestSeconds)} s`;
   return [
@@ -35,7 +38,7 @@ function depthLines({
   ];
 }
 
-function shareLines({ shares }: AdmissionView): string[] {
+function shareLines({ shares }: QueueView): string[] {
   if (shares.length === 0) return [];
   return [
     '',
@@ -46,7 +49,7 @@ function shareLines({ shares }: AdmissionView): string[] {
   ];
 }
 
-function decisionLines({ decisions }: AdmissionView): string[] {
+function decisionLines({ decisions }: QueueView): string[] {
   if (decisions.length === 0) return [];
   return [
     '',

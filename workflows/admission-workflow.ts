@@ -1,14 +1,19 @@
 /**
  * The admission loop of one Insight: wait for a wake, decide, start, for as long as the Insight lives.
  *
- *   wake, or the time that the last batch named ─▶ tick: admitBatch (one transaction) ─▶ again while there is more, else wait
- *                                                    └▶ beside it: start what was admitted, a few at a time
+ *   wake, or the time that the last batch named
+ *     └▶ tick: admitBatch (one transaction) ─▶ again while there is more, else wait
+ *         └▶ beside it: start what was admitted, a few at a time
  *
- * Ticks keep their distance; there is a timer only when time alone can change the answer, and a wake before it makes it void.
- * The two loops take turns with their local activities, so a tick waits for a few starts at most; a long list of starts runs elsewhere.
- * Being the only one is an optimisation: what must hold is in the transaction, and starts may be repeated.
- * The run is handed on (continue-as-new) well before its history grows long; the suggestion does not count signals, so they are counted here.
- * A new run begins with a tick, so it needs nothing of what the one before it waited for.
+ * Ticks keep their distance; there is a timer only when time alone can change the answer, and a wake before it makes it
+ * void.
+ *
+ * The two loops take turns with their local activities, so a tick waits for a few starts at most; a long list of starts
+ * runs elsewhere. Being the only one is an optimisation: what must hold is in the transaction, and starts may be
+ * repeated.
+ *
+ * The run is handed on (continue-as-new) well before its history grows long; the suggestion does not count signals, so
+ * they are counted here. A new run begins with a tick, so it needs nothing of what the one before it waited for.
  *
  * Runs of released versions are open when this changes: what comes in another order than before asks `patched` first.
  */
@@ -27,7 +32,7 @@ import type { ControlActivities } from './activities.ts';
 import { admissionDetails } from './admission-details.ts';
 import { inTurn } from './in-turn.ts';
 import { type AdmissionWorkflowInput, admissionQuery, wakeSignal } from './messages.ts';
-import type { AdmissionView } from './queue-view.ts';
+import type { QueueView } from './queue-view.ts';
 
 /** Least time between two ticks: wakes that come closer share one. */
 const tickMilliseconds = 100;
@@ -63,7 +68,7 @@ export async function admissionWorkflow({ insightId, ticks: earlierTicks = 0 }: 
   let done = false;
   /** When time alone calls for the next tick. */
   let againTime: number | undefined;
-  let view: AdmissionView | undefined;
+  let view: QueueView | undefined;
   let viewTime = 0;
   setHandler(wakeSignal, () => {
     woken = true;

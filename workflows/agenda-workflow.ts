@@ -7,7 +7,7 @@
  *   walk: start whatever is ready, wait for ends, take each ending from the record ──▶ nothing in flight ──▶ finish
  *     │ cancel (from the api, the sweep or the Web UI)
  *     ▼
- *   stop: nothing new; cancel what runs; what did not confirm is stopped by its pool, at most `cancelSeconds` ──▶ finish
+ *   stop: nothing new; cancel what runs; its pool stops what did not confirm, at most `cancelSeconds` ──▶ finish
  *
  * Everything is shielded from cancellation: giving back the place must happen also when the workflow was cancelled.
  */
@@ -31,7 +31,9 @@ import { type AgendaWalkView, type AgendaWorkflowInput, type AgendaWorkflowResul
 import { poolTaskQueue, residentTypes } from './names.ts';
 import { searchAttributes } from './search-attributes.ts';
 
-/** Control steps: idempotent and short, so local. After 5 s of failing they wait on timers instead of holding the task. */
+/**
+ * Control steps: idempotent and short, so local. After 5 s of failing they wait on timers instead of holding the task.
+ */
 const controlSteps = proxyLocalActivities<ControlActivities>({
   startToCloseTimeout: '30 s',
   localRetryThreshold: '5 s',
@@ -98,9 +100,9 @@ export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput)
 const mostAgain = 3;
 
 /**
- * Takes the endings of the closed Operations from the record into the walk; false when this attempt is no longer the running one.
- * One without an ending goes on: Temporal's server was put back to an older state, and what closed was an activity it had forgotten.
- * (Histories of before have endings only, so no `patched`.)
+ * Takes the endings of the closed Operations from the record into the walk; false when this attempt is no longer the
+ * running one. An Operation without an ending goes on: Temporal's server was put back to an older state, and what closed
+ * was an activity it had forgotten. (Histories of before have endings only, so no `patched`.)
  */
 async function settle(walk: Walk, flight: Flight): Promise<boolean> {
   const closed = flight.closed.splice(0);
@@ -126,7 +128,8 @@ async function stopAll(walk: Walk, flight: Flight): Promise<boolean> {
   const deadline = Date.now() + flight.plan.cancelSeconds * 1000;
   const secondsLeft = () => Math.max(1, Math.ceil((deadline - Date.now()) / 1000));
   const inFlight = running(walk);
-  // Activities answer once their handlers are gone. One whose worker is dead closes by its heartbeat timeout, or not in time.
+  // Activities answer once their handlers are gone. One whose worker is dead closes by its heartbeat timeout, or not in
+  // time.
   await condition(() => flight.closed.length >= inFlight.length, `${secondsLeft()} s`);
   const read = await flight.control.settleOperations({
     ...flight.key,
@@ -219,7 +222,8 @@ class Flight {
       startToCloseTimeout: `${this.plan.startToCloseSeconds[index] ?? 60} s`,
       heartbeatTimeout: `${this.plan.heartbeatSeconds} s`,
       cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-      // Infrastructure only: a handler that failed is a result. A worker's shutdown uses up an attempt, so there is no maximum.
+      // Infrastructure only: a handler that failed is a result. A worker's shutdown uses up an attempt, so there is no
+      // maximum.
       retry: { initialInterval: '1 s', backoffCoefficient: 1 },
       // Operations of Agendas under way go before the first ones of new Agendas: a picked Agenda keeps its resources.
       priority: { priorityKey: this.#underWay ? 3 : 4, ...this.#fairness() },
@@ -250,7 +254,6 @@ function faultOf(error: unknown): string {
 function whyFailed(plan: Plan, walk: Walk, outcome: string): { message?: string } {
   if (outcome !== 'failed') return {};
   const failed = plan.names.filter((_, index) => walk.statuses[index] === 'failed');
-  return {
-    message: `Failed to complete operation: ${failed.slice(0, 10).join(', ')}${failed.length > 10 ? `, and ${failed.length - 10} more` : ''}`,
-  };
+  const more = failed.length > 10 ? `, and ${failed.length - 10} more` : '';
+  return { message: `Failed to complete operation: ${failed.slice(0, 10).join(', ')}${more}` };
 }

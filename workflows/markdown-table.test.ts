@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
 import { tableHead, tableRow } from './markdown-table.ts';
 
-/** Cells of a line as a reader of Markdown takes it: a bar ends a cell unless an odd number of backslashes stands before it. */
+/**
+ * Cells of a line as a reader of Markdown takes it: a bar ends a cell unless an odd number of backslashes stands before
+ * it.
+ */
 const cellsOf = (line: string): number => (line.replaceAll(/\\./g, '').match(/\|/g)?.length ?? 0) - 1;
 
 test('a table has its titles and a rule below them', () => {

@@ -12,7 +12,9 @@ export const tableHead = (...titles: readonly string[]): string[] => [
   `|${'---|'.repeat(titles.length)}`,
 ];
 
-/** One line: numbers with three digits behind the point, texts cut and with nothing in them that would end their cell. */
+/**
+ * One line: numbers with three digits behind the point, texts cut and with nothing in them that would end their cell.
+ */
 export const tableRow = (...cells: readonly Cell[]): string => `| ${cells.map(shown).join(' | ')} |`;
 
 /** At most three digits behind the point. */

@@ -1,7 +1,7 @@
 /** Signals, queries, arguments and results of workflows, for whoever starts them or looks at them. */
 import type { QueryDefinition, SignalDefinition } from '@temporalio/common';
 import type { AgendaOutcome } from '../agenda/types.ts';
-import type { AdmissionView } from './queue-view.ts';
+import type { QueueView } from './queue-view.ts';
 
 /** Work may be waiting: look. */
 export const wakeSignal = { type: 'signal', name: 'wake' } as SignalDefinition;
@@ -17,7 +17,10 @@ export interface AgendaWorkflowInput {
   readonly attempt: number;
 }
 
-/** For people who look at a closed workflow; the record is in Postgres. `over`: this run had nothing to do and touched nothing. */
+/**
+ * For people who look at a closed workflow; the record is in Postgres. `over`: this run had nothing to do and touched
+ * nothing.
+ */
 export interface AgendaWorkflowResult {
   readonly outcome: AgendaOutcome | 'over';
   readonly reason?: string;
@@ -44,5 +47,5 @@ export interface AdmissionState {
   readonly admitted: number;
   /** When it looks again without a wake. */
   readonly againTime: number | undefined;
-  readonly view: AdmissionView | undefined;
+  readonly view: QueueView | undefined;
 }

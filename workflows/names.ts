@@ -1,4 +1,6 @@
-/** Names that workflows and their callers share: task queues, workflow ids and types. A released name stays as it is. */
+/**
+ * Names that workflows and their callers share: task queues, workflow ids and types. A released name stays as it is.
+ */
 
 /** Of Agenda workflows. */
 export const controlTaskQueue = 'control';

@@ -14,7 +14,10 @@ afterAll(() => environment[Symbol.asyncDispose]());
 
 const weights: Readonly<Record<string, number>> = { red: 3, blue: 1 };
 
-/** Control steps and pool of many Agendas at once, named `<customer>-<number>`; `onRun` is told of each Operation that starts. */
+/**
+ * Control steps and pool of many Agendas at once, named `<customer>-<number>`; `onRun` is told of each Operation that
+ * starts.
+ */
 function manyAgendas(resourcePoolId: string, onRun: (key: OperationKey) => Promise<void> | void) {
   const agendas = new Map<string, ScriptedAgenda>();
   const add = (id: string, operations: ConstructorParameters<typeof ScriptedAgenda>[0]) => {

@@ -1,5 +1,8 @@
-/** An Insight's queue for people who look into Temporal: bounded in every direction, for histories keep it. Times in ms, costs and lag in the Insight's cost unit. */
-export interface AdmissionView {
+/**
+ * An Insight's queue for people who look into Temporal: bounded in every direction, for histories keep it. Times in ms,
+ * costs and lag in the Insight's cost unit.
+ */
+export interface QueueView {
   readonly time: number;
   readonly waiting: number;
   /** More wait than were counted. */

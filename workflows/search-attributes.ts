@@ -1,4 +1,7 @@
-/** What operators search for in Temporal. Every one is a Keyword (at most 200 bytes each, see the limits of ids) but the list of types. */
+/**
+ * What operators search for in Temporal. Every one is a Keyword (at most 200 bytes each, see the limits of ids) but the
+ * list of types.
+ */
 import { defineSearchAttributeKey } from '@temporalio/common';
 
 export const searchAttributes = {

@@ -6,7 +6,7 @@ import { cancelAgenda } from '../../db/agenda/cancel-agenda.ts';
 import { countAdmitted } from '../../db/agenda/start-outbox.ts';
 import { readStandingSummary } from '../../db/insight/standing-summary.ts';
 import type { ControlActivities } from '../../workflows/activities.ts';
-import type { AdmissionView } from '../../workflows/queue-view.ts';
+import type { QueueView } from '../../workflows/queue-view.ts';
 import { loadPlan } from './load-plan.ts';
 import type { ControlParts } from './parts.ts';
 import { runResident } from './run-resident.ts';
@@ -63,7 +63,7 @@ export function controlActivities(parts: ControlParts): ControlActivities {
 }
 
 /** Admission goes on when there is nothing to show. */
-async function viewForPeople({ database, log }: ControlParts, insightId: string): Promise<AdmissionView | undefined> {
+async function viewForPeople({ database, log }: ControlParts, insightId: string): Promise<QueueView | undefined> {
   try {
     return await readStandingSummary(database, insightId);
   } catch (error) {

@@ -6,7 +6,10 @@ import { runStateOf } from '../../temporal/run-state.ts';
 import type { LoadPlanAnswer } from '../../workflows/activities.ts';
 import type { ControlParts } from './parts.ts';
 
-/** An Operation without limits of its own may take this long in all; the registry's limits are the pool's and usually shorter. */
+/**
+ * An Operation without limits of its own may take this long in all; the registry's limits are the pool's and usually
+ * shorter.
+ */
 const longestSeconds = 30 * 24 * 3600;
 /** On top of the limits: stopping, reporting, adopting. */
 const marginSeconds = 600;

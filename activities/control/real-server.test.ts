@@ -141,7 +141,8 @@ describe('the sweep', () => {
     await sweeping;
   };
   const claimed = async ({ agendaId }: TestAgenda, runId: string) =>
-    database.$client`update running_agenda set run_id = ${runId}, started_time = clock_timestamp() where agenda_id = ${agendaId}`;
+    database.$client`
+      update running_agenda set run_id = ${runId}, started_time = clock_timestamp() where agenda_id = ${agendaId}`;
 
   test('ends an Agenda whose workflow was terminated, and leaves one whose workflow is open', async () => {
     const insight = await addInsight(database);

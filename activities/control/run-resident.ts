@@ -19,7 +19,9 @@ interface Performed {
 /** What a resident type does with its payload. */
 type Resident = (payload: Json, context: { readonly log: (message: string) => void }) => Performed;
 
-/** `{ logMessages: [...] }`: each goes to the control worker's log with the Agenda's cid; the result is their number. */
+/**
+ * `{ logMessages: [...] }`: each goes to the control worker's log with the Agenda's cid; the result is their number.
+ */
 const logMessages: Resident = (payload, { log }) => {
   const messages =
     payload !== null && typeof payload === 'object' && !Array.isArray(payload)

@@ -1,4 +1,7 @@
-/** Starts the workflows of admitted Agendas. Any start may be repeated: the claim in `loadPlan` makes one run of them count. */
+/**
+ * Starts the workflows of admitted Agendas. Any start may be repeated: the claim in `loadPlan` makes one run of them
+ * count.
+ */
 import { Context } from '@temporalio/activity';
 import { finishAgenda } from '../../db/agenda/agenda-run.ts';
 import {
@@ -15,8 +18,8 @@ import type { ControlParts } from './parts.ts';
 type StartResult = 'started' | 'left' | 'refused';
 
 /**
- * Starts up to `most` admitted Agendas, whatever batch admitted them; answers how many more there are to try. Those that
- * could be started are marked also when others fail, so that one bad start holds up no other.
+ * Starts up to `most` admitted Agendas, whatever batch admitted them; answers how many more there are to try. Those
+ * that could be started are marked also when others fail, so that one bad start holds up no other.
  */
 export async function startAdmitted(parts: ControlParts, { insightId, most }: { insightId: string; most: number }) {
   const agendas = await readAdmitted(parts.database, { insightId, most });

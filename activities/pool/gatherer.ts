@@ -1,7 +1,8 @@
 /**
- * Turns single questions into requests with many. A question that comes alone is sent at once, for
- * its latency is what a lone Operation feels; what comes soon after another gathers for some milliseconds and goes together,
- * for each request costs the api and Postgres more than each question in it. After a passing trouble everybody rests together, and what is still wanted goes out again, in order.
+ * Turns single questions into requests with many. A question that comes alone is sent at once, for its latency is what
+ * a lone Operation feels; what comes soon after another gathers for some milliseconds and goes together, for each
+ * request costs the api and Postgres more than each question in it. After a passing trouble everybody rests together,
+ * and what is still wanted goes out again, in order.
  */
 import { ServiceRefused, ServiceUnavailable } from './service-errors.ts';
 
@@ -101,7 +102,9 @@ export class Gatherer<Item, Verdict> {
     }
   }
 
-  /** Where items come fast, requests are fewer and larger; where one comes now and then, it does not wait for others. */
+  /**
+   * Where items come fast, requests are fewer and larger; where one comes now and then, it does not wait for others.
+   */
   #gatherMilliseconds(): number {
     const { gatherMilliseconds, longestGatherMilliseconds } = this.#options;
     return Math.max(gatherMilliseconds, Math.min(gatherMilliseconds * this.#sentItems, longestGatherMilliseconds));

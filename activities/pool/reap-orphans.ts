@@ -1,6 +1,7 @@
 /**
- * Runs that are here though no activity here follows them: left by a worker that crashed or was told to let go, and soon
- * adopted, or wanted by nobody any more. Only the ResourcePool service knows which; what it does not disown is left alone.
+ * Runs that are here though no activity here follows them: left by a worker that crashed or was told to let go, and
+ * soon adopted, or wanted by nobody any more. Only the ResourcePool service knows which; what it does not disown is
+ * left alone.
  */
 import { fenceOf } from '../../messages/resource-pool.ts';
 import type { PoolWorker, ReachableRun } from './parts.ts';

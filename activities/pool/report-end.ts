@@ -24,7 +24,10 @@ export interface HeldLaunch {
 /** Longest time a cancelled activity goes on reporting an end that nobody acknowledges; its workflow waits less. */
 const patienceMilliseconds = 600_000;
 
-/** Resolves when the end is in the record. @throws when the activity is to let go first, or the service refuses this pool. */
+/**
+ * Resolves when the end is in the record.
+ * @throws when the activity is to let go first, or the service refuses this pool.
+ */
 export async function reportEnd(
   pool: PoolWorker,
   activity: Context,
@@ -77,7 +80,9 @@ export async function forget(pool: PoolWorker, { launcher, run }: Pick<HeldLaunc
   }
 }
 
-/** When the content is refused: the same without its log, then the bare fact, for an end must not hang on its trimmings. */
+/**
+ * When the content is refused: the same without its log, then the bare fact, for an end must not hang on its trimmings.
+ */
 async function finishInSomeForm(
   pool: PoolWorker,
   activity: Context,

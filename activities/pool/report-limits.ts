@@ -1,4 +1,7 @@
-/** Cuts what handlers say to what the ResourcePool service takes, so that a talkative handler is shortened rather than refused. */
+/**
+ * Cuts what handlers say to what the ResourcePool service takes, so that a talkative handler is shortened rather than
+ * refused.
+ */
 import type { DiagnosticEvent } from '../../agenda/types.ts';
 import type { HandlerProgress } from '../../launchers/launcher.ts';
 import {

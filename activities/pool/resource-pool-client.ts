@@ -70,7 +70,10 @@ export class ResourcePoolClient {
     return this.#finishes.ask(item, signal);
   }
 
-  /** Reports progress once, for all given at a time: the next beat carries what this one could not. @throws ServiceUnavailable | ServiceRefused */
+  /**
+   * Reports progress once, for all given at a time: the next beat carries what this one could not.
+   * @throws ServiceUnavailable | ServiceRefused
+   */
   async reportProgress(items: readonly ReportProgressItem[]): Promise<readonly ItemAnswer<ProgressVerdict>[]> {
     const answers: ItemAnswer<ProgressVerdict>[] = [];
     let batch: string[] = [];

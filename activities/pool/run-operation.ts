@@ -8,8 +8,8 @@
  *    ▲                  │
  *    └── lost ──────────┘                                (a new launch, at most five times in a row)
  *
- * It can be interrupted everywhere, by Temporal or by the ResourcePool service's answer to a beat; `interrupted` says what
- * becomes of the run then. The rule: a run is stopped only by who is certain that nobody else is its owner now.
+ * It can be interrupted everywhere, by Temporal or by the ResourcePool service's answer to a beat; `interrupted` says
+ * what becomes of the run then. The rule: a run is stopped only by who is certain that nobody else is its owner now.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '@temporalio/activity';
@@ -69,7 +69,8 @@ async function untilEnded(work: Work): Promise<void> {
     const settings = pool.registry.settingsFor(verdict.type);
     if (settings === undefined) {
       const types = [...pool.registry.current.types.keys()].join(', ') || 'none';
-      const message = `No handler is registered for operation type "${verdict.type}" in resource pool ${pool.resourcePoolId} (registered: ${types}).`;
+      const where = `in resource pool ${pool.resourcePoolId} (registered: ${types})`;
+      const message = `No handler is registered for operation type "${verdict.type}" ${where}.`;
       return reportEnd(
         pool,
         activity,
@@ -144,7 +145,8 @@ async function interrupted(work: Work): Promise<void> {
   // The process ends or Temporal's user wants a pause: the run goes on, and whoever comes next adopts it.
   if (why?.workerShutdown || why?.paused) throw letGo(why.paused ? reason : undefined);
   if (why?.notFound || why?.timedOut) {
-    // This attempt is no longer the one that counts (the process was frozen, or Temporal was away): the next may own the run by now.
+    // This attempt is no longer the one that counts (the process was frozen, or Temporal was away): the next may own
+    // the run by now.
     const over = launch !== undefined && (await isOver(pool, launch));
     if (over) await drop(pool, launch);
     pool.log.warn(
@@ -154,7 +156,8 @@ async function interrupted(work: Work): Promise<void> {
     throw letGo();
   }
   if (why?.reset) {
-    // Begin anew means a new run, but an end that was reached and only not acknowledged yet is the next attempt's to report.
+    // Begin anew means a new run, but an end that was reached and only not acknowledged yet is the next attempt's to
+    // report.
     if (launch !== undefined && launch.ending === undefined) await drop(pool, launch);
     throw reason;
   }
@@ -233,7 +236,9 @@ function failedWith(code: string, message: string): Ending {
   return { kind: 'failed', diagnosticEvents: [{ code, message, time }], endedTime: time };
 }
 
-/** Ends this attempt without an opinion on the run. Thrown as a failure: Temporal retries those wherever a worker is. */
+/**
+ * Ends this attempt without an opinion on the run. Thrown as a failure: Temporal retries those wherever a worker is.
+ */
 function letGo(reason?: unknown): unknown {
   return (
     reason ??
@@ -245,7 +250,9 @@ function letGo(reason?: unknown): unknown {
   );
 }
 
-/** Infrastructure faults are Temporal's to retry: soon, then ever later, and no faster than someone can mend a setting. */
+/**
+ * Infrastructure faults are Temporal's to retry: soon, then ever later, and no faster than someone can mend a setting.
+ */
 function forTemporal(error: unknown, attempt: number): unknown {
   if (error instanceof ApplicationFailure) return error;
   const message = error instanceof Error ? error.message : String(error);

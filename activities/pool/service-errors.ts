@@ -23,7 +23,10 @@ export class ServiceRefused extends Error {
     this.code = code;
   }
 
-  /** True when what was sent is at fault, not who sent it or where: then one bad item spoils the request for its neighbours. */
+  /**
+   * True when what was sent is at fault, not who sent it or where: then one bad item spoils the request for its
+   * neighbours.
+   */
   get isAboutContent(): boolean {
     return this.status === 400 || this.status === 413 || this.status === 422;
   }
@@ -34,7 +37,8 @@ const repeatable = new Set([408, 425, 429]);
 /** Tells a refusal from a passing trouble, with the message of the problem document when there is one. */
 export function errorOf(response: Response, body: string): ServiceUnavailable | ServiceRefused {
   const problem = problemOf(body);
-  const message = `The ResourcePool service answered ${response.status}: ${problem.message ?? (response.statusText || 'no message')}`;
+  const said = problem.message ?? (response.statusText || 'no message');
+  const message = `The ResourcePool service answered ${response.status}: ${said}`;
   if (response.status >= 500 || repeatable.has(response.status))
     return new ServiceUnavailable(message, retryAfterSeconds(response.headers.get('retry-after')));
   return new ServiceRefused(response.status, problem.code ?? `http${response.status}`, message);

@@ -9,8 +9,9 @@ export const unknownGraceSeconds = 10;
 const reportMilliseconds = 30_000;
 
 /**
- * Stops whatever runs of an Operation in this worker's reach and resolves when it is gone; `stopped` is false when there was
- * nothing. What runs out of reach (another host, another process's functions) hears of a cancel with its next beat.
+ * Stops whatever runs of an Operation in this worker's reach and resolves when it is gone; `stopped` is false when
+ * there was nothing. What runs out of reach (another host, another process's functions) hears of a cancel with its next
+ * beat.
  */
 export async function stopOperation(
   pool: PoolWorker,
@@ -22,7 +23,10 @@ export async function stopOperation(
   return { stopped: runs.length > 0 };
 }
 
-/** Stops one run, reports it cancelled and forgets it once that is acknowledged. An activity here that follows it does the latter two itself. */
+/**
+ * Stops one run, reports it cancelled and forgets it once that is acknowledged. An activity here that follows it does
+ * the latter two itself.
+ */
 export async function stopReachable(
   pool: PoolWorker,
   { launcher, known }: ReachableRun,

@@ -1,7 +1,7 @@
 /** An Insight's queue as the admission workflow shows it, for tests. */
-import type { AdmissionView } from '../../workflows/queue-view.ts';
+import type { QueueView } from '../../workflows/queue-view.ts';
 
-export const sampleView: AdmissionView = {
+export const sampleView: QueueView = {
   time: Date.UTC(2026, 0, 2, 3, 4, 5),
   waiting: 10_000,
   waitingIsMore: true,

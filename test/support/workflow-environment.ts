@@ -6,7 +6,7 @@
 import type { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import { findProgram } from '../../scripts/programs.mjs';
+import { findProgram } from '../../machine/programs.mjs';
 import { addSearchAttributes } from '../../temporal/register-search-attributes.ts';
 import { workflowBundle } from '../../workers/workflow-bundle.ts';
 

@@ -1,4 +1,5 @@
-// The two programs npm does not carry, and where they are looked for. Plain Node 20: it runs before anything is installed.
+// The two programs npm does not carry, and where they are looked for. Plain Node 20: it runs before anything is
+// installed.
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
