@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { versionOfSources } from './workflow-bundle.ts';
+import { closureOf, reachedBeyond, readRooms } from '../test/support/walls.ts';
+import { bundledRooms, versionOfSources } from './workflow-bundle.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -36,6 +38,14 @@ test.each(['workflows', 'agenda'])('a change in a new sub-folder of %s/ is anoth
   await rename(file, file.replace('rule.ts', 'limit.ts'));
   versions.push(await versionOfSources(sources.root));
   expect(new Set(versions).size).toBe(4);
+});
+
+test('all that a workflow may import of ours is in the version, and all that it does import', () => {
+  const rooms = readRooms(readFileSync(join(root, 'docs/architecture.md'), 'utf8'));
+  const cell = rooms.find(({ path }) => path === 'workflows/')?.mayImport;
+  expect(['workflows/', ...(cell ?? [])].map((path) => path.split('/')[0])).toEqual(bundledRooms);
+  const closure = closureOf(root, 'workflows/index.ts');
+  expect(reachedBeyond(closure, [...bundledRooms, '@temporalio'])).toEqual([]);
 });
 
 test('another package is another version, a changed test is not', async () => {

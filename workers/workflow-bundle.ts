@@ -6,8 +6,11 @@ import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-/** All that a workflow may import of ours, as the walls have it (docs/architecture.md); packages are known by the lock file. */
-const rooms = ['workflows', 'agenda'];
+/**
+ * All that a workflow may import of ours, as the walls have it (docs/architecture.md); packages are known by the lock
+ * file.
+ */
+export const bundledRooms = ['workflows', 'agenda'];
 const cacheDirectory = join(root, 'node_modules', '.cache', 'pop');
 
 /** Path of the bundled code. `log` hears when it has to be made, which takes some seconds. */
@@ -28,10 +31,12 @@ export async function workflowBundle(log: (message: string) => void = () => unde
   return path;
 }
 
-/** Names the version of everything in `root` that the bundle can hold: another source in whatever folder, another name. */
+/**
+ * Names the version of everything in `root` that the bundle can hold: another source in whatever folder, another name.
+ */
 export async function versionOfSources(root: string): Promise<string> {
   const hash = createHash('sha256');
-  for (const room of rooms) {
+  for (const room of bundledRooms) {
     for (const path of await sourcesIn(join(root, room))) {
       const text = await readFile(join(root, room, path));
       // With lengths, so that no two trees read alike.
