@@ -18,10 +18,9 @@ export interface LintOverride {
 
 /** One override for each room that has walls, in the order of the table: the last that fits a file counts. */
 export function lintOverrides(rooms: readonly Room[]): LintOverride[] {
-  const packages = [...new Set(rooms.flatMap((room) => room.packages ?? []))].sort();
   return rooms.flatMap((room) => {
     if (room.mayImport === undefined) return [];
-    const group = [...forbiddenRooms(rooms, room, room.mayImport), ...forbiddenPackages(room, packages)];
+    const group = [...allButPackages(room), ...forbiddenRooms(rooms, room, room.mayImport)];
     const options = { patterns: [{ group, message }] };
     return [
       {
@@ -44,25 +43,27 @@ function exempt({ path }: Room): string[] {
  */
 function forbiddenRooms(rooms: readonly Room[], room: Room, mayImport: readonly string[]): string[] {
   const others = rooms.filter(({ path }) => path.endsWith('/') && !isAround(path, room.path));
-  const closed = others.filter(({ path }) => !mayImport.includes(path)).map(({ path }) => patternOf(path, room.path));
+  const closed = others.filter(({ path }) => !mayImport.includes(path)).map(({ path }) => folderOf(path, room.path));
   const opened = mayImport.filter((path) => !others.some((other) => other.path === path));
   const inside = Object.entries(doors).flatMap(([folder, files]) =>
     mayImport.some((path) => folder.startsWith(path)) ? [`**/${folder}**`, ...files.map((file) => `!**/${file}`)] : [],
   );
-  return [...closed, ...opened.map((path) => `!**/${path.endsWith('/') ? `${path}**` : path}`), ...inside];
+  return [`**/{${closed.join(',')}}/**`, ...opened.map((path) => `!**/${path.endsWith('/') ? `${path}**` : path}`), ...inside];
 }
 
 const isAround = (path: string, other: string): boolean => other.startsWith(path);
 
 /** Its folder in an import: from beside it, or from the folder that holds it, only the last name is seen. */
-function patternOf(path: string, from: string): string {
+function folderOf(path: string, from: string): string {
   const parent = path.split('/').slice(0, -2).join('/');
-  return `**/${parent !== '' && from.startsWith(`${parent}/`) ? path.slice(parent.length + 1) : path}**`;
+  const folder = path.slice(0, -1);
+  return parent !== '' && from.startsWith(`${parent}/`) ? folder.slice(parent.length + 1) : folder;
 }
 
-function forbiddenPackages({ path, packages = [] }: Room, all: readonly string[]): string[] {
-  const foreign = all.filter((name) => !packages.includes(name)).flatMap((name) => [name, `${name}/**`]);
-  return pureRooms.includes(path) ? [...foreign, 'node:*', 'node:*/**'] : foreign;
+/** Nothing but relative paths, Node and the room's own packages. */
+function allButPackages({ path, packages = [] }: Room): string[] {
+  const node = pureRooms.includes(path) ? [] : ['node:*'];
+  return ['**', '!./**', '!../**', ...[...node, ...packages].flatMap((name) => [`!${name}`, `!${name}/**`])];
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
@@ -71,5 +72,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const settings = JSON.parse(readFileSync(file, 'utf8')) as { overrides: LintOverride[] };
   const others = settings.overrides.filter((override) => !(rule in override.linter.rules.style));
   const rooms = readRooms(readFileSync(join(root, 'docs/architecture.md'), 'utf8'));
-  writeFileSync(file, JSON.stringify({ ...settings, overrides: [...others, ...lintOverrides(rooms)] }, null, 2));
+  writeFileSync(file, JSON.stringify({ ...settings, overrides: [...others, ...lintOverrides(rooms)] }));
 }
