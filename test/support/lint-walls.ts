@@ -48,7 +48,11 @@ function forbiddenRooms(rooms: readonly Room[], room: Room, mayImport: readonly 
   const inside = Object.entries(doors).flatMap(([folder, files]) =>
     mayImport.some((path) => folder.startsWith(path)) ? [`**/${folder}**`, ...files.map((file) => `!**/${file}`)] : [],
   );
-  return [`**/{${closed.join(',')}}/**`, ...opened.map((path) => `!**/${path.endsWith('/') ? `${path}**` : path}`), ...inside];
+  return [
+    `**/{${closed.join(',')}}/**`,
+    ...opened.map((path) => `!**/${path.endsWith('/') ? `${path}**` : path}`),
+    ...inside,
+  ];
 }
 
 const isAround = (path: string, other: string): boolean => other.startsWith(path);
