@@ -31,8 +31,7 @@ const contractVariables = new Set([
 /** How the host is laid out is not the submitter's to know; segments of a compressed payload are too long to show. */
 const isHidden = (name: string): boolean => /^POP_(COMPRESSED_.*|COMMANDS|READ_ROOTS|WRITE_ROOTS)$/.test(name);
 /** Of the handler contract, and to be shown. */
-const isOfContract = (name: string): boolean =>
-  contractVariables.has(name) || (/^POP_./.test(name) && !isHidden(name));
+const isOfContract = (name: string): boolean => contractVariables.has(name) || (/^POP_./.test(name) && !isHidden(name));
 const tickMilliseconds = 1_000;
 
 await runHandler(async (context) => {

@@ -1,9 +1,5 @@
 /** What is said to the workflow of an Agenda from outside, and asked about it. */
-import {
-  isGrpcServiceError,
-  WorkflowExecutionAlreadyStartedError,
-  WorkflowFailedError,
-} from '@temporalio/client';
+import { isGrpcServiceError, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
 import { agendaWorkflowId, agendaWorkflowType, controlTaskQueue } from '../workflows/names.ts';
 import { searchAttributes } from '../workflows/search-attributes.ts';
 import type { TemporalClient } from './connect.ts';

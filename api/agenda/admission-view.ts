@@ -30,12 +30,9 @@ export const admissionViewSchema = z
     seconds: z.number().optional().openapi({ description: 'How long it held its place.' }),
     endedTime: epochMillisecondsSchema.optional(),
     weight: z.number().openapi({ description: 'Of its customer then.' }),
-    total: z
-      .number()
-      .optional()
-      .openapi({
-        description: 'Weights of all active customers then; with algorithms that share by weight, as the next three.',
-      }),
+    total: z.number().optional().openapi({
+      description: 'Weights of all active customers then; with algorithms that share by weight, as the next three.',
+    }),
     clock: z.number().optional().openapi({ description: 'The virtual clock before it.' }),
     start: z.number().optional().openapi({ description: "Its customer's start tag before it." }),
     finish: z

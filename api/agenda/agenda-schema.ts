@@ -144,13 +144,10 @@ export const agendaViewSchema = z
   .openapi('Agenda');
 
 const submissionShape = {
-  id: z
-    .unknown()
-    .optional()
-    .openapi({
-      description:
-        'Of an Agenda that was read and is submitted again; the new one gets an id and a `progressId` of its own.',
-    }),
+  id: z.unknown().optional().openapi({
+    description:
+      'Of an Agenda that was read and is submitted again; the new one gets an id and a `progressId` of its own.',
+  }),
   customerId: idText.min(1).openapi({ example: 'acme' }),
   title: limited(1_000).nullish(),
   linkId: idText.nullish(),

@@ -54,12 +54,9 @@ const explanationSchema = z
         id: z.string(),
         weight: z.number(),
         band: z.number().int(),
-        share: z
-          .number()
-          .optional()
-          .openapi({
-            description: 'Its part of what its band gives while all that have work go on having it, 0 to 1.',
-          }),
+        share: z.number().optional().openapi({
+          description: 'Its part of what its band gives while all that have work go on having it, 0 to 1.',
+        }),
         lag: z
           .number()
           .optional()

@@ -5,9 +5,9 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { mostFaults } from '../../agenda/fault-list.ts';
 import { maximumPayloadBytes } from '../../agenda/types.ts';
+import { createKey } from '../../db/settings/first-key.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { type RunningApi, startApi } from '../../test/support/test-process.ts';
-import { createKey } from '../auth/api-keys.ts';
 import { maximumCheckedValues } from './json-body.ts';
 
 /** More than any problem has: ten faults, each told three times. */

@@ -36,13 +36,9 @@ const queueSchema = z
     }),
     agendas: z.array(
       z.object({
-        position: z
-          .number()
-          .int()
-          .optional()
-          .openapi({
-            description: 'Among all customers. Absent: not among the first, or held back by a limit of its customer.',
-          }),
+        position: z.number().int().optional().openapi({
+          description: 'Among all customers. Absent: not among the first, or held back by a limit of its customer.',
+        }),
         agendaId: z.string(),
         customerId: z.string(),
         readyTime: epochMillisecondsSchema,

@@ -27,11 +27,9 @@ const windowSchema = z
         z.object({
           customerId: z.string(),
           weight: z.number(),
-          entitled: z
-            .number()
-            .openapi({
-              description: 'Its part by weight among those that had Agendas waiting, for as long as they had, 0 to 1.',
-            }),
+          entitled: z.number().openapi({
+            description: 'Its part by weight among those that had Agendas waiting, for as long as they had, 0 to 1.',
+          }),
           received: z.number().openapi({ description: 'Its part of the cost, 0 to 1.' }),
           cost: z.number(),
           slotSeconds: z.number().openapi({ description: 'Slots it held × seconds, inside the window.' }),

@@ -18,15 +18,10 @@ export const weightSchema = z
   .openapi({ description: 'What it gets is in proportion to this; default 1.', example: 1 });
 
 /** A strict band. */
-export const bandSchema = z
-  .number()
-  .int()
-  .min(0)
-  .max(lowestBand)
-  .openapi({
-    description: 'With the algorithm `Priority`: 0 is the top and goes strictly before 1; default 0.',
-    example: 0,
-  });
+export const bandSchema = z.number().int().min(0).max(lowestBand).openapi({
+  description: 'With the algorithm `Priority`: 0 is the top and goes strictly before 1; default 0.',
+  example: 0,
+});
 
 /** A limit on Agendas; 0 is refused, for that is what `paused` is for. */
 export const maximumRunningSchema = z

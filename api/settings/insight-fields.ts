@@ -102,14 +102,10 @@ const limits = {
     description: `With the algorithm \`Priority\`, one admission in so many goes to a lower band while one waits there; absent: ${fairShareDefaults.floor}.`,
     example: fairShareDefaults.floor,
   }),
-  promoteAfter: z
-    .number()
-    .positive()
-    .max(mostSeconds)
-    .openapi({
-      description: 'Seconds after which an Agenda that waits in a lower band goes up one; absent: never.',
-      example: 3600,
-    }),
+  promoteAfter: z.number().positive().max(mostSeconds).openapi({
+    description: 'Seconds after which an Agenda that waits in a lower band goes up one; absent: never.',
+    example: 3600,
+  }),
   bypassLimit: countSchema(0).openapi({
     description: `Agendas that may pass one that does not fit before the pool drains for it; absent: ${fairShareDefaults.bypassLimit}.`,
     example: fairShareDefaults.bypassLimit,
@@ -123,12 +119,10 @@ const limits = {
 const weight = weightSchema.openapi({
   description: 'Its part among the Insights of its pool is in proportion to this; default 1.',
 });
-const costModel = z
-  .enum(costModels)
-  .openapi({
-    description: `What an Agenda costs its customer; default ${defaultCostModel}.`,
-    example: defaultCostModel,
-  });
+const costModel = z.enum(costModels).openapi({
+  description: `What an Agenda costs its customer; default ${defaultCostModel}.`,
+  example: defaultCostModel,
+});
 
 /** What a POST holds, besides `id`. */
 export const insightShape = {

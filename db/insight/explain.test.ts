@@ -91,18 +91,16 @@ test('with fair sharing the order is the one of the tags, not of time', async ()
   await database
     .insert(insightState)
     .values({ insightId: of.insightId, algorithm: 'Fairness', costModel: 'shareTime', admissions: 7 });
-  await database
-    .insert(insightBand)
-    .values({
-      insightId: of.insightId,
-      level: 0,
-      clock: 100,
-      clockError: 0,
-      total: 4,
-      totalError: 0,
-      members: 2,
-      sinceLower: 0,
-    });
+  await database.insert(insightBand).values({
+    insightId: of.insightId,
+    level: 0,
+    clock: 100,
+    clockError: 0,
+    total: 4,
+    totalError: 0,
+    members: 2,
+    sinceLower: 0,
+  });
   await database.insert(customerLane).values([
     {
       insightId: of.insightId,

@@ -120,16 +120,14 @@ export async function addAgenda(
     ...given,
     ...(readyTime === undefined ? {} : { readyTime, movedTime: readyTime }),
   });
-  await database
-    .insert(settlement)
-    .values({
-      insightId,
-      customerId,
-      kind: 'ready',
-      promoted: 0,
-      need: given.need ?? '1,0,0,0',
-      priority: given.priority ?? 0,
-    });
+  await database.insert(settlement).values({
+    insightId,
+    customerId,
+    kind: 'ready',
+    promoted: 0,
+    need: given.need ?? '1,0,0,0',
+    priority: given.priority ?? 0,
+  });
   return { agendaId, attempt, insightId, resourcePoolId };
 }
 
