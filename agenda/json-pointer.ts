@@ -1,12 +1,16 @@
+/** JSON pointers (RFC 6901): the one place that writes and reads them. */
 import { cut, longestShown } from './cut.ts';
 import type { Json } from './types.ts';
 
-/** One key or index as a segment of a JSON pointer, with its leading slash (RFC 6901). */
-export function pointerSegment(key: string | number): string {
+/** One key or index as a segment of a JSON pointer, with its leading slash. */
+export function pointerSegment(key: PropertyKey): string {
   return `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
 
-/** JSON pointer (RFC 6901) of a path, for a message: cut like all that customers wrote, and no more of it is looked at than is shown. */
+/**
+ * The JSON pointer of a path of keys and indexes, for a message; empty for the whole value. Cut like all that customers
+ * wrote, and no more of it is looked at than is shown.
+ */
 export function pointerOf(path: readonly PropertyKey[]): string {
   let pointer = '';
   for (const part of path) {
@@ -17,14 +21,25 @@ export function pointerOf(path: readonly PropertyKey[]): string {
   return cut(pointer);
 }
 
-/** The value at `pointer`, or undefined when the path is absent. The leading slash may be left out; empty and `/` mean the whole value. Own properties only. */
+/** The keys of a JSON pointer that begins with a slash or is empty: the reverse of `pointerOf`, indexes as text. */
+export function pathOf(pointer: string): string[] {
+  return pointer.split('/').slice(1).map(keyOf);
+}
+
+function keyOf(segment: string): string {
+  return segment.replaceAll('~1', '/').replaceAll('~0', '~');
+}
+
+/**
+ * The value at `pointer`, or undefined when the path is absent. Own properties only.
+ * The leading slash may be left out; empty and `/` mean the whole value.
+ */
 export function valueAt(value: Json, pointer: string): Json | undefined {
   const path = pointer.startsWith('/') ? pointer.slice(1) : pointer;
   if (path === '') return value;
   let current: Json = value;
   for (const segment of path.split('/')) {
-    const key = segment.replaceAll('~1', '/').replaceAll('~0', '~');
-    const next = child(current, key);
+    const next = child(current, keyOf(segment));
     if (next === undefined) return undefined;
     current = next;
   }

@@ -9,6 +9,7 @@ import {
   mostSeconds,
 } from '../../agenda/types.ts';
 import { fieldsWithoutEffect, objectNames } from '../http/known-fields.ts';
+import { maximumTimeoutSeconds, maximumWeight } from '../../agenda/validate-operation.ts';
 import { epochMillisecondsSchema } from '../http/schemas.ts';
 import { leastOneSlot, resourcesSchema, resourcesViewSchema } from '../settings/resources-schema.ts';
 import { admissionViewSchema } from './admission-view.ts';
@@ -36,10 +37,7 @@ const freeParams = z
   )
   .openapi({ type: 'object', additionalProperties: true });
 
-const seconds = z
-  .number()
-  .positive()
-  .max(30 * 24 * 3600);
+const seconds = z.number().positive().max(maximumTimeoutSeconds);
 
 /** Limits of one Operation; a field we do not know is refused, since it would silently not limit. */
 export const operationTimeoutSchema = z
@@ -72,7 +70,7 @@ const operationSchema = z
     weight: z
       .number()
       .positive()
-      .max(1_000_000)
+      .max(maximumWeight)
       .nullish()
       .openapi({ description: 'Its part of the percentage; default 1.' }),
     timeout: operationTimeoutSchema.nullish(),

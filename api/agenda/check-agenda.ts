@@ -2,6 +2,7 @@
 import { dependenciesOf } from '../../agenda/dependencies.ts';
 import { FaultList } from '../../agenda/fault-list.ts';
 import { jsonBytes } from '../../agenda/json-bytes.ts';
+import { pointerOf } from '../../agenda/json-pointer.ts';
 import {
   type Agenda,
   type Fault,
@@ -13,6 +14,7 @@ import {
 import { validateAgenda } from '../../agenda/validate-agenda.ts';
 import { addIssues, parseGiven } from '../http/faults.ts';
 import { invalid, ProblemError } from '../http/problem.ts';
+import { withoutNulls } from '../http/without-nulls.ts';
 import { agendaSchema } from './agenda-schema.ts';
 
 export interface CheckedAgenda {
@@ -82,10 +84,4 @@ function addParamsFaults(faults: FaultList, body: { readonly params?: unknown; r
     const message = `${pointer} has ${bytes} bytes; the limit is ${maximumPayloadBytes}.`;
     faults.add(() => ({ pointer, code: 'payloadTooLarge', message }));
   });
-}
-
-function withoutNulls<T extends object>(object: T): T {
-  const kept: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(object)) if (value !== null && value !== undefined) kept[key] = value;
-  return kept as T;
 }

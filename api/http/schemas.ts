@@ -135,10 +135,3 @@ export const problemSchema = z
       errors: [{ pointer: '/title', code: 'required', message: 'title is required.' }],
     },
   });
-
-/** Without members that are null or undefined: what POP's answers leave out. Looks at the outermost level only. */
-export function withoutNulls<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], null | undefined> } {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null && value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], null | undefined>;
-  };
-}

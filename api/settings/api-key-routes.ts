@@ -19,8 +19,8 @@ import {
   listAnswerSchema,
   listQuerySchema,
   titleSchema,
-  withoutNulls,
 } from '../http/schemas.ts';
+import { withoutNulls } from '../http/without-nulls.ts';
 
 const tag = 'ApiKey';
 const poolScope = 'pool:';

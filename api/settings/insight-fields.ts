@@ -1,6 +1,7 @@
 /** The fields of an Insight: as taken in, with their defaults, and as answered. */
 import { z } from '@hono/zod-openapi';
 import { quoted } from '../../agenda/cut.ts';
+import { pathOf } from '../../agenda/json-pointer.ts';
 import { mostSeconds } from '../../agenda/types.ts';
 import { algorithmNames } from '../../scheduling/algorithms.ts';
 import { costModels } from '../../scheduling/cost-models.ts';
@@ -39,10 +40,7 @@ const mappers = z
     const { first, total } = validateMappers(given);
     for (const fault of first) {
       // From a pointer into the Insight to a path within the mappers.
-      const path = fault.pointer
-        .split('/')
-        .slice(2)
-        .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+      const path = pathOf(fault.pointer).slice(1);
       context.addIssue({
         code: 'custom',
         path,

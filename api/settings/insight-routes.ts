@@ -19,7 +19,8 @@ import { pausedPools } from '../../db/settings/resource-pool.ts';
 import type { Api, ApiParts } from '../http/endpoint.ts';
 import { fieldsQuery } from '../http/list-fields.ts';
 import { inUse } from '../http/problem.ts';
-import { byQuery, listQuerySchema, withoutNulls } from '../http/schemas.ts';
+import { byQuery, listQuerySchema } from '../http/schemas.ts';
+import { withoutNulls } from '../http/without-nulls.ts';
 import { requirePool, requirePoolOwner } from '../pool/require-pool.ts';
 import type { customersSchema } from './admission-fields.ts';
 import {

@@ -15,7 +15,8 @@ import {
 } from '../../db/settings/resource-pool.ts';
 import type { Api, ApiParts } from '../http/endpoint.ts';
 import { fieldsQuery } from '../http/list-fields.ts';
-import { byQuery, idSchema, listQuerySchema, titleSchema, withoutNulls } from '../http/schemas.ts';
+import { byQuery, idSchema, listQuerySchema, titleSchema } from '../http/schemas.ts';
+import { withoutNulls } from '../http/without-nulls.ts';
 import { pausedSchema } from './admission-fields.ts';
 import { resourcesSchema, resourcesViewSchema } from './resources-schema.ts';
 import {
