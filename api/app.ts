@@ -1,6 +1,5 @@
 /** The HTTP interface as one app: what holds for every request is here, what an object can do is in routes/. Knows no processes. */
 import { OpenAPIHono } from '@hono/zod-openapi';
-import { DrizzleQueryError } from 'drizzle-orm';
 import type { Context } from 'hono';
 import { routePath } from 'hono/route';
 import type { Logger } from 'pino';
@@ -8,6 +7,7 @@ import { Registry } from 'prom-client';
 import { v7 as uuidv7 } from 'uuid';
 import { cut } from '../agenda/cut.ts';
 import { maximumIdBytes } from '../agenda/types.ts';
+import { failedQuery, isDatabaseAway } from '../db/connect.ts';
 import { BadCursorError } from '../db/list.ts';
 import { addAgendaRoutes } from './agenda/agenda-routes.ts';
 import { addExplainRoutes } from './agenda/explain-routes.ts';
@@ -16,7 +16,7 @@ import { addProgressRoutes } from './agenda/progress-routes.ts';
 import { addAgendaTrailRoutes } from './agenda/trail-routes.ts';
 import { addDocumentRoutes, makeDocument } from './http/document.ts';
 import type { Api, ApiEnvironment, ApiParts } from './http/endpoint.ts';
-import { badParameter, isDatabaseAway, ProblemError, problemBody, toProblem } from './http/problem.ts';
+import { badParameter, ProblemError, problemBody, toProblem } from './http/problem.ts';
 import { addRequestMetrics } from './http/request-metrics.ts';
 import { addInsightQueueRoutes } from './insight/queue-routes.ts';
 import { addInsightSharesRoutes } from './insight/shares-routes.ts';
@@ -158,7 +158,8 @@ function logRequest(c: Context<ApiEnvironment>, milliseconds: number): void {
 
 /** The error for the log. A failed query tells its parameters too, which are customers' data: they stay out. */
 function loggable(error: Error | undefined): object {
-  if (!(error instanceof DrizzleQueryError)) return error === undefined ? {} : { err: error };
-  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
-  return { err: error.cause ?? new Error('a query failed'), query: error.query, frames };
+  const failed = failedQuery(error);
+  if (failed === undefined) return error === undefined ? {} : { err: error };
+  const frames = (error?.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  return { err: failed.cause ?? new Error('a query failed'), query: failed.query, frames };
 }

@@ -1,4 +1,8 @@
-/** Connections to Postgres: Drizzle for ordinary queries, its `$client` (postgres.js) where the SQL matters. */
+/**
+ * Connections to Postgres: Drizzle for ordinary queries, its `$client` (postgres.js) where the SQL matters; and what the
+ * errors of both mean.
+ */
+import { DrizzleQueryError, sql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import * as schema from './schema.ts';
@@ -7,6 +11,7 @@ export type Database = PostgresJsDatabase<typeof schema> & { readonly $client: p
 /** What runs statements of one transaction: `database.$client.begin(async (sql: Statements) => …)`. */
 export type Statements = postgres.TransactionSql;
 
+/** How a process connects. */
 export interface DatabaseOptions {
   /** Most connections of this process; default 10. */
   readonly connections?: number;
@@ -26,4 +31,47 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
   });
   const database = drizzle(client, { schema });
   return Object.assign(database, { [Symbol.asyncDispose]: async () => client.end({ timeout: 5 }) });
+}
+
+/** Asks Postgres for nothing. @throws what the database throws when it does not answer */
+export async function ping(database: Database): Promise<void> {
+  await database.execute(sql`/* ping */ select 1`);
+}
+
+/** Codes of Node and of the driver that mean: no connection. */
+const connectionCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOENT',
+  'CONNECT_TIMEOUT',
+  'CONNECTION_CLOSED',
+  'CONNECTION_ENDED',
+  'CONNECTION_DESTROYED',
+]);
+/** SQLSTATEs of such failures. */
+const passingStates = /^(08...|57P0[123]|53[0-9]{3}|40001|40P01)$/;
+
+/**
+ * Whether trying again later may help: the connection was lost or refused, Postgres starts or stops or has no connection
+ * left, or the transaction collided with another and may simply be repeated.
+ */
+export function isDatabaseAway(error: unknown): boolean {
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth += 1) {
+    const code = 'code' in cause ? cause.code : undefined;
+    // ENOENT is a missing socket only when it comes from connecting.
+    if (code === 'ENOENT' && !('syscall' in cause && cause.syscall === 'connect')) continue;
+    if (typeof code === 'string' && (connectionCodes.has(code) || passingStates.test(code))) return true;
+  }
+  return false;
+}
+
+/** Of an error that is a failed query: its text and what went wrong, without its parameters, which are customers' data. */
+export function failedQuery(error: unknown): { readonly query: string; readonly cause: unknown } | undefined {
+  return error instanceof DrizzleQueryError ? { query: error.query, cause: error.cause } : undefined;
 }

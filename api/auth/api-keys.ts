@@ -1,8 +1,7 @@
 /** API keys as credentials: `Authorization: Bearer <key>`, checked against the table of keys. */
 import { timingSafeEqual } from 'node:crypto';
-import { eq, sql } from 'drizzle-orm';
 import type { Database } from '../../db/connect.ts';
-import { apiKey } from '../../db/schema.ts';
+import { noteUse, readPresentedKey } from '../../db/settings/api-key.ts';
 import { hashOf, prefixOf } from '../../db/settings/api-key-text.ts';
 import { unauthenticated } from '../http/problem.ts';
 import type { Access, Authorize } from './authorize.ts';
@@ -34,25 +33,12 @@ export function authorizeByKey(database: Database, options: { readonly cacheSeco
 }
 
 async function lookUp(database: Database, prefix: string, hash: string): Promise<Access> {
-  const [row] = await database
-    .select({
-      hash: apiKey.hash,
-      accounts: apiKey.accounts,
-      superUser: apiKey.superUser,
-      scopes: apiKey.scopes,
-      expiresTime: apiKey.expiresTime,
-      expired: sql<boolean>`coalesce(${apiKey.expiresTime} <= clock_timestamp(), false)`,
-      useIsNews: sql<boolean>`coalesce(${apiKey.lastUsedTime} < clock_timestamp() - interval '1 minute', true)`,
-    })
-    .from(apiKey)
-    .where(eq(apiKey.prefix, prefix));
+  const row = await readPresentedKey(database, prefix);
   // One answer for a wrong and for a missing key; the comparison takes the same time wherever they differ.
   if (row === undefined || !timingSafeEqual(Buffer.from(row.hash, 'hex'), Buffer.from(hash, 'hex')))
     throw unauthenticated('The API key is not known.');
   if (row.expired) throw unauthenticated('The API key has expired.');
-  if (row.useIsNews) {
-    await database.update(apiKey).set({ lastUsedTime: sql`clock_timestamp()` }).where(eq(apiKey.prefix, prefix));
-  }
+  if (row.useIsNews) await noteUse(database, prefix);
   const pool = row.scopes.find((scope) => scope.startsWith('pool:'))?.slice('pool:'.length);
   return {
     userId: prefix,

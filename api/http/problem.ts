@@ -5,6 +5,7 @@
 import { quoted } from '../../agenda/cut.ts';
 import { FaultList, mostFaults } from '../../agenda/fault-list.ts';
 import type { Fault } from '../../agenda/types.ts';
+import { isDatabaseAway } from '../../db/connect.ts';
 
 /** The closed set: code → status and title. */
 const problems = {
@@ -133,35 +134,4 @@ export function toldFaults(first: readonly Fault[], total: number): Fault[] {
   if (total <= first.length) return [...first];
   const message = `[Truncating additional issues] ${total} in total`;
   return [...first, { pointer: '', code: 'truncated', message }];
-}
-
-const connectionCodes = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ETIMEDOUT',
-  'EPIPE',
-  'ENOENT',
-  'CONNECT_TIMEOUT',
-  'CONNECTION_CLOSED',
-  'CONNECTION_ENDED',
-  'CONNECTION_DESTROYED',
-]);
-
-/** Connection lost or refused, Postgres starting or stopping, out of connections, or a transaction that may simply be repeated. */
-export function isDatabaseAway(error: unknown): boolean {
-  for (let cause = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth += 1) {
-    const code = 'code' in cause ? cause.code : undefined;
-    // ENOENT is a missing socket only when it comes from connecting.
-    if (code === 'ENOENT' && !('syscall' in cause && cause.syscall === 'connect')) continue;
-    if (
-      typeof code === 'string' &&
-      (connectionCodes.has(code) || /^(08...|57P0[123]|53[0-9]{3}|40001|40P01)$/.test(code))
-    )
-      return true;
-  }
-  return false;
 }

@@ -5,7 +5,6 @@ import type { JsonObject } from '../../agenda/types.ts';
 import { appendAudit, type Writer } from '../../db/audit.ts';
 import { type ApiKeyRow, deleteApiKey, insertApiKey, listApiKeys, lockApiKey } from '../../db/settings/api-key.ts';
 import { makeKey } from '../../db/settings/api-key-text.ts';
-import { keyRow } from '../../db/settings/first-key.ts';
 import { holdResourcePool } from '../../db/settings/resource-pool.ts';
 import { keyCacheSeconds } from '../auth/api-keys.ts';
 import { type Access, hasScope, mayActFor, ownedBy, scopes, visibilityOf } from '../auth/authorize.ts';
@@ -152,14 +151,14 @@ export function addApiKeyRoutes(api: Api, parts: ApiParts): void {
           superUser: body.superUser ?? false,
           scopes: body.scopes,
         });
-        const stored = keyRow({
+        const row = await insertApiKey(writer, made, {
           accounts,
           superUser: body.superUser ?? false,
           scopes: [...new Set(body.scopes)],
           ...(typeof body.title === 'string' ? { title: body.title } : {}),
           ...(expiresTime === undefined ? {} : { expiresTime }),
         });
-        const after = viewOf(await insertApiKey(writer, { ...stored, prefix: made.prefix, hash: made.hash }));
+        const after = viewOf(row);
         await appendAudit(writer, {
           customerId: accounts[0] ?? '*',
           actor: access.userId,

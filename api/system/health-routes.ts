@@ -1,6 +1,6 @@
 /** Is it alive, can it serve, what is it: for probes and people, without a credential. */
 import { z } from '@hono/zod-openapi';
-import { sql } from 'drizzle-orm';
+import { ping } from '../../db/connect.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { type Api, type ApiParts, addEndpoint } from '../http/endpoint.ts';
 import { unavailable } from '../http/problem.ts';
@@ -39,7 +39,7 @@ export function addHealthRoutes(api: Api, parts: ApiParts): void {
     },
     async ({ c }) => {
       if (parts.draining?.() === true) throw unavailable('Shutting down.');
-      await parts.database.execute(sql`select 1`);
+      await ping(parts.database);
       return c.json({ status: 'ok' });
     },
   );

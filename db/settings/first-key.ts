@@ -2,21 +2,13 @@
 import { and, arrayContains, eq } from 'drizzle-orm';
 import type { Database } from '../connect.ts';
 import { apiKey } from '../schema.ts';
+import { insertApiKey, type StoredKey } from './api-key.ts';
 import { makeKey, type NewKey, prefixOf } from './api-key-text.ts';
-
-/** What a key may do, and for whom. */
-export interface StoredKey {
-  readonly title?: string;
-  readonly accounts: readonly string[];
-  readonly superUser: boolean;
-  readonly scopes: readonly string[];
-  readonly expiresTime?: Date;
-}
 
 /** Makes and stores a key; the api's own route does it with an audit entry. */
 export async function createKey(database: Database, environment: string, stored: StoredKey): Promise<NewKey> {
   const made = makeKey(environment);
-  await database.insert(apiKey).values({ ...keyRow(stored), prefix: made.prefix, hash: made.hash });
+  await insertApiKey(database, made, stored);
   return made;
 }
 
@@ -29,15 +21,4 @@ export async function knowsKey(database: Database, key: string, scope: string): 
     .from(apiKey)
     .where(and(eq(apiKey.prefix, prefix), arrayContains(apiKey.scopes, [scope])));
   return rows.length > 0;
-}
-
-/** The columns of a key apart from its prefix and hash. */
-export function keyRow(stored: StoredKey): Omit<typeof apiKey.$inferInsert, 'prefix' | 'hash'> {
-  return {
-    title: stored.title ?? null,
-    accounts: [...stored.accounts],
-    superUser: stored.superUser,
-    scopes: [...stored.scopes],
-    expiresTime: stored.expiresTime ?? null,
-  };
 }

@@ -5,7 +5,8 @@ import { Registry } from 'prom-client';
 import { createApp } from '../../api/app.ts';
 import { authorizeByKey } from '../../api/auth/api-keys.ts';
 import type { Database } from '../../db/connect.ts';
-import { createKey, type StoredKey } from '../../db/settings/first-key.ts';
+import type { StoredKey } from '../../db/settings/api-key.ts';
+import { createKey } from '../../db/settings/first-key.ts';
 import { addRecordMetrics } from '../../workers/record-metrics.ts';
 
 export interface TestAnswer {
