@@ -44,6 +44,7 @@ export const operationTimeoutSchema = z
   .strictObject({ scheduledSeconds: seconds.nullish(), quietSeconds: seconds.nullish(), runSeconds: seconds.nullish() })
   .openapi('OperationTimeout');
 
+/** One Operation of a POST of an Agenda. */
 const operationSchema = z
   .strictObject({
     name: limited(maximumNameLength)
@@ -80,7 +81,8 @@ const operationSchema = z
 
 const priority = z.number().int().min(-highestPriority).max(highestPriority);
 const priorityDescription =
-  'Head start among the waiting Agendas of its customer, in steps of `priorityStep` seconds of its Insight, with the algorithm `Priority`; default 0.';
+  'Head start among the waiting Agendas of its customer, in steps of `priorityStep` seconds of its Insight, with the ' +
+  'algorithm `Priority`; default 0.';
 const peakDescription =
   'The most it will hold of its ResourcePool at once, at least one slot, which is also what it holds when absent.';
 const expectedSecondsDescription = 'How long it will run, where that is known; absent: learned from those before it.';
@@ -100,6 +102,7 @@ export const prioritySchema = z.strictObject({
   priority: priority.openapi({ description: priorityDescription, example: 10 }),
 });
 
+/** Where an Agenda went: its Insight and that one's ResourcePool. */
 export const agendaInsightSchema = z
   .object({ resourcePoolId: z.string(), insightId: z.string() })
   .openapi('AgendaInsight');
@@ -216,13 +219,18 @@ const diagnosticEventView = z
   })
   .openapi('DiagnosticEventView');
 
+const processingState = z.enum(['WAITING', 'EXECUTING', 'COMPLETE']);
+
+/** `byState` of lists. */
+export const stateQuery = processingState.optional();
+
 const progressBase = {
   id: z.string(),
   cid: z.string(),
   customerId: z.string(),
   addedTime: epochMillisecondsSchema,
   updatedTime: epochMillisecondsSchema,
-  processingState: z.enum(['WAITING', 'EXECUTING', 'COMPLETE']),
+  processingState,
   processingStateMessage: z.string().openapi({ example: 'succeeded' }),
   percentComplete: z.number(),
   diagnosticEvents: z.array(diagnosticEventView).optional(),
@@ -231,6 +239,7 @@ const progressBase = {
   completedTime: epochMillisecondsSchema.optional(),
 };
 
+/** An OperationProgress as answered. */
 export const operationProgressViewSchema = z
   .object({
     ...progressBase,
@@ -248,6 +257,7 @@ export const operationProgressViewSchema = z
   })
   .openapi('OperationProgress');
 
+/** An AgendaProgress as answered; with `operationProgress` where that is asked for, and for single ones. */
 export const agendaProgressViewSchema = z
   .object({
     ...progressBase,

@@ -2,12 +2,16 @@
 import type { Agenda, Json, Operation } from '../../agenda/types.ts';
 import type { agenda, agendaProgress, operation, operationProgress } from '../../db/schema.ts';
 
+/** An Agenda as stored. */
 export type AgendaRow = typeof agenda.$inferSelect;
+/** An Operation as stored. */
 export type OperationRow = typeof operation.$inferSelect;
+/** An AgendaProgress as stored, with where its Agenda went. */
 export type AgendaProgressRow = typeof agendaProgress.$inferSelect & {
   readonly insightId: string;
   readonly resourcePoolId: string;
 };
+/** An OperationProgress as stored, with when its Agenda was admitted. */
 export type OperationProgressRow = typeof operationProgress.$inferSelect & { readonly admittedTime: Date | null };
 
 /** An object of the api; `undefined` members are left out of the JSON. */
@@ -139,6 +143,7 @@ export function agendaProgressView(row: AgendaProgressRow, operations?: readonly
   };
 }
 
+/** An OperationProgress. */
 export function operationProgressView(row: OperationProgressRow): View {
   return {
     ...baseOf(row),

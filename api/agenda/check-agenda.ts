@@ -17,6 +17,7 @@ import { invalid, ProblemError } from '../http/problem.ts';
 import { withoutNulls } from '../http/without-nulls.ts';
 import { agendaSchema } from './agenda-schema.ts';
 
+/** What a submission comes to when nothing is wrong with it. */
 export interface CheckedAgenda {
   /** Without null fields. */
   readonly agenda: Agenda;

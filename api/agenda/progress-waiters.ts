@@ -9,6 +9,7 @@ interface Waiter {
   readonly failed: (error: unknown) => void;
 }
 
+/** Requests of this process that wait for an AgendaProgress to end. */
 export class ProgressWaiters {
   readonly #database: Database;
   readonly #everyMilliseconds: number;
@@ -25,7 +26,10 @@ export class ProgressWaiters {
     return this.#waiters.size;
   }
 
-  /** Resolves when this AgendaProgress is COMPLETE or gone, when the time is up, or when `signal` aborts. @throws what the database throws */
+  /**
+   * Resolves when this AgendaProgress is COMPLETE or gone, when the time is up, or when `signal` aborts.
+   * @throws what the database throws
+   */
   async untilEnded(id: string, milliseconds: number, signal: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiter: Waiter = { id, done: resolve, failed: reject };

@@ -1,6 +1,6 @@
 /**
- * One endpoint: its description (from which the OpenAPI document is made) and its handler. Everything an endpoint must not
- * forget happens here, in this order: credential, scope, query, body, handler.
+ * One endpoint: its description (from which the OpenAPI document is made) and its handler. What no endpoint may forget
+ * happens here, in this order: credential, scope, query, body, handler.
  */
 import { type OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
@@ -16,6 +16,7 @@ import { type FieldValidation, fieldValidationSchema, takeOutUnknown, warningsSc
 import { invalid, malformed, ProblemError, toldFaults } from './problem.ts';
 import { problemSchema } from './schemas.ts';
 
+/** What every request carries from `app.ts` on. */
 export interface ApiEnvironment {
   Variables: { cid: string; log: Logger; access?: Access };
 }
@@ -39,6 +40,7 @@ export interface ApiParts {
   readonly draining?: () => boolean;
 }
 
+/** One answer of an endpoint that is no problem. */
 export interface Answer {
   readonly description: string;
   readonly schema?: z.ZodType;
@@ -49,6 +51,7 @@ export interface Answer {
 // biome-ignore lint/complexity/noBannedTypes: a shape without any key
 type NoQuery = z.ZodObject<{}>;
 
+/** What an endpoint takes and answers; the OpenAPI document shows it. */
 export interface Endpoint<Query extends z.ZodObject = NoQuery, Body extends z.ZodType = z.ZodUndefined> {
   readonly method: 'get' | 'post' | 'put' | 'delete';
   /** Such as `/customer/{id}`; at most one parameter, `id`. */
@@ -80,6 +83,7 @@ export interface Endpoint<Query extends z.ZodObject = NoQuery, Body extends z.Zo
   readonly problems?: readonly number[];
 }
 
+/** One request that passed all checks, as its handler gets it. */
 export interface Call<Query, Body> {
   readonly c: Context<ApiEnvironment>;
   readonly access: Access;
@@ -99,12 +103,23 @@ export interface Call<Query, Body> {
 
 const nobody: Access = { userId: 'nobody', accounts: [], superUser: false, scopes: [] };
 
-/** Adds one endpoint to the app and to its OpenAPI document. */
+/** The description of an endpoint, apart from what it does; keeps the types of its query and its body for `CallOf`. */
+export function defineEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.ZodType = z.ZodUndefined>(
+  endpoint: Endpoint<Query, Body>,
+): Endpoint<Query, Body> {
+  return endpoint;
+}
+
+/** What the handler of an endpoint is called with: `CallOf<typeof submit>`. */
+export type CallOf<Described> =
+  Described extends Endpoint<infer Query, infer Body> ? Call<z.output<Query>, z.output<Body>> : never;
+
+/** Adds one endpoint to the app and to its OpenAPI document; `handle` answers it. */
 export function addEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.ZodType = z.ZodUndefined>(
   api: Api,
   parts: ApiParts,
   endpoint: Endpoint<Query, Body>,
-  handle: (call: Call<z.output<Query>, z.output<Body>>) => Promise<Response> | Response,
+  handle: (call: Call<z.output<Query>, z.output<Body>>, parts: ApiParts) => Promise<Response> | Response,
 ): void {
   api.openAPIRegistry.registerPath(described(endpoint));
   const query = queryOf(endpoint);
@@ -122,7 +137,7 @@ export function addEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.
       query: queryValues as z.output<Query>,
     };
     if (endpoint.body === undefined)
-      return await handle({ ...call, ...noBody, body: undefined as z.output<Body>, bodyText: '' });
+      return await handle({ ...call, ...noBody, body: undefined as z.output<Body>, bodyText: '' }, parts);
     const bodyText = await readBody(c.req.raw, () => logLarge(c, access));
     try {
       const { body, unknownFields, warnings } = await parseBody(
@@ -131,7 +146,7 @@ export function addEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.
         endpoint.body,
         fieldValidation as FieldValidation,
       );
-      const answer = await handle({ ...call, body: body as z.output<Body>, unknownFields, bodyText });
+      const answer = await handle({ ...call, body: body as z.output<Body>, unknownFields, bodyText }, parts);
       return answer.ok && warnings.total > 0 ? await withWarnings(answer, warnings) : answer;
     } finally {
       // Whoever asked while a large body was worked on does not wait for its answer too.
