@@ -1,0 +1,114 @@
+/** The endpoints that pools call, as the OpenAPI document shows them; `service-routes.ts` does what they say. */
+import { z } from '@hono/zod-openapi';
+import { defineEndpoint } from '../http/endpoint.ts';
+import { finishOperationSchema, reportProgressSchema, startOperationSchema } from './service-schema.ts';
+
+const tag = 'ResourcePool service';
+
+const verdicts = z.object({
+  items: z
+    .array(z.looseObject({ verdict: z.string() }))
+    .openapi({ description: 'One per item of the request, in the same order.' }),
+});
+
+const fenceExample = {
+  agendaId: '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a11',
+  attempt: 1,
+  operation: 'hello',
+  operationAttempt: 1,
+  launch: 1,
+};
+
+/** Hands out Operations to run. */
+export const start = defineEndpoint({
+  method: 'post',
+  path: '/resourcepool/service/startOperation',
+  tag,
+  summary: 'Take Operations to run',
+  description:
+    'Hands out resolved payloads and launch numbers. Asking again for the same Operation from the same place gives the ' +
+    'same launch.',
+  scope: 'pool',
+  body: {
+    schema: startOperationSchema,
+    anyText: true,
+    example: {
+      items: [
+        {
+          agendaId: fenceExample.agendaId,
+          attempt: 1,
+          operation: 'hello',
+          place: 'local:host-a:/var/lib/pop/runs',
+          worker: 'host-a:4711',
+        },
+      ],
+    },
+  },
+  answers: {
+    200: {
+      description: 'Verdicts',
+      schema: verdicts,
+      example: {
+        items: [
+          {
+            verdict: 'run',
+            operationAttempt: 1,
+            launch: 1,
+            type: 'sample',
+            cid: 'nightly-2026-07-01',
+            customerId: 'acme',
+            operationId: 'hello',
+            progressId: '0197f3c2-6d1e-7c4a-9b1f-32c5a0c4d9f0-hello',
+            payload: '{"actions":[]}',
+          },
+        ],
+      },
+    },
+  },
+});
+
+/** Takes reports of progress. */
+export const report = defineEndpoint({
+  method: 'post',
+  path: '/resourcepool/service/reportProgress',
+  tag,
+  summary: 'Report how far Operations are',
+  scope: 'pool',
+  body: {
+    schema: reportProgressSchema,
+    anyText: true,
+    example: { items: [{ ...fenceExample, percentComplete: 40, message: 'encoding' }] },
+  },
+  answers: { 200: { description: 'Verdicts', schema: verdicts, example: { items: [{ verdict: 'ok' }] } } },
+});
+
+/** Takes reports of how Operations ended. */
+export const finish = defineEndpoint({
+  method: 'post',
+  path: '/resourcepool/service/finishOperation',
+  tag,
+  summary: 'Report how Operations ended',
+  description: 'To be repeated until it is answered: a repeat is told what was stored.',
+  scope: 'pool',
+  body: {
+    schema: finishOperationSchema,
+    anyText: true,
+    example: {
+      items: [
+        {
+          ...fenceExample,
+          outcome: 'succeeded',
+          result: '{"greeted":"world"}',
+          log: { output: 'hello\n', totalBytes: 6 },
+        },
+      ],
+    },
+  },
+  answers: {
+    200: {
+      description: 'Verdicts',
+      schema: verdicts,
+      example: { items: [{ verdict: 'stored', outcome: 'succeeded' }] },
+    },
+  },
+});
