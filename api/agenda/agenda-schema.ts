@@ -8,8 +8,8 @@ import {
   mostInFlight,
   mostSeconds,
 } from '../../agenda/types.ts';
-import { fieldsWithoutEffect, objectNames } from '../http/known-fields.ts';
 import { maximumTimeoutSeconds, maximumWeight } from '../../agenda/validate-operation.ts';
+import { fieldsWithoutEffect, objectNames } from '../http/known-fields.ts';
 import { epochMillisecondsSchema } from '../http/schemas.ts';
 import { leastOneSlot, resourcesSchema, resourcesViewSchema } from '../settings/resources-schema.ts';
 import { admissionViewSchema } from './admission-view.ts';

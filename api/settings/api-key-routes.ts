@@ -1,243 +1,77 @@
-/** API keys over HTTP. A key is shown once, when it is made; nobody gives away more than they have. */
-import { z } from '@hono/zod-openapi';
+/**
+ * API keys over HTTP. A key is shown once, when it is made; nobody gives away more than they have. Each function answers
+ * the endpoint of its name.
+ */
 import { quoted } from '../../agenda/cut.ts';
 import type { JsonObject } from '../../agenda/types.ts';
 import { appendAudit, type Writer } from '../../db/audit.ts';
 import { type ApiKeyRow, deleteApiKey, insertApiKey, listApiKeys, lockApiKey } from '../../db/settings/api-key.ts';
 import { makeKey } from '../../db/settings/api-key-text.ts';
 import { holdResourcePool } from '../../db/settings/resource-pool.ts';
-import { keyCacheSeconds } from '../auth/api-keys.ts';
-import { type Access, hasScope, mayActFor, ownedBy, scopes, visibilityOf } from '../auth/authorize.ts';
-import { type Api, type ApiParts, addEndpoint, checked } from '../http/endpoint.ts';
-import { fieldsWithoutEffect, objectNames } from '../http/known-fields.ts';
+import { type Access, hasScope, mayActFor, ownedBy, visibilityOf } from '../auth/authorize.ts';
+import { type Api, type ApiParts, addEndpoint, type Call, type CallOf, checked } from '../http/endpoint.ts';
 import { forbidden, invalidField, notFound } from '../http/problem.ts';
-import {
-  byQuery,
-  epochMillisecondsSchema,
-  idSchema,
-  listAnswerSchema,
-  listQuerySchema,
-  titleSchema,
-} from '../http/schemas.ts';
 import { withoutNulls } from '../http/without-nulls.ts';
+import * as described from './api-key-descriptions.ts';
+import { createSchema, poolScope } from './api-key-schema.ts';
 
-const tag = 'ApiKey';
-const poolScope = 'pool:';
-
-const scopeSchema = z
-  .string()
-  .max(300)
-  .superRefine((scope, context) => {
-    if (
-      (scopes as readonly string[]).includes(scope) ||
-      (scope.startsWith(poolScope) && scope.length > poolScope.length)
-    )
-      return;
-    const message = `must be one of ${scopes.join(', ')} or pool:<id>, is ${quoted(scope)}.`;
-    context.addIssue({ code: 'custom', message, params: { code: 'notAllowed' } });
-  })
-  .openapi({
-    description: '`read`, `submit`, `operate`, `admin` (which may do all of these), or `pool:<id>` for a pool worker.',
-    example: 'read',
-  });
-
-const accountSchema = idSchema.refine((account) => account !== '*', {
-  error: 'must not be "*"; a key that sees everything has superUser true.',
-});
-
-const createShape = {
-  title: titleSchema.nullish().openapi({ example: 'CI of Acme' }),
-  accounts: z
-    .array(accountSchema)
-    .max(1_000)
-    .nullish()
-    .openapi({ description: 'Customers it acts for.', example: ['acme'] }),
-  superUser: z.boolean().nullish().openapi({ description: 'Acts for every customer.', example: false }),
-  scopes: z.array(scopeSchema).min(1).max(10),
-  expiresTime: epochMillisecondsSchema
-    .nullish()
-    .openapi({ description: 'Epoch milliseconds; absent: never.', example: 1_900_000_000_000 }),
-};
-
-const createSchema = z.strictObject(createShape).superRefine((given, context) => {
-  if (given.scopes.filter((scope) => scope.startsWith(poolScope)).length > 1) {
-    context.addIssue({ code: 'custom', path: ['scopes'], message: 'may name one pool only.' });
-  }
-  if (
-    given.superUser !== true &&
-    (given.accounts ?? []).length === 0 &&
-    !given.scopes.some((scope) => scope.startsWith(poolScope))
-  ) {
-    context.addIssue({
-      code: 'custom',
-      path: ['accounts'],
-      message: 'is required, unless superUser is true or the key is for a pool.',
-      params: { code: 'required' },
-    });
-  }
-  if (given.expiresTime !== undefined && given.expiresTime !== null && given.expiresTime <= Date.now()) {
-    context.addIssue({
-      code: 'custom',
-      path: ['expiresTime'],
-      message: `must be in the future, is ${given.expiresTime}.`,
-      params: { code: 'tooSmall' },
-    });
-  }
-});
-
-const viewSchema = z
-  .object({
-    id: z.string().openapi({ description: 'The public part of the key.' }),
-    title: z.string().optional(),
-    accounts: z.array(z.string()),
-    superUser: z.boolean(),
-    scopes: z.array(z.string()),
-    addedTime: epochMillisecondsSchema,
-    expiresTime: epochMillisecondsSchema.optional(),
-    lastUsedTime: epochMillisecondsSchema.optional().openapi({ description: 'Written at most once a minute.' }),
-  })
-  .openapi('ApiKey');
-
-const madeSchema = viewSchema.extend({ key: z.string() }).openapi('ApiKeyMade');
-
-/** A POST with everything that it may hold. */
-const bodySchema = z
-  .strictObject({ ...createShape, ...fieldsWithoutEffect(createShape, madeSchema) })
-  .openapi('ApiKeyCreate')
-  .register(objectNames, { name: 'an ApiKey' });
-
-const example = {
-  id: '4fTq0aZk81Bc',
-  title: 'CI of Acme',
-  accounts: ['acme'],
-  superUser: false,
-  scopes: ['read', 'submit'],
-  addedTime: 1_782_864_000_000,
-};
-
+/** Adds the endpoints of ApiKeys. */
 export function addApiKeyRoutes(api: Api, parts: ApiParts): void {
-  const { database } = parts;
+  addEndpoint(api, parts, described.create, create);
+  addEndpoint(api, parts, described.list, list);
+  addEndpoint(api, parts, described.revoke, revoke);
+}
 
-  addEndpoint(
-    api,
-    parts,
-    {
-      method: 'post',
-      path: '/apikey',
-      tag,
-      summary: 'Make an ApiKey',
-      description: 'The answer is the only place where the key itself is ever shown.',
-      scope: 'admin',
-      body: {
-        schema: z.unknown(),
-        documented: bodySchema,
-        example: { title: example.title, accounts: example.accounts, scopes: example.scopes },
-      },
-      answers: {
-        201: {
-          description: 'Made; `key` is what goes into the Authorization header',
-          schema: madeSchema,
-          example: { ...example, key: 'pop_live_<id>_<secret>' },
-        },
-      },
-    },
-    async ({ c, access, cid, body: sent, unknownFields }) => {
-      const body = checked(createSchema, sent, unknownFields);
-      const expiresTime = expiryOf(access, body.expiresTime);
-      const made = makeKey(parts.keyEnvironment ?? 'live');
-      const view = await database.transaction(async (writer) => {
-        const accounts = await accountsOf(writer, access, {
-          accounts: body.accounts ?? [],
-          superUser: body.superUser ?? false,
-          scopes: body.scopes,
-        });
-        const row = await insertApiKey(writer, made, {
-          accounts,
-          superUser: body.superUser ?? false,
-          scopes: [...new Set(body.scopes)],
-          ...(typeof body.title === 'string' ? { title: body.title } : {}),
-          ...(expiresTime === undefined ? {} : { expiresTime }),
-        });
-        const after = viewOf(row);
-        await appendAudit(writer, {
-          customerId: accounts[0] ?? '*',
-          actor: access.userId,
-          action: 'apiKey.create',
-          objectId: made.prefix,
-          cid,
-          after,
-        });
-        return after;
-      });
-      // Must not rest in a cache on the way.
-      const headers = { Location: `${new URL(c.req.url).pathname}/${made.prefix}`, 'Cache-Control': 'no-store' };
-      return c.json({ ...view, key: made.key }, 201, headers);
-    },
-  );
+async function create(call: CallOf<typeof described.create>, parts: ApiParts): Promise<Response> {
+  const { c, access } = call;
+  const body = checked(createSchema, call.body, call.unknownFields);
+  const { scopes, superUser: asksSuperUser, title } = body;
+  const superUser = asksSuperUser ?? false;
+  const expiresTime = expiryOf(access, body.expiresTime);
+  const made = makeKey(parts.keyEnvironment ?? 'live');
+  const view = await parts.database.transaction(async (writer) => {
+    const accounts = await accountsOf(writer, access, { accounts: body.accounts ?? [], superUser, scopes });
+    const row = await insertApiKey(writer, made, {
+      accounts,
+      superUser,
+      scopes: [...new Set(scopes)],
+      ...(typeof title === 'string' ? { title } : {}),
+      ...(expiresTime === undefined ? {} : { expiresTime }),
+    });
+    const after = viewOf(row);
+    await appendAudit(writer, { ...entryOf(call, 'create', row), after });
+    return after;
+  });
+  // Must not rest in a cache on the way.
+  const headers = { Location: `${new URL(c.req.url).pathname}/${made.prefix}`, 'Cache-Control': 'no-store' };
+  return c.json({ ...view, key: made.key }, 201, headers);
+}
 
-  addEndpoint(
-    api,
-    parts,
-    {
-      method: 'get',
-      path: '/apikey',
-      tag,
-      summary: 'List ApiKeys',
-      description:
-        "Without the keys themselves. An administrator sees the keys that act for none but the administrator's own accounts.",
-      scope: 'admin',
-      query: listQuerySchema.extend(byQuery('byId', 'byTitle')),
-      answers: {
-        200: {
-          description: 'Those that match',
-          schema: listAnswerSchema(viewSchema),
-          example: { cid: 'nightly-2026-07-01', count: 1, all: [example] },
-        },
-      },
-    },
-    async ({ c, access, cid, query }) => {
-      const page = await listApiKeys(database, visibilityOf(access), query);
-      return c.json({ ...page, cid, all: page.all.map(viewOf) });
-    },
-  );
+async function list(
+  { c, access, cid, query }: CallOf<typeof described.list>,
+  { database }: ApiParts,
+): Promise<Response> {
+  const page = await listApiKeys(database, visibilityOf(access), query);
+  return c.json({ ...page, cid, all: page.all.map(viewOf) });
+}
 
-  addEndpoint(
-    api,
-    parts,
-    {
-      method: 'delete',
-      path: '/apikey/{id}',
-      tag,
-      summary: 'Revoke an ApiKey',
-      description: `It stops working within ${keyCacheSeconds} seconds.`,
-      scope: 'admin',
-      answers: {
-        200: {
-          description: 'What was revoked, in `all`',
-          schema: listAnswerSchema(viewSchema),
-          example: { cid: 'nightly-2026-07-01', count: 1, all: [example] },
-        },
-      },
-    },
-    async ({ c, access, cid, id }) => {
-      const view = await database.transaction(async (writer) => {
-        const row = await lockApiKey(writer, id);
-        if (row === undefined || !isTheirs(access, row)) throw notFound('ApiKey', id);
-        await deleteApiKey(writer, id);
-        const before = viewOf(row);
-        await appendAudit(writer, {
-          customerId: row.accounts[0] ?? '*',
-          actor: access.userId,
-          action: 'apiKey.delete',
-          objectId: id,
-          cid,
-          before,
-        });
-        return before;
-      });
-      return c.json({ cid, count: 1, all: [view] });
-    },
-  );
+async function revoke(call: CallOf<typeof described.revoke>, { database }: ApiParts): Promise<Response> {
+  const { c, access, cid, id } = call;
+  const view = await database.transaction(async (writer) => {
+    const row = await lockApiKey(writer, id);
+    if (row === undefined || !isTheirs(access, row)) throw notFound('ApiKey', id);
+    await deleteApiKey(writer, id);
+    const before = viewOf(row);
+    await appendAudit(writer, { ...entryOf(call, 'delete', row), before });
+    return before;
+  });
+  return c.json({ cid, count: 1, all: [view] });
+}
+
+/** What the audit trail says of a change of this key, but for what changed. */
+function entryOf({ access, cid }: Pick<Call<unknown, unknown>, 'access' | 'cid'>, verb: string, row: ApiKeyRow) {
+  const customerId = row.accounts[0] ?? '*';
+  return { customerId, actor: access.userId, action: `apiKey.${verb}`, objectId: row.prefix, cid };
 }
 
 /** The accounts of a new key, when the caller may give all that it asks for. @throws ProblemError 403, 422 */
@@ -265,17 +99,21 @@ async function accountsOf(
   return accounts;
 }
 
-/** A key that ends makes no key that outlives it: revoking it would be for nothing otherwise. */
+/**
+ * When a new key ends. A key that ends makes no key that outlives it: to revoke the first would be for nothing.
+ * @throws ProblemError 422
+ */
 function expiryOf(access: Access, asked: number | null | undefined): Date | undefined {
   const latest = access.expiresTime;
   if (typeof asked !== 'number') return latest;
   if (latest !== undefined && asked > latest.getTime()) {
-    const message = `expiresTime must be at most ${latest.getTime()}, when the key that makes it expires; it is ${asked}.`;
-    throw invalidField('/expiresTime', 'tooLarge', message);
+    const limit = `at most ${latest.getTime()}, when the key that makes it expires`;
+    throw invalidField('/expiresTime', 'tooLarge', `expiresTime must be ${limit}; it is ${asked}.`);
   }
   return new Date(asked);
 }
 
+/** Whether the caller may revoke this key: it acts for none but the caller's accounts. */
 function isTheirs(access: Access, row: ApiKeyRow): boolean {
   return (
     access.superUser ||

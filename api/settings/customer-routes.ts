@@ -19,15 +19,10 @@ import type { Api, ApiParts } from '../http/endpoint.ts';
 import { fieldsQuery } from '../http/list-fields.ts';
 import { inUse } from '../http/problem.ts';
 import { byQuery, idSchema, listQuerySchema, textOfBytes, titleSchema } from '../http/schemas.ts';
-import { requirePool, requirePoolOwner } from '../pool/require-pool.ts';
 import { bandSchema, maximumRunningSchema, pausedSchema, weightSchema } from './admission-fields.ts';
-import {
-  addSettingsEndpoints,
-  baseView,
-  baseViewShape,
-  documentedBodies,
-  type SettingsKind,
-} from './settings-endpoints.ts';
+import { requirePool, requirePoolOwner } from './require-pool.ts';
+import { addSettingsEndpoints } from './settings-endpoints.ts';
+import { baseView, baseViewShape, documentedBodies, type SettingsKind } from './settings-kind.ts';
 
 const weight = weightSchema.openapi({
   description: 'Its part among the customers of an Insight is in proportion to this; default 1.',
@@ -132,6 +127,7 @@ const customers: SettingsKind<CustomerRow, CustomerSettings> = {
   settle: settleCustomer,
 };
 
+/** Adds the endpoints of Customers. */
 export function addCustomerRoutes(api: Api, parts: ApiParts): void {
   addSettingsEndpoints(api, parts, customers);
 }

@@ -21,7 +21,6 @@ import { fieldsQuery } from '../http/list-fields.ts';
 import { inUse } from '../http/problem.ts';
 import { byQuery, listQuerySchema } from '../http/schemas.ts';
 import { withoutNulls } from '../http/without-nulls.ts';
-import { requirePool, requirePoolOwner } from '../pool/require-pool.ts';
 import type { customersSchema } from './admission-fields.ts';
 import {
   defaultAlgorithm,
@@ -30,13 +29,9 @@ import {
   insightShape,
   insightViewShape,
 } from './insight-fields.ts';
-import {
-  addSettingsEndpoints,
-  baseView,
-  baseViewShape,
-  documentedBodies,
-  type SettingsKind,
-} from './settings-endpoints.ts';
+import { requirePool, requirePoolOwner } from './require-pool.ts';
+import { addSettingsEndpoints } from './settings-endpoints.ts';
+import { baseView, baseViewShape, documentedBodies, type SettingsKind } from './settings-kind.ts';
 
 const example = {
   id: 'encodes',
@@ -169,6 +164,7 @@ const insights: SettingsKind<InsightRow, InsightSettings> = {
   settle: settleInsight,
 };
 
+/** Adds the endpoints of Insights. */
 export function addInsightRoutes(api: Api, parts: ApiParts): void {
   addSettingsEndpoints(api, parts, insights);
 }

@@ -19,13 +19,8 @@ import { byQuery, idSchema, listQuerySchema, titleSchema } from '../http/schemas
 import { withoutNulls } from '../http/without-nulls.ts';
 import { pausedSchema } from './admission-fields.ts';
 import { resourcesSchema, resourcesViewSchema } from './resources-schema.ts';
-import {
-  addSettingsEndpoints,
-  baseView,
-  baseViewShape,
-  documentedBodies,
-  type SettingsKind,
-} from './settings-endpoints.ts';
+import { addSettingsEndpoints } from './settings-endpoints.ts';
+import { baseView, baseViewShape, documentedBodies, type SettingsKind } from './settings-kind.ts';
 
 const capacityDescription = 'What Agendas may hold of it at once; an absent resource is unlimited.';
 const capacityExample = { slots: 40, cpu: 160, memory: 687_194_767_360, gpu: 8 };
@@ -103,6 +98,7 @@ const resourcePools: SettingsKind<ResourcePoolRow, ResourcePoolSettings> = {
   settle: settleResourcePool,
 };
 
+/** Adds the endpoints of ResourcePools. */
 export function addResourcePoolRoutes(api: Api, parts: ApiParts): void {
   addSettingsEndpoints(api, parts, resourcePools);
 }
