@@ -1,6 +1,10 @@
-/** The HTTP interface as one app: what holds for every request is here, what an object can do is in routes/. Knows no processes. */
+/**
+ * The HTTP interface as one app. What holds for every request is here: its correlation id, its line in the log, its
+ * count in the metrics, and how errors are answered. What an object can do is in the folder of its family. The checks
+ * that every endpoint makes are in http/endpoint.ts. The app knows no processes: `workers/api.ts` serves it.
+ */
 import { OpenAPIHono } from '@hono/zod-openapi';
-import type { Context } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
@@ -28,6 +32,7 @@ import { addResourcePoolRoutes } from './settings/resource-pool-routes.ts';
 import { addHealthRoutes } from './system/health-routes.ts';
 import { addMetricsRoutes } from './system/metrics-routes.ts';
 
+/** What an app is made of. */
 export interface AppOptions extends ApiParts {
   readonly log: Logger;
   /** Before every path but the probes; default `/v1`. */
@@ -39,6 +44,7 @@ export interface AppOptions extends ApiParts {
 /** Adds the endpoints of one family to the app. */
 export type AddRoutes = (api: Api, parts: ApiParts) => void;
 
+/** All families; in this order the document lists them. */
 const routes: readonly AddRoutes[] = [
   addHealthRoutes,
   addCustomerRoutes,
@@ -62,40 +68,14 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   const registry = options.registry ?? new Registry();
   const requests = addRequestMetrics(registry);
 
-  root.use('*', async (c, next) => {
-    const begun = performance.now();
-    const given = c.req.header('x-pop-cid');
-    const acceptable = given !== undefined && given !== '' && Buffer.byteLength(given) <= maximumIdBytes;
-    const cid = acceptable ? given : uuidv7();
-    c.set('cid', cid);
-    c.set('log', options.log.child({ cid }));
-    if (given !== undefined && !acceptable) {
-      c.res = answerProblem(
-        c,
-        badParameter('X-pop-cid', `X-pop-cid must have 1 to ${maximumIdBytes} bytes, has ${Buffer.byteLength(given)}.`),
-      );
-    } else {
-      await next();
-    }
-    c.res.headers.set('X-pop-cid', cid);
-    // Else the connection would stay open behind the answer and hold up the end of the process.
-    if (options.draining?.() === true) c.res.headers.set('Connection', 'close');
-    const milliseconds = performance.now() - begun;
-    const route = routePath(c);
-    requests.request({
-      method: c.req.method,
-      route: /\*$/.test(route) ? 'other' : route,
-      status: c.res.status,
-      seconds: milliseconds / 1000,
-    });
-    logRequest(c, milliseconds);
-  });
+  root.use('*', accompany(options, requests));
   root.onError((error, c) => answerProblem(c, problemOf(error)));
   root.notFound((c) => answerProblem(c, noSuchRoute(root, c)));
 
   const api: Api = new OpenAPIHono<ApiEnvironment>();
   for (const add of routes) add(api, options);
   addMetricsRoutes(api, options, registry);
+  // Made when it is first asked for.
   let made: ReturnType<typeof makeDocument> | undefined;
   const document = () => {
     made ??= makeDocument(api, basePath);
@@ -112,6 +92,40 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   return root;
 }
 
+/** Goes with every request: gives it its correlation id, and tells the metrics and the log how it ended. */
+function accompany(
+  { log, draining }: AppOptions,
+  metrics: ReturnType<typeof addRequestMetrics>,
+): MiddlewareHandler<ApiEnvironment> {
+  return async (c, next) => {
+    const begun = performance.now();
+    const given = c.req.header('x-pop-cid');
+    const acceptable = given !== undefined && given !== '' && Buffer.byteLength(given) <= maximumIdBytes;
+    const cid = acceptable ? given : uuidv7();
+    c.set('cid', cid);
+    c.set('log', log.child({ cid }));
+    if (given !== undefined && !acceptable) {
+      const message = `X-pop-cid must have 1 to ${maximumIdBytes} bytes, has ${Buffer.byteLength(given)}.`;
+      c.res = answerProblem(c, badParameter('X-pop-cid', message));
+    } else {
+      await next();
+    }
+    c.res.headers.set('X-pop-cid', cid);
+    // A connection that stays open behind the answer would hold up the end of the process.
+    if (draining?.() === true) c.res.headers.set('Connection', 'close');
+    const milliseconds = performance.now() - begun;
+    const route = routePath(c);
+    metrics.request({
+      method: c.req.method,
+      route: /\*$/.test(route) ? 'other' : route,
+      status: c.res.status,
+      seconds: milliseconds / 1000,
+    });
+    logRequest(c, milliseconds);
+  };
+}
+
+/** What the caller is told of whatever was thrown. */
 function problemOf(error: unknown): ProblemError {
   if (error instanceof BadCursorError) return badParameter('cursor', 'cursor was not given out by this list.');
   return toProblem(error);
@@ -127,6 +141,7 @@ function answerProblem(c: Context<ApiEnvironment>, problem: ProblemError): Respo
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
+/** 404, or 405 where other methods are possible. */
 function noSuchRoute(root: Api, c: Context<ApiEnvironment>): ProblemError {
   const allowed = methods.filter((method) =>
     root.router.match(method, c.req.path)[0].some(([[, route]]) => route.method === method),
@@ -156,7 +171,7 @@ function logRequest(c: Context<ApiEnvironment>, milliseconds: number): void {
   else log.info(line, 'request');
 }
 
-/** The error for the log. A failed query tells its parameters too, which are customers' data: they stay out. */
+/** The error for the log; the message of a failed query holds its parameters, customers' data, and stays out. */
 function loggable(error: Error | undefined): object {
   const failed = failedQuery(error);
   if (failed === undefined) return error === undefined ? {} : { err: error };

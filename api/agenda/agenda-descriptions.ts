@@ -50,8 +50,9 @@ export const submit = defineEndpoint({
   tag,
   summary: 'Submit an Agenda',
   description:
-    'Checks the whole graph and reports its faults (the first ten, and how many there are), chooses the Insight, and stores the Agenda with its progress in one ' +
-    'transaction. Ids are made by the server. Runs as soon as its Insight admits it, unless `params` has the key ' +
+    'Checks the whole graph and reports its faults (the first ten, and how many there are), chooses the Insight, and ' +
+    'stores the Agenda with its progress in one transaction. Ids are made by the server. Runs as soon as its Insight ' +
+    'admits it, unless `params` has the key ' +
     '`doNotRun`.',
   scope: 'submit',
   headers: [
@@ -143,8 +144,8 @@ export const cancel = defineEndpoint({
   tag,
   summary: 'Cancel an Agenda',
   description:
-    'One that waits ends at once; of one that runs, nothing more is started, what runs is stopped, and then it ends as ' +
-    '`cancelled`.',
+    'One that waits ends at once; of one that runs, nothing more is started, what runs is stopped, and then it ends ' +
+    'as `cancelled`.',
   scope: 'operate',
   answers: {
     202: {

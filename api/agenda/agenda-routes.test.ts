@@ -57,7 +57,8 @@ const agenda = (more: Record<string, unknown> = {}) => ({ customerId: 'acme', op
 async function rowCounts(): Promise<Record<string, number>> {
   const [row] = await database.$client<Record<string, number>[]>`
     select (select count(*)::int from agenda) as agenda, (select count(*)::int from operation) as operation,
-      (select count(*)::int from agenda_progress) as agenda_progress, (select count(*)::int from operation_progress) as operation_progress,
+      (select count(*)::int from agenda_progress) as agenda_progress,
+      (select count(*)::int from operation_progress) as operation_progress,
       (select count(*)::int from ready_agenda) as ready_agenda, (select count(*)::int from idempotency) as idempotency,
       (select count(*)::int from audit_entry) as audit_entry`;
   return { ...row };
@@ -129,8 +130,8 @@ describe('a submission', () => {
         percentComplete: 0,
       })),
     );
-    const [ready] =
-      await database.$client`select insight_id, resource_pool_id, customer_id, attempt from ready_agenda where agenda_id = ${id}`;
+    const [ready] = await database.$client`select insight_id, resource_pool_id, customer_id, attempt
+        from ready_agenda where agenda_id = ${id}`;
     expect(ready).toEqual({ insight_id: 'all', resource_pool_id: 'pool', customer_id: 'acme', attempt: 1 });
     const stored =
       await database.$client`select dependencies, depends_on from operation where agenda_id = ${id} order by index`;
@@ -326,7 +327,8 @@ describe('a refused submission', () => {
 
   test('leaves nothing behind when the store fails at its last step', async () => {
     const { $client: sql } = database;
-    await sql`create function refuse() returns trigger language plpgsql as $$ begin raise exception 'store failure'; end $$`;
+    await sql`create function refuse() returns trigger language plpgsql as $$
+      begin raise exception 'store failure'; end $$`;
     await sql`create trigger refuse before insert on ready_agenda for each row execute function refuse()`;
     try {
       const before = await rowCounts();
@@ -458,7 +460,8 @@ describe('reading', () => {
       [0, 1],
       [0, 2],
     ] as const) {
-      await database.$client`insert into operation_log (agenda_id, index, attempt, launch, output, total_bytes) values (${body.id}, ${index}, 1, ${launch}, ${`out ${index} ${launch}`}, 99)`;
+      await database.$client`insert into operation_log (agenda_id, index, attempt, launch, output, total_bytes)
+        values (${body.id}, ${index}, 1, ${launch}, ${`out ${index} ${launch}`}, 99)`;
     }
     const all = (await acme('GET', `/agenda/${body.id}/logs`)).body;
     expect(all).toMatchObject({

@@ -28,8 +28,8 @@ export const explanationSchema = z
       .optional()
       .openapi({
         description:
-          '`exact`: all that waits was put in order. `estimate`: its own customer was counted, the others reckoned from ' +
-          'shares, as if all that have work went on having it. `atLeast`: more go before it than are counted.',
+          '`exact`: all that waits was put in order. `estimate`: its own customer was counted, the others reckoned ' +
+          'from shares, as if all that have work went on having it. `atLeast`: more go before it than are counted.',
       }),
     whoIsAhead: z
       .array(

@@ -13,8 +13,8 @@ const described = defineEndpoint({
   tag: 'Agenda',
   summary: 'Change the priority of an Agenda that waits',
   description:
-    'Counts from the next admission on. It moves the Agenda among those of its own customer only, where the algorithm of ' +
-    'its Insight is `Priority`. One that runs or has ended is refused with 409.',
+    'Counts from the next admission on. It moves the Agenda among those of its own customer only, where the ' +
+    'algorithm of its Insight is `Priority`. One that runs or has ended is refused with 409.',
   scope: 'operate',
   body: { schema: prioritySchema, example: { priority: 10 } },
   answers: {

@@ -1,4 +1,4 @@
-/** The endpoints of what an Agenda left behind, as the OpenAPI document shows them; `trail-routes.ts` does what they say. */
+/** The endpoints of what an Agenda left behind, as the OpenAPI document shows them; `trail-routes.ts` answers them. */
 import { z } from '@hono/zod-openapi';
 import { defineEndpoint } from '../http/endpoint.ts';
 import { epochMillisecondsSchema, listAnswerSchema, listQuerySchema } from '../http/schemas.ts';

@@ -3,8 +3,9 @@ import { quoted } from '../../agenda/cut.ts';
 import type { Visibility } from '../../db/list.ts';
 import { forbidden, notFound } from '../http/problem.ts';
 
-/** `read` sees, `submit` runs Agendas, `operate` cancels and changes them, `admin` changes settings and may do all of these. */
+/** `read` sees, `submit` runs Agendas, `operate` cancels and changes them, `admin` changes settings and may do all. */
 export const scopes = ['read', 'submit', 'operate', 'admin'] as const;
+/** One of them. */
 export type Scope = (typeof scopes)[number];
 
 /** What `authorize` found out about a request. */
@@ -34,6 +35,7 @@ export function requireScope(access: Access, scope: Scope | 'pool'): void {
   if (!hasScope(access, scope)) throw forbidden(`This needs the scope ${scope}.`);
 }
 
+/** Whether the caller has this scope, or `admin` in its place; `pool:<id>` is had by itself only. */
 export function hasScope(access: Access, scope: string): boolean {
   return (
     access.scopes.includes(scope) || (access.scopes.includes('admin') && (scopes as readonly string[]).includes(scope))
@@ -49,10 +51,12 @@ export interface Owned {
   readonly allowedCustomerIds?: readonly string[];
 }
 
+/** Whether the caller acts for this customer. */
 export function ownedBy(access: Access, customerId: string): boolean {
   return access.superUser || access.accounts.includes(customerId);
 }
 
+/** Whether the caller may see the object: its own, one for everybody, or one that it is allowed to use. */
 export function isVisible(access: Access, object: Owned): boolean {
   return (
     ownedBy(access, object.customerId) ||
@@ -69,7 +73,10 @@ export function mayRead<T extends Owned>(access: Access, kind: string, id: strin
   return object;
 }
 
-/** The object, when the caller may change it. @throws ProblemError 404 when it is not visible, 403 when it is but belongs to somebody else */
+/**
+ * The object, when the caller may change it.
+ * @throws ProblemError 404 when it is not visible, 403 when it is but belongs to somebody else
+ */
 export function mayWrite<T extends Owned>(access: Access, kind: string, id: string, object: T | undefined): T {
   const found = mayRead(access, kind, id, object);
   mayActFor(access, found.customerId);

@@ -21,8 +21,9 @@ export function makeDocument(api: Api, basePath: string): Document {
       title: 'Priority Operation Processing',
       version: manifest.version,
       description:
-        'Submit whole workflows (Agendas); a scheduler picks which one goes next; once picked it keeps its place until it ends. ' +
-        'Errors are `application/problem+json`; times are epoch milliseconds; lists are paged with `limit` and `cursor`.',
+        'Submit whole workflows (Agendas); a scheduler picks which one goes next; once picked it keeps its place ' +
+        'until it ends. Errors are `application/problem+json`; times are epoch milliseconds; lists are paged with ' +
+        '`limit` and `cursor`.',
       license: { name: manifest.license },
     },
     servers: [{ url: basePath === '' ? '/' : basePath }],
@@ -63,7 +64,8 @@ const initializer = `window.ui = SwaggerUIBundle({
 `;
 
 const pagePolicy =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+  "connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /** `/openapi.json` and `/docs`, for everybody. */
 export function addDocumentRoutes(app: Api, parts: ApiParts, document: () => Document): void {

@@ -11,7 +11,10 @@ import { invalid, malformed, ProblemError, payloadTooLarge } from './problem.ts'
 export const maximumBodyBytes = 32 * 1024 * 1024;
 /** Deepest nesting of a body; what walks it may recurse. */
 const maximumDepth = 256;
-/** Most values (members, entries) of one body: parsed, an empty list is 30 times as large as its text, and looking at each costs everybody else time. */
+/**
+ * Most values (members, entries) of one body. Parsed, an empty list is 30 times as large as its text, and looking at
+ * each value costs everybody else time.
+ */
 export const maximumBodyValues = 1_000_000;
 /** Most values outside payloads and params: each of them is checked for what it is. Room for 500 Operations that each depend on all before. */
 export const maximumCheckedValues = 150_000;

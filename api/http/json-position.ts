@@ -1,5 +1,9 @@
-/** Where a text stops being JSON (RFC 8259). Used only after JSON.parse refused it: its own messages do not always tell a position. */
+/**
+ * Where a text stops being JSON (RFC 8259). Used only after JSON.parse refused it: the messages of JSON.parse do not
+ * always tell a position.
+ */
 
+/** Where and how a text is not JSON. */
 export interface JsonFault {
   /** From 1. */
   readonly line: number;

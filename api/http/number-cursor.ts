@@ -1,11 +1,12 @@
 /** Cursors of lists whose order is one or several numbers. */
 import { badParameter } from './problem.ts';
 
+/** The cursor of a position; `readNumberCursor` reads it. */
 export function writeNumberCursor(...position: readonly number[]): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url');
 }
 
-/** @throws ProblemError 400 when no list gave this out */
+/** The `length` numbers of a cursor. @throws ProblemError 400 when no list gave this out */
 export function readNumberCursor(cursor: string, length: number): readonly number[] {
   const text = Buffer.from(cursor, 'base64url').toString();
   // The first may be a bigserial when it stands alone; the others are integers of Postgres.

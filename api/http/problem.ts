@@ -34,6 +34,7 @@ const problems = {
   unavailable: { status: 503, title: 'Temporarily unavailable' },
 } as const;
 
+/** A code of the closed set. */
 export type ProblemCode = keyof typeof problems;
 
 interface ProblemDetails {
@@ -67,21 +68,30 @@ export class ProblemError extends Error {
   }
 }
 
+/** 400: what was sent cannot be read. */
 export const malformed = (detail: string): ProblemError => new ProblemError('malformedRequest', detail);
+/** 400: the parameter or header `name` is not acceptable. */
 export const badParameter = (name: string, message: string): ProblemError =>
   new ProblemError('badParameter', message, { errors: [{ pointer: '', code: name, message }] });
+/** 401: the credential is missing or not valid. */
 export const unauthenticated = (detail: string): ProblemError =>
   new ProblemError('unauthenticated', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="pop"' } });
+/** 403: visible to the caller, and not allowed. */
 export const forbidden = (detail: string, errors: readonly Fault[] = []): ProblemError =>
   new ProblemError('forbidden', detail, { errors });
-/** Absent and not visible look the same. */
+/** 404: absent or not visible, which look the same. */
 export const notFound = (kind: string, id: string): ProblemError =>
   new ProblemError('notFound', `There is no ${kind} ${quoted(id)}.`);
+/** 409: the id is taken. */
 export const alreadyExists = (kind: string, id: string): ProblemError =>
   new ProblemError('alreadyExists', `A ${kind} with the id ${quoted(id)} exists already.`);
+/** 409: something still needs it. */
 export const inUse = (detail: string): ProblemError => new ProblemError('inUse', detail);
+/** 409: not possible in its present state. */
 export const conflict = (detail: string): ProblemError => new ProblemError('conflict', detail);
+/** 413: larger than a limit, which `detail` names. */
 export const payloadTooLarge = (detail: string): ProblemError => new ProblemError('payloadTooLarge', detail);
+/** 503: try again in a moment. */
 export const unavailable = (detail: string, cause?: unknown): ProblemError =>
   new ProblemError('unavailable', detail, { headers: { 'Retry-After': '5' }, cause });
 

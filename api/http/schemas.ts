@@ -23,6 +23,7 @@ export const idSchema = textOfBytes(maximumIdBytes)
   .refine((id) => id !== '.' && id !== '..', { error: 'must not be "." or "..".' })
   .openapi({ example: 'https://example.com/data/Account/3333333' });
 
+/** A title for people. */
 export const titleSchema = textOfBytes(1_000).openapi({ example: 'Nightly encodes' });
 
 /** End of the year 9999: what comes later is written in a form that Postgres does not read. */
@@ -70,7 +71,7 @@ const queryLimit = z
   })
   .openapi({ type: 'integer', description: 'Most objects in one answer; default 100, at most 1,000.', example: 100 });
 
-/** Parameters of every list. Extend with the `by…` names of the route: `listQuerySchema.extend(byQuery('byTitle'))`. */
+/** Parameters of every list. A route adds its `by…` names: `listQuerySchema.extend(byQuery('byTitle'))`. */
 export const listQuerySchema = z.object({
   limit: queryLimit.optional(),
   cursor: z.string().max(2_000).optional().openapi({ description: '`nextCursor` of the answer before.' }),
@@ -100,6 +101,7 @@ export function listAnswerSchema(item: z.ZodType) {
   });
 }
 
+/** The body of every answer that is an error. */
 export const problemSchema = z
   .object({
     type: z.string(),

@@ -13,8 +13,8 @@ const described = defineEndpoint({
   tag: 'Insight',
   summary: 'Who waits, in which order',
   description:
-    'As it stands, if all of the pool were free and nothing changed. Who may only use the Insight sees its own customers ' +
-    'there, at the places they have among all.',
+    'As it stands, if all of the pool were free and nothing changed. Who may only use the Insight sees its own ' +
+    'customers there, at the places they have among all.',
   scope: 'read',
   query: z.object({
     limit: queueLimitSchema,

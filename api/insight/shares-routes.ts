@@ -14,8 +14,8 @@ const described = defineEndpoint({
   tag: 'Insight',
   summary: 'What its customers were entitled to and what they got',
   description:
-    'Over the last hour and the last 24 hours, from the record of admissions. Who may only use the Insight sees the rows ' +
-    'of its own customers.',
+    'Over the last hour and the last 24 hours, from the record of admissions. Who may only use the Insight sees the ' +
+    'rows of its own customers.',
   scope: 'read',
   answers: { 200: { description: 'Shares', schema: sharesSchema, example: sharesExample } },
 });

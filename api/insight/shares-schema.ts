@@ -14,10 +14,14 @@ export const windowSchema = z
     admissions: z.number().int(),
     cost: z.number().openapi({ description: 'Of all; of what was really used where that is known.' }),
     slotSeconds: z.number(),
-    jainIndex: z.number().optional().openapi({
-      description:
-        'Of received / weight of the customers that had Agendas waiting all along: 1 is perfectly fair. Absent for fewer than two.',
-    }),
+    jainIndex: z
+      .number()
+      .optional()
+      .openapi({
+        description:
+          'Of received / weight of the customers that had Agendas waiting all along: 1 is perfectly fair. Absent for ' +
+          'fewer than two.',
+      }),
     backloggedCustomers: z.number().int().optional().openapi({ description: 'How many had.' }),
     customers: z
       .array(

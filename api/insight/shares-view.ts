@@ -11,8 +11,8 @@ export function seenShares(shares: Shares, visible: readonly string[] | undefine
 }
 
 /**
- * One window as answered. Sums over all customers are for who owns the Insight (`isWhole`); others get the sums of their
- * own. `lags` are by customer.
+ * One window as answered. Sums over all customers are for who owns the Insight (`isWhole`); others get the sums of
+ * their own. `lags` are by customer.
  */
 export function windowView(
   shares: Shares,

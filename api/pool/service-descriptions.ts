@@ -26,8 +26,8 @@ export const start = defineEndpoint({
   tag,
   summary: 'Take Operations to run',
   description:
-    'Hands out resolved payloads and launch numbers. Asking again for the same Operation from the same place gives the ' +
-    'same launch.',
+    'Hands out resolved payloads and launch numbers. Asking again for the same Operation from the same place gives ' +
+    'the same launch.',
   scope: 'pool',
   body: {
     schema: startOperationSchema,

@@ -1,6 +1,6 @@
 /**
- * What pool workers ask over HTTP: the work of an Operation, and where to report it. The pool is the one of the credential,
- * never one that the request names. Each function answers the endpoint of its name.
+ * What pool workers ask over HTTP: the work of an Operation, and where to report it. The pool is the one of the
+ * credential, never one that the request names. Each function answers the endpoint of its name.
  */
 import { finishOperations } from '../../db/operation/finish-operations.ts';
 import { reportProgress } from '../../db/operation/report-progress.ts';

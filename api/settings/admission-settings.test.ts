@@ -344,12 +344,15 @@ test('with an Insight goes what admission remembers of it', async () => {
   const { $client: sql } = database;
   await sql`insert into settlement ${sql({ ...lane, kind: 'ended' })}`;
   await sql`insert into waiting_queue ${sql({ ...lane, promoted: 0, need: '1,0,0,0', priorities: [0] })}`;
-  await sql`insert into customer_lane ${sql({ ...lane, level: 0, tag: 5, tag_error: 0, state: 'dormant', weight: 1, band: 0 })}`;
+  const standing = { level: 0, tag: 5, tag_error: 0, state: 'dormant', weight: 1, band: 0 };
+  await sql`insert into customer_lane ${sql({ ...lane, ...standing })}`;
   await sql`insert into insight_state ${sql({ insight_id: id, algorithm: 'Fairness', cost_model: 'count' })}`;
   expect((await operator('DELETE', `/insight/${id}`)).status).toBe(200);
   const [left] = await sql`
-    select (select count(*) from settlement where insight_id = ${id}) + (select count(*) from waiting_queue where insight_id = ${id})
-      + (select count(*) from customer_lane where insight_id = ${id}) + (select count(*) from insight_state where insight_id = ${id}) as n`;
+    select (select count(*) from settlement where insight_id = ${id})
+      + (select count(*) from waiting_queue where insight_id = ${id})
+      + (select count(*) from customer_lane where insight_id = ${id})
+      + (select count(*) from insight_state where insight_id = ${id}) as n`;
   expect(left).toEqual({ n: '0' });
 });
 

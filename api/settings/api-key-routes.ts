@@ -1,6 +1,6 @@
 /**
- * API keys over HTTP. A key is shown once, when it is made; nobody gives away more than they have. Each function answers
- * the endpoint of its name.
+ * API keys over HTTP. A key is shown once, when it is made; nobody gives away more than they have. Each function
+ * answers the endpoint of its name.
  */
 import { quoted } from '../../agenda/cut.ts';
 import type { JsonObject } from '../../agenda/types.ts';

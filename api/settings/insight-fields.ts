@@ -19,9 +19,11 @@ import {
   weightSchema,
 } from './admission-fields.ts';
 
-/** What an Insight has where nothing is said; also in the document. */
+/** `queueSize` where nothing is said; also in the document. */
 export const defaultQueueSize = 100;
+/** `schedulingAlgorithm` where nothing is said. */
 export const defaultAlgorithm = 'Fairness';
+/** `costModel` where nothing is said. */
 export const defaultCostModel = 'shareTime';
 
 const queueSize = z
@@ -30,7 +32,8 @@ const queueSize = z
   .min(0)
   .max(mostCounted)
   .openapi({
-    description: `Agendas admitted that no pool worker has started yet; 0 pauses the Insight; default ${defaultQueueSize}.`,
+    description:
+      `Agendas admitted that no pool worker has started yet; ` + `0 pauses the Insight; default ${defaultQueueSize}.`,
     example: defaultQueueSize,
   });
 
@@ -93,11 +96,15 @@ const limits = {
     .max(mostCounted)
     .openapi({ description: 'Admissions in a second, 0.1 for one in ten; absent: unlimited.', example: 2.5 }),
   priorityStep: secondsSchema.openapi({
-    description: `Seconds of head start of one point of priority, with the algorithm \`Priority\`; absent: ${fairShareDefaults.priorityStep}.`,
+    description:
+      `Seconds of head start of one point of priority, with the algorithm \`Priority\`; absent: ` +
+      `${fairShareDefaults.priorityStep}.`,
     example: 60,
   }),
   floor: countSchema(2).openapi({
-    description: `With the algorithm \`Priority\`, one admission in so many goes to a lower band while one waits there; absent: ${fairShareDefaults.floor}.`,
+    description:
+      `With the algorithm \`Priority\`, one admission in so many goes to a lower band while one waits there; ` +
+      `absent: ${fairShareDefaults.floor}.`,
     example: fairShareDefaults.floor,
   }),
   promoteAfter: z.number().positive().max(mostSeconds).openapi({
@@ -105,7 +112,9 @@ const limits = {
     example: 3600,
   }),
   bypassLimit: countSchema(0).openapi({
-    description: `Agendas that may pass one that does not fit before the pool drains for it; absent: ${fairShareDefaults.bypassLimit}.`,
+    description:
+      `Agendas that may pass one that does not fit before the pool drains for it; absent: ` +
+      `${fairShareDefaults.bypassLimit}.`,
     example: fairShareDefaults.bypassLimit,
   }),
   bypassSeconds: secondsSchema.openapi({

@@ -1,3 +1,4 @@
+/** Rules for settings that refer to a ResourcePool. */
 import { quoted } from '../../agenda/cut.ts';
 import type { Writer } from '../../db/audit.ts';
 import { holdResourcePool, type ResourcePoolRow } from '../../db/settings/resource-pool.ts';
@@ -5,8 +6,8 @@ import { type Access, isVisible, ownedBy } from '../auth/authorize.ts';
 import { forbidden, invalidField } from '../http/problem.ts';
 
 /**
- * The pool that a Customer or an Insight is to refer to exists, and stays until the transaction ends. Whoever names another
- * pool than before must be able to see it: else anybody could send work to anybody's pool.
+ * The pool that a Customer or an Insight is to refer to. It exists, and stays until the transaction ends. Whoever names
+ * another pool than `before` must be able to see it: else anybody could send work to anybody's pool.
  * @throws ProblemError 422
  */
 export async function requirePool(
@@ -21,8 +22,8 @@ export async function requirePool(
 }
 
 /**
- * What an object gets of its pool is at the cost of others there: for the pool's owner to say, not for the object's. Without a pool
- * it is for a super user, for the pool is still to come.
+ * What an object gets of its pool is at the cost of others there: the pool's owner sets it, not the object's. A super
+ * user sets it for an object that has no pool yet.
  * @throws ProblemError 403 naming those of `fields`, the ones that the request changes
  */
 export function requirePoolOwner(

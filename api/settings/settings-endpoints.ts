@@ -1,7 +1,7 @@
 /**
  * The five endpoints of a settings object (Customer, ResourcePool, Insight): list, create, read, sparse change, delete.
- * One kind differs from another in its schema, its queries and its checks; who may do what, the order of the checks, the
- * audit trail and the answers are the same for all and are here.
+ * One kind differs from another in its schema, its queries and its checks. Who may do what, the order of the checks,
+ * the audit trail and the answers are the same for all and are here.
  */
 import { z } from '@hono/zod-openapi';
 import { v7 as uuidv7 } from 'uuid';

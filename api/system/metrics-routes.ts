@@ -14,8 +14,8 @@ const described = defineEndpoint({
   tag: 'Health',
   summary: 'Metrics in the text format of Prometheus',
   description:
-    'For a key of a super user: give it to the collector as bearer token. What is about Insights and customers is the ' +
-    'same from every process; requests and process metrics are of the process that answers.',
+    'For a key of a super user: give it to the collector as bearer token. What is about Insights and customers is ' +
+    'the same from every process; requests and process metrics are of the process that answers.',
   scope: 'read',
   answers: {
     200: { description: 'Metrics', schema: z.string(), contentType: 'text/plain; version=0.0.4', example },
