@@ -26,14 +26,14 @@ export const defaultAlgorithm = 'Fairness';
 /** `costModel` where nothing is said. */
 export const defaultCostModel = 'shareTime';
 
+const unstarted = 'Agendas admitted that no pool worker has started yet';
 const queueSize = z
   .number()
   .int()
   .min(0)
   .max(mostCounted)
   .openapi({
-    description:
-      `Agendas admitted that no pool worker has started yet; ` + `0 pauses the Insight; default ${defaultQueueSize}.`,
+    description: `${unstarted}; 0 pauses the Insight; default ${defaultQueueSize}.`,
     example: defaultQueueSize,
   });
 
