@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { flipWake } from '../db/admission/wake.ts';
-import { finishAgenda } from '../db/agenda/agenda-run.ts';
+import { finishAgenda } from '../db/agenda/finish-agenda.ts';
 import type { Database } from '../db/connect.ts';
 import type { System } from '../machine/system.ts';
 import { signalWoken } from '../temporal/signal-insights.ts';

@@ -1,8 +1,9 @@
 /** The audit trail: who changed what, from what to what. Written in the transaction of the change itself. */
 import type { JsonObject } from '../agenda/types.ts';
-import type { Database } from './connect.ts';
+import type { Writer } from './connect.ts';
 import { auditEntry } from './schema.ts';
 
+/** One change of one object. */
 export interface AuditEntry {
   /** Owner of the object. */
   readonly customerId: string;
@@ -15,9 +16,6 @@ export interface AuditEntry {
   readonly before?: JsonObject;
   readonly after?: JsonObject;
 }
-
-/** What a Drizzle transaction and the database itself have in common. */
-export type Writer = Pick<Database, 'insert' | 'update' | 'delete' | 'select' | 'execute'>;
 
 /** Appends entries; call it inside the transaction that makes the change. */
 export async function appendAudit(writer: Writer, ...entries: readonly AuditEntry[]): Promise<void> {

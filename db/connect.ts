@@ -7,11 +7,16 @@ import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import * as schema from './schema.ts';
 
+/** The record: Drizzle with the raw client below it; closes its connections when it is disposed of. */
 export type Database = PostgresJsDatabase<typeof schema> & { readonly $client: postgres.Sql } & AsyncDisposable;
 /** What runs statements of one transaction: `database.$client.begin(async (sql: Statements) => …)`. */
 export type Statements = postgres.TransactionSql;
+/** What runs raw statements, in a transaction or each for itself. */
+export type Sql = Statements | Database['$client'];
+/** What Drizzle writes with, in a transaction or each statement for itself. */
+export type Writer = Pick<Database, 'insert' | 'update' | 'delete' | 'select' | 'execute'>;
 
-/** How a process connects. */
+/** Settings of the connections of one process. */
 export interface DatabaseOptions {
   /** Most connections of this process; default 10. */
   readonly connections?: number;
@@ -75,3 +80,15 @@ export function isDatabaseAway(error: unknown): boolean {
 export function failedQuery(error: unknown): { readonly query: string; readonly cause: unknown } | undefined {
   return error instanceof DrizzleQueryError ? { query: error.query, cause: error.cause } : undefined;
 }
+/** A template tag of either library. */
+type Tag<Statement> = (text: TemplateStringsArray, ...values: string[]) => Statement;
+
+/**
+ * Takes the lock of the pool that an Insight belongs to, until the transaction ends. Whoever admits for a pool, or
+ * deletes an Insight with what admission remembers of it, holds it. Both libraries take the same text: `lockPool(sql,
+ * id)` of either is the statement.
+ */
+export const lockPool = <Statement>(tag: Tag<Statement>, insightId: string): Statement => tag`
+  /* lockPool: of an Insight */
+  select pg_advisory_xact_lock(hashtextextended('resource-pool:' || resource_pool_id, 0))
+  from insight where id = ${insightId}`;

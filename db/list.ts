@@ -6,6 +6,12 @@ import type { Database } from './connect.ts';
 /** Whose rows may be seen: all, or those of these owners. */
 export type Visibility = 'all' | { readonly accounts: readonly string[] };
 
+/** The condition that keeps to what the caller may see. */
+export function visibleTo(visibility: Visibility, owner: PgColumn): SQL | undefined {
+  return visibility === 'all' ? undefined : inArray(owner, [...visibility.accounts]);
+}
+
+/** What every list can be asked for. */
 export interface ListFilter {
   /** Default 100. */
   readonly limit?: number | undefined;
@@ -16,6 +22,7 @@ export interface ListFilter {
   readonly countOnly?: boolean | undefined;
 }
 
+/** What a list is made from. */
 export interface ListSource {
   /** Unique and ordered by; ids. */
   readonly key: PgColumn;
@@ -27,6 +34,7 @@ export interface ListSource {
   readonly shared?: SQL | undefined;
 }
 
+/** A page of a list. */
 export interface Page<Row> {
   /** Rows of this page; with `countOnly`, of all that match. */
   readonly count: number;
@@ -37,7 +45,7 @@ export interface Page<Row> {
 /** A cursor that this list never gave out. */
 export class BadCursorError extends Error {}
 
-/** One page of what matches `conditions` and may be seen. @throws BadCursorError */
+/** Reads one page of what matches `conditions` and may be seen. @throws BadCursorError */
 export function listRows<Table extends PgTable>(
   database: Database,
   source: ListSource & { readonly table: Table },
@@ -55,7 +63,7 @@ export function listRows<Table extends PgTable>(
   });
 }
 
-/** As listRows, for lists that join or choose columns themselves. */
+/** Reads a page as listRows does, for lists that join or choose columns themselves. */
 export async function listPage<Row>(
   source: ListSource,
   visibility: Visibility,

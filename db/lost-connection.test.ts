@@ -1,4 +1,7 @@
-/** The driver must survive a connection that closes in the middle of a transaction; `scripts/mend-driver.mjs` sees to that. */
+/**
+ * The driver must survive a connection that closes in the middle of a transaction; `scripts/mend-driver.mjs` sees to
+ * that.
+ */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -44,7 +47,8 @@ for (const how of ['close', 'reset'] as const) {
       const cutInMiddle = sql.begin(async (transaction) => {
         await transaction`select 1`;
         way.cut(how);
-        // One that is on its way when the connection closes, then the driver's own rollback; long and new, so that each path is taken.
+        // One that is on its way when the connection closes, then the driver's own rollback; long and new, so that each
+        // path is taken.
         await transaction`select ${`${round} ${'x'.repeat(round * 2000)}`}::text, pg_sleep(30)`;
       });
       await expect(cutInMiddle).rejects.toMatchObject({ code: expect.stringMatching(/CONNECTION|ECONN|EPIPE/) });

@@ -22,7 +22,8 @@ test('several programs that migrate an empty database at once leave one schema',
 test('limit_breach is empty while limits hold and names each limit that is exceeded', async () => {
   await using db = await testDatabase();
   const sql = db.$client;
-  await sql`insert into resource_pool (id, cid, customer_id, capacity) values ('p', 'c', 'o', '{"slots": 2}'), ('free', 'c', 'o', null)`;
+  await sql`insert into resource_pool (id, cid, customer_id, capacity) values ('p', 'c', 'o', '{"slots": 2}'), ('free',
+    'c', 'o', null)`;
   await sql`insert into insight (id, cid, customer_id, title, resource_pool_id, queue_size, maximum_running)
     values ('i', 'c', 'o', 'i', 'p', 1, 2), ('j', 'c', 'o', 'j', 'free', 100, null)`;
   await admit(sql, 'a1', 'i', 'p', true);
@@ -45,6 +46,7 @@ async function admit(
   poolId: string,
   left: boolean,
 ): Promise<void> {
-  await sql`insert into running_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, batch_id, left_queue_time)
+  await sql`insert into running_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, batch_id,
+    left_queue_time)
     values (${agendaId}, ${insightId}, ${poolId}, 'o', 1, 'b', case when ${left} then now() end)`;
 }

@@ -4,6 +4,7 @@ import { drizzle } from 'drizzle-orm/postgres-js';
 import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
 
+/** The folder of the checked-in SQL. */
 export const migrationsFolder = fileURLToPath(new URL('./migrations', import.meta.url));
 /** Any constant; every program that migrates takes this advisory lock. */
 const migrationLock = 7_067_001;
@@ -18,7 +19,7 @@ export async function migrateDatabase(url: string): Promise<void> {
     onnotice: () => undefined,
   });
   try {
-    await client`select pg_advisory_lock(${migrationLock})`;
+    await client`/* migrate: lock */ select pg_advisory_lock(${migrationLock})`;
     await migrate(drizzle(client), { migrationsFolder });
   } finally {
     await client.end({ timeout: 5 });

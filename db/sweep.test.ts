@@ -97,9 +97,11 @@ test('answers and keys are forgotten after a day', async () => {
   await admit(insight.insightId);
   const left = async () =>
     (
-      await database.$client`select (select count(*)::int from admission_batch) + (select count(*)::int from idempotency) as n`
+      await database.$client`select (select count(*)::int from admission_batch) + (select count(*)::int
+        from idempotency) as n`
     )[0]?.['n'];
-  await database.$client`insert into idempotency (customer_id, key, request_hash, agenda_id) values ('c', 'k', 'h', 'a')`;
+  await database.$client`insert into idempotency (customer_id, key, request_hash, agenda_id) values ('c', 'k', 'h',
+    'a')`;
   await find();
   expect(await left()).toBe(2);
   await database.$client`update admission_batch set added_time = added_time - interval '25 hours'`;

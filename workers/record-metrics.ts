@@ -60,7 +60,11 @@ export function addRecordMetrics(registry: Registry, database: Database, options
     (insight) => insight.oldestWaitSeconds,
   );
   ofInsights('pop_running_agendas', 'Agendas that hold capacity through an Insight.', (insight) => insight.running);
-  ofInsights('pop_queued_agendas', 'Those of them that no pool worker has started yet.', (insight) => insight.inQueue);
+  ofInsights(
+    'pop_queued_agendas',
+    'Those of them that no pool worker has started yet.',
+    (insight) => insight.unstarted,
+  );
   ofCustomers(
     'pop_customer_share',
     'Part of an Insight that a customer with work is entitled to, 0 to 1.',

@@ -2,8 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ControlParts } from '../activities/control/parts.ts';
 import { startAgain } from '../activities/control/start-admitted.ts';
-import { deleteOldAdmissions } from '../db/admission/admission-record.ts';
-import { finishAgenda } from '../db/agenda/agenda-run.ts';
+import { deleteOldAdmissions } from '../db/admission/old-admissions.ts';
+import { finishAgenda } from '../db/agenda/finish-agenda.ts';
 import { type SweepFindings, sweep } from '../db/sweep.ts';
 import { replaceAdmission } from '../temporal/admission-workflows.ts';
 import { tellCancel } from '../temporal/agenda-workflows.ts';

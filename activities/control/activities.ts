@@ -1,9 +1,10 @@
 /** The control activities as the workflows call them. */
 import { admitBatch } from '../../db/admission/admit-batch.ts';
 import { clearWake } from '../../db/admission/wake.ts';
-import { finishAgenda, settleOperations } from '../../db/agenda/agenda-run.ts';
 import { cancelAgenda } from '../../db/agenda/cancel-agenda.ts';
-import { countAdmitted } from '../../db/agenda/start-outbox.ts';
+import { finishAgenda } from '../../db/agenda/finish-agenda.ts';
+import { settleOperations } from '../../db/agenda/settle-operations.ts';
+import { countUnstarted } from '../../db/agenda/start-outbox.ts';
 import { readStandingSummary } from '../../db/insight/standing-summary.ts';
 import type { ControlActivities } from '../../workflows/activities.ts';
 import type { QueueView } from '../../workflows/queue-view.ts';
@@ -31,7 +32,7 @@ export function controlActivities(parts: ControlParts): ControlActivities {
       parts.wake(wake);
       if (counted.admitted > 0) log.debug({ insightId, batchId, admitted }, 'batch admitted');
       const [unstarted, view] = await Promise.all([
-        countAdmitted(database, insightId),
+        countUnstarted(database, insightId),
         wantsView ? viewForPeople(parts, insightId) : undefined,
       ]);
       return {

@@ -3,7 +3,7 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admitBatch } from '../../db/admission/admit-batch.ts';
-import { countAdmitted, markStarted } from '../../db/agenda/start-outbox.ts';
+import { countUnstarted, markStarted } from '../../db/agenda/start-outbox.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addAgenda, addInsight, freshId, type TestAgenda, type TestInsight } from '../../test/support/test-records.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../../test/support/workflow-environment.ts';
@@ -97,7 +97,7 @@ describe('starting what was admitted', () => {
       },
     });
     expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toMatchObject({ started: 1 });
-    expect(await countAdmitted(database, insight.insightId)).toBe(0);
+    expect(await countUnstarted(database, insight.insightId)).toBe(0);
   });
 
   test('leaves one whose workflow of another attempt still runs, and tries it again', async () => {
@@ -116,7 +116,7 @@ describe('starting what was admitted', () => {
       started: 0,
       remaining: 0,
     });
-    expect(await countAdmitted(database, insight.insightId)).toBe(1);
+    expect(await countUnstarted(database, insight.insightId)).toBe(1);
     await handleOf(agenda).terminate();
     expect(await startAdmitted(parts, { insightId: insight.insightId, most: 25 })).toMatchObject({ started: 1 });
   });

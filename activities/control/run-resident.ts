@@ -4,7 +4,7 @@
  */
 import { ApplicationFailure } from '@temporalio/activity';
 import type { DiagnosticEvent, Json } from '../../agenda/types.ts';
-import { readPool } from '../../db/agenda/agenda-run.ts';
+import { readPool } from '../../db/agenda/claim-attempt.ts';
 import { finishOperations } from '../../db/operation/finish-operations.ts';
 import { startOperations } from '../../db/operation/start-operations.ts';
 import type { FinishOperationItem } from '../../messages/resource-pool.ts';

@@ -3,10 +3,10 @@
  * count.
  */
 import { Context } from '@temporalio/activity';
-import { finishAgenda } from '../../db/agenda/agenda-run.ts';
+import { finishAgenda } from '../../db/agenda/finish-agenda.ts';
 import {
   type AdmittedAgenda,
-  countAdmitted,
+  countUnstarted,
   freeClaim,
   markStarted,
   postpone,
@@ -37,7 +37,7 @@ export async function startAdmitted(parts: ControlParts, { insightId, most }: { 
   const remaining =
     agendas.length < most || left.length === most
       ? 0
-      : Math.max(0, (await countAdmitted(parts.database, insightId)) - left.length);
+      : Math.max(0, (await countUnstarted(parts.database, insightId)) - left.length);
   return { started: started.length, remaining };
 }
 

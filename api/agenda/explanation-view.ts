@@ -1,5 +1,5 @@
 /** How an explanation looks as JSON: what of it a caller may see. */
-import type { Place } from '../../db/insight/agenda-position.ts';
+import type { AgendaPosition } from '../../db/insight/agenda-position.ts';
 import type { AgendaExplanation } from '../../db/insight/explain.ts';
 import type { InsightStanding } from '../../db/insight/insight-standing.ts';
 import { amountsOfKey } from '../../scheduling/need.ts';
@@ -9,7 +9,7 @@ import type { ExplanationView } from './explanation-schema.ts';
 
 /** The explanation for this caller: of Agendas and customers that it may not see there are counts only. */
 export function explanationView(
-  { agendaId, code, sentence, place, ...rest }: AgendaExplanation,
+  { agendaId, code, sentence, inLine, ...rest }: AgendaExplanation,
   access: Access,
 ): ExplanationView {
   const { standing, entitlement, waiting, admission, estimatedStart } = rest;
@@ -17,14 +17,14 @@ export function explanationView(
   const seesAll = standing !== undefined && ownedBy(access, standing.customerId);
   return {
     ...{ agendaId, code, sentence },
-    ...(place === undefined ? {} : placeView(place, (customerId) => seesAll || ownedBy(access, customerId))),
+    ...(inLine === undefined ? {} : positionView(inLine, (customerId) => seesAll || ownedBy(access, customerId))),
     customer: entitlement && {
       id: entitlement.customerId,
       weight: entitlement.weight,
       band: entitlement.band,
-      share: place?.share,
-      lag: place?.lag,
-      bound: place?.bound,
+      share: inLine?.share,
+      lag: inLine?.lag,
+      bound: inLine?.bound,
       running: entitlement.running,
       maximumRunning: entitlement.maximumRunning ?? undefined,
       runningEverywhere: entitlement.runningEverywhere,
@@ -39,8 +39,8 @@ export function explanationView(
   };
 }
 
-function placeView(
-  { position, ahead, aheadOfCustomer, positionIs, whoIsAhead }: Place,
+function positionView(
+  { position, ahead, aheadOfCustomer, positionIs, whoIsAhead }: AgendaPosition,
   maySee: (customerId: string) => boolean,
 ) {
   const seen = whoIsAhead.filter(({ customerId }) => maySee(customerId));
@@ -57,7 +57,7 @@ const insightView = (standing: InsightStanding) => ({
   title: standing.title,
   schedulingAlgorithm: standing.algorithm,
   queueSize: standing.queueSize,
-  inQueue: standing.inQueue,
+  inQueue: standing.unstarted,
   running: standing.running,
   maximumRunning: standing.maximumRunning ?? undefined,
   slots: standing.slots,

@@ -5,7 +5,7 @@ import {
   readAgendaProgress,
   readOperationProgress,
   readOperationProgressOf,
-} from '../../db/agenda/read-agenda.ts';
+} from '../../db/agenda/read-progress.ts';
 import { visibilityOf } from '../auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint, type CallOf } from '../http/endpoint.ts';
 import { onlyFields } from '../http/list-fields.ts';

@@ -1,6 +1,6 @@
 /** Long polls: one loop per process asks for all that wait, in one query each round, and only while somebody waits. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { endedProgress } from '../../db/agenda/read-agenda.ts';
+import { endedProgress } from '../../db/agenda/read-progress.ts';
 import type { Database } from '../../db/connect.ts';
 
 interface Waiter {

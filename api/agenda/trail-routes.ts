@@ -1,5 +1,7 @@
 /** What an Agenda left behind, over HTTP: the output of its Operations and its audit trail. */
-import { hasOperation, readAudit, readLogs } from '../../db/agenda/read-agenda.ts';
+import { hasOperation } from '../../db/agenda/read-agenda.ts';
+import { readAudit } from '../../db/agenda/read-audit.ts';
+import { readLogs } from '../../db/agenda/read-logs.ts';
 import { type Api, type ApiParts, addEndpoint, type CallOf } from '../http/endpoint.ts';
 import { readNumberCursor, writeNumberCursor } from '../http/number-cursor.ts';
 import { notFound } from '../http/problem.ts';

@@ -4,7 +4,8 @@
  */
 import { quoted } from '../../agenda/cut.ts';
 import type { JsonObject } from '../../agenda/types.ts';
-import { appendAudit, type Writer } from '../../db/audit.ts';
+import { appendAudit } from '../../db/audit.ts';
+import type { Writer } from '../../db/connect.ts';
 import { type ApiKeyRow, deleteApiKey, insertApiKey, listApiKeys, lockApiKey } from '../../db/settings/api-key.ts';
 import { makeKey } from '../../db/settings/api-key-text.ts';
 import { holdResourcePool } from '../../db/settings/resource-pool.ts';

@@ -1,6 +1,6 @@
 /** Rules for settings that refer to a ResourcePool. */
 import { quoted } from '../../agenda/cut.ts';
-import type { Writer } from '../../db/audit.ts';
+import type { Writer } from '../../db/connect.ts';
 import { holdResourcePool, type ResourcePoolRow } from '../../db/settings/resource-pool.ts';
 import { type Access, isVisible, ownedBy } from '../auth/authorize.ts';
 import { forbidden, invalidField } from '../http/problem.ts';

@@ -1,8 +1,7 @@
 /** What one kind of settings object (Customer, ResourcePool, Insight) has of its own, and what all have alike. */
 import { z } from '@hono/zod-openapi';
 import type { Json, JsonObject } from '../../agenda/types.ts';
-import type { Writer } from '../../db/audit.ts';
-import type { Database } from '../../db/connect.ts';
+import type { Database, Writer } from '../../db/connect.ts';
 import type { ListFilter, Page, Visibility } from '../../db/list.ts';
 import type { Access, Owned } from '../auth/authorize.ts';
 import { fieldsWithoutEffect, objectNames } from '../http/known-fields.ts';

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { admission, runningAgenda } from '../schema.ts';
-import { deleteOldAdmissions, readAdmission } from './admission-record.ts';
+import { readAdmission } from './admission-record.ts';
+import { deleteOldAdmissions } from './old-admissions.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addAgenda, addInsight, addPool, freshId, type TestInsight } from '../../test/support/test-records.ts';
-import { finishAgenda } from '../agenda/agenda-run.ts';
 import { cancelAgenda } from '../agenda/cancel-agenda.ts';
-import { countAdmitted, markStarted, postpone, readAdmitted } from '../agenda/start-outbox.ts';
+import { finishAgenda } from '../agenda/finish-agenda.ts';
+import { countUnstarted, markStarted, postpone, readAdmitted } from '../agenda/start-outbox.ts';
 import { startOperations } from '../operation/start-operations.ts';
 import { admitBatch, mostPerBatch } from './admit-batch.ts';
 import { clearWake, flipWake } from './wake.ts';
@@ -167,8 +167,8 @@ test('a tick is noted, also one that admits nothing, and unknown Insights admit 
   const { insightId } = await addInsight(database);
   await database.$client`update insight_wake set missed_sweeps = 3 where insight_id = ${insightId}`;
   await admit(insightId);
-  const [wake] =
-    await database.$client`select last_tick_time is not null as ticked, missed_sweeps from insight_wake where insight_id = ${insightId}`;
+  const [wake] = await database.$client`select last_tick_time is not null as ticked, missed_sweeps from insight_wake
+      where insight_id = ${insightId}`;
   expect(wake).toEqual({ ticked: true, missed_sweeps: 0 });
   expect(await admit('nothing')).toEqual({ admitted: 0, more: false });
 });
@@ -193,9 +193,9 @@ describe('starts', () => {
       },
     ]);
     await markStarted(database, [{ agendaId, attempt: 2 }]);
-    expect(await countAdmitted(database, insightId)).toBe(1);
+    expect(await countUnstarted(database, insightId)).toBe(1);
     await markStarted(database, [{ agendaId, attempt: 1 }]);
-    expect(await countAdmitted(database, insightId)).toBe(0);
+    expect(await countUnstarted(database, insightId)).toBe(0);
     await markStarted(database, []);
   });
 
@@ -225,7 +225,7 @@ describe('starts', () => {
           : startOperations(database, insight.resourcePoolId, items),
       ),
     );
-    expect(await countAdmitted(database, insight.insightId)).toBe(0);
+    expect(await countUnstarted(database, insight.insightId)).toBe(0);
   });
 });
 

@@ -1,6 +1,7 @@
 /**
- * Batches over Postgres, each reading a few customers, admit what the algorithm would that knows everything: the same Agendas, in the same order,
- * with the same tags, under random submissions, cancels, ends, changed weights, caps, pauses and bands. Each case names its seed.
+ * Batches over Postgres, each reading a few customers, admit what the algorithm would that knows everything: the same
+ * Agendas, in the same order, with the same tags, under random submissions, cancels, ends, changed weights, caps,
+ * pauses and bands. Each case names its seed.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -67,8 +68,10 @@ class Comparison {
       maximumRunning: given.maximumRunning,
       schedulingAlgorithm: given.algorithm,
     });
-    await database.$client`update insight set cost_model = ${given.costModel ?? 'count'}, priority_step = 60, floor = 4 where id = ${target.insightId}`;
-    await database.$client`update resource_pool set capacity = ${given.capacity === undefined ? null : JSON.stringify(given.capacity)}::text::json
+    await database.$client`update insight set cost_model = ${given.costModel ?? 'count'}, priority_step = 60,
+      floor = 4 where id = ${target.insightId}`;
+    await database.$client`update resource_pool
+      set capacity = ${given.capacity === undefined ? null : JSON.stringify(given.capacity)}::text::json
       where id = ${target.resourcePoolId}`;
     const ids = Array.from({ length: given.customers }, (_, n) => `${target.insightId}-${String(n).padStart(3, '0')}`);
     for (const id of ids) {
@@ -107,8 +110,10 @@ class Comparison {
     this.#time += 1;
     await database.$client`
       with waits as (
-        insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, ready_time, moved_time, priority, need)
-        values (${id}, ${insightId}, ${resourcePoolId}, ${customerId}, 1, to_timestamp(${readyTime}), to_timestamp(${readyTime}), ${priority}, ${keyOfNeed(need)}))
+        insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, ready_time,
+          moved_time, priority, need)
+        values (${id}, ${insightId}, ${resourcePoolId}, ${customerId}, 1, to_timestamp(${readyTime}),
+          to_timestamp(${readyTime}), ${priority}, ${keyOfNeed(need)}))
       insert into settlement (insight_id, customer_id, kind, promoted, need, priority)
       values (${insightId}, ${customerId}, 'ready', 0, ${keyOfNeed(need)}, ${priority})`;
     this.#whole.add({ id, customerId, readyTime, priority, need, cost });
@@ -136,7 +141,8 @@ class Comparison {
   async #end(id: string): Promise<void> {
     await database.$client`
       with ended as (delete from running_agenda where agenda_id = ${id} returning *)
-      insert into settlement (insight_id, customer_id, kind, agenda_id, attempt) select insight_id, customer_id, 'ended', agenda_id, attempt from ended`;
+      insert into settlement (insight_id, customer_id, kind, agenda_id, attempt)
+      select insight_id, customer_id, 'ended', agenda_id, attempt from ended`;
     this.#whole.finish(id);
     this.#running.delete(id);
   }
@@ -148,8 +154,11 @@ class Comparison {
     const paused = !first && random.chance(0.2);
     const band = random.whole(0, (this.#case.bands ?? 1) - 1);
     await database.$client`
-      update customer set weight = ${weight}, maximum_running = ${maximumRunning ?? null}, paused = ${paused}, band = ${band} where id = ${id}`;
-    await database.$client`insert into settlement (insight_id, customer_id, kind) values (${this.#insight.insightId}, ${id}, 'changed')`;
+      update customer
+      set weight = ${weight}, maximum_running = ${maximumRunning ?? null}, paused = ${paused}, band = ${band}
+      where id = ${id}`;
+    await database.$client`insert into settlement (insight_id, customer_id, kind) values (${this.#insight.insightId},
+      ${id}, 'changed')`;
     this.#whole.setCustomer({ id, weight, band, paused, ...(maximumRunning === undefined ? {} : { maximumRunning }) });
   }
 
@@ -166,7 +175,8 @@ class Comparison {
       more = answer.more;
     }
     const rows = await database.$client<{ id: string; number: number }[]>`
-      select a.agenda_id as id, a.number::int as number from admission a where batch_id = any(${batchIds}) order by number`;
+      select a.agenda_id as id, a.number::int as number from admission a where batch_id = any(${batchIds})
+        order by number`;
     const message = `seed ${this.#case.seed}, after ${this.#added} Agendas`;
     expect(
       [...rows].map(({ id }) => id),
@@ -203,9 +213,11 @@ class Comparison {
     const { bands } = this.#whole.snapshot().state as unknown as FairShareState;
     const { insightId } = this.#insight;
     const clocks = await database.$client<{ level: number; clock: number; total: number; members: number }[]>`
-      select level, clock, total, members from insight_band where insight_id = ${insightId} and members > 0 order by level`;
+      select level, clock, total, members from insight_band where insight_id = ${insightId} and members > 0
+        order by level`;
     const lanes = await database.$client<{ id: string; level: number; tag: number }[]>`
-      select customer_id as id, level, tag from customer_lane where insight_id = ${insightId} and state = 'active' order by level, customer_id`;
+      select customer_id as id, level, tag from customer_lane
+        where insight_id = ${insightId} and state = 'active' order by level, customer_id`;
     const members = bands.map(({ level, clock, total, lanes: all }) => {
       const counted = all.filter(({ state }) => state !== 'dormant').length;
       return { level, clock: clock[0], total: total[0], members: counted };

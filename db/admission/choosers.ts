@@ -1,18 +1,14 @@
-/** The algorithms at work on what a batch has in hand. */
+/** The algorithms at work on what a batch has loaded. */
 
+import type { Json } from '../../agenda/types.ts';
+import { ArrivalOrder, type ArrivalState } from '../../scheduling/arrival-order.ts';
 import type { PartDecision, PartItem, PartReservation } from '../../scheduling/fair-share-part.ts';
 import type { FairShareState } from '../../scheduling/fair-share-snapshot.ts';
-import {
-  createAlgorithm,
-  type Decision,
-  type Resources,
-  type Scheduler,
-  type SchedulerOptions,
-  type SchedulerSnapshot,
-} from '../../scheduling/index.ts';
-import { amountsOf, amountsOfKey, keyOfNeed, someOfEach } from '../../scheduling/need.ts';
+import { createAlgorithm, type Decision, type Scheduler } from '../../scheduling/index.ts';
+import { type Amounts, amountsOfKey, keyOfNeed, someOfEach } from '../../scheduling/need.ts';
+import { RoundRobin, type RoundRobinState } from '../../scheduling/round-robin.ts';
 import type { LoadedCustomer, StoredLane } from './customers.ts';
-import type { InHand, Place, Taken } from './loaded-queues.ts';
+import type { LoadedAgenda, LoadedQueues, Taken } from './loaded-queues.ts';
 import {
   type Changes,
   changesOf,
@@ -25,13 +21,18 @@ import {
 } from './rules-view.ts';
 import type { Settings } from './settings.ts';
 
+/** What a chooser looks at; it reads nothing on its own. */
+type Loaded = Pick<LoadedQueues, 'customers' | 'agendas'>;
+
 /** An algorithm that decides one Agenda after the other. */
 export interface Chooser {
-  next(free: Resources, now: number): (Decision & Partial<PartDecision>) | undefined;
+  next(free: Amounts, now: number): (Decision & Partial<PartDecision>) | undefined;
   /** More Agendas of customers that are there. */
   add(items: readonly PartItem[]): void;
   /** More customers, with more leaving lanes. */
   join(taken: Taken, leaving: readonly StoredLane[]): void;
+  /** How far the clock of a band has come. */
+  clock(level: number): number;
   bands(): Settings['bands'];
   changes(taken: ReadonlySet<string>): Changes;
   reservation(): PartReservation;
@@ -41,21 +42,26 @@ export interface Chooser {
 /** Fairness and Priority. */
 export function shareChooser(
   settings: Settings,
-  hand: InHand,
+  loaded: Loaded,
   { items }: Taken,
   given: { readonly leaving: readonly StoredLane[]; readonly running: FairShareState['running'] },
 ): Chooser {
   const { held, bypasses } = settings.reservation;
   const runs = new Set(given.running.map(({ id }) => id));
   const reservation = {
-    held: held !== null && hand.places.has(held) ? held : null,
+    held: held !== null && loaded.agendas.has(held) ? held : null,
     bypasses: bypasses
-      .filter(({ id }) => hand.places.has(id))
+      .filter(({ id }) => loaded.agendas.has(id))
       .map((bypass) => ({ ...bypass, passers: bypass.passers.filter(([id]) => runs.has(id)) })),
   };
   const { running } = given;
   const leaving = [...given.leaving];
-  const part = openPart(settings, hand.customers, items, { leaving, running, reservation, inUse: settings.inUseHere });
+  const part = openPart(settings, loaded.customers, items, {
+    leaving,
+    running,
+    reservation,
+    inUse: settings.inUseHere,
+  });
   return {
     next: (free, now) => part.next(free, now),
     add: (more) => part.add(more),
@@ -72,22 +78,25 @@ export function shareChooser(
       });
       entitle(part, taken.customers, running);
     },
+    clock: (level) => part.clock(level),
     bands: () => part.bands(),
-    changes: (taken) => changesOf(hand.customers, placedBy(settings, part), { part, leaving, taken }),
+    changes: (taken) => changesOf(loaded.customers, placedBy(settings, part), { part, leaving, taken }),
     reservation: () => part.reservation(),
     pending: () => [],
   };
 }
 
-/** FirstInFirstOut and RoundRobin: no tags, but turns. `known`: all customers of the pool, in the order of their turns. */
+/**
+ * FirstInFirstOut and RoundRobin: no tags, but turns. `known`: all customers of the pool, in the order of their turns.
+ */
 export function turnChooser(
   settings: Settings,
-  hand: InHand,
+  loaded: Loaded,
   { customers, items }: Taken,
   known: readonly string[],
   most: number,
 ): Chooser {
-  const scheduler = takeTurns(settings, known, most, settings.options);
+  const scheduler = takeTurns(settings, known, most);
   const add = (more: readonly PartItem[]) => {
     // What the pool could never take stops nobody.
     const possible = more.filter(({ need }) => everFits(settings, keyOfNeed(need)));
@@ -113,66 +122,63 @@ export function turnChooser(
     next(free, now) {
       const decision = scheduler.next(free, now);
       if (decision !== undefined) return { ...decision, number: ++number };
-      unfitting = unfittingOf(scheduler, free, hand);
+      unfitting = unfittingOf(scheduler, free, loaded);
       return undefined;
     },
     add,
     join,
+    clock: () => Number.NEGATIVE_INFINITY,
     bands: () => [],
     changes(taken) {
-      const now = new Map<string, LoadedCustomer>(hand.customers);
+      const now = new Map<string, LoadedCustomer>(loaded.customers);
       for (const id of taken) {
-        const { customer } = hand.places.get(id) as Place;
+        const { customer } = loaded.agendas.get(id) as LoadedAgenda;
         now.set(customer.id, { ...customer, mayRun: (now.get(customer.id) as LoadedCustomer).mayRun - 1 });
       }
       return changesOf(now, placedByTime(settings), { taken });
     },
-    // Nothing goes past the one whose turn it is; other Insights are not to take what it waits for either.
+    // Nothing goes past the one whose turn it is. Other Insights are not to take what it waits for either.
     reservation() {
       if (unfitting === undefined) return { held: null, bypasses: [] };
       const since = settings.reservation.bypasses.find(({ id }) => id === unfitting)?.since ?? settings.now;
       return { held: unfitting, bypasses: [{ id: unfitting, count: 0, since, passers: [] }] };
     },
     pending() {
-      if (settings.algorithm !== 'RoundRobin') return [];
+      if (!(scheduler instanceof RoundRobin)) return [];
       // A run that something unfitting broke off has had its turns.
       scheduler.begin(0);
-      return pendingOf(scheduler);
+      return scheduler.pending;
     },
   };
 }
 
-/** An algorithm without tags, as it was left by the batch before. */
+/** An algorithm without tags, as the batch before left it. */
 export function takeTurns(
-  settings: Settings,
+  { algorithm, options, pending, admissions }: Pick<Settings, 'algorithm' | 'options' | 'pending' | 'admissions'>,
   known: readonly string[],
   requested: number,
-  options: SchedulerOptions,
 ): Scheduler {
-  if (settings.algorithm !== 'RoundRobin') return createAlgorithm(settings.algorithm, options);
-  const turns = {
+  if (algorithm !== 'RoundRobin') return createAlgorithm(algorithm, options);
+  const state: ArrivalState & RoundRobinState = {
     customers: known.map((id) => ({ id, share: null })),
-    pending: settings.pending,
+    waiting: [],
+    running: [],
+    arrivals: 0,
+    admissions,
+    unfitting: null,
+    pending,
     run: null,
     requested,
   };
-  const empty = { waiting: [], running: [], arrivals: 0, admissions: settings.admissions, unfitting: null };
-  const snapshot: SchedulerSnapshot = {
-    algorithm: settings.algorithm,
-    options,
-    state: { ...turns, ...empty } as never,
-  };
-  return createAlgorithm(settings.algorithm, options, snapshot);
+  return new RoundRobin(options, { algorithm, options, state: state as unknown as Json });
 }
 
-/** The Agenda whose turn it is, when something of all it needs is free and not enough. In a pool that is simply full there is nothing to hold yet. */
-function unfittingOf(scheduler: Scheduler, free: Resources, { places }: InHand): string | undefined {
-  const { unfitting } = scheduler.snapshot().state as unknown as { unfitting: string | null };
-  const place = unfitting === null ? undefined : places.get(unfitting);
-  return place !== undefined && someOfEach(amountsOfKey(place.queue.need), amountsOf(free))
-    ? place.head.agendaId
-    : undefined;
+/**
+ * The Agenda whose turn it is, when something of all it needs is free and not enough of it. In a pool that is simply
+ * full there is nothing to hold yet.
+ */
+function unfittingOf(scheduler: Scheduler, free: Amounts, { agendas }: Loaded): string | undefined {
+  const id = scheduler instanceof ArrivalOrder ? scheduler.unfitting : undefined;
+  const agenda = id === undefined ? undefined : agendas.get(id);
+  return agenda !== undefined && someOfEach(amountsOfKey(agenda.queue.need), free) ? id : undefined;
 }
-
-const pendingOf = (scheduler: Scheduler): string[] =>
-  (scheduler.snapshot().state as unknown as { pending: string[] }).pending;

@@ -1,4 +1,7 @@
-/** Nothing that could start is left for good: units that do not fit, Insights that share a pool, settings that change under what waits. */
+/**
+ * Nothing that could start is left for good: units that do not fit, Insights that share a pool, settings that change
+ * under what waits.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testAdmission } from '../../test/support/test-admission.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
@@ -129,8 +132,10 @@ describe('a customer whose band changes', () => {
       const [climber] = await add(1, { customerId: id, readyTime: longAgo });
       await admit();
       await admit();
-      await database.$client`update ready_agenda set moved_time = ${longAgo.toISOString()}::timestamptz where agenda_id = ${climber as string}`;
-      await database.$client`update waiting_queue set head_moved_time = ${longAgo.toISOString()}::timestamptz where insight_id = ${insight.insightId}`;
+      await database.$client`update ready_agenda set moved_time = ${longAgo.toISOString()}::timestamptz
+        where agenda_id = ${climber as string}`;
+      await database.$client`update waiting_queue set head_moved_time = ${longAgo.toISOString()}::timestamptz
+        where insight_id = ${insight.insightId}`;
       await admit();
       for (const band of bands) {
         await setCustomer(id, { band });

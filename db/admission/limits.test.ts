@@ -3,8 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { testAdmission } from '../../test/support/test-admission.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addInsight, type TestInsight } from '../../test/support/test-records.ts';
-import { finishAgenda } from '../agenda/agenda-run.ts';
 import { cancelAgenda } from '../agenda/cancel-agenda.ts';
+import { finishAgenda } from '../agenda/finish-agenda.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -95,7 +95,8 @@ describe('admissions per second', () => {
     expect(second.admitted).toBe(0);
     expect(second.againInSeconds).toBeGreaterThan(0);
     expect(second.againInSeconds).toBeLessThanOrEqual(1);
-    await database.$client`update admission set admitted_time = admitted_time - interval '1 second' where insight_id = ${insight.insightId}`;
+    await database.$client`update admission set admitted_time = admitted_time - interval '1 second'
+      where insight_id = ${insight.insightId}`;
     expect(await admit()).toMatchObject({ admitted: 3 });
     expect(await breaches()).toEqual([]);
   });
@@ -115,12 +116,14 @@ describe('time', () => {
   test('an Agenda goes when it is due and not before; the answer says when that is', async () => {
     const [agendaId] = await add(1);
     await database.$client`
-      update ready_agenda set is_due = false, ready_time = clock_timestamp() + interval '100 seconds' where agenda_id = ${agendaId as string}`;
+      update ready_agenda set is_due = false, ready_time = clock_timestamp() + interval '100 seconds'
+        where agenda_id = ${agendaId as string}`;
     const early = await admit();
     expect(early.admitted).toBe(0);
     expect(early.againInSeconds).toBeGreaterThan(90);
     expect(early.againInSeconds).toBeLessThanOrEqual(100);
-    await database.$client`update ready_agenda set ready_time = clock_timestamp() where agenda_id = ${agendaId as string}`;
+    await database.$client`update ready_agenda set ready_time = clock_timestamp()
+      where agenda_id = ${agendaId as string}`;
     expect(await admit()).toEqual(expect.objectContaining({ admitted: 1 }));
   });
 
@@ -132,8 +135,8 @@ describe('time', () => {
     await add(2, { customerId: low });
     await admit();
     await admit();
-    const rows =
-      await database.$client`select agenda_id as id, promoted from ready_agenda where customer_id = ${low} and promoted > 0`;
+    const rows = await database.$client`select agenda_id as id, promoted from ready_agenda where customer_id = ${low}
+        and promoted > 0`;
     expect([...rows]).toEqual([{ id: old, promoted: 1 }]);
     await set({ queue_size: 2 });
     await admit();
@@ -195,8 +198,8 @@ describe('resources', () => {
     await add(3, { need: '1,3,10,0' });
     await add(3, { need: '1,0,80,0' });
     await admit();
-    const held =
-      await database.$client`select sum(cpu)::int as cpu, sum(memory)::int as memory from running_agenda where insight_id = ${insight.insightId}`;
+    const held = await database.$client`select sum(cpu)::int as cpu, sum(memory)::int as memory from running_agenda
+        where insight_id = ${insight.insightId}`;
     expect(held[0]).toEqual({ cpu: 6, memory: 100 });
     expect(await breaches()).toEqual([]);
   });
@@ -282,7 +285,8 @@ describe('costs', () => {
     await admit();
     // One of ten slots for the 60 seconds that an unknown duration counts.
     expect(await entitled()).toEqual([{ cost: 6, actual: null }]);
-    await database.$client`update admission set admitted_time = admitted_time - interval '200 seconds' where agenda_id = ${first as string}`;
+    await database.$client`update admission set admitted_time = admitted_time - interval '200 seconds'
+      where agenda_id = ${first as string}`;
     await finish(first as string);
     await add(1, { agendaType: 'encode×1' });
     await admit();
@@ -311,7 +315,8 @@ describe('many lanes', () => {
     const prefix = `${insight.insightId}-`;
     await sql`
       insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt)
-      select ${prefix} || n, ${insight.insightId}, ${insight.resourcePoolId}, ${prefix} || n, 1 from generate_series(1, ${many}) n`;
+      select ${prefix} || n, ${insight.insightId}, ${insight.resourcePoolId}, ${prefix} || n, 1
+        from generate_series(1, ${many}) n`;
     await sql`
       insert into settlement (insight_id, customer_id, kind, promoted, need, priority)
       select ${insight.insightId}, ${prefix} || n, 'ready', 0, '1,0,0,0', 0 from generate_series(1, ${many}) n`;
@@ -331,10 +336,13 @@ describe('many lanes', () => {
     const prefix = `${insight.insightId}-`;
     await sql`
       insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, need)
-      select ${prefix} || n, ${insight.insightId}, ${insight.resourcePoolId}, ${prefix} || n % 7, 1, '1,0,' || n || ',0' from generate_series(1, ${many}) n`;
+      select ${prefix} || n, ${insight.insightId}, ${insight.resourcePoolId}, ${prefix} || n % 7, 1,
+        '1,0,' || n || ',0'
+      from generate_series(1, ${many}) n`;
     await sql`
       insert into settlement (insight_id, customer_id, kind, promoted, need, priority)
-      select ${insight.insightId}, ${prefix} || n % 7, 'ready', 0, '1,0,' || n || ',0', 0 from generate_series(1, ${many}) n`;
+      select ${insight.insightId}, ${prefix} || n % 7, 'ready', 0, '1,0,' || n || ',0', 0
+        from generate_series(1, ${many}) n`;
     const [last] = await add(1, { customerId: await addCustomer(), need: '1,0,9999,0' });
     const seen = new Set<string>();
     for (let n = 0; n < 12 && !seen.has(last as string); n++) {

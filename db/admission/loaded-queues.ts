@@ -1,34 +1,25 @@
 /** What a batch has read of the queue so far: customers, and the Agendas at the heads of their queues. */
 import type { PartItem } from '../../scheduling/fair-share-part.ts';
 import type { Statements } from '../connect.ts';
+import { type LoadedCustomer, loadCustomers, type StoredQueue } from './customers.ts';
 import {
   expectHeads,
+  firstHeads,
   type Head,
   type Heads,
   type HeadsWanted,
-  type LoadedCustomer,
-  loadCustomers,
   queueKey,
   readHeads,
-  type StoredQueue,
-} from './customers.ts';
+  type WaitingRow,
+} from './heads.ts';
 import { itemOf, writtenShare } from './rules-view.ts';
 import type { Settings } from './settings.ts';
 
-/** Where a waiting Agenda stands. */
-export interface Place {
+/** A waiting Agenda with the queue it stands in. */
+export interface LoadedAgenda {
   readonly customer: LoadedCustomer;
   readonly queue: StoredQueue;
   readonly heads: Heads;
-  readonly head: Head;
-}
-
-/** A waiting Agenda that is looked at wherever it stands in its queue. */
-export interface Special {
-  readonly customerId: string;
-  readonly promoted: number;
-  readonly need: string;
-  readonly priority: number;
   readonly head: Head;
 }
 
@@ -39,9 +30,9 @@ export interface Taken {
 }
 
 /** Grows while a batch decides; forgets nothing. */
-export class InHand {
+export class LoadedQueues {
   readonly customers = new Map<string, LoadedCustomer>();
-  readonly places = new Map<string, Place>();
+  readonly agendas = new Map<string, LoadedAgenda>();
   readonly #sql: Statements;
   readonly #settings: Settings;
   readonly #most: number;
@@ -55,14 +46,16 @@ export class InHand {
     this.#most = most;
   }
 
-  /** Reads customers that are not in hand, each with as many heads as it is likely to give, and some more. */
-  async take(ids: readonly string[], special: readonly Special[] = []): Promise<Taken> {
-    const fresh = [...new Set([...ids, ...special.map(({ customerId }) => customerId)])].filter(
-      (id) => !this.customers.has(id),
-    );
+  /**
+   * Reads customers that are not loaded, each with as many heads as it is likely to give, and some more. `units` are
+   * Agendas that are looked at wherever they stand in their queues; their customers are read with the others.
+   */
+  async take(ids: readonly string[], units: readonly WaitingRow[] = []): Promise<Taken> {
+    const wanted = new Set([...ids, ...units.map(({ customerId }) => customerId)]);
+    const fresh = [...wanted].filter((id) => !this.customers.has(id));
     const customers = await loadCustomers(this.#sql, this.#settings, fresh);
-    for (const one of special) expectHeads(customers.get(one.customerId) as LoadedCustomer, one);
-    await readHeads(this.#sql, this.#settings, firstHeads(customers, this.#most));
+    for (const unit of units) expectHeads(customers.get(unit.customerId) as LoadedCustomer, unit);
+    await readHeads(this.#sql, this.#settings.insightId, firstHeads(customers, this.#most));
     const items: PartItem[] = [];
     for (const [id, customer] of customers) {
       this.customers.set(id, customer);
@@ -70,21 +63,22 @@ export class InHand {
         for (const heads of queue.heads)
           for (const head of heads.items) items.push(this.#note({ customer, queue, heads, head }));
     }
-    for (const { customerId, head, priority, ...kind } of special) {
-      if (this.places.has(head.agendaId)) continue;
-      const customer = customers.get(customerId) as LoadedCustomer;
-      const queue = customer.queues.get(queueKey(kind)) as StoredQueue;
-      items.push(
-        this.#note({ customer, queue, heads: queue.heads.find((heads) => heads.priority === priority) as Heads, head }),
-      );
+    for (const unit of units) {
+      if (this.agendas.has(unit.agendaId)) continue;
+      const customer = customers.get(unit.customerId) as LoadedCustomer;
+      const queue = customer.queues.get(queueKey(unit)) as StoredQueue;
+      const heads = queue.heads.find(({ priority }) => priority === unit.priority) as Heads;
+      items.push(this.#note({ customer, queue, heads, head: unit }));
     }
     return { customers, items };
   }
 
-  /** Notes that an Agenda was chosen. True when the one behind its next is not known: `refill` before the next choice. */
-  chose(place: Place): boolean {
-    this.#took.set(place.heads, (this.#took.get(place.heads) ?? 0) + 1);
-    return this.#isShort(place.heads, 1);
+  /**
+   * Notes that an Agenda was chosen. True when the one behind its next is not known: `refill` before the next choice.
+   */
+  chose(agenda: LoadedAgenda): boolean {
+    this.#took.set(agenda.heads, (this.#took.get(agenda.heads) ?? 0) + 1);
+    return this.#isShort(agenda.heads, 1);
   }
 
   /** Reads on wherever what is known runs out. */
@@ -95,34 +89,19 @@ export class InHand {
         for (const heads of queue.heads)
           if (this.#took.has(heads) && this.#isShort(heads, 2))
             wanted.push({ customer, queue, heads, most: Math.min(this.#most, Math.max(16, heads.items.length)) });
-    const read = await readHeads(this.#sql, this.#settings, wanted);
+    const read = await readHeads(this.#sql, this.#settings.insightId, wanted);
     return read.flatMap(({ wanted: n, head }) => {
       const { customer, queue, heads } = wanted[n] as (typeof wanted)[number];
-      return this.places.has(head.agendaId) ? [] : [this.#note({ customer, queue, heads, head })];
+      return this.agendas.has(head.agendaId) ? [] : [this.#note({ customer, queue, heads, head })];
     });
   }
 
-  #note(place: Place): PartItem {
-    this.places.set(place.head.agendaId, place);
-    return itemOf(this.#settings, writtenShare(place.customer).band, place.queue, place.heads.priority, place.head);
+  #note(agenda: LoadedAgenda): PartItem {
+    this.agendas.set(agenda.head.agendaId, agenda);
+    return itemOf(this.#settings, writtenShare(agenda.customer), agenda);
   }
 
   #isShort(heads: Heads, least: number): boolean {
     return heads.more && heads.items.length - (this.#took.get(heads) ?? 0) <= least;
   }
-}
-
-/** Of each queue what its customer takes when `most` are shared by weight, twice, so that it seldom has to be read on. */
-export function firstHeads(customers: ReadonlyMap<string, LoadedCustomer>, most: number): HeadsWanted[] {
-  let weights = 0;
-  for (const { weight } of customers.values()) weights += weight;
-  return [...customers.values()].flatMap(({ queues, weight }) =>
-    [...queues.values()].flatMap((queue) =>
-      queue.heads.map((heads) => ({
-        queue,
-        heads,
-        most: Math.min(most, Math.ceil((2 * most * weight) / weights)) + 2,
-      })),
-    ),
-  );
 }

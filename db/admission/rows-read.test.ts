@@ -1,8 +1,11 @@
-/** A batch reads the heads it can use, never whole backlogs: rows that Postgres counted, with 100,000 waiting Agendas of 5,000 customers. */
+/**
+ * A batch reads the heads it can use, never whole backlogs: rows that Postgres counted, with 100,000 waiting Agendas of
+ * 5,000 customers.
+ */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addInsight, freshId } from '../../test/support/test-records.ts';
-import { finishAgenda } from '../agenda/agenda-run.ts';
+import { finishAgenda } from '../agenda/finish-agenda.ts';
 import { openDatabase } from '../connect.ts';
 import { admitBatch } from './admit-batch.ts';
 
@@ -31,11 +34,13 @@ test.each(['Fairness', 'Priority', 'FirstInFirstOut'])(
     const sql = database.$client;
     await sql`
     insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, ready_time)
-    select ${insightId} || '-' || n, ${insightId}, ${resourcePoolId}, ${insightId} || '-' || n % ${customers}, 1, clock_timestamp() - n * interval '1 millisecond'
+    select ${insightId} || '-' || n, ${insightId}, ${resourcePoolId}, ${insightId} || '-' || n % ${customers}, 1,
+      clock_timestamp() - n * interval '1 millisecond'
     from generate_series(1, ${customers * perCustomer}) n`;
     await sql`
     insert into settlement (insight_id, customer_id, kind, promoted, need, priority)
-    select ${insightId}, ${insightId} || '-' || n, 'ready', 0, '1,0,0,0', 0 from generate_series(0, ${customers - 1}) n`;
+    select ${insightId}, ${insightId} || '-' || n, 'ready', 0, '1,0,0,0', 0
+      from generate_series(0, ${customers - 1}) n`;
     await sql.unsafe(`analyze ${tables.join()}`);
     // Everything over one connection, whose counts can be had at once.
     await using one = openDatabase(database.url, { connections: 1 });

@@ -10,10 +10,11 @@ import {
 import type { FairShareState } from '../../scheduling/fair-share-snapshot.ts';
 import { costOf, expectedSeconds, type Resources } from '../../scheduling/index.ts';
 import { type Amounts, amountsOf, amountsOfKey, fitsSum } from '../../scheduling/need.ts';
-import type { Head, LoadedCustomer, StoredLane, StoredQueue } from './customers.ts';
+import type { LoadedCustomer, StoredLane, StoredQueue } from './customers.ts';
+import type { Head } from './heads.ts';
 import type { Settings } from './settings.ts';
 
-/** What a duration nobody knows counts. */
+/** Seconds that a duration counts which nobody knows. */
 const unknownSeconds = 60;
 /** A duration counts at least this, so that what really was used can be told as a multiple of it. */
 const leastSeconds = 0.001;
@@ -43,32 +44,46 @@ function chargeOf({ costModel: model, capacity }: Settings, peak: Amounts, secon
   return model === 'shareTime' ? Math.max(cost, leastShare(capacity) * seconds) : cost;
 }
 
-/** A waiting Agenda as the rules take it. */
-export function itemOf(settings: Settings, band: number, queue: StoredQueue, priority: number, head: Head): PartItem {
+/** A waiting Agenda with its queue, as far as its item needs them. */
+export interface WaitingAgenda {
+  readonly queue: Pick<StoredQueue, 'customerId' | 'promoted' | 'need'>;
+  readonly heads: { readonly priority: number };
+  readonly head: Head;
+}
+
+/** A waiting Agenda as the rules take it; `share` is its customer's. */
+export function itemOf(
+  settings: Settings,
+  share: { readonly band: number },
+  { queue, heads, head }: WaitingAgenda,
+): PartItem {
   const need = amountsOfKey(queue.need);
   const known = head.declaredSeconds ?? head.ofCustomer ?? head.ofType;
   return {
     id: head.agendaId,
     customerId: queue.customerId,
     readyTime: head.readyTime,
-    priority,
+    priority: heads.priority,
     need,
     cost: chargeOf(settings, need, secondsOf(head)),
-    band: levelOf(settings, band, queue.promoted),
+    band: levelOf(settings, share.band, queue.promoted),
     movedTime: head.movedTime,
-    // Of a duration that nobody knows nothing is to be expected.
+    // Nobody knows its duration: its end cannot be expected.
     ...(known === null ? {} : { expectedSeconds: known }),
   };
 }
 
-/** A customer as the rules take it up: by the weight that its tags were written with; where its Agendas stand goes by its band of now. */
+/**
+ * A customer as the rules take it up: they get the OLD weight, for its tags were computed with it, and the CURRENT
+ * band.
+ */
 export const writtenShare = ({ id, lanes, weight, band }: LoadedCustomer): Part['customers'][number] => ({
   id,
   weight: lanes[0]?.weight ?? weight,
   band,
 });
 
-/** All that is known of these customers as a part for the rules, entitled as they are now. */
+/** Opens the rules over all that is known of these customers, entitled as they are now. */
 export function openPart(
   settings: Settings,
   customers: ReadonlyMap<string, LoadedCustomer>,
@@ -135,14 +150,14 @@ export function entitle(
 /** The heads that were read of these customers, as the rules take them. */
 export function itemsOf(settings: Settings, customers: ReadonlyMap<string, LoadedCustomer>): PartItem[] {
   return [...customers.values()].flatMap((customer) => {
-    const { band } = writtenShare(customer);
+    const share = writtenShare(customer);
     return [...customer.queues.values()].flatMap((queue) =>
-      queue.heads.flatMap(({ priority, items }) => items.map((head) => itemOf(settings, band, queue, priority, head))),
+      queue.heads.flatMap((heads) => heads.items.map((head) => itemOf(settings, share, { queue, heads, head }))),
     );
   });
 }
 
-/** What is to be written of customers: bands, lanes and queues that are not what they were. */
+/** What is to be written: bands, lanes and queues that are not what they were. */
 export interface Changes {
   readonly bands: Part['bands'];
   readonly lanes: readonly StoredLane[];
@@ -221,7 +236,7 @@ function changedLanes(
   return part.lanes().flatMap((lane) => {
     const was = before.get(laneKey(lane));
     const share = customers.get(lane.customerId) ?? was;
-    // A lane that is only here because something runs that was admitted from it: what it looks like is not known.
+    // We loaded this lane only for a running Agenda, so its stored state is unknown: do not write it.
     if (share === undefined) return [];
     const now = { ...lane, weight: share.weight, band: share.band };
     const same =

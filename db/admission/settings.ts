@@ -1,10 +1,14 @@
-/** What one batch goes by: the Insight's settings, what its pool has and holds, and what admission remembers, as of the moment the pool is locked. */
+/**
+ * What one batch goes by, as of the moment the pool is locked: the Insight's settings, what its pool has and holds, and
+ * what admission remembers.
+ */
 import type { CostModel } from '../../scheduling/cost-models.ts';
 import type { PartBand, PartReservation } from '../../scheduling/fair-share-part.ts';
 import type { Resources, SchedulerOptions } from '../../scheduling/index.ts';
-import { type Amounts, amountsOfKey, needOf, plus } from '../../scheduling/need.ts';
+import { type Amounts, amountsOfKey, needOf, plus, resourceNames } from '../../scheduling/need.ts';
 import type { Statements } from '../connect.ts';
 import type { CustomerInInsight } from '../schema.ts';
+import { type AgendaCounts, agendasLeft, leftByRate, pausedBy, rateSpan } from './limits.ts';
 
 /** Read once per batch, after the pool was locked. */
 export interface Settings {
@@ -29,7 +33,8 @@ export interface Settings {
   readonly isPaused: boolean;
   /** Most Agendas that may be admitted now, by all limits that count Agendas. */
   readonly mostAgendas: number;
-  readonly maximumSlots: number | null;
+  /** Most slots that its Agendas may hold; null = unlimited. */
+  readonly maximum: number | null;
   /** How many the rate lets in now, and in how many seconds the next after these; undefined without a rate. */
   readonly rate: { readonly left: number; readonly again: number } | undefined;
   readonly epoch: number;
@@ -42,128 +47,167 @@ export interface Settings {
   readonly bands: readonly PartBand[];
 }
 
-interface Row {
-  resource_pool_id: string;
-  scheduling_algorithm: string;
-  cost_model: CostModel;
+interface Row extends AgendaCounts {
+  resourcePoolId: string;
+  algorithm: string;
+  costModel: CostModel;
   options: SchedulerOptions;
   customers: Record<string, CustomerInInsight>;
   now: number;
   capacity: Resources | null;
-  paused: boolean;
-  agendas_left: number;
-  in_use: Amounts;
-  in_use_here: Amounts;
-  held_elsewhere: { readonly id: string; readonly need: string; readonly since: number | null }[] | null;
+  inUse: Amounts;
+  inUseHere: Amounts;
+  heldByOthers: { readonly id: string; readonly need: string; readonly since: number | null }[] | null;
   maximum: number | null;
-  rate: number | null;
-  recent: number | null;
-  oldest_recent: number | null;
-  state_algorithm: string | null;
-  state_cost_model: string | null;
+  oldestInRateSpan: number | null;
+  stateAlgorithm: string | null;
+  stateCostModel: string | null;
   epoch: number;
   admissions: number;
   held: string | null;
-  held_need: string | null;
+  heldNeed: string | null;
   memory: { bypasses?: PartReservation['bypasses']; pending?: string[] } | null;
 }
 
 interface BandRow {
   level: number;
   clock: number;
-  clock_error: number;
+  clockError: number;
   total: number;
-  total_error: number;
+  totalError: number;
   members: number;
-  since_lower: number;
+  sinceLower: number;
 }
 
-const holds = (sql: Statements, which: ReturnType<Statements>) =>
-  sql`json_build_object('slots', coalesce(sum(slots) ${which}, 0), 'cpu', coalesce(sum(cpu) ${which}, 0),
-    'memory', coalesce(sum(memory) ${which}, 0), 'gpu', coalesce(sum(gpu) ${which}, 0))`;
-
-/** A rate of r per second lets ceil(r) Agendas into any ceil(r) / r seconds. */
-const rateWindow = (sql: Statements) =>
-  sql`make_interval(secs => ceil(i.admissions_per_second) / i.admissions_per_second)`;
-
-/** Undefined when there is no such Insight. `isNew`: tags of another algorithm or cost model are to be thrown away. */
+/**
+ * Reads them. Undefined when there is no such Insight. `isNew`: tags of another algorithm or cost model are to be
+ * thrown away.
+ */
 export async function readSettings(
   sql: Statements,
   { insightId, batchId }: { insightId: string; batchId: string },
 ): Promise<(Settings & { isNew: boolean }) | undefined> {
-  const [[row], bandRows] = await Promise.all([
-    sql<Row[]>`
-      /* admitBatch: settings */
-      select i.resource_pool_id, i.scheduling_algorithm, i.cost_model, i.customers, i.maximum,
-        json_strip_nulls(json_build_object('priorityStep', i.priority_step, 'floor', i.floor, 'bypassLimit', i.bypass_limit,
-          'bypassSeconds', i.bypass_seconds, 'promoteAfter', i.promote_after)) as options,
-        extract(epoch from clock_timestamp())::float8 as now, p.capacity,
-        i.paused or coalesce(p.paused, false) or i.queue_size = 0 as paused,
-        case when i.paused or p.paused then 0
-          else least(i.queue_size - runs.in_queue, i.maximum_running - runs.running, 1000000000) end::int as agendas_left,
-        runs.in_use_here, runs.in_use,
-        (select json_agg(json_build_object('id', o.id, 'need', s.held_need,
-            'since', (select (b->>'since')::float8 from json_array_elements(s.memory->'bypasses') b where b->>'id' = s.held_agenda_id)))
-          from insight_state s join insight o on o.id = s.insight_id
-          where o.resource_pool_id = i.resource_pool_id and o.id <> i.id and s.held_need is not null) as held_elsewhere,
-        i.admissions_per_second as rate, recent.count::int as recent, extract(epoch from recent.oldest)::float8 as oldest_recent,
-        s.algorithm as state_algorithm, s.cost_model as state_cost_model, coalesce(s.epoch, 0) as epoch,
-        coalesce(s.admissions, 0)::float8 as admissions, s.held_agenda_id as held, s.held_need, s.memory
-      from insight i
-        left join resource_pool p on p.id = i.resource_pool_id
-        left join insight_state s on s.insight_id = i.id
-        cross join lateral (
-          select count(*) filter (where insight_id = i.id) as running,
-            count(*) filter (where insight_id = i.id and left_queue_time is null) as in_queue,
-            ${holds(sql, sql`filter (where insight_id = i.id)`)} as in_use_here, ${holds(sql, sql``)} as in_use
-          from running_agenda where resource_pool_id = i.resource_pool_id) runs
-        left join lateral (select count(*) as count, min(admitted_time) as oldest from admission
-          where insight_id = i.id and admitted_time > clock_timestamp() - ${rateWindow(sql)}) recent on i.admissions_per_second is not null
-      where i.id = ${insightId}`,
-    sql<BandRow[]>`
-      /* admitBatch: bands */
-      select level, clock, clock_error, total, total_error, members, since_lower from insight_band where insight_id = ${insightId} order by level`,
-  ]);
+  const [[row], bandRows] = await Promise.all([readRow(sql, insightId), readBands(sql, insightId)]);
   if (row === undefined) return undefined;
-  const isNew = row.state_algorithm !== row.scheduling_algorithm || row.state_cost_model !== row.cost_model;
-  const window = row.rate === null ? 0 : Math.ceil(row.rate) / row.rate;
-  const rateLeft = row.rate === null ? Number.POSITIVE_INFINITY : Math.ceil(row.rate) - (row.recent ?? 0);
+  const isNew = row.stateAlgorithm !== row.algorithm || row.stateCostModel !== row.costModel;
   return {
     insightId,
     batchId,
     isNew,
-    resourcePoolId: row.resource_pool_id,
-    algorithm: row.scheduling_algorithm,
-    costModel: row.cost_model,
+    resourcePoolId: row.resourcePoolId,
+    algorithm: row.algorithm,
+    costModel: row.costModel,
     options: { ...row.options, ...reachable(row) },
     customers: row.customers,
     now: row.now,
     capacity: row.capacity ?? {},
-    inUse: row.in_use,
-    inUseHere: row.in_use_here,
+    inUse: row.inUse,
+    inUseHere: row.inUseHere,
     heldElsewhere: heldBefore(row, insightId),
-    isPaused: row.paused,
-    mostAgendas: Math.max(0, Math.min(row.agendas_left, rateLeft)),
-    maximumSlots: row.maximum,
-    rate:
-      row.rate === null
-        ? undefined
-        : { left: rateLeft, again: Math.max(0.001, (row.oldest_recent ?? row.now) + window - row.now) },
+    isPaused: pausedBy(row) !== undefined,
+    mostAgendas: agendasLeft(row),
+    maximum: row.maximum,
+    rate: rateOf(row),
     epoch: isNew ? row.epoch + 1 : row.epoch,
     admissions: row.admissions,
     reservation: isNew ? { held: null, bypasses: [] } : { held: row.held, bypasses: row.memory?.bypasses ?? [] },
-    heldNeed: isNew ? null : row.held_need,
+    heldNeed: isNew ? null : row.heldNeed,
     pending: row.memory?.pending ?? [],
-    bands: isNew
-      ? []
-      : bandRows.map((band) => ({
-          level: band.level,
-          clock: [band.clock, band.clock_error],
-          total: [band.total, band.total_error],
-          members: band.members,
-          sinceLower: band.since_lower,
-        })),
+    bands: isNew ? [] : bandRows.map(bandOf),
   };
+}
+
+function readRow(sql: Statements, insightId: string): Promise<readonly Row[]> {
+  return sql<Row[]>`
+    /* admitBatch: settings */
+    select
+      i.resource_pool_id as "resourcePoolId",
+      i.scheduling_algorithm as algorithm,
+      i.cost_model as "costModel",
+      json_strip_nulls(json_build_object(
+        'priorityStep', i.priority_step,
+        'floor', i.floor,
+        'bypassLimit', i.bypass_limit,
+        'bypassSeconds', i.bypass_seconds,
+        'promoteAfter', i.promote_after)) as options,
+      i.customers,
+      extract(epoch from clock_timestamp())::float8 as now,
+      i.paused,
+      coalesce(p.paused, false) as "poolPaused",
+      i.queue_size as "queueSize",
+      runs.unstarted::int as unstarted,
+      i.maximum_running as "maximumRunning",
+      runs.running::int as running,
+      i.admissions_per_second as "admissionsPerSecond",
+      coalesce(recent.count, 0)::int as "inRateSpan",
+      extract(epoch from recent.oldest)::float8 as "oldestInRateSpan",
+      p.capacity,
+      runs."inUse",
+      runs."inUseHere",
+      (select json_agg(json_build_object('id', o.id, 'need', h.held_need, 'since', (
+          select (b->>'since')::float8 from json_array_elements(h.memory->'bypasses') b
+          where b->>'id' = h.held_agenda_id)))
+        from insight_state h join insight o on o.id = h.insight_id
+        where o.resource_pool_id = i.resource_pool_id and o.id <> i.id and h.held_need is not null) as "heldByOthers",
+      i.maximum,
+      s.algorithm as "stateAlgorithm",
+      s.cost_model as "stateCostModel",
+      coalesce(s.epoch, 0) as epoch,
+      coalesce(s.admissions, 0)::float8 as admissions,
+      s.held_agenda_id as held,
+      s.held_need as "heldNeed",
+      s.memory
+    from insight i
+      left join resource_pool p on p.id = i.resource_pool_id
+      left join insight_state s on s.insight_id = i.id
+      cross join lateral (
+        select
+          count(*) filter (where insight_id = i.id) as running,
+          count(*) filter (where insight_id = i.id and left_queue_time is null) as unstarted,
+          ${holds(sql, sql`filter (where insight_id = i.id)`)} as "inUseHere",
+          ${holds(sql, sql``)} as "inUse"
+        from running_agenda where resource_pool_id = i.resource_pool_id) runs
+      left join lateral (
+        select count(*) as count, min(admitted_time) as oldest from admission
+        where insight_id = i.id and admitted_time > clock_timestamp() - ${rateSpan(sql)}
+      ) recent on i.admissions_per_second is not null
+    where i.id = ${insightId}`.execute();
+}
+
+/** Sums of what is held, by resource. */
+const holds = (sql: Statements, which: ReturnType<Statements>) =>
+  sql`json_build_object(${resourceNames.map(
+    (name, n) => sql`${n === 0 ? sql`` : sql`,`} ${name}::text, coalesce(sum(${sql(name)}) ${which}, 0)`,
+  )})`;
+
+function readBands(sql: Statements, insightId: string): Promise<readonly BandRow[]> {
+  return sql<BandRow[]>`
+    /* admitBatch: bands */
+    select
+      level,
+      clock,
+      clock_error as "clockError",
+      total,
+      total_error as "totalError",
+      members,
+      since_lower as "sinceLower"
+    from insight_band where insight_id = ${insightId} order by level`.execute();
+}
+
+const bandOf = ({ level, clock, clockError, total, totalError, members, sinceLower }: BandRow): PartBand => ({
+  level,
+  clock: [clock, clockError],
+  total: [total, totalError],
+  members,
+  sinceLower,
+});
+
+/** The next after those that the rate lets in goes when the oldest admission leaves the span. */
+function rateOf(row: Row): Settings['rate'] {
+  const { admissionsPerSecond: most, oldestInRateSpan, now } = row;
+  if (most === null) return undefined;
+  const spanSeconds = Math.ceil(most) / most;
+  return { left: leftByRate(row), again: Math.max(0.001, (oldestInRateSpan ?? now) + spanSeconds - now) };
 }
 
 /** What one Agenda of the Insight can ever have. */
@@ -173,10 +217,13 @@ function reachable({ capacity, maximum }: Row): Pick<SchedulerOptions, 'capacity
   return { capacity: { ...capacity, ...(Number.isFinite(slots) ? { slots } : {}) } };
 }
 
-/** What other Insights hold capacity for: all, or those that began before this one does. So of two that hold one goes first, and then the other. */
-function heldBefore({ held, held_elsewhere: others, memory }: Row, insightId: string): Amounts {
+/**
+ * What other Insights hold capacity for. An Insight that holds nothing itself leaves all of it alone. One that does
+ * leaves only what others began to hold before it: of two that hold, one goes first, and then the other.
+ */
+function heldBefore({ held, heldByOthers, memory }: Row, insightId: string): Amounts {
   const since = held === null ? undefined : memory?.bypasses?.find(({ id }) => id === held)?.since;
-  const before = (others ?? []).filter(
+  const before = (heldByOthers ?? []).filter(
     (other) =>
       since === undefined ||
       other.since === null ||

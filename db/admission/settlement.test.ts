@@ -2,9 +2,10 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Agenda } from '../../agenda/types.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addInsight, addPool, freshId, type TestInsight } from '../../test/support/test-records.ts';
-import { claimAttempt, finishAgenda } from '../agenda/agenda-run.ts';
 import { cancelAgenda } from '../agenda/cancel-agenda.ts';
 import { changePriority } from '../agenda/change-priority.ts';
+import { claimAttempt } from '../agenda/claim-attempt.ts';
+import { finishAgenda } from '../agenda/finish-agenda.ts';
 import { submitAgenda } from '../agenda/submit-agenda.ts';
 import { customer } from '../schema.ts';
 import { lockCustomer, settleCustomer, updateCustomer } from '../settings/customer.ts';
@@ -24,7 +25,9 @@ beforeEach(async () => {
   [first, second] = [await addInsight(database, { resourcePoolId }), await addInsight(database, { resourcePoolId })];
   for (const { insightId } of [first, second])
     await database.$client`
-      update insight set is_global = true, mappers = ${JSON.stringify({ operationType: [insightId] })}::text::json where id = ${insightId}`;
+      update insight
+      set is_global = true, mappers = ${JSON.stringify({ operationType: [insightId] })}::text::json
+      where id = ${insightId}`;
   customerId = freshId('customer');
   await database.insert(customer).values({ id: customerId, cid: 'test', customerId, title: 'A', resourcePoolId });
 });
@@ -48,7 +51,8 @@ const reprioritise = (agendaId: string, priority: number) =>
 async function told(): Promise<Record<string, unknown>[]> {
   const rows = await database.$client`
     with gone as (delete from settlement returning *)
-    select kind, insight_id as "insightId", customer_id as "customerId", need, priority, promoted, agenda_id as "agendaId", attempt
+    select kind, insight_id as "insightId", customer_id as "customerId", need, priority, promoted,
+      agenda_id as "agendaId", attempt
     from gone order by number`;
   return rows.map((row) => Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)));
 }
@@ -61,7 +65,8 @@ test('a submission waits with what it declared, and says so', async () => {
   const waiting = { insightId: first.insightId, customerId, need: '1,0.5,8589934592,0', priority: -7, promoted: 0 };
   expect(await told()).toEqual([{ kind: 'ready', ...waiting }]);
   const [row] = await database.$client`
-    select w.need, w.priority, w.agenda_type, w.expected_seconds, w.is_due, w.ready_time = a.added_time and w.moved_time = a.added_time as "isNow",
+    select w.need, w.priority, w.agenda_type, w.expected_seconds, w.is_due, w.ready_time = a.added_time
+      and w.moved_time = a.added_time as "isNow",
       a.peak, a.priority as "agendaPriority", a.expected_seconds as "agendaSeconds", a.not_before
     from ready_agenda w join agenda a on a.id = w.agenda_id where a.id = ${agendaId}`;
   expect(row).toEqual({
@@ -90,7 +95,8 @@ test('one that is not to be admitted before a time is not due until then; a time
   const past = await submit(first, { notBefore: 1 });
   const never = await submit(first, { notBefore, params: { doNotRun: true } });
   const rows = await database.$client<{ agenda_id: string; is_due: boolean; ready: number; moved: number }[]>`
-    select agenda_id, is_due, extract(epoch from ready_time) * 1000 as ready, extract(epoch from moved_time) * 1000 as moved
+    select agenda_id, is_due, extract(epoch from ready_time) * 1000 as ready, extract(epoch
+      from moved_time) * 1000 as moved
     from ready_agenda where customer_id = ${customerId}`;
   const of = (agendaId: string) => rows.find((row) => row.agenda_id === agendaId);
   expect(of(later)).toMatchObject({ is_due: false, ready: '253402300799999.000000', moved: '253402300799999.000000' });
@@ -142,11 +148,13 @@ test('another priority is told, audited and woken for, once', async () => {
     { kind: 'ready', insightId: first.insightId, customerId, need: '2,0,0,0', priority: 9, promoted: 2 },
   ]);
   const [row] = await database.$client`
-    select a.priority as agenda, w.priority as waiting, a.updated_time > a.added_time as "isUpdated" from agenda a join ready_agenda w on w.agenda_id = a.id
+    select a.priority as agenda, w.priority as waiting, a.updated_time > a.added_time as "isUpdated" from agenda a
+      join ready_agenda w on w.agenda_id = a.id
     where a.id = ${agendaId}`;
   expect(row).toEqual({ agenda: 9, waiting: 9, isUpdated: true });
   const entries = await database.$client`
-    select actor, cid, customer_id, before, after from audit_entry where object_id = ${agendaId} and action = 'agenda.priority'`;
+    select actor, cid, customer_id, before, after from audit_entry
+      where object_id = ${agendaId} and action = 'agenda.priority'`;
   expect([...entries]).toEqual([
     { actor: 'somebody', cid: 'c', customer_id: customerId, before: { priority: 0 }, after: { priority: 9 } },
   ]);

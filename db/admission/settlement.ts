@@ -1,14 +1,14 @@
 /**
- * What happened since the last batch of an Insight, told to its admission: rows written in the transaction in which it happened.
- * After its commit the Insights are woken. Writing one waits for nobody, and only admission takes them away.
+ * What happened since the last batch of an Insight, told to its admission: rows written in the transaction in which it
+ * happened. After its commit the Insights are woken. Writing one waits for nobody, and only admission takes them away.
  *
- *   ready    an Agenda waits, or waits with another priority (submit-agenda.ts, change-priority.ts)
+ *   ready    an Agenda waits, or waits with another priority (make-ready.ts, change-priority.ts)
  *   gone     one that waited does not any more (cancel-agenda.ts)
- *   ended    one that ran has (agenda-run.ts)
- *   changed  settings of the customer; without a customer: of the Insight or its pool (insight.ts, customer.ts, resource-pool.ts)
+ *   ended    one that ran has (finish-agenda.ts)
+ *   changed  settings of the customer; without a customer: of the Insight or its pool (insight.ts, customer.ts,
+ *            resource-pool.ts)
  */
-import type { Writer } from '../audit.ts';
-import type { Statements } from '../connect.ts';
+import type { Statements, Writer } from '../connect.ts';
 import { settlement } from '../schema.ts';
 
 /** A waiting Agenda as admission counts it. */
@@ -20,20 +20,25 @@ export interface WaitingEntry {
   readonly priority: number;
 }
 
-/** It waits with this priority now. */
+/** Tells that an Agenda waits with this priority now. */
 export const settleReady = (sql: Statements, { insightId, customerId, promoted, need, priority }: WaitingEntry) => sql`
+  /* settle: ready */
   insert into settlement (insight_id, customer_id, kind, promoted, need, priority)
   values (${insightId}, ${customerId}, 'ready', ${promoted}, ${need}, ${priority})`;
 
-/** It waits no more, and was not admitted. */
+/** Tells that an Agenda waits no more, and was not admitted. */
 export const settleGone = (
   sql: Statements,
   { insightId, customerId, promoted, need, priority, agendaId }: WaitingEntry & { readonly agendaId: string },
 ) => sql`
+  /* settle: gone */
   insert into settlement (insight_id, customer_id, kind, promoted, need, priority, agenda_id)
   values (${insightId}, ${customerId}, 'gone', ${promoted}, ${need}, ${priority}, ${agendaId})`;
 
-/** An attempt that held capacity has ended. Where its customer is limited over all Insights, those in which it waits are told, too. */
+/**
+ * Tells that an attempt has ended that held capacity. Where its customer is limited over all Insights, those in which
+ * it waits are told, too.
+ */
 export const settleEnded = (
   sql: Statements,
   ended: {
@@ -44,15 +49,19 @@ export const settleEnded = (
     readonly attempt: number;
   },
 ) => sql`
+  /* settle: ended */
   insert into settlement (insight_id, customer_id, kind, agenda_id, attempt)
   select ${ended.insightId}, ${ended.customerId}, 'ended', ${ended.agendaId}, ${ended.attempt}::int
   union all
-  select i.id, c.id, 'changed', null, null from customer c join insight i on i.resource_pool_id = ${ended.resourcePoolId}
+  select i.id, c.id, 'changed', null, null
+  from customer c
+    join insight i on i.resource_pool_id = ${ended.resourcePoolId}
     -- With a limit it stays one look per Insight, however many of one customer wait.
-    cross join lateral (select from ready_agenda w where w.insight_id = i.id and w.customer_id = c.id and w.is_due limit 1) waits
+    cross join lateral (
+      select from ready_agenda w where w.insight_id = i.id and w.customer_id = c.id and w.is_due limit 1) waits
   where c.id = ${ended.customerId} and c.maximum_running is not null and i.id <> ${ended.insightId}`;
 
-/** Settings changed: of these customers, or without any of the Insights themselves or their pool. */
+/** Tells that settings changed: of these customers, or without any of the Insights themselves or their pool. */
 export async function settleChanged(
   writer: Writer,
   insightIds: readonly string[],

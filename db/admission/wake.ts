@@ -1,23 +1,70 @@
 /**
- * The wake flag of an Insight. Whoever flips it from false to true signals the admission workflow; everybody else's wake
- * is covered by that signal. It is cleared in a committed statement of its own before a batch reads, so a row that comes
- * after the read finds it false again.
+ * The wake flag of an Insight. Whoever flips it from false to true signals the admission workflow; everybody else's
+ * wake is covered by that signal. It is cleared in a committed statement of its own before a batch reads, so a row that
+ * comes after the read finds it false again.
+ *
+ * Whom to wake is asked after the commit that made room. An Agenda that became ready before that commit may have seen a
+ * full pool; one that becomes ready later sends its own wake.
  */
-import type { Database } from '../connect.ts';
+import { sql as drizzleSql, type SQL } from 'drizzle-orm';
+import type { Amounts } from '../../scheduling/need.ts';
+import { resourceNames } from '../../scheduling/need.ts';
+import type { Database, Statements, Writer } from '../connect.ts';
+import { amountOfNeed } from './need-amount.ts';
 
 /** Flips the flags that were false and returns those Insights: they are the caller's to signal. */
 export async function flipWake(database: Database, insightIds: readonly string[]): Promise<string[]> {
   if (insightIds.length === 0) return [];
-  const rows = await database.$client<{ insight_id: string }[]>`
+  const rows = await database.$client<{ insightId: string }[]>`
+    /* wake: flip */
     update insight_wake set wake_pending = true
     where insight_id in (
       -- In one order for everybody: two that flip the same flags never wait for each other.
-      select insight_id from insight_wake where insight_id = any(${insightIds as string[]}) and not wake_pending order by insight_id for update)
-    returning insight_id`;
-  return rows.map((row) => row.insight_id);
+      select insight_id from insight_wake
+      where insight_id = any(${insightIds as string[]}) and not wake_pending
+      order by insight_id for update)
+    returning insight_id as "insightId"`;
+  return rows.map((row) => row.insightId);
 }
 
-/** To be called, and committed, before a batch reads what waits. */
+/** Clears the flag; to be called, and committed, before a batch reads what waits. */
 export async function clearWake(database: Database, insightId: string): Promise<void> {
-  await database.$client`update insight_wake set wake_pending = false where insight_id = ${insightId} and wake_pending`;
+  await database.$client`
+    /* wake: clear */
+    update insight_wake set wake_pending = false where insight_id = ${insightId} and wake_pending`;
+}
+
+/** Insights in which an Agenda waits: of a pool, or among these. */
+export async function insightsThatWait(
+  writer: Pick<Writer, 'execute'>,
+  among: { readonly resourcePoolId: string } | { readonly insightIds: readonly string[] },
+): Promise<string[]> {
+  const asked: SQL =
+    'resourcePoolId' in among
+      ? drizzleSql`select id from insight where resource_pool_id = ${among.resourcePoolId}`
+      : drizzleSql`select id from unnest(${drizzleSql.param(among.insightIds)}::text[]) given(id)`;
+  const rows = await writer.execute<{ id: string }>(drizzleSql`
+    /* wake: that wait */
+    select i.id from (${asked}) i
+    where exists (select 1 from ready_agenda w where w.insight_id = i.id)`);
+  return rows.map((row) => row.id);
+}
+
+/** Other Insights of the pool with an Agenda that may go and fits what is left, as admission has written it. */
+export async function insightsThatFit(
+  sql: Statements,
+  { insightId, resourcePoolId }: { readonly insightId: string; readonly resourcePoolId: string },
+  left: Amounts,
+): Promise<string[]> {
+  const fitting = resourceNames
+    .filter((name) => Number.isFinite(left[name]))
+    .map((name) => {
+      const amount = amountOfNeed(sql, sql`q.need`, name);
+      return sql`and (${amount} = 0 or ${amount} <= ${left[name]}::float8)`;
+    });
+  const rows = await sql<{ id: string }[]>`
+    /* wake: that fit */
+    select id from insight i where i.resource_pool_id = ${resourcePoolId} and i.id <> ${insightId}
+      and exists (select from waiting_queue q where q.insight_id = i.id and q.active ${fitting})`;
+  return rows.map(({ id }) => id);
 }

@@ -4,9 +4,11 @@ import { addAgenda, addInsight, addRunningAgenda, freshId, type TestAgenda } fro
 import { admitBatch } from '../admission/admit-batch.ts';
 import { finishOperations } from '../operation/finish-operations.ts';
 import { startOperations } from '../operation/start-operations.ts';
-import { claimAttempt, finishAgenda, readPlan, readPool, settleOperations } from './agenda-run.ts';
 import { cancelAgenda } from './cancel-agenda.ts';
-import { readAdmittedTimes } from './read-agenda.ts';
+import { claimAttempt, readPlan, readPool } from './claim-attempt.ts';
+import { finishAgenda } from './finish-agenda.ts';
+import { readAdmittedTimes } from './read-progress.ts';
+import { settleOperations } from './settle-operations.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -31,7 +33,8 @@ const progressOf = async ({ agendaId }: TestAgenda) =>
 const statesOf = async ({ agendaId }: TestAgenda) =>
   (
     await database.$client<{ state: string; message: string }[]>`
-      select processing_state as state, processing_state_message as message from operation_progress where agenda_id = ${agendaId} order by index`
+      select processing_state as state, processing_state_message as message from operation_progress
+        where agenda_id = ${agendaId} order by index`
   ).map(({ state, message }) => `${state} ${message}`);
 
 test('the first run claims an attempt; another run is told who holds it, until that one is known to be closed', async () => {
@@ -107,12 +110,14 @@ test('the plan is in declaration order, with what has ended', async () => {
 test("the plan has the customer's weight: its own, or what its Insight says, or 1 for one that is not in the record", async () => {
   const insight = await addInsight(database);
   const [set, unknown] = [freshId('customer'), freshId('customer')];
-  await database.$client`insert into customer (id, cid, customer_id, title, weight) values (${set}, 'test', 'owner', 'A customer', 4)`;
+  await database.$client`insert into customer (id, cid, customer_id, title, weight) values (${set}, 'test', 'owner',
+    'A customer', 4)`;
   const ofSet = await addAgenda(database, insight, { customerId: set });
   const ofUnknown = await addAgenda(database, insight, { customerId: unknown });
   expect(await readPlan(database, ofSet.agendaId)).toMatchObject({ weight: 4 });
   expect(await readPlan(database, ofUnknown.agendaId)).toMatchObject({ weight: 1 });
-  await database.$client`update insight set customers = ${JSON.stringify({ [set]: { weight: 0.5 }, [unknown]: { band: 1 } })}::text::json
+  await database.$client`update insight
+    set customers = ${JSON.stringify({ [set]: { weight: 0.5 }, [unknown]: { band: 1 } })}::text::json
     where id = ${insight.insightId}`;
   expect(await readPlan(database, ofSet.agendaId)).toMatchObject({ weight: 0.5 });
   expect(await readPlan(database, ofUnknown.agendaId)).toMatchObject({ weight: 1 });
@@ -141,8 +146,8 @@ test('settling reads endings, gives one where there is none, and refuses what co
   ];
   expect(await settleOperations(database, agenda, given)).toEqual(settled);
   expect(await settleOperations(database, agenda, given.toReversed())).toEqual(settled);
-  const [row] =
-    await database.$client`select launch, diagnostic_events from operation_progress where agenda_id = ${agenda.agendaId} and index = 1`;
+  const [row] = await database.$client`select launch, diagnostic_events from operation_progress
+      where agenda_id = ${agenda.agendaId} and index = 1`;
   expect(row).toMatchObject({ launch: 2, diagnostic_events: [{ message: 'lost\ufffd\ufffd', code: 'noEnding' }] });
   expect(await end(agenda, 'b')).toEqual([{ verdict: 'over' }]);
   expect(await end(agenda, 'b', 2)).toEqual([{ verdict: 'stored', outcome: 'failed' }]);

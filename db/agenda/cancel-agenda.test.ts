@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addAgenda, addInsight, addRunningAgenda, freshId, type TestAgenda } from '../../test/support/test-records.ts';
 import { admitBatch } from '../admission/admit-batch.ts';
-import { claimAttempt, finishAgenda } from './agenda-run.ts';
 import { cancelAgenda } from './cancel-agenda.ts';
+import { claimAttempt } from './claim-attempt.ts';
+import { finishAgenda } from './finish-agenda.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

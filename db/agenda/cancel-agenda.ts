@@ -2,10 +2,13 @@
 
 import { settleGone, type WaitingEntry } from '../admission/settlement.ts';
 import type { Database } from '../connect.ts';
-import { endProgress } from './agenda-run.ts';
+import { endProgress } from './finish-agenda.ts';
 
+/** What became of the cancel. */
 export interface CancelAnswer {
-  /** `ended`: it waited and is over. `requested`: it runs and its workflow is to be told. `over`: it had ended before. */
+  /**
+   * `ended`: it waited and is over. `requested`: it runs and its workflow is to be told. `over`: it had ended before.
+   */
   readonly state: 'ended' | 'requested' | 'over';
   readonly wakeInsights: readonly string[];
 }
@@ -18,16 +21,23 @@ export async function cancelAgenda(
   return database.$client.begin(async (sql) => {
     // The waiting row first: an admission under way holds it, and has committed when this returns.
     const [waiting] = await sql<WaitingEntry[]>`
+      /* cancelAgenda: take from waiting */
       delete from ready_agenda where agenda_id = ${agendaId}
       returning insight_id as "insightId", customer_id as "customerId", promoted, need, priority`;
-    const [running] = await sql`select 1 from running_agenda where agenda_id = ${agendaId} for update`;
+    const [running] = await sql`
+      /* cancelAgenda: lock running */
+      select 1 from running_agenda where agenda_id = ${agendaId} for update`;
     const [agenda] = await sql<{ first: boolean }[]>`
-      select a.cancel_requested_time is null as first from agenda a join agenda_progress p on p.agenda_id = a.id
+      /* cancelAgenda: lock Agenda */
+      select a.cancel_requested_time is null as first
+      from agenda a join agenda_progress p on p.agenda_id = a.id
       where a.id = ${agendaId} and p.processing_state <> 'COMPLETE' for update of a`;
     if (agenda === undefined) return { state: 'over', wakeInsights: [] };
     if (agenda.first) {
       await sql`
-        with marked as (update agenda set cancel_requested_time = clock_timestamp() where id = ${agendaId} returning *)
+        /* cancelAgenda: mark */
+        with marked as (
+          update agenda set cancel_requested_time = clock_timestamp() where id = ${agendaId} returning *)
         insert into audit_entry (customer_id, actor, action, object_id, cid)
         select customer_id, ${actor}, 'agenda.cancel', id, coalesce(${cid ?? null}::text, cid) from marked`;
     }
@@ -37,7 +47,7 @@ export async function cancelAgenda(
       endProgress(sql, agendaId, { outcome: 'cancelled', message }, actor),
       waiting === undefined ? undefined : settleGone(sql, { ...waiting, agendaId }),
     ]);
-    // Who comes next may be another one now, and capacity may have been held for it.
+    // Another Agenda may come next now, and capacity may have been held for this one.
     return { state: 'ended', wakeInsights: waiting === undefined ? [] : [waiting.insightId] };
   }) as Promise<CancelAnswer>;
 }

@@ -10,12 +10,17 @@ let database: TestDatabase;
 beforeAll(async () => {
   database = await testDatabase();
   const { $client: sql } = database;
-  const ids = sql`select 'a' || to_char(n, 'FM000') as id, 'p' || to_char(n, 'FM000') as progress from generate_series(1, ${agendas}) n`;
-  await sql`insert into agenda (id, cid, customer_id, progress_id, insight_id, resource_pool_id) select id, 'cid', 'acme', progress, 'i', 'p' from (${ids}) x`;
-  await sql`insert into agenda_progress (id, cid, customer_id, agenda_id) select progress, 'cid', 'acme', id from (${ids}) x`;
-  await sql`insert into operation (agenda_id, index, name, type, payload) select id, 0, 'o', 'sample', repeat('1', 1000000) from (${ids}) x`;
+  const ids = sql`select 'a' || to_char(n, 'FM000') as id, 'p' || to_char(n, 'FM000') as progress
+    from generate_series(1, ${agendas}) n`;
+  await sql`insert into agenda (id, cid, customer_id, progress_id, insight_id, resource_pool_id) select id, 'cid',
+    'acme', progress, 'i', 'p' from (${ids}) x`;
+  await sql`insert into agenda_progress (id, cid, customer_id, agenda_id) select progress, 'cid', 'acme', id
+    from (${ids}) x`;
+  await sql`insert into operation (agenda_id, index, name, type, payload) select id, 0, 'o', 'sample', repeat('1',
+    1000000) from (${ids}) x`;
   await sql`
-    insert into operation_progress (agenda_id, index, id, agenda_progress_id, customer_id, cid, operation, result_payload)
+    insert into operation_progress (agenda_id, index, id, agenda_progress_id, customer_id, cid, operation,
+      result_payload)
     select id, 0, progress || '-o', progress, 'acme', 'cid', 'o', repeat('1', 1000000) from (${ids}) x`;
 });
 afterAll(() => database[Symbol.asyncDispose]());

@@ -1,4 +1,7 @@
-/** Lists of Agendas and of progress, newest Agendas first. Payloads are read only when asked for, and then pages end early rather than grow without bound. */
+/**
+ * Lists of Agendas and of progress, newest Agendas first. Payloads are read only when asked for, and then pages end
+ * early rather than grow without bound.
+ */
 import { and, count, eq, exists, getTableColumns, inArray, type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
 import type { ProcessingState } from '../../agenda/types.ts';
@@ -9,6 +12,7 @@ import { agenda, agendaProgress, operation, operationProgress } from '../schema.
 /** A page ends before the object that would bring its payloads above this many bytes; it has one at least. */
 export const mostPayloadBytesPerPage = 32 * 1024 * 1024;
 
+/** Filters of a list of Agendas. */
 export interface AgendaFilter extends ListFilter {
   readonly byId?: string | undefined;
   readonly byCid?: string | undefined;
@@ -20,11 +24,13 @@ export interface AgendaFilter extends ListFilter {
   readonly byState?: ProcessingState | undefined;
 }
 
+/** Filters of a list of AgendaProgress. */
 export interface AgendaProgressFilter extends AgendaFilter {
   readonly byAgendaId?: string | undefined;
   readonly byExternalId?: string | undefined;
 }
 
+/** Filters of a list of OperationProgress. */
 export interface OperationProgressFilter extends ListFilter {
   readonly byId?: string | undefined;
   readonly byCid?: string | undefined;
@@ -35,7 +41,7 @@ export interface OperationProgressFilter extends ListFilter {
   readonly byState?: ProcessingState | undefined;
 }
 
-/** Rows of Agendas; `payloads` when their Operations are going to be read too. */
+/** Lists Agendas; `payloads` when their Operations are going to be read too. */
 export function listAgendas(database: Database, visibility: Visibility, filter: AgendaFilter, payloads: boolean) {
   const source = {
     table: agenda,
@@ -73,7 +79,7 @@ export function listAgendas(database: Database, visibility: Visibility, filter: 
   );
 }
 
-/** Rows of AgendaProgress with what they show of their Agendas; `payloads` when their Operations are going to be read too. */
+/** Lists AgendaProgress with what it shows of its Agenda; `payloads` when the Operations are going to be read too. */
 export function listAgendaProgress(
   database: Database,
   visibility: Visibility,
@@ -123,9 +129,11 @@ export function listAgendaProgress(
   );
 }
 
-const payloadBytes = sql`coalesce(octet_length(${operationProgress.resultPayload}), 0) + coalesce(octet_length(${operationProgress.diagnosticEvents}::text), 0) + coalesce(octet_length(${operationProgress.params}::text), 0)`;
+const payloadBytes = sql`coalesce(octet_length(${operationProgress.resultPayload}), 0)
+  + coalesce(octet_length(${operationProgress.diagnosticEvents}::text), 0)
+  + coalesce(octet_length(${operationProgress.params}::text), 0)`;
 
-/** Rows of OperationProgress; without `payloads` result, diagnostics and params are not read. */
+/** Lists OperationProgress; without `payloads` result, diagnostics and params are not read. */
 export async function listOperationProgress(
   database: Database,
   visibility: Visibility,

@@ -33,7 +33,8 @@ const submit = (more: { idempotency?: { key: string; requestHash: string } } = {
 async function untilBlocked(): Promise<void> {
   for (;;) {
     const [row] = await database.$client<{ blocked: boolean }[]>`
-      select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock') as blocked`;
+      select exists (select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock') as blocked`;
     if (row?.blocked === true) return;
   }
 }
@@ -99,8 +100,8 @@ test('500 Operations are stored in their order', async () => {
     cid: 'cid',
   });
   if (answer.kind !== 'created') throw new Error(JSON.stringify(answer));
-  const rows =
-    await database.$client`select name, payload, dependencies from operation where agenda_id = ${answer.agendaId} order by index`;
+  const rows = await database.$client`select name, payload, dependencies from operation
+      where agenda_id = ${answer.agendaId} order by index`;
   expect([...rows]).toEqual(
     operations.map(({ name, payload }, n) => ({
       name,
@@ -109,7 +110,8 @@ test('500 Operations are stored in their order', async () => {
     })),
   );
   const progress =
-    await database.$client`select id, operation from operation_progress where agenda_id = ${answer.agendaId} order by index`;
+    await database.$client`select id, operation from operation_progress where agenda_id = ${answer.agendaId}
+      order by index`;
   expect([...progress]).toEqual(
     operations.map(({ name }) => ({ id: `${answer.progressId}-${name}`, operation: name })),
   );

@@ -1,13 +1,15 @@
 /**
- * The place of one waiting Agenda in line. Where few wait, the core's own order. Where many do, what its own customer has before it is counted
- * by index, up to a cap, and what others have is reckoned: until the finish tag of its turn, a band's clock gives W per unit of virtual time,
- * of which its customer takes w.
+ * The position of one waiting Agenda in line. Where few wait, it is the core's own order. Where many wait, the Agendas
+ * of its own customer before it are counted by index, up to a cap. Those of other customers are reckoned: until the
+ * finish tag of its turn, the band's clock gives W per unit of virtual time, and its customer takes w of that.
  */
 import { reasons } from '../../scheduling/fair-share.ts';
+import type { WaitingRow } from '../admission/heads.ts';
 import { isFairShare } from '../admission/settings.ts';
 import type { Database } from '../connect.ts';
-import { type Entitlement, fewWaiting, type InsightStanding } from './insight-standing.ts';
-import { costOfWaiting, readOrder, type WaitingRow } from './waiting-order.ts';
+import { type Entitlement, fewWaiting, type InsightStanding, priorityStepOf } from './insight-standing.ts';
+import { costOfWaiting } from './standing-settings.ts';
+import { readOrder } from './waiting-order.ts';
 
 /** An Agenda that goes before. */
 export interface Ahead {
@@ -16,16 +18,21 @@ export interface Ahead {
   readonly why: string;
 }
 
-/** Where it stands among all that wait, and how its customer does. */
-export interface Place {
+/** Where an Agenda stands among all that wait, and how its customer does. */
+export interface AgendaPosition {
   readonly position: number;
   readonly ahead: number;
   readonly aheadOfCustomer: number;
-  /** `exact`: the core put all that waits in order. `estimate`: reckoned from shares. `atLeast`: more go before it than are counted. */
+  /**
+   * `exact`: the core put all that waits in order. `estimate`: reckoned from shares. `atLeast`: more go before it than
+   * are counted.
+   */
   readonly positionIs: 'exact' | 'estimate' | 'atLeast';
   /** The first of those before it. */
   readonly whoIsAhead: readonly Ahead[];
-  /** Its customer's part of what its band gives; absent where customers do not share by weight, as `lag` and `bound`. */
+  /**
+   * Its customer's part of what its band gives; absent where customers do not share by weight, as `lag` and `bound`.
+   */
   readonly share?: number;
   readonly lag?: number;
   readonly bound?: number;
@@ -47,25 +54,27 @@ interface Lane {
   readonly total: number;
 }
 
-/** Undefined when it is not in line, such as before its `notBefore`. */
-export async function readPlace(
+/** Finds it. Undefined when the Agenda is not in line, such as before its `notBefore`. */
+export async function readPosition(
   database: Database,
   standing: InsightStanding,
   waiting: WaitingRow & { readonly isDue: boolean },
   entitlement: Entitlement,
-): Promise<Place | undefined> {
+): Promise<AgendaPosition | undefined> {
   if (!waiting.isDue) return undefined;
   const level = Math.max(0, entitlement.band - waiting.promoted);
   const [lane, line] = await Promise.all([
     readLane(database, standing, waiting.customerId, level),
-    standing.waiting <= fewWaiting ? orderedPlace(database, standing, waiting) : undefined,
+    standing.waiting <= fewWaiting ? orderedPosition(database, standing, waiting) : undefined,
   ]);
-  if (standing.waiting > fewWaiting) return countedPlace(database, standing, waiting, entitlement, level, lane);
+  if (standing.waiting > fewWaiting) {
+    return countedPosition(database, { standing, waiting, entitlement, level, lane });
+  }
   if (line === undefined) return undefined;
   return { ...line, ...sharesOf(standing, entitlement, lane, line.largestCost) };
 }
 
-async function orderedPlace(database: Database, standing: InsightStanding, { agendaId, customerId }: WaitingRow) {
+async function orderedPosition(database: Database, standing: InsightStanding, { agendaId, customerId }: WaitingRow) {
   const { agendas } = await readOrder(database, standing, {
     most: Number.POSITIVE_INFINITY,
     upTo: agendaId,
@@ -87,15 +96,20 @@ async function orderedPlace(database: Database, standing: InsightStanding, { age
   };
 }
 
-async function countedPlace(
+/** All that the reckoning goes by. */
+interface Reckoning {
+  readonly standing: InsightStanding;
+  readonly waiting: WaitingRow;
+  readonly entitlement: Entitlement;
+  readonly level: number;
+  readonly lane: Lane | undefined;
+}
+
+async function countedPosition(
   database: Database,
-  standing: InsightStanding,
-  waiting: WaitingRow,
-  entitlement: Entitlement,
-  level: number,
-  lane: Lane | undefined,
-): Promise<Place> {
-  const step = standing.algorithm === 'Priority' ? (standing.priorityStep ?? 60) : 0;
+  { standing, waiting, entitlement, level, lane }: Reckoning,
+): Promise<AgendaPosition> {
+  const step = priorityStepOf(standing);
   const cost = costOfWaiting(standing, waiting);
   const [own, around, named] = await Promise.all([
     countOwn(database, standing.id, waiting, { level, step }),
@@ -172,13 +186,16 @@ async function readLane(
   if (band === undefined || !isFairShare(standing.algorithm)) return undefined;
   const [row] = await database.$client<{ distance: number; state: string }[]>`
     /* explain: lane */
-    select (tag - ${band.clock}::float8) + (tag_error - ${band.clockError}::float8) as distance, state from customer_lane
+    select (tag - ${band.clock}::float8) + (tag_error - ${band.clockError}::float8) as distance, state
+    from customer_lane
     where insight_id = ${standing.id} and customer_id = ${customerId} and level = ${level}`;
   if (row === undefined) return { tag: 0, isActive: false, total: band.total };
   return { tag: row.distance, isActive: row.state === 'active', total: band.total };
 }
 
-/** Agendas of its own customer before it: in its band, and in those above too; each counted to one more than the cap. */
+/**
+ * Agendas of its own customer before it: in its band, and in those above too; each counted to one more than the cap.
+ */
 async function countOwn(
   database: Database,
   insightId: string,
@@ -193,20 +210,31 @@ async function countOwn(
       union all
       -- Not taken in by admission yet.
       select ${promoted}::int, ${need}, array[${priority}::int], ${level}::int where not exists (
-        select 1 from waiting_queue q where q.insight_id = ${insightId} and q.customer_id = ${customerId} and q.promoted = ${promoted}
-          and q.need = ${need})),
+        select 1 from waiting_queue q
+        where q.insight_id = ${insightId} and q.customer_id = ${customerId}
+          and q.promoted = ${promoted} and q.need = ${need})),
     own as (
       select b.level from (
-        select q.level, q.promoted, q.need, v.priority, case when q.level < ${level} then 'infinity'::timestamptz
-          else ${readyAt}::timestamptz + make_interval(secs => (v.priority - ${priority}) * ${step}::float8) end as before
+        select
+          q.level,
+          q.promoted,
+          q.need,
+          v.priority,
+          case when q.level < ${level} then 'infinity'::timestamptz
+            else ${readyAt}::timestamptz + make_interval(secs => (v.priority - ${priority}) * ${step}::float8)
+          end as before
         from queues q cross join lateral unnest(q.priorities) v(priority)) b
       cross join lateral (
         select 1 from ready_agenda r
-        where r.insight_id = ${insightId} and r.customer_id = ${customerId} and r.promoted = b.promoted and r.need = b.need
-          and r.priority = b.priority and r.is_due and (r.ready_time, r.agenda_id) < (b.before, ${agendaId})
+        where r.insight_id = ${insightId} and r.customer_id = ${customerId}
+          and r.promoted = b.promoted and r.need = b.need and r.priority = b.priority
+          and r.is_due and (r.ready_time, r.agenda_id) < (b.before, ${agendaId})
         limit ${mostCounted + 1}) r
       limit ${mostCounted + 1})
-    select count(*) filter (where level = ${level})::int as same, count(*) filter (where level < ${level})::int as above from own`;
+    select
+      count(*) filter (where level = ${level})::int as same,
+      count(*) filter (where level < ${level})::int as above
+    from own`;
   const { same = 0, above = 0 } = row ?? {};
   return { sameLevel: same, all: same + above };
 }
@@ -220,28 +248,34 @@ async function countAround(
 ): Promise<Around> {
   const sql = database.$client;
   const few = mostCounted + 1;
-  const none = sql`select 1 where false`;
+  const none = sql`(select 1 where false)`;
   const above =
     isFairShare(algorithm) && level > 0
-      ? sql`select 1 from waiting_queue q join ready_agenda r on r.insight_id = q.insight_id and r.customer_id = q.customer_id
-          and r.promoted = q.promoted and r.need = q.need and r.is_due
-        where q.insight_id = ${id} and q.level < ${level} and q.active and q.customer_id <> ${customerId}`
+      ? sql`(
+        select 1 from waiting_queue q
+          join ready_agenda r on r.insight_id = q.insight_id and r.customer_id = q.customer_id
+            and r.promoted = q.promoted and r.need = q.need and r.is_due
+        where q.insight_id = ${id} and q.level < ${level} and q.active and q.customer_id <> ${customerId}
+        limit ${few})`
       : none;
   const older =
     algorithm === 'FirstInFirstOut'
-      ? sql`select 1 from ready_agenda where insight_id = ${id} and ready_time < ${readyAt} order by ready_time`
+      ? sql`(
+        select 1 from ready_agenda where insight_id = ${id} and ready_time < ${readyAt}
+        order by ready_time limit ${few})`
       : none;
   const customers =
     algorithm === 'RoundRobin'
-      ? sql`select distinct customer_id from waiting_queue where insight_id = ${id} and active`
+      ? sql`(select distinct customer_id from waiting_queue where insight_id = ${id} and active limit ${few})`
       : none;
   const [row] = await sql<{ waiting: number; above: number; older: number; customers: number }[]>`
     /* explain: around */
-    select (select count(*)::int from (
+    select
+      (select count(*)::int from (
         select 1 from ready_agenda where insight_id = ${id} order by ready_time limit ${mostWaiting + 1}) w) as waiting,
-      (select count(*)::int from (${above} limit ${few}) a) as above,
-      (select count(*)::int from (${older} limit ${few}) o) as older,
-      (select count(*)::int from (${customers} limit ${few}) c) as customers`;
+      (select count(*)::int from ${above} a) as above,
+      (select count(*)::int from ${older} o) as older,
+      (select count(*)::int from ${customers} c) as customers`;
   const { waiting = 0, ...counts } = row ?? { above: 0, older: 0, customers: 0 };
   return { ...counts, waiting, isWhole: waiting <= mostWaiting };
 }
@@ -265,20 +299,24 @@ async function nameSome(
     sql<Omit<Ahead, 'why'>[]>`
       /* explain: own first */
       select agenda_id as "agendaId", customer_id as "customerId" from ready_agenda
-      where insight_id = ${id} and customer_id = ${customerId} and promoted = ${promoted} and need = ${need} and priority = ${priority} and is_due
-        and (ready_time, agenda_id) < (${readyAt}, ${agendaId})
+      where insight_id = ${id} and customer_id = ${customerId}
+        and promoted = ${promoted} and need = ${need} and priority = ${priority}
+        and is_due and (ready_time, agenda_id) < (${readyAt}, ${agendaId})
       order by ready_time, agenda_id limit 2`,
     sql<Omit<Ahead, 'why'>[]>`
       /* explain: first customers */
-      select h.agenda_id as "agendaId", q.customer_id as "customerId" from (
-        select * from waiting_queue where insight_id = ${id} and level = ${level} and need = ${need} and active
-        order by finish, start, customer_id collate "C" limit ${mostNamed + 1}) q
-      cross join lateral (
-        select r.agenda_id from unnest(q.priorities) v(priority)
-        cross join lateral (select agenda_id, ready_time from ready_agenda r
-          where r.insight_id = q.insight_id and r.customer_id = q.customer_id and r.promoted = q.promoted and r.need = q.need
-            and r.priority = v.priority and r.is_due order by r.ready_time, r.agenda_id limit 1) r
-        order by r.ready_time limit 1) h
+      select h.agenda_id as "agendaId", q.customer_id as "customerId"
+      from (
+          select * from waiting_queue where insight_id = ${id} and level = ${level} and need = ${need} and active
+          order by finish, start, customer_id collate "C" limit ${mostNamed + 1}) q
+        cross join lateral (
+          select r.agenda_id from unnest(q.priorities) v(priority)
+          cross join lateral (
+            select agenda_id, ready_time from ready_agenda r
+            where r.insight_id = q.insight_id and r.customer_id = q.customer_id
+              and r.promoted = q.promoted and r.need = q.need and r.priority = v.priority and r.is_due
+            order by r.ready_time, r.agenda_id limit 1) r
+          order by r.ready_time limit 1) h
       where q.customer_id <> ${customerId}
       order by q.finish`,
   ]);

@@ -63,13 +63,13 @@ test('the first Agenda of an idle Insight is next, the second has one ahead', as
   ];
   expect(await explain(first.agendaId)).toMatchObject({
     code: 'next',
-    place: { position: 1, ahead: 0, positionIs: 'exact', whoIsAhead: [] },
+    inLine: { position: 1, ahead: 0, positionIs: 'exact', whoIsAhead: [] },
   });
   const explained = await explain(second.agendaId);
   expect(explained).toMatchObject({
     code: 'ahead',
     sentence: '1 Agenda goes, 1 of its own customer, before it.',
-    place: {
+    inLine: {
       position: 2,
       ahead: 1,
       aheadOfCustomer: 1,
@@ -79,7 +79,7 @@ test('the first Agenda of an idle Insight is next, the second has one ahead', as
       bound: expect.any(Number),
     },
   });
-  expect(explained.place?.whoIsAhead).toEqual([{ agendaId: first.agendaId, customerId, why: expect.any(String) }]);
+  expect(explained.inLine?.whoIsAhead).toEqual([{ agendaId: first.agendaId, customerId, why: expect.any(String) }]);
   expect(explained.estimatedStart).toBeUndefined();
 });
 
@@ -123,10 +123,10 @@ test('with fair sharing the order is the one of the tags, not of time', async ()
       band: 0,
     },
   ]);
-  expect(await explain(young.agendaId)).toMatchObject({ code: 'next', place: { position: 1, share: 0.75, lag: 30 } });
+  expect(await explain(young.agendaId)).toMatchObject({ code: 'next', inLine: { position: 1, share: 0.75, lag: 30 } });
   expect(await explain(old.agendaId)).toMatchObject({
     code: 'ahead',
-    place: {
+    inLine: {
       position: 2,
       ahead: 1,
       aheadOfCustomer: 0,
@@ -143,9 +143,9 @@ test('with Priority a higher priority of the same customer is ahead, within its 
   const first = await addAgenda(database, of, { customerId, readyTime: at(0) });
   const urgent = await addAgenda(database, of, { customerId, readyTime: at(50) });
   await database.update(readyAgenda).set({ priority: 1 }).where(eq(readyAgenda.agendaId, urgent.agendaId));
-  expect(await explain(first.agendaId)).toMatchObject({ place: { position: 2 } });
+  expect(await explain(first.agendaId)).toMatchObject({ inLine: { position: 2 } });
   await database.update(insight).set({ priorityStep: 40 }).where(eq(insight.id, of.insightId));
-  expect(await explain(first.agendaId)).toMatchObject({ place: { position: 1 } });
+  expect(await explain(first.agendaId)).toMatchObject({ inLine: { position: 1 } });
 });
 
 test('what somebody must do something about is said first', async () => {
@@ -186,7 +186,7 @@ test('limits are told from the narrowest to the widest, with their numbers', asy
     code: 'customerLimit',
     sentence: `Customer ${customerId} runs 1 of at most 1 Agendas.`,
     entitlement: { running: 1, maximumEverywhere: 1 },
-    standing: { running: 2, inQueue: 1 },
+    standing: { running: 2, unstarted: 1 },
   });
   await database.update(customer).set({ maximumRunning: null }).where(eq(customer.id, customerId));
   expect(await explain(agendaId)).toMatchObject({
@@ -238,7 +238,7 @@ test('one before its notBefore says when, and has no place in line', async () =>
     code: 'notBefore',
     sentence: 'It is not to start before 2099-01-01T00:00:00.000Z.',
   });
-  expect(explained.place).toBeUndefined();
+  expect(explained.inLine).toBeUndefined();
 });
 
 test('capacity held for another is told, of this Insight or another of the pool', async () => {
@@ -287,13 +287,16 @@ test('the estimated start goes by the admissions of late, and is absent where so
   ];
   await addRunning(of, 'customer', { leftQueueTime: null });
   await database.$client`
-    insert into admission (agenda_id, attempt, insight_id, resource_pool_id, customer_id, number, batch_id, admitted_time, ready_time, algorithm,
+    insert into admission (agenda_id, attempt, insight_id, resource_pool_id, customer_id, number, batch_id,
+      admitted_time, ready_time, algorithm,
       cost_model, epoch, reason, agenda_type, need, level, expected_seconds, cost, weight)
-    select ${of.insightId} || n, 1, ${of.insightId}, ${of.resourcePoolId}, 'customer', n, 'batch', clock_timestamp() - n * interval '10 seconds',
-      clock_timestamp() - interval '1 day', 'Fairness', 'shareTime', 0, 'share', 'a×1', '1,0,0,0', 0, 60, n, 1 from generate_series(1, 20) n`;
-  const { code, estimatedStart, place } = await explain(agendaId);
+    select ${of.insightId} || n, 1, ${of.insightId}, ${of.resourcePoolId}, 'customer', n, 'batch',
+      clock_timestamp() - n * interval '10 seconds',
+      clock_timestamp() - interval '1 day', 'Fairness', 'shareTime', 0, 'share', 'a×1', '1,0,0,0', 0, 60, n, 1
+        from generate_series(1, 20) n`;
+  const { code, estimatedStart, inLine } = await explain(agendaId);
   expect(code).toBe('queueFull');
-  expect(place).toMatchObject({ position: 2, bound: 60 });
+  expect(inLine).toMatchObject({ position: 2, bound: 60 });
   // Twenty in 200 seconds, and it is the second.
   expect(estimatedStart?.seconds).toBeCloseTo(20, 0);
   expect((estimatedStart?.time ?? 0) - Date.now()).toBeGreaterThan(10_000);
@@ -308,9 +311,11 @@ test('more admissions than a second may have are told as the limit they are', as
   await database.update(insight).set({ admissionsPerSecond: 0.1 }).where(eq(insight.id, of.insightId));
   expect(await codeOf(agendaId)).toBe('next');
   await database.$client`
-    insert into admission (agenda_id, attempt, insight_id, resource_pool_id, customer_id, number, batch_id, admitted_time, ready_time, algorithm,
+    insert into admission (agenda_id, attempt, insight_id, resource_pool_id, customer_id, number, batch_id,
+      admitted_time, ready_time, algorithm,
       cost_model, epoch, reason, agenda_type, need, level, expected_seconds, cost, weight)
-    values (${of.insightId}, 1, ${of.insightId}, ${of.resourcePoolId}, 'customer', 1, 'batch', clock_timestamp() - interval '1 second',
+    values (${of.insightId}, 1, ${of.insightId}, ${of.resourcePoolId}, 'customer', 1, 'batch',
+      clock_timestamp() - interval '1 second',
       clock_timestamp(), 'Fairness', 'shareTime', 0, 'share', 'a×1', '1,0,0,0', 0, 60, 1, 1)`;
   expect(await explain(agendaId)).toMatchObject({
     code: 'rateLimit',
@@ -342,7 +347,8 @@ test('an Insight that holds its part of a shared pool says so while slots are fr
   await admit(other);
   expect(
     (
-      await database.$client`select count(*)::int as n from running_agenda where resource_pool_id = ${of.resourcePoolId}`
+      await database.$client`select count(*)::int as n from running_agenda
+        where resource_pool_id = ${of.resourcePoolId}`
     )[0],
   ).toEqual({
     n: 4,
@@ -361,7 +367,7 @@ test('behind one that capacity is held for, each waiting Agenda stands in the li
   const small = await addAgenda(database, of, { customerId: c });
   await addAgenda(database, of, { customerId: c, need: '3,0,0,0' });
   await admit();
-  expect(await explain(small.agendaId)).toMatchObject({ code: 'reservation', place: { position: 2, ahead: 1 } });
+  expect(await explain(small.agendaId)).toMatchObject({ code: 'reservation', inLine: { position: 2, ahead: 1 } });
   const standing = (await readStanding(database, of.insightId)) as InsightStanding;
   const { agendas } = await readOrder(database, standing, { most: 100 });
   expect(agendas.map(({ agendaId }) => agendaId)).toEqual([large.agendaId, small.agendaId]);

@@ -1,17 +1,28 @@
-/** The queue of an Insight as it stands: who goes next, merged and by customer. Bounded whatever waits; what is counted up to a cap says so. */
+/**
+ * The queue of an Insight as it stands: who goes next, merged and by customer. Bounded whatever waits; what is counted
+ * up to a cap says so.
+ */
 
+import { joinLearned, type WaitingRow, waitingColumns } from '../admission/heads.ts';
 import { isFairShare } from '../admission/settings.ts';
 import type { Database } from '../connect.ts';
-import { type Entitlement, fewWaiting, type InsightStanding, isAtLimit, readEntitlements } from './insight-standing.ts';
+import {
+  type Entitlement,
+  fewWaiting,
+  type InsightStanding,
+  isAtLimit,
+  priorityStepOf,
+  readEntitlements,
+} from './insight-standing.ts';
 import { laneLag, laneShare } from './lane-standing.ts';
-import { type OrderedAgenda, readOrder, type WaitingRow, waitingColumns } from './waiting-order.ts';
+import { type OrderedAgenda, readOrder } from './waiting-order.ts';
 
 /** Index entries read to count the waiting Agendas of all customers shown, together. */
 const mostCounted = 100_000;
 /** What waits in all is counted to this number; metrics count it to the end. */
 const mostWaiting = 10_000;
 
-/** An Agenda of the queue; its place, cost and reason where they are known. */
+/** An Agenda of the queue; its position, cost and reason where they are known. */
 export type QueuedAgenda = Omit<OrderedAgenda, 'position' | 'cost' | 'reason'> &
   Partial<Pick<OrderedAgenda, 'position' | 'cost' | 'reason'>>;
 
@@ -40,7 +51,7 @@ export interface InsightQueue {
   readonly customers: readonly QueuedCustomer[];
 }
 
-/** `customerIds`: of these customers only, though at the places they have among all. */
+/** Reads it. `customerIds`: of these customers only, though at the positions they have among all. */
 export async function readQueue(
   database: Database,
   standing: InsightStanding,
@@ -61,7 +72,7 @@ export async function readQueue(
   return { waiting: count, waitingIsMore: isMore, isWhole: order.isWhole, agendas, customers };
 }
 
-/** In the order; of chosen customers also those whose place is not known, behind. */
+/** In the order; of chosen customers also those whose position is not known, behind. */
 function merged(
   ordered: readonly OrderedAgenda[],
   heads: readonly WaitingRow[],
@@ -95,12 +106,16 @@ async function countWaiting(database: Database, insightId: string): Promise<{ co
 /** Those with waiting Agendas, first the ones that are in line first. */
 async function customersInLine(database: Database, { id, waiting }: InsightStanding, limit: number): Promise<string[]> {
   const sql = database.$client;
-  const few = sql`
-    select customer_id as id from ready_agenda where insight_id = ${id} and is_due group by customer_id order by min(ready_time) limit ${limit}`;
-  const many = sql`
-    select customer_id as id from waiting_queue where insight_id = ${id} group by customer_id
-    order by bool_or(active) desc, min(level), min(finish), customer_id collate "C" limit ${limit}`;
-  const rows = await sql<{ id: string }[]>`/* readQueue: customers */ ${waiting <= fewWaiting ? few : many}`;
+  const rows =
+    waiting <= fewWaiting
+      ? await sql<{ id: string }[]>`
+        /* readQueue: few customers */
+        select customer_id as id from ready_agenda where insight_id = ${id} and is_due
+        group by customer_id order by min(ready_time) limit ${limit}`
+      : await sql<{ id: string }[]>`
+        /* readQueue: first customers */
+        select customer_id as id from waiting_queue where insight_id = ${id} group by customer_id
+        order by bool_or(active) desc, min(level), min(finish), customer_id collate "C" limit ${limit}`;
   return rows.map((row) => row.id);
 }
 
@@ -112,22 +127,30 @@ function readHeads(
   most: number,
 ): Promise<readonly WaitingRow[]> {
   const sql = database.$client;
-  const step = standing.algorithm === 'Priority' ? (standing.priorityStep ?? 60) : 0;
+  const step = priorityStepOf(standing);
   const key = sql`extract(epoch from h.ready_time) - h.priority * ${step}::float8, h.ready_time, h.agenda_id`;
   // What admission has not taken in yet is in no queue: where few wait all are looked at.
-  const few = sql`select h.* from ready_agenda h where h.insight_id = ${standing.id} and h.customer_id = c.id and h.is_due order by ${key} limit ${most}`;
-  const many = sql`
+  const few = sql`(
+    select h.* from ready_agenda h
+    where h.insight_id = ${standing.id} and h.customer_id = c.id and h.is_due
+    order by ${key} limit ${most})`;
+  const many = sql`(
     select h.* from waiting_queue q
-    cross join lateral unnest(q.priorities) v(priority)
-    cross join lateral (
-      select * from ready_agenda r where r.insight_id = q.insight_id and r.customer_id = q.customer_id and r.promoted = q.promoted
-        and r.need = q.need and r.priority = v.priority and r.is_due order by r.ready_time, r.agenda_id limit ${most}) h
-    where q.insight_id = ${standing.id} and q.customer_id = c.id order by ${key} limit ${most}`;
+      cross join lateral unnest(q.priorities) v(priority)
+      cross join lateral (
+        select * from ready_agenda r
+        where r.insight_id = q.insight_id and r.customer_id = q.customer_id
+          and r.promoted = q.promoted and r.need = q.need and r.priority = v.priority and r.is_due
+        order by r.ready_time, r.agenda_id limit ${most}) h
+    where q.insight_id = ${standing.id} and q.customer_id = c.id
+    order by ${key} limit ${most})`;
   return sql<WaitingRow[]>`
     /* readQueue: heads */
-    select ${waitingColumns(sql)} from unnest(${customerIds as string[]}::text[]) with ordinality c(id, place)
-    cross join lateral (${standing.waiting <= fewWaiting ? few : many}) r
-    order by c.place, extract(epoch from r.ready_time) - r.priority * ${step}::float8, r.ready_time, r.agenda_id`;
+    select ${waitingColumns(sql)}
+    from unnest(${customerIds as string[]}::text[]) with ordinality c(id, number)
+      cross join lateral ${standing.waiting <= fewWaiting ? few : many} r
+      ${joinLearned(sql, standing.id)}
+    order by c.number, extract(epoch from r.ready_time) - r.priority * ${step}::float8, r.ready_time, r.agenda_id`;
 }
 
 /** How each customer of these Agendas stands. */
@@ -142,16 +165,22 @@ async function describe(
   const [entitlements, rows] = await Promise.all([
     readEntitlements(database, standing, ids),
     database.$client<{ customerId: string; waiting: number; share: number | null; lag: number | null }[]>`
-      /* readQueue: customers */
-      select c.id as "customerId", l.share, l.lag,
-        (select count(*)::int from (select 1 from ready_agenda r where r.insight_id = ${standing.id} and r.customer_id = c.id and r.is_due
+      /* readQueue: standing of customers */
+      select
+        c.id as "customerId",
+        l.share,
+        l.lag,
+        (select count(*)::int from (
+          select 1 from ready_agenda r
+          where r.insight_id = ${standing.id} and r.customer_id = c.id and r.is_due
           limit ${cap + 1}) r) as waiting
       from unnest(${ids}::text[]) c(id)
-      left join lateral (
-        select ${laneShare(database.$client)} as share, coalesce(${laneLag(database.$client)}, 0) as lag
-        from customer_lane l join insight_band b on b.insight_id = l.insight_id and b.level = l.level
-        where l.insight_id = ${standing.id} and l.customer_id = c.id
-        order by l.state <> 'active', l.level limit 1) l on ${isFairShare(standing.algorithm) && standing.state !== null}`,
+        left join lateral (
+          select ${laneShare(database.$client)} as share, coalesce(${laneLag(database.$client)}, 0) as lag
+          from customer_lane l join insight_band b on b.insight_id = l.insight_id and b.level = l.level
+          where l.insight_id = ${standing.id} and l.customer_id = c.id
+          order by l.state <> 'active', l.level limit 1
+        ) l on ${isFairShare(standing.algorithm) && standing.state !== null}`,
   ]);
   return rows.map(({ customerId, waiting, share, lag }) => {
     const entitlement = entitlements.get(customerId) as Entitlement;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addAgenda, addInsight, freshId, type TestInsight } from '../../test/support/test-records.ts';
 import { admitBatch } from '../admission/admit-batch.ts';
-import { finishAgenda } from '../agenda/agenda-run.ts';
+import { finishAgenda } from '../agenda/finish-agenda.ts';
 import { readStanding } from './insight-standing.ts';
 import { jainIndex, readShares } from './shares.ts';
 
@@ -20,7 +20,8 @@ const sharesOf = async ({ insightId }: TestInsight, seconds: number) => {
 
 test('customers that always had work got what their weights say, and the index says that it was fair', async () => {
   const insight = await addInsight(database, { schedulingAlgorithm: 'Fairness', queueSize: 40 });
-  await database.$client`update insight set cost_model = 'count', customers = '{"heavy": {"weight": 3}}' where id = ${insight.insightId}`;
+  await database.$client`update insight set cost_model = 'count', customers = '{"heavy": {"weight": 3}}'
+    where id = ${insight.insightId}`;
   const readyTime = new Date(Date.now() - 60_000);
   for (let number = 0; number < 40; number += 1)
     for (const customerId of ['heavy', 'light']) {
@@ -44,13 +45,15 @@ test('slots are counted while they are held, also of Agendas whose end was not t
   const insight = await addInsight(database);
   const { agendaId, attempt } = await addAgenda(database, insight, { customerId: 'holder' });
   await admitBatch(database, { insightId: insight.insightId, batchId: freshId('batch') });
-  const backdate = database.$client`update admission set admitted_time = clock_timestamp() - interval '100 seconds' where agenda_id = ${agendaId}`;
+  const backdate = database.$client`update admission
+    set admitted_time = clock_timestamp() - interval '100 seconds' where agenda_id = ${agendaId}`;
   await backdate;
   expect((await sharesOf(insight, 3600)).slotSeconds).toBeCloseTo(100, -1);
   // Admitted before the span, it holds its slot in it.
   expect((await sharesOf(insight, 10)).slotSeconds).toBeCloseTo(10, 1);
   await finishAgenda(database, { agendaId, attempt }, { outcome: 'succeeded' });
-  await database.$client`update agenda_progress set completed_time = clock_timestamp() - interval '60 seconds' where agenda_id = ${agendaId}`;
+  await database.$client`update agenda_progress set completed_time = clock_timestamp() - interval '60 seconds'
+    where agenda_id = ${agendaId}`;
   expect((await sharesOf(insight, 3600)).slotSeconds).toBeCloseTo(40, -1);
 });
 

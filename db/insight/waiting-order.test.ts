@@ -13,26 +13,36 @@ beforeEach(async () => {
 });
 afterEach(() => database[Symbol.asyncDispose]());
 
-/** So many Agendas wait, of customers of weights 1 to 5 in turn, a second apart; admission has taken them in and nothing may start. */
+/**
+ * So many Agendas wait, of customers of weights 1 to 5 in turn, a second apart; admission has taken them in and nothing
+ * may start.
+ */
 async function fill({ insightId, resourcePoolId }: TestInsight, agendas: number, customers: number): Promise<void> {
   const sql = database.$client;
   await sql`
     insert into customer (id, cid, customer_id, title, resource_pool_id, weight)
-    select 'customer-' || lpad(n::text, 4, '0'), 'test', 'owner', 'test', ${resourcePoolId}, 1 + n % 5 from generate_series(0, ${customers - 1}::int) n
+    select 'customer-' || lpad(n::text, 4, '0'), 'test', 'owner', 'test', ${resourcePoolId}, 1 + n % 5
+      from generate_series(0, ${customers - 1}::int) n
     on conflict do nothing`;
   await sql`
     insert into agenda (id, cid, customer_id, progress_id, insight_id, resource_pool_id)
-    select ${insightId} || '-' || lpad(n::text, 6, '0'), 'test', 'customer-' || lpad((n % ${customers}::int)::text, 4, '0'),
-      ${insightId} || '-progress-' || n, ${insightId}, ${resourcePoolId} from generate_series(0, ${agendas - 1}::int) n`;
+    select ${insightId} || '-' || lpad(n::text, 6, '0'), 'test', 'customer-' || lpad((n % ${customers}::int)::text, 4,
+      '0'),
+      ${insightId} || '-progress-' || n, ${insightId}, ${resourcePoolId}
+        from generate_series(0, ${agendas - 1}::int) n`;
   await sql`
-    insert into agenda_progress (id, cid, customer_id, agenda_id) select progress_id, cid, customer_id, id from agenda where insight_id = ${insightId}`;
+    insert into agenda_progress (id, cid, customer_id, agenda_id) select progress_id, cid, customer_id, id
+      from agenda where insight_id = ${insightId}`;
   await sql`
     insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, ready_time, need, priority)
-    select id, insight_id, resource_pool_id, customer_id, 1, clock_timestamp() - interval '1 day' + right(id, 6)::int * interval '1 second',
-      '1,0,' || right(id, 6)::int / ${customers}::int % 2 || ',0', right(id, 6)::int / ${customers}::int % 3 from agenda where insight_id = ${insightId}`;
+    select id, insight_id, resource_pool_id, customer_id, 1, clock_timestamp() - interval '1 day' + right(id,
+      6)::int * interval '1 second',
+      '1,0,' || right(id, 6)::int / ${customers}::int % 2 || ',0', right(id, 6)::int / ${customers}::int % 3
+        from agenda where insight_id = ${insightId}`;
   await sql`
     insert into settlement (insight_id, customer_id, kind, promoted, need, priority)
-    select distinct insight_id, customer_id, 'ready', promoted, need, priority from ready_agenda where insight_id = ${insightId}`;
+    select distinct insight_id, customer_id, 'ready', promoted, need, priority from ready_agenda
+      where insight_id = ${insightId}`;
   await allow(insightId, 0);
   await admitAll(insightId);
   await sql`vacuum analyze`;
@@ -87,7 +97,7 @@ test.each(['Fairness', 'Priority', 'FirstInFirstOut'])(
     await allow(insight.insightId, 100);
     await admitAll(insight.insightId);
     const asked = ['000120', '000301', '000482'].map((number) => `${insight.insightId}-${number}`);
-    const places = await Promise.all(asked.map(async (id) => (await explainAgenda({ database }, id))?.place));
+    const places = await Promise.all(asked.map(async (id) => (await explainAgenda({ database }, id))?.inLine));
     for (const place of places) expect(place).toMatchObject({ positionIs: 'estimate', whoIsAhead: expect.any(Array) });
     await allow(insight.insightId, 3_000);
     await admitAll(insight.insightId);
@@ -119,7 +129,7 @@ test('a customer at its limit has no place, unless it asks for its own', async (
   expect(own.agendas).toHaveLength(20);
   expect(own.agendas.some((agenda) => 'position' in agenda)).toBe(false);
   const explained = await explainAgenda({ database }, `${insight.insightId}-000003`);
-  expect(explained).toMatchObject({ code: 'paused', place: { positionIs: 'exact', ahead: expect.any(Number) } });
+  expect(explained).toMatchObject({ code: 'paused', inLine: { positionIs: 'exact', ahead: expect.any(Number) } });
 });
 
 test('an explanation and a queue look at few of the rows that wait, by index', async () => {
@@ -133,14 +143,17 @@ test('an explanation and a queue look at few of the rows that wait, by index', a
   const reads = async () => {
     await one.$client`select pg_stat_force_next_flush()`;
     const [row] = await one.$client<{ sequential: number; byIndex: number }[]>`
-      select seq_tup_read::int as sequential, idx_tup_fetch::int + coalesce((select sum(idx_tup_read)::int from pg_stat_user_indexes
+      select seq_tup_read::int as sequential, idx_tup_fetch::int + coalesce((select sum(idx_tup_read)::int
+        from pg_stat_user_indexes
         where relname = 'ready_agenda'), 0) as "byIndex" from pg_stat_user_tables where relname = 'ready_agenda'`;
     return row ?? { sequential: 0, byIndex: 0 };
   };
   const standing = await readStanding(one, insight.insightId);
   if (standing === undefined) throw new Error('there is no such Insight');
   const before = await reads();
-  expect((await explainAgenda({ database: one }, `${insight.insightId}-019999`))?.place?.ahead).toBeGreaterThan(10_000);
+  expect((await explainAgenda({ database: one }, `${insight.insightId}-019999`))?.inLine?.ahead).toBeGreaterThan(
+    10_000,
+  );
   const afterExplain = await reads();
   expect(afterExplain.sequential).toBe(before.sequential);
   expect(afterExplain.byIndex - before.byIndex).toBeLessThan(5_000);

@@ -1,32 +1,35 @@
 /**
- * The order in which what waits in an Insight would go, if all of its pool were free and nothing changed: the rules decide on what admission
- * would read, and it is thrown away. Where few wait all of it is read, also what admission has not taken in yet; else the customers that are
- * first in line, and the order ends where others that were not read might come in.
+ * The order in which what waits in an Insight would go, if all of its pool were free and nothing changed: the rules
+ * decide on what admission would read, and the decisions are thrown away. Where few wait, all of it is read, also what
+ * admission has not taken in yet. Where many wait, the customers that are first in line are read, and the order ends
+ * where others that were not read might come in.
  */
 
-import type { FairSharePart, PartItem } from '../../scheduling/fair-share-part.ts';
-import type { SchedulerOptions } from '../../scheduling/index.ts';
-import { keyOfNeed, needOf } from '../../scheduling/need.ts';
+import type { PartItem } from '../../scheduling/fair-share-part.ts';
+import { amountsOf, keyOfNeed } from '../../scheduling/need.ts';
 import { type Candidates, findCandidates, findTurns, noCandidates } from '../admission/candidates.ts';
 import { takeTurns } from '../admission/choosers.ts';
+import { type LoadedCustomer, loadCustomers, type StoredQueue } from '../admission/customers.ts';
+import { isBehindUnread } from '../admission/decide.ts';
 import {
   expectHeads,
-  type Head,
+  firstHeads,
   type Heads,
-  type LoadedCustomer,
-  loadCustomers,
+  joinLearned,
   queueKey,
   readHeads,
-  type StoredQueue,
-} from '../admission/customers.ts';
+  type WaitingRow,
+  waitingColumns,
+} from '../admission/heads.ts';
 import { readPoolCustomers } from '../admission/held-and-running.ts';
-import { firstHeads } from '../admission/loaded-queues.ts';
+import type { LoadedAgenda } from '../admission/loaded-queues.ts';
 import { everFits, itemOf, itemsOf, openPart, writtenShare } from '../admission/rules-view.ts';
 import { isFairShare, type Settings } from '../admission/settings.ts';
 import type { Database, Statements } from '../connect.ts';
 import { fewWaiting, type InsightStanding } from './insight-standing.ts';
+import { settingsOf } from './standing-settings.ts';
 
-/** A waiting Agenda at its place in the order. */
+/** A waiting Agenda at its position in the order. */
 export interface OrderedAgenda {
   /** From 1; of what may start, so without those whose customer is held back. */
   readonly position: number;
@@ -48,6 +51,16 @@ export interface WaitingOrder {
   readonly isWhole: boolean;
 }
 
+/**
+ * The first `most`, or all up to one Agenda. `unblocked`: a customer that is put in order as if its limits did not hold
+ * it back.
+ */
+interface Wanted {
+  readonly most: number;
+  readonly upTo?: string;
+  readonly unblocked?: string;
+}
+
 /** One after the other, without limits; what is put in order may grow on the way. */
 interface Line {
   next(): { readonly id: string; readonly cost: number; readonly reason: OrderedAgenda['reason'] } | undefined;
@@ -55,91 +68,81 @@ interface Line {
   clock(level: number): number;
 }
 
-interface Place {
-  readonly head: Head;
-  readonly heads: Heads;
-  readonly queue: StoredQueue;
+/** What was read to be put in order. */
+interface Loaded {
+  readonly customers: Map<string, LoadedCustomer>;
+  readonly candidates: Candidates;
+  /** RoundRobin: customers whose turns are counted. */
+  readonly known: readonly string[];
 }
 
-/** The first `most`, or all up to one Agenda. `unblocked`: a customer that is put in order as if its limits did not hold it back. */
-export function readOrder(
-  database: Database,
-  standing: InsightStanding,
-  wanted: { most: number; upTo?: string; unblocked?: string },
-): Promise<WaitingOrder> {
+/** Puts what waits in order, as far as it is wanted. */
+export function readOrder(database: Database, standing: InsightStanding, wanted: Wanted): Promise<WaitingOrder> {
   const settings = settingsOf(standing);
   const few = standing.waiting <= fewWaiting;
-  return database.$client.begin('isolation level repeatable read read only', (sql) =>
-    putInOrder(sql, settings, few, wanted),
-  ) as Promise<WaitingOrder>;
+  return database.$client.begin('isolation level repeatable read read only', async (sql) => {
+    const loaded = few ? await readFew(sql, settings) : await readFirstInLine(sql, settings, wanted.most);
+    return putInOrder(sql, settings, loaded, wanted);
+  }) as Promise<WaitingOrder>;
 }
 
 async function putInOrder(
   sql: Statements,
   settings: Settings,
-  few: boolean,
-  { most, upTo, unblocked }: { most: number; upTo?: string; unblocked?: string },
+  { customers, candidates, known }: Loaded,
+  { most, upTo, unblocked }: Wanted,
 ): Promise<WaitingOrder> {
-  const byTurns = settings.algorithm === 'RoundRobin';
-  const everybody = byTurns && !few ? await readPoolCustomers(sql, settings) : [];
-  const [customers, candidates] = few
-    ? await readFew(sql, settings)
-    : await readFirstInLine(sql, settings, everybody, most);
-  // Turns of customers without anything ready come to nothing: of these one of the pending is enough, since none pending means all.
-  const known =
-    byTurns && few
-      ? await readPoolCustomers(sql, settings, [...customers.keys(), ...settings.pending.slice(0, 1)])
-      : everybody;
-  const places = new Map<string, Place>();
-  for (const { queues } of customers.values())
-    for (const queue of queues.values())
-      for (const heads of queue.heads)
-        for (const head of heads.items) places.set(head.agendaId, { head, heads, queue });
-  const line = lineUp(settings, liftLimits(customers, unblocked), candidates, known, most);
+  const waiting = agendasOf(customers);
+  const line = lineUp(settings, { customers: liftLimits(customers, unblocked), candidates, known }, most);
   const agendas: OrderedAgenda[] = [];
   const took = new Map<Heads, number>();
   while (agendas.length < most) {
     for (const [level, tag] of candidates.horizons) if (line.clock(level) > tag) return { agendas, isWhole: false };
     const decision = line.next();
     if (decision === undefined) return { agendas, isWhole: !candidates.truncated };
-    const { head, heads, queue } = places.get(decision.id) as Place;
-    // A later one than customers that were not read may have.
-    if (
-      settings.algorithm === 'FirstInFirstOut' &&
-      head.readyTime > (candidates.horizons.get(0) ?? Number.POSITIVE_INFINITY)
-    )
-      return { agendas, isWhole: false };
+    const { customer, head, heads, queue } = waiting.get(decision.id) as LoadedAgenda;
+    if (isBehindUnread(settings, { head }, candidates)) return { agendas, isWhole: false };
     agendas.push({
-      ...{ position: agendas.length + 1, agendaId: head.agendaId, customerId: queue.customerId },
-      ...{ ready: head.readyTime, waitedSeconds: Math.max(0, settings.now - head.readyTime) },
-      ...{ priority: heads.priority, cost: decision.cost, reason: decision.reason },
+      position: agendas.length + 1,
+      agendaId: head.agendaId,
+      customerId: queue.customerId,
+      ready: head.readyTime,
+      waitedSeconds: Math.max(0, settings.now - head.readyTime),
+      priority: heads.priority,
+      cost: decision.cost,
+      reason: decision.reason,
     });
     if (head.agendaId === upTo) break;
     took.set(heads, (took.get(heads) ?? 0) + 1);
     // The one behind the next has to be known before the next goes.
     if (!heads.more || heads.items.length - (took.get(heads) ?? 0) > 1) continue;
-    const read = await readHeads(sql, settings, [{ queue, heads, most: Math.max(16, heads.items.length) }]);
-    for (const one of read) places.set(one.head.agendaId, { head: one.head, heads, queue });
-    const { band } = writtenShare(customers.get(queue.customerId) as LoadedCustomer);
-    line.add(read.map((one) => itemOf(settings, band, queue, heads.priority, one.head)));
+    const wanted = [{ queue, heads, most: Math.max(16, heads.items.length) }];
+    const read = (await readHeads(sql, settings.insightId, wanted)).map((one) => ({ ...one, customer, queue, heads }));
+    for (const one of read) waiting.set(one.head.agendaId, one);
+    line.add(read.map((one) => itemOf(settings, writtenShare(customer), one)));
   }
   return { agendas, isWhole: true };
 }
 
-type Loaded = readonly [customers: Map<string, LoadedCustomer>, candidates: Candidates];
+function agendasOf(customers: ReadonlyMap<string, LoadedCustomer>): Map<string, LoadedAgenda> {
+  const waiting = new Map<string, LoadedAgenda>();
+  for (const customer of customers.values())
+    for (const queue of customer.queues.values())
+      for (const heads of queue.heads)
+        for (const head of heads.items) waiting.set(head.agendaId, { customer, queue, heads, head });
+  return waiting;
+}
 
 /** All that waits, whether or not admission took it in. */
 async function readFew(sql: Statements, settings: Settings): Promise<Loaded> {
-  const { insightId } = settings;
+  const { insightId, pending } = settings;
   const rows = await sql<WaitingRow[]>`
     /* readOrder: all that wait */
-    select r.agenda_id as "agendaId", r.attempt, r.customer_id as "customerId", extract(epoch from r.ready_time)::float8 as "readyTime",
-      r.ready_time::text as "readyAt", extract(epoch from r.moved_time)::float8 as "movedTime", r.priority, r.need, r.promoted,
-      r.agenda_type as "agendaType", r.expected_seconds as "declaredSeconds", own.seconds as "ofCustomer", alike.seconds as "ofType"
+    select ${waitingColumns(sql)}
     from ready_agenda r
-      left join learned_duration own on own.insight_id = ${insightId} and own.agenda_type = r.agenda_type and own.customer_id = r.customer_id
-      left join learned_duration alike on alike.insight_id = ${insightId} and alike.agenda_type = r.agenda_type and alike.customer_id = ''
-    where r.insight_id = ${insightId} and r.is_due order by r.ready_time, r.agenda_id limit ${fewWaiting + 1}`;
+      ${joinLearned(sql, insightId)}
+    where r.insight_id = ${insightId} and r.is_due
+    order by r.ready_time, r.agenda_id limit ${fewWaiting + 1}`;
   const ids = [...new Set(rows.map(({ customerId }) => customerId))];
   const customers = await loadCustomers(sql, settings, ids);
   for (const row of rows) {
@@ -155,26 +158,28 @@ async function readFew(sql: Statements, settings: Settings): Promise<Loaded> {
       if (heads.every(({ items }) => items.length === 0)) queues.delete(key);
     }
   }
-  return [customers, { ...noCandidates, customerIds: ids, needs: 1 }];
+  // Turns of customers without anything ready come to nothing, so the others need not be known. RoundRobin takes an
+  // empty `pending` for all customers: one of those that are pending keeps it from being empty.
+  const known =
+    settings.algorithm === 'RoundRobin'
+      ? await readPoolCustomers(sql, settings, [...customers.keys(), ...pending.slice(0, 1)])
+      : [];
+  return { customers, candidates: { ...noCandidates, customerIds: ids, needs: 1 }, known };
 }
 
 /** The customers that can be next, with as many of their Agendas as they are likely to start, and some more. */
-async function readFirstInLine(
-  sql: Statements,
-  settings: Settings,
-  known: readonly string[],
-  most: number,
-): Promise<Loaded> {
-  const candidates =
-    settings.algorithm === 'RoundRobin'
-      ? await findTurns(sql, settings, known, most)
-      : await findCandidates(sql, settings, {}, most);
+async function readFirstInLine(sql: Statements, settings: Settings, most: number): Promise<Loaded> {
+  const byTurns = settings.algorithm === 'RoundRobin';
+  const known = byTurns ? await readPoolCustomers(sql, settings) : [];
+  const candidates = byTurns
+    ? await findTurns(sql, settings, known, most)
+    : await findCandidates(sql, settings, { free: amountsOf({}), most });
   const customers = await loadCustomers(sql, settings, candidates.customerIds);
-  await readHeads(sql, settings, firstHeads(customers, most));
-  return [customers, candidates];
+  await readHeads(sql, settings.insightId, firstHeads(customers, most));
+  return { customers, candidates, known };
 }
 
-/** Who is not held back now is not on the way either. */
+/** A customer that nothing holds back now is taken to stay free: its limits are lifted. */
 function liftLimits(
   customers: ReadonlyMap<string, LoadedCustomer>,
   unblocked: string | undefined,
@@ -187,105 +192,37 @@ function liftLimits(
   );
 }
 
-function lineUp(
-  settings: Settings,
-  customers: Map<string, LoadedCustomer>,
-  { leaving }: Candidates,
-  known: readonly string[],
-  most: number,
-): Line {
+const lineUp = (settings: Settings, loaded: Loaded, most: number): Line =>
+  isFairShare(settings.algorithm) ? lineUpByShares(settings, loaded) : lineUpByTurns(settings, loaded, most);
+
+function lineUpByShares(settings: Settings, { customers, candidates: { leaving } }: Loaded): Line {
   const items = itemsOf(settings, customers);
-  if (isFairShare(settings.algorithm)) {
-    const { held } = settings.reservation;
-    const unit = held !== null && items.some(({ id }) => id === held) ? held : null;
-    const reservation = {
-      held: unit,
-      bypasses: unit === null ? [] : [{ id: unit, count: 0, since: settings.now, passers: [] }],
-    };
-    const part: FairSharePart = openPart(settings, customers, items, { leaving, reservation });
-    return {
-      next: () => part.next({}, settings.now),
-      add: (more) => part.add(more),
-      clock: (level) => part.clock(level),
-    };
-  }
+  const { held } = settings.reservation;
+  const unit = held !== null && items.some(({ id }) => id === held) ? held : null;
+  const reservation = {
+    held: unit,
+    bypasses: unit === null ? [] : [{ id: unit, count: 0, since: settings.now, passers: [] }],
+  };
+  const part = openPart(settings, customers, items, { leaving, reservation });
+  return {
+    next: () => part.next({}, settings.now),
+    add: (more) => part.add(more),
+    clock: (level) => part.clock(level),
+  };
+}
+
+function lineUpByTurns(settings: Settings, { customers, known }: Loaded, most: number): Line {
   const requested = Math.min(most, Number.MAX_SAFE_INTEGER);
   const isKnown = new Set(known);
   const pending = settings.pending.filter((id) => isKnown.has(id));
-  const scheduler = takeTurns({ ...settings, pending }, known, requested, {});
+  const scheduler = takeTurns({ ...settings, pending, options: {} }, known, requested);
   for (const { id, paused } of customers.values()) scheduler.setCustomer({ id, weight: 1, paused });
   const add = (more: readonly PartItem[]) => {
     const possible = more.filter(({ need }) => everFits(settings, keyOfNeed(need)));
     for (const item of possible.toSorted((a, b) => a.readyTime - b.readyTime || (a.id < b.id ? -1 : 1)))
       scheduler.add(item);
   };
-  add(items);
+  add(itemsOf(settings, customers));
   scheduler.begin(requested);
   return { next: () => scheduler.next(), add, clock: () => Number.NEGATIVE_INFINITY };
-}
-
-/** The Insight as admission would go by it; limits on how much may start are of no matter here. */
-export function settingsOf(standing: InsightStanding): Settings {
-  const { priorityStep, floor, capacity, state, bands, held } = standing;
-  const options: SchedulerOptions = {
-    ...(priorityStep === null ? {} : { priorityStep }),
-    ...(floor === null ? {} : { floor }),
-    ...(Object.keys(capacity).length === 0 ? {} : { capacity }),
-  };
-  return {
-    insightId: standing.id,
-    resourcePoolId: standing.resourcePoolId,
-    batchId: '',
-    algorithm: standing.algorithm,
-    costModel: standing.costModel,
-    options,
-    customers: standing.customers,
-    now: standing.now,
-    capacity,
-    inUse: standing.inUse,
-    inUseHere: needOf({ slots: standing.slots }),
-    heldElsewhere: needOf({}),
-    isPaused: false,
-    heldNeed: null,
-    mostAgendas: Number.POSITIVE_INFINITY,
-    maximumSlots: null,
-    rate: undefined,
-    epoch: 0,
-    admissions: 0,
-    reservation: { held: held?.agendaId ?? null, bypasses: [] },
-    pending: (state?.memory as { pending?: string[] } | undefined)?.pending ?? [],
-    bands: bands.map(({ level, clock, clockError, total, totalError, members, sinceLower }) => ({
-      ...{ level, members, sinceLower },
-      clock: [clock, clockError] as const,
-      total: [total, totalError] as const,
-    })),
-  };
-}
-
-/** A waiting Agenda with what its place depends on. */
-export interface WaitingRow extends Head {
-  readonly customerId: string;
-  readonly priority: number;
-  readonly need: string;
-  readonly promoted: number;
-}
-
-/** Columns of a WaitingRow, of `ready_agenda r`. */
-export const waitingColumns = (sql: Database['$client']) => sql`
-  r.agenda_id as "agendaId", r.attempt, r.customer_id as "customerId", extract(epoch from r.ready_time)::float8 as "readyTime",
-  r.ready_time::text as "readyAt", extract(epoch from r.moved_time)::float8 as "movedTime", r.priority, r.need, r.promoted,
-  r.agenda_type as "agendaType", r.expected_seconds as "declaredSeconds",
-  (select d.seconds from learned_duration d where d.insight_id = r.insight_id and d.agenda_type = r.agenda_type and d.customer_id = r.customer_id)
-    as "ofCustomer",
-  (select d.seconds from learned_duration d where d.insight_id = r.insight_id and d.agenda_type = r.agenda_type and d.customer_id = '')
-    as "ofType"`;
-
-/** What it would cost now. */
-export function costOfWaiting(
-  standing: InsightStanding,
-  { customerId, promoted, need, priority, ...head }: WaitingRow,
-): number {
-  const place = { level: 0, active: true, start: 0, finish: 0, headMoved: null, priorities: [priority], heads: [] };
-  const queue: StoredQueue = { customerId, promoted, need, ...place };
-  return itemOf(settingsOf(standing), 0, queue, priority, head).cost as number;
 }

@@ -14,8 +14,9 @@ import {
   type TestAgenda,
   type TestOperation,
 } from '../../test/support/test-records.ts';
-import { finishAgenda, settleOperations } from '../agenda/agenda-run.ts';
 import { cancelAgenda } from '../agenda/cancel-agenda.ts';
+import { finishAgenda } from '../agenda/finish-agenda.ts';
+import { settleOperations } from '../agenda/settle-operations.ts';
 import { finishOperations } from './finish-operations.ts';
 import { reportProgress } from './report-progress.ts';
 import { startOperations } from './start-operations.ts';

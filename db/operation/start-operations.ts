@@ -1,6 +1,7 @@
 /** The beginning of Operations: what to run, and under which launch number. */
 import type { DiagnosticEvent } from '../../agenda/types.ts';
 import type { StartOperationItem, StartVerdict } from '../../messages/resource-pool.ts';
+import { insightsThatWait } from '../admission/wake.ts';
 import type { Database, Statements } from '../connect.ts';
 import { storable } from '../storable.ts';
 import { type Change, unchanged, writeChanges } from './change.ts';
@@ -46,7 +47,7 @@ export async function startOperations(
     ]);
     return { verdicts, left: left.map((row) => row.insight_id) };
   })) as { verdicts: StartVerdict[]; left: string[] };
-  return { verdicts, wakeInsights: left.length === 0 ? [] : await waitingAmong(database, left) };
+  return { verdicts, wakeInsights: left.length === 0 ? [] : await insightsThatWait(database, { insightIds: left }) };
 }
 
 /** The first Operation of these Agendas is started: their places in the queues of the Insights it answers are free. */
@@ -59,13 +60,6 @@ const leaveQueue = (sql: Statements, agendaIds: string[]) => sql<{ insight_id: s
       started_time = coalesce(started_time, clock_timestamp()), updated_time = clock_timestamp()
     where agenda_id = any(${agendaIds}) and processing_state = 'WAITING')
   select distinct insight_id from left_queue`;
-
-/** Asked after the commit: what came to wait before it may have found the queue full, what comes later wakes by itself. */
-async function waitingAmong(database: Database, insightIds: string[]): Promise<string[]> {
-  const rows = await database.$client<{ id: string }[]>`
-    select id from unnest(${insightIds}::text[]) i(id) where exists (select 1 from ready_agenda w where w.insight_id = i.id)`;
-  return rows.map((row) => row.id);
-}
 
 /** The payloads of those that may start, by their place in the request. */
 async function payloadsOf(sql: Statements, rows: readonly OperationRow[], items: readonly StartOperationItem[]) {

@@ -1,7 +1,6 @@
 /** API keys as rows; what a key looks like is api-key-text.ts. */
 import { arrayContained, eq, sql } from 'drizzle-orm';
-import type { Writer } from '../audit.ts';
-import type { Database } from '../connect.ts';
+import type { Database, Writer } from '../connect.ts';
 import { equals, type ListFilter, listRows, type Page, type Visibility } from '../list.ts';
 import { apiKey } from '../schema.ts';
 

@@ -2,9 +2,9 @@
 import { arrayOverlaps, eq, or, sql } from 'drizzle-orm';
 import type { CostModel } from '../../scheduling/cost-models.ts';
 import { differ, settleChanged } from '../admission/settlement.ts';
-import type { Writer } from '../audit.ts';
-import type { Database } from '../connect.ts';
-import { equals, type ListFilter, listRows, type Page, type Visibility } from '../list.ts';
+import { insightsThatWait } from '../admission/wake.ts';
+import { type Database, lockPool, type Writer } from '../connect.ts';
+import { equals, type Page, type Visibility } from '../list.ts';
 import {
   type CustomerInInsight,
   customerLane,
@@ -18,11 +18,12 @@ import {
   settlement,
   waitingQueue,
 } from '../schema.ts';
-import { updatedNow } from '../updated-now.ts';
-import { waitingInsightsOfPool } from './resource-pool.ts';
+import { type SettingsFilter, settingsTable } from './settings-table.ts';
 
+/** A row of `insight`. */
 export type InsightRow = typeof insight.$inferSelect;
 
+/** What an Insight is set to. */
 export interface InsightSettings {
   readonly customerId: string;
   readonly title: string;
@@ -50,88 +51,60 @@ export interface InsightSettings {
   readonly order: number;
 }
 
-export interface InsightFilter extends ListFilter {
-  readonly byId?: string | undefined;
-  readonly byCid?: string | undefined;
-  readonly byCustomerId?: string | undefined;
-  readonly byTitle?: string | undefined;
+/** Filters of a list of Insights. */
+export interface InsightFilter extends SettingsFilter {
   readonly byResourcePoolId?: string | undefined;
 }
 
-/** Besides their owners', those shared with everybody or with one of these accounts. */
+const insights = settingsTable<typeof insight, InsightSettings>(insight);
+
+/** Lists Insights: besides their owners', those shared with everybody or with one of these accounts. */
 export function listInsights(
   database: Database,
   visibility: Visibility,
   filter: InsightFilter,
 ): Promise<Page<InsightRow>> {
   const accounts = visibility === 'all' ? [] : visibility.accounts.map((account) => account.toLowerCase());
-  // Drizzle has no overlap with an empty array.
-  const shared = or(
-    eq(insight.isGlobal, true),
-    accounts.length === 0 ? undefined : arrayOverlaps(insight.allowedCustomerIds, accounts),
-  );
-  return listRows(
-    database,
-    { table: insight, key: insight.id, owner: insight.customerId, addedTime: insight.addedTime, shared },
-    visibility,
-    filter,
-    [
-      equals(insight.id, filter.byId),
-      equals(insight.cid, filter.byCid),
-      equals(insight.customerId, filter.byCustomerId),
-      equals(insight.title, filter.byTitle),
-      equals(insight.resourcePoolId, filter.byResourcePoolId),
-    ],
-  );
+  return insights.list(database, visibility, filter, {
+    conditions: [equals(insight.resourcePoolId, filter.byResourcePoolId)],
+    // Drizzle has no overlap with an empty array.
+    shared: or(
+      eq(insight.isGlobal, true),
+      accounts.length === 0 ? undefined : arrayOverlaps(insight.allowedCustomerIds, accounts),
+    ),
+  });
 }
 
-export async function readInsight(database: Writer, id: string): Promise<InsightRow | undefined> {
-  return (await database.select().from(insight).where(eq(insight.id, id)))[0];
-}
+/** Reads an Insight. */
+export const readInsight = insights.read;
+/** Reads an Insight that nobody else changes or deletes, or submits to, before the transaction ends. */
+export const lockInsight = insights.lock;
+/** Changes all settings of an Insight. */
+export const updateInsight = insights.update;
 
-/** As readInsight, and nobody else changes or deletes it, or submits to it, before the transaction ends. */
-export async function lockInsight(writer: Writer, id: string): Promise<InsightRow | undefined> {
-  return (await writer.select().from(insight).where(eq(insight.id, id)).for('update'))[0];
-}
-
-/** With its wake flag. Undefined when the id is taken. */
+/** Adds an Insight with its wake flag; undefined when the id is taken. */
 export async function insertInsight(
   writer: Writer,
   id: string,
   cid: string,
   settings: InsightSettings,
 ): Promise<InsightRow | undefined> {
-  const [row] = await writer
-    .insert(insight)
-    .values({ id, cid, ...settings })
-    .onConflictDoNothing()
-    .returning();
+  const row = await insights.insert(writer, id, cid, settings);
   if (row !== undefined) await writer.insert(insightWake).values({ insightId: id }).onConflictDoNothing();
   return row;
 }
 
-export async function updateInsight(
-  writer: Writer,
-  id: string,
-  settings: InsightSettings,
-): Promise<InsightRow | undefined> {
-  const changed = { ...settings, updatedTime: updatedNow(insight.addedTime) };
-  return (await writer.update(insight).set(changed).where(eq(insight.id, id)).returning())[0];
-}
-
-/** With everything that admission remembers of it. */
+/** Deletes an Insight with everything that admission remembers of it. */
 export async function deleteInsight(writer: Writer, id: string): Promise<void> {
   // As admission does before it writes any of these: a batch under way is waited for, and what it wrote goes, too.
-  await writer.execute(
-    sql`select pg_advisory_xact_lock(hashtextextended('resource-pool:' || ${insight.resourcePoolId}, 0)) from ${insight} where ${insight.id} = ${id}`,
-  );
+  await writer.execute(lockPool(sql, id));
   for (const table of [settlement, waitingQueue, customerLane, insightBand, insightState, learnedDuration])
     await writer.delete(table).where(eq(table.insightId, id));
   await writer.delete(insightWake).where(eq(insightWake.insightId, id));
-  await writer.delete(insight).where(eq(insight.id, id));
+  await insights.remove(writer, id);
 }
 
-/** What its admission goes by. */
+/** Settings that its admission goes by. */
 const admissionSettings = [
   'resourcePoolId',
   'queueSize',
@@ -151,7 +124,7 @@ const admissionSettings = [
   'customers',
 ] as const satisfies readonly (keyof InsightSettings)[];
 
-/** Of these, what changes how much of the pool it leaves to others. */
+/** Settings that change how much of the pool it leaves to others. */
 const divisionSettings = [
   'queueSize',
   'maximumRunning',
@@ -162,16 +135,20 @@ const divisionSettings = [
   'paused',
 ] as const;
 
-/** Tells its admission what changed; the Insights to wake after the transaction: itself, and who shares the pool with it. */
+/**
+ * Tells its admission what changed; the Insights to wake after the transaction: itself, and who shares the pool with
+ * it.
+ */
 export async function settleInsight(writer: Writer, before: InsightRow, after: InsightRow): Promise<readonly string[]> {
   if (!differ(before, after, admissionSettings)) return [];
-  // The others are read by each batch, or begin anew; this one is in the place of whoever waits.
+  // priorityStep is stored in the queue order, so waiting customers must be placed again. The other settings are read
+  // by each batch.
   if (differ(before, after, ['priorityStep'])) await settleChanged(writer, [after.id]);
   const named = new Set([...Object.keys(before.customers), ...Object.keys(after.customers)]);
   const changed = [...named].filter((id) => differ(before.customers, after.customers, [id]));
   await settleChanged(writer, [after.id], changed);
   const others = differ(before, after, divisionSettings)
-    ? await waitingInsightsOfPool(writer, after.resourcePoolId)
+    ? await insightsThatWait(writer, { resourcePoolId: after.resourcePoolId })
     : [];
   return [...new Set([after.id, ...others])];
 }

@@ -2,14 +2,15 @@
 import { and, asc, eq, inArray, sql } from 'drizzle-orm';
 import type { Peak } from '../../agenda/types.ts';
 import { differ, settleChanged } from '../admission/settlement.ts';
-import type { Writer } from '../audit.ts';
-import type { Database } from '../connect.ts';
-import { equals, type ListFilter, listRows, type Page, type Visibility } from '../list.ts';
-import { customer, insight, readyAgenda, resourcePool, resourcePoolState } from '../schema.ts';
-import { updatedNow } from '../updated-now.ts';
+import type { Database, Writer } from '../connect.ts';
+import type { Page, Visibility } from '../list.ts';
+import { customer, insight, resourcePool, resourcePoolState } from '../schema.ts';
+import { type SettingsFilter, settingsTable } from './settings-table.ts';
 
+/** A row of `resource_pool`. */
 export type ResourcePoolRow = typeof resourcePool.$inferSelect;
 
+/** What a ResourcePool is set to. */
 export interface ResourcePoolSettings {
   readonly customerId: string;
   readonly title: string | null;
@@ -18,74 +19,30 @@ export interface ResourcePoolSettings {
   readonly paused: boolean;
 }
 
-export interface ResourcePoolFilter extends ListFilter {
-  readonly byId?: string | undefined;
-  readonly byCid?: string | undefined;
-  readonly byCustomerId?: string | undefined;
-  readonly byTitle?: string | undefined;
-}
+const pools = settingsTable<typeof resourcePool, ResourcePoolSettings>(resourcePool);
 
-export function listResourcePools(
+/** Lists ResourcePools. */
+export const listResourcePools = (
   database: Database,
   visibility: Visibility,
-  filter: ResourcePoolFilter,
-): Promise<Page<ResourcePoolRow>> {
-  return listRows(
-    database,
-    { table: resourcePool, key: resourcePool.id, owner: resourcePool.customerId, addedTime: resourcePool.addedTime },
-    visibility,
-    filter,
-    [
-      equals(resourcePool.id, filter.byId),
-      equals(resourcePool.cid, filter.byCid),
-      equals(resourcePool.customerId, filter.byCustomerId),
-      equals(resourcePool.title, filter.byTitle),
-    ],
-  );
-}
+  filter: SettingsFilter,
+): Promise<Page<ResourcePoolRow>> => pools.list(database, visibility, filter);
 
-export async function readResourcePool(database: Writer, id: string): Promise<ResourcePoolRow | undefined> {
-  return (await database.select().from(resourcePool).where(eq(resourcePool.id, id)))[0];
-}
+/** Reads a ResourcePool. */
+export const readResourcePool = pools.read;
+/** Reads a ResourcePool that nobody else changes or deletes before the transaction ends. */
+export const lockResourcePool = pools.lock;
+/** Reads a ResourcePool that is not deleted before the transaction ends: for objects that will refer to it. */
+export const holdResourcePool = pools.hold;
+/** Adds a ResourcePool; undefined when the id is taken. */
+export const insertResourcePool = pools.insert;
+/** Changes all settings of a ResourcePool. */
+export const updateResourcePool = pools.update;
 
-/** As readResourcePool, and nobody else changes or deletes it before the transaction ends. */
-export async function lockResourcePool(writer: Writer, id: string): Promise<ResourcePoolRow | undefined> {
-  return (await writer.select().from(resourcePool).where(eq(resourcePool.id, id)).for('update'))[0];
-}
-
-/** As readResourcePool, and it is not deleted before the transaction ends: for objects that will refer to it. */
-export async function holdResourcePool(writer: Writer, id: string): Promise<ResourcePoolRow | undefined> {
-  return (await writer.select().from(resourcePool).where(eq(resourcePool.id, id)).for('key share'))[0];
-}
-
-/** Undefined when the id is taken. */
-export async function insertResourcePool(
-  writer: Writer,
-  id: string,
-  cid: string,
-  settings: ResourcePoolSettings,
-): Promise<ResourcePoolRow | undefined> {
-  return (
-    await writer
-      .insert(resourcePool)
-      .values({ id, cid, ...settings })
-      .onConflictDoNothing()
-      .returning()
-  )[0];
-}
-
-export async function updateResourcePool(
-  writer: Writer,
-  id: string,
-  settings: ResourcePoolSettings,
-): Promise<ResourcePoolRow | undefined> {
-  const changed = { ...settings, updatedTime: updatedNow(resourcePool.addedTime) };
-  return (await writer.update(resourcePool).set(changed).where(eq(resourcePool.id, id)).returning())[0];
-}
-
+/** Deletes a ResourcePool with what admission remembers of it. */
 export async function deleteResourcePool(writer: Writer, id: string): Promise<void> {
   await writer.delete(resourcePoolState).where(eq(resourcePoolState.resourcePoolId, id));
-  await writer.delete(resourcePool).where(eq(resourcePool.id, id));
+  await pools.remove(writer, id);
 }
 
 /** Tells the admission of its Insights what changed; the Insights to wake after the transaction. */
@@ -122,7 +79,7 @@ function counted(count: number, noun: string): string | undefined {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** Ids of the Insights of these pools, by pool. */
+/** Reads the ids of the Insights of these pools, by pool. */
 export async function insightsOfPools(database: Writer, poolIds: readonly string[]): Promise<Map<string, string[]>> {
   const found = new Map<string, string[]>(poolIds.map((id) => [id, []]));
   if (poolIds.length === 0) return found;
@@ -135,20 +92,10 @@ export async function insightsOfPools(database: Writer, poolIds: readonly string
   return found;
 }
 
-/** Those of these pools that admit nothing. */
+/** Reads which of these pools admit nothing. */
 export async function pausedPools(database: Writer, poolIds: readonly string[]): Promise<ReadonlySet<string>> {
   if (poolIds.length === 0) return new Set();
   const paused = and(inArray(resourcePool.id, [...new Set(poolIds)]), eq(resourcePool.paused, true));
   const rows = await database.select({ id: resourcePool.id }).from(resourcePool).where(paused);
   return new Set(rows.map((row) => row.id));
-}
-
-/** Insights of this pool in which an Agenda waits. */
-export async function waitingInsightsOfPool(database: Writer, poolId: string): Promise<string[]> {
-  const waits = sql`exists (select 1 from ${readyAgenda} where ${readyAgenda.insightId} = ${insight.id})`;
-  const rows = await database
-    .select({ id: insight.id })
-    .from(insight)
-    .where(sql`${insight.resourcePoolId} = ${poolId} and ${waits}`);
-  return rows.map((row) => row.id);
 }

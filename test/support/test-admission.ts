@@ -1,7 +1,7 @@
 /** What tests of admission do with an Insight: settings as a PUT changes them, Agendas, batches. */
 import { admitBatch, type BatchAnswer } from '../../db/admission/admit-batch.ts';
 import { settleChanged } from '../../db/admission/settlement.ts';
-import { finishAgenda } from '../../db/agenda/agenda-run.ts';
+import { finishAgenda } from '../../db/agenda/finish-agenda.ts';
 import type { Database } from '../../db/connect.ts';
 import { customer } from '../../db/schema.ts';
 import { addAgenda, freshId, type TestInsight } from './test-records.ts';

@@ -1,7 +1,7 @@
 /** Records for tests, inserted directly: a pool, an Insight, waiting and running Agendas. */
 import type { Json, JsonObject, OperationTimeout } from '../../agenda/types.ts';
 import { admitBatch } from '../../db/admission/admit-batch.ts';
-import { claimAttempt } from '../../db/agenda/agenda-run.ts';
+import { claimAttempt } from '../../db/agenda/claim-attempt.ts';
 import type { Database } from '../../db/connect.ts';
 import {
   agenda,
