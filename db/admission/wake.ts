@@ -7,8 +7,7 @@
  * full pool; one that becomes ready later sends its own wake.
  */
 import { sql as drizzleSql, type SQL } from 'drizzle-orm';
-import type { Amounts } from '../../scheduling/need.ts';
-import { resourceNames } from '../../scheduling/need.ts';
+import { type Amounts, resourceNames } from '../../scheduling/need.ts';
 import type { Database, Statements, Writer } from '../connect.ts';
 import { amountOfNeed } from './need-amount.ts';
 
@@ -41,11 +40,11 @@ export async function insightsThatWait(
 ): Promise<string[]> {
   const asked: SQL =
     'resourcePoolId' in among
-      ? drizzleSql`select id from insight where resource_pool_id = ${among.resourcePoolId}`
-      : drizzleSql`select id from unnest(${drizzleSql.param(among.insightIds)}::text[]) given(id)`;
+      ? drizzleSql`(select id from insight where resource_pool_id = ${among.resourcePoolId})`
+      : drizzleSql`(select id from unnest(${drizzleSql.param(among.insightIds)}::text[]) given(id))`;
   const rows = await writer.execute<{ id: string }>(drizzleSql`
     /* wake: that wait */
-    select i.id from (${asked}) i
+    select i.id from ${asked} i
     where exists (select 1 from ready_agenda w where w.insight_id = i.id)`);
   return rows.map((row) => row.id);
 }
