@@ -19,7 +19,9 @@ export const pureRooms = ['agenda/', 'scheduling/', 'scheduling/simulator/', 'me
 const outside = /\.test\.ts$|\.config\.ts$|^scheduling\/properties\/|^launchers\/contract\.ts$/;
 /** Of these folders others than their own room see some files only. */
 export const doors: Readonly<Record<string, readonly string[]>> = {
-  'db/admission/': ['db/admission/admit-batch.ts', 'db/admission/admission-record.ts', 'db/admission/wake.ts'],
+  'db/admission/': ['admit-batch', 'admission-record', 'old-admissions', 'wake'].map(
+    (name) => `db/admission/${name}.ts`,
+  ),
 };
 
 /** Reads the table under "Rooms and walls". @throws when there is none, or a cell is empty */
