@@ -1,6 +1,10 @@
 /**
- * Connections to Postgres: Drizzle for ordinary queries, its `$client` (postgres.js) where the SQL matters; and what the
- * errors of both mean.
+ * Connections to Postgres: Drizzle for ordinary queries by key and for lists, its `$client` (postgres.js) where the
+ * plan, a lock, the order of statements or one round trip matters; and what the errors of both mean.
+ *
+ * A statement in SQL begins with its name, `/* family: what *\/`, which Postgres shows and the fault tests use. It
+ * gives its columns in camelCase. A fragment begins with something else than a verb: a column, a parenthesis, or the
+ * name of a paragraph (`waiting as (…`).
  */
 import { DrizzleQueryError, sql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';

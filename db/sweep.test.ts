@@ -47,7 +47,7 @@ test('an Insight without headroom is left alone once it has taken in what happen
   expect(await find()).toEqual(nothing);
 });
 
-test('an admission workflow that lets three sweeps pass is replaced by the fourth, and gets as many again', async () => {
+test('an admission workflow that lets three sweeps pass is replaced by the fourth, with as many again', async () => {
   const insight = await addInsight(database);
   await addAgenda(database, insight);
   const replaced = [];

@@ -33,7 +33,7 @@ export async function startAdmitted(parts: ControlParts, { insightId, most }: { 
   await postpone(parts.database, left);
   const failure = results.find((result) => result.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
-  // All that is left was postponed: that is no reason to try again at once.
+  // All that is left was postponed: do not retry at once.
   const remaining =
     agendas.length < most || left.length === most
       ? 0

@@ -204,7 +204,7 @@ describe('resources', () => {
     expect(await breaches()).toEqual([]);
   });
 
-  test('capacity is held for one that does not fit: small ones that came later do not starve it, nor do those of another Insight', async () => {
+  test('capacity is held for what does not fit: small ones do not starve it, nor does another Insight', async () => {
     const other = await addInsight(database, {
       resourcePoolId: insight.resourcePoolId,
       schedulingAlgorithm: 'Fairness',
@@ -279,7 +279,7 @@ describe('costs', () => {
       (rows) => [...rows],
     );
 
-  test('time is charged as expected, trued up at the end and learned for the next of the customer and type', async () => {
+  test('time is charged as expected, trued up at the end and learned for the next of customer and type', async () => {
     await setPool({ capacity: JSON.stringify({ slots: 10 }) });
     const [first] = await add(1, { agendaType: 'encode×1' });
     await admit();
@@ -417,7 +417,7 @@ describe('between Insights', () => {
     expect((await admit()).wake).toBeUndefined();
   });
 
-  test('an Insight that leaves something wakes those that wait for it, and two never wake each other for nothing', async () => {
+  test('an Insight that leaves something wakes those that wait; two never wake each other for nothing', async () => {
     const other = await addInsight(database, {
       resourcePoolId: insight.resourcePoolId,
       schedulingAlgorithm: 'Fairness',

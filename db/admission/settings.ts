@@ -5,10 +5,11 @@
 import type { CostModel } from '../../scheduling/cost-models.ts';
 import type { PartBand, PartReservation } from '../../scheduling/fair-share-part.ts';
 import type { Resources, SchedulerOptions } from '../../scheduling/index.ts';
-import { type Amounts, amountsOfKey, needOf, plus, resourceNames } from '../../scheduling/need.ts';
+import { type Amounts, amountsOfKey, needOf, plus } from '../../scheduling/need.ts';
 import type { Statements } from '../connect.ts';
 import type { CustomerInInsight } from '../schema.ts';
 import { type AgendaCounts, agendasLeft, leftByRate, pausedBy, rateSpan } from './limits.ts';
+import { sumsHeld } from './need-amount.ts';
 
 /** Read once per batch, after the pool was locked. */
 export interface Settings {
@@ -164,8 +165,8 @@ function readRow(sql: Statements, insightId: string): Promise<readonly Row[]> {
         select
           count(*) filter (where insight_id = i.id) as running,
           count(*) filter (where insight_id = i.id and left_queue_time is null) as unstarted,
-          ${holds(sql, sql`filter (where insight_id = i.id)`)} as "inUseHere",
-          ${holds(sql, sql``)} as "inUse"
+          ${sumsHeld(sql, sql`filter (where insight_id = i.id)`)} as "inUseHere",
+          ${sumsHeld(sql, sql``)} as "inUse"
         from running_agenda where resource_pool_id = i.resource_pool_id) runs
       left join lateral (
         select count(*) as count, min(admitted_time) as oldest from admission
@@ -173,12 +174,6 @@ function readRow(sql: Statements, insightId: string): Promise<readonly Row[]> {
       ) recent on i.admissions_per_second is not null
     where i.id = ${insightId}`.execute();
 }
-
-/** Sums of what is held, by resource. */
-const holds = (sql: Statements, which: ReturnType<Statements>) =>
-  sql`json_build_object(${resourceNames.map(
-    (name, n) => sql`${n === 0 ? sql`` : sql`,`} ${name}::text, coalesce(sum(${sql(name)}) ${which}, 0)`,
-  )})`;
 
 function readBands(sql: Statements, insightId: string): Promise<readonly BandRow[]> {
   return sql<BandRow[]>`

@@ -89,7 +89,7 @@ test('slots of a peak count as declared, none included; without a peak it is one
   expect((await told()).map(({ need }) => need)).toEqual(['3,0,0,0', '0,0,0,1', '1,0,0,0']);
 });
 
-test('one that is not to be admitted before a time is not due until then; a time in the past does not count', async () => {
+test('one not to be admitted before a time is not due until then; a time in the past does not count', async () => {
   const notBefore = 253_402_300_799_999;
   const later = await submit(first, { notBefore });
   const past = await submit(first, { notBefore: 1 });
@@ -200,7 +200,7 @@ test('each of two priorities of a customer gets its turn, however they came', as
   expect(started.toSorted()).toEqual(agendaIds.toSorted());
 });
 
-test('submissions, cancels, priorities, ends, settings and admissions at once never wait for each other in a circle', async () => {
+test('submissions, cancels, priorities, ends, settings and admissions at once never deadlock', async () => {
   const insights = [first, second];
   const waiting: string[] = [];
   const rounds = Array.from({ length: 40 }, (_, n) => n);

@@ -4,7 +4,8 @@
  * comes after the read finds it false again.
  *
  * Whom to wake is asked after the commit that made room. An Agenda that became ready before that commit may have seen a
- * full pool; one that becomes ready later sends its own wake.
+ * full pool; one that becomes ready later sends its own wake. Settings ask within their transaction; the sweep
+ * finds what came in between.
  */
 import { sql as drizzleSql, type SQL } from 'drizzle-orm';
 import { type Amounts, resourceNames } from '../../scheduling/need.ts';

@@ -37,7 +37,7 @@ const statesOf = async ({ agendaId }: TestAgenda) =>
         where agenda_id = ${agendaId} order by index`
   ).map(({ state, message }) => `${state} ${message}`);
 
-test('the first run claims an attempt; another run is told who holds it, until that one is known to be closed', async () => {
+test('the first run claims an attempt; another is told who holds it, until that is known to be closed', async () => {
   const agenda = await admitted();
   const claim = (runId: string, insteadOf?: string) =>
     claimAttempt(database, { ...agenda, runId, ...(insteadOf === undefined ? {} : { insteadOf }) });
@@ -107,7 +107,7 @@ test('the plan is in declaration order, with what has ended', async () => {
   expect(await readPool(database, { ...agenda, attempt: 2 })).toBeUndefined();
 });
 
-test("the plan has the customer's weight: its own, or what its Insight says, or 1 for one that is not in the record", async () => {
+test("the plan has the customer's weight: its own, what its Insight says, or 1 for one not in the record", async () => {
   const insight = await addInsight(database);
   const [set, unknown] = [freshId('customer'), freshId('customer')];
   await database.$client`insert into customer (id, cid, customer_id, title, weight) values (${set}, 'test', 'owner',
@@ -155,7 +155,7 @@ test('settling reads endings, gives one where there is none, and refuses what co
   expect(await settleOperations(database, agenda, [])).toEqual([]);
 });
 
-test('an Operation that stopped because of a cancel the workflow has not heard of is cancelled, not failed', async () => {
+test('an Operation that stopped by a cancel the workflow has not heard of is cancelled, not failed', async () => {
   const agenda = await addRunningAgenda(database, { operations: [{ name: 'a' }, { name: 'b' }] });
   await begin(agenda, 'a');
   await cancelAgenda(database, { agendaId: agenda.agendaId, actor: 'test' });

@@ -355,7 +355,7 @@ test('an Insight that holds its part of a shared pool says so while slots are fr
   });
 });
 
-test('behind one that capacity is held for, each waiting Agenda stands in the line once, and one the pool could never take in none', async () => {
+test('behind what capacity is held for each stands in line once; what the pool could never take does not', async () => {
   const of = await addInsight(database, { slots: 2, schedulingAlgorithm: 'Fairness' });
   const [a, b, c] = [await addCustomer(), await addCustomer(), await addCustomer()];
   await database.update(insight).set({ bypassLimit: 0 }).where(eq(insight.id, of.insightId));

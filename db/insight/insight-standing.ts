@@ -6,6 +6,7 @@ import type { CostModel } from '../../scheduling/cost-models.ts';
 import { fairShareDefaults } from '../../scheduling/fair-share.ts';
 import type { Resources } from '../../scheduling/scheduler.ts';
 import { customerLeft, rateSpan } from '../admission/limits.ts';
+import { sumsHeld } from '../admission/need-amount.ts';
 import type { Database } from '../connect.ts';
 import type { CustomerInInsight, insightState } from '../schema.ts';
 
@@ -189,11 +190,7 @@ const whatRuns = (sql: Database['$client']) => sql`(
     count(*) filter (where r.insight_id = i.id)::int as running,
     count(*) filter (where r.insight_id = i.id and r.left_queue_time is null)::int as unstarted,
     coalesce(sum(r.slots) filter (where r.insight_id = i.id), 0) as slots,
-    json_build_object(
-      'slots', coalesce(sum(r.slots), 0),
-      'cpu', coalesce(sum(r.cpu), 0),
-      'memory', coalesce(sum(r.memory), 0),
-      'gpu', coalesce(sum(r.gpu), 0)) as "inUse"
+    ${sumsHeld(sql, sql``)} as "inUse"
   from running_agenda r where r.resource_pool_id = i.resource_pool_id)`;
 
 /** The admissions of late, of `insight i`. */
