@@ -2,7 +2,6 @@
 import { dependenciesOf } from '../../agenda/dependencies.ts';
 import { FaultList } from '../../agenda/fault-list.ts';
 import { jsonBytes } from '../../agenda/json-bytes.ts';
-import { pointerOf } from '../../agenda/json-pointer.ts';
 import {
   type Agenda,
   type Fault,
