@@ -4,7 +4,8 @@
  *   (nothing)                     the scenarios with their bars, ours beside models of other policies
  *   --only B7                     one scenario
  *   --speed                       decisions per second of the core; --most 1000000 leaves out larger ones
- *   --workload file.json|.swf     replays a workload against all policies; --policy NAME (repeatable), --jobs N for the first N jobs of an .swf
+ *   --workload file.json|.swf     replays a workload against all policies; --policy NAME (repeatable),
+ *                                 --jobs N for the first N jobs of an .swf
  *   --plot file.svg               draws shares over time, of the workload or of the example in docs/scheduling.md
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -60,7 +61,8 @@ function main(): void {
     report(
       'scheduling speed',
       speedRows(Number(options.most ?? 5_000_000)),
-      'One thread, best of 3 rounds; memory after the queue was filled. Calibration: look-ups in a Map of a million ids.',
+      'One thread, best of 3 rounds; memory after the queue was filled. ' +
+        'Calibration: look-ups in a Map of a million ids.',
     );
   } else {
     const rows = scenarios

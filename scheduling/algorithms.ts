@@ -3,7 +3,7 @@ import { FirstInFirstOut } from './first-in-first-out.ts';
 import { RoundRobin } from './round-robin.ts';
 import type { Scheduler, SchedulerOptions, SchedulerSnapshot } from './scheduler.ts';
 
-/** Makes a scheduler, or takes one up from its snapshot. */
+/** Makes a new scheduler, or restores one from `snapshot`. */
 export type AlgorithmFactory = (options: SchedulerOptions, snapshot?: SchedulerSnapshot) => Scheduler;
 
 const factories = new Map<string, AlgorithmFactory>([
@@ -13,7 +13,10 @@ const factories = new Map<string, AlgorithmFactory>([
   ['Priority', (options, snapshot) => new FairShare({ ...options, algorithm: 'Priority' }, snapshot)],
 ]);
 
-/** Adds an algorithm under the name that Insights give as `schedulingAlgorithm`. @throws Error when the name is taken or blank. */
+/**
+ * Adds an algorithm under the name that Insights give as `schedulingAlgorithm`. @throws Error when the name is taken or
+ * blank.
+ */
 export function registerAlgorithm(name: string, factory: AlgorithmFactory): void {
   if (name.trim() === '') throw new Error('an algorithm needs a name');
   if (factories.has(name)) throw new Error(`the algorithm ${name} is registered already`);
@@ -25,7 +28,10 @@ export function algorithmNames(): string[] {
   return [...factories.keys()];
 }
 
-/** A scheduler by its algorithm's name; without `options` those of the snapshot. @throws Error naming the registered ones when there is no such algorithm. */
+/**
+ * Makes the scheduler of the algorithm `name`. Without `options` it takes those of the snapshot.
+ * @throws Error when there is no such algorithm; the message names the registered ones.
+ */
 export function createAlgorithm(name: string, options?: SchedulerOptions, snapshot?: SchedulerSnapshot): Scheduler {
   const factory = factories.get(name);
   if (factory === undefined)

@@ -1,7 +1,8 @@
 /**
- * What FirstInFirstOut and RoundRobin share: inside a customer Agendas go by ready time, then arrival; a customer that is paused or runs
- * `maximumRunning` already has nothing to start; while the one whose turn it is does not fit what is free, nothing goes. Whose turn it is they
- * say themselves. Cost is written into the decision and has no influence, nor has priority.
+ * The rules that FirstInFirstOut and RoundRobin share. Inside a customer, Agendas go by ready time, then by arrival. A
+ * customer that is paused or already runs `maximumRunning` Agendas has nothing to start. While the Agenda whose turn it
+ * is does not fit what is free, nothing goes. Each of the two algorithms says itself whose turn it is. Cost is written
+ * into the decision and has no influence; neither has priority.
  */
 import type { Json } from '../agenda/types.ts';
 import {
@@ -34,7 +35,7 @@ export interface Waiting extends Positioned {
   readonly customer: Customer;
 }
 
-/** A customer with what it waits for, and the ids of what it runs. */
+/** A customer, its waiting Agendas, and the ids of those that run. */
 export interface Customer extends Positioned {
   readonly id: string;
   share: CustomerShare | undefined;
@@ -42,9 +43,9 @@ export interface Customer extends Positioned {
   readonly running: Set<string>;
 }
 
-/** What a snapshot holds in `state`, beside what an algorithm adds. */
+/** The `state` of a snapshot. An algorithm may add fields of its own. */
 export interface ArrivalState {
-  /** In the order in which they became known. */
+  /** Customers in the order in which they became known. */
   readonly customers: readonly { readonly id: string; readonly share: CustomerShare | null }[];
   readonly waiting: readonly { readonly item: ReadyItem; readonly arrival: number }[];
   readonly running: readonly { readonly id: string; readonly customerId: string }[];
@@ -53,21 +54,21 @@ export interface ArrivalState {
   readonly unfitting: string | null;
 }
 
-/** An algorithm's name and how it puts things. */
+/** The name of an algorithm and the words of its explanations. */
 export interface Wording {
   readonly algorithm: string;
   readonly reason: Reason;
-  /** Of the one whose turn it is. */
+  /** Begins the sentence about the Agenda whose turn it is. */
   readonly first: string;
-  /** Of others. */
+  /** Verb of the sentence about any other Agenda: "3 Agendas <goBefore> it". */
   readonly goBefore: string;
 }
 
-/** Earlier ready time, then earlier arrival. */
+/** True when `a` goes first: it became ready earlier, or at the same time and arrived earlier. */
 export const isBefore = (a: Waiting, b: Waiting): boolean =>
   a.item.readyTime !== b.item.readyTime ? a.item.readyTime < b.item.readyTime : a.arrival < b.arrival;
 
-/** What both have; whose turn it is comes from the class that extends it. */
+/** The common part of both algorithms. The class that extends it says whose turn it is. */
 export abstract class ArrivalOrder implements Scheduler {
   protected readonly options: SchedulerOptions;
   protected readonly customers = new Map<string, Customer>();
@@ -86,11 +87,11 @@ export abstract class ArrivalOrder implements Scheduler {
 
   /** The Agenda whose turn it is, whether or not it fits. */
   protected abstract choose(): Waiting | undefined;
-  /** Its turn was taken. */
+  /** Called after the customer took its turn. */
   protected abstract took(customer: Customer): void;
-  /** What a customer waits for, what it runs or its share has changed. */
+  /** Called after the customer's waiting Agendas, running Agendas or share have changed. */
   protected abstract changed(customer: Customer): void;
-  /** How many go before one, all and of its own customer. */
+  /** The number of Agendas that go before `waiting`: of all customers, and of its own. */
   protected abstract countAhead(waiting: Waiting): { readonly ahead: number; readonly aheadOfCustomer: number };
 
   begin(_requested: number): void {}
@@ -107,7 +108,7 @@ export abstract class ArrivalOrder implements Scheduler {
     if (this.waiting.has(item.id)) throw new RangeError(`${item.id} is waiting already`);
     if (this.running.has(item.id)) throw new RangeError(`${item.id} is running already`);
     this.#arrivals += 1;
-    this.#place(item, this.#arrivals);
+    this.#enqueue(item, this.#arrivals);
   }
 
   remove(id: string): void {
@@ -176,18 +177,18 @@ export abstract class ArrivalOrder implements Scheduler {
       unfitting: this.#unfitting ?? null,
       ...this.ownState(),
     };
-    // A copy, so that a snapshot never changes; `undefined` fields of what was handed in go.
+    // This is a copy, so a snapshot never changes. Fields that are `undefined` are dropped.
     return JSON.parse(
       JSON.stringify({ algorithm: this.#wording.algorithm, options: this.options, state }),
     ) as SchedulerSnapshot;
   }
 
-  /** What an algorithm adds to the state. */
+  /** The fields that an algorithm adds to the state. */
   protected ownState(): object {
     return {};
   }
 
-  /** Takes up a snapshot; returns its state. */
+  /** Restores a snapshot and returns its state. */
   protected restore(snapshot: SchedulerSnapshot): Json {
     const { algorithm } = this.#wording;
     if (snapshot.algorithm !== algorithm)
@@ -195,7 +196,7 @@ export abstract class ArrivalOrder implements Scheduler {
     const state = snapshot.state as unknown as ArrivalState;
     for (const { id, share } of state.customers) this.customerOf(id).share = share ?? undefined;
     for (const { id, customerId } of state.running) this.#setRunning(id, this.customerOf(customerId));
-    for (const { item, arrival } of state.waiting) this.#place(item, arrival);
+    for (const { item, arrival } of state.waiting) this.#enqueue(item, arrival);
     this.#arrivals = state.arrivals;
     this.#admissions = state.admissions;
     this.#unfitting = state.unfitting ?? undefined;
@@ -220,7 +221,7 @@ export abstract class ArrivalOrder implements Scheduler {
     return share?.paused !== true && running.size < (share?.maximumRunning ?? Number.POSITIVE_INFINITY);
   }
 
-  /** More than the whole pool, as far as that is known. */
+  /** True when the Agenda needs more than the whole pool has, as far as that is known. */
   protected neverFits({ item }: Waiting): boolean {
     return this.options.capacity !== undefined && !fitsSum(needOf(item.need), amountsOf(this.options.capacity));
   }
@@ -260,7 +261,7 @@ export abstract class ArrivalOrder implements Scheduler {
     customer.running.add(id);
   }
 
-  #place(item: ReadyItem, arrival: number): void {
+  #enqueue(item: ReadyItem, arrival: number): void {
     const customer = this.customerOf(item.customerId);
     const waiting: Waiting = { item: { ...item }, arrival, customer, position: -1 };
     this.waiting.set(item.id, waiting);

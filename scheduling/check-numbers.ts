@@ -30,11 +30,13 @@ export function checkActualCost(actualCost: number | undefined): void {
   if (actualCost !== undefined) check('actualCost', actualCost, isAmount, 'finite and not below 0');
 }
 
-/** @throws RangeError; a free amount may be below 0 (a pool that shrank) and infinite, but must be a number. */
+/**
+ * @throws RangeError when an amount is not a number. A free amount may be infinite, or below 0 (a pool that shrank).
+ */
 export function checkFree(free: Resources | undefined): void {
   if (free === undefined) return;
   const { slots = 0, cpu = 0, memory = 0, gpu = 0 } = free;
-  // One sum tells for all: it is a number unless one of them is none, or two are infinite and opposite.
+  // The sum is finite when all four are. Otherwise each is looked at: infinite is allowed, NaN is not.
   if (Number.isFinite(slots + cpu + memory + gpu)) return;
   for (const [name, amount] of entriesOf(free))
     check(`free.${name}`, amount, (value) => !Number.isNaN(value), 'a number');
@@ -61,7 +63,7 @@ export function checkOptions(options: SchedulerOptions): void {
       check(`capacity.${name}`, amount, isAmount, 'finite and not below 0');
 }
 
-/** The amounts that are given, by name. */
+/** The amounts that are given, each with its name. */
 export function entriesOf(resources: Resources): [keyof Resources, number][] {
   return resourceNames.flatMap((name) => {
     const amount = resources[name];

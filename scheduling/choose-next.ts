@@ -1,17 +1,19 @@
 /**
  * Who goes next: weighted fair sharing decided at dispatch, rule by rule.
  *
- * Each band has a virtual clock V that advances by cost / W, W being the weights of its active customers. Each customer of a band (a lane)
- * has a start tag S: where the clock will be when a fluid server, serving all at once by weight, has given it what it was given here. S below V:
- * it is behind its share; above: ahead. The rules are those of WF2Q+ (Bennett & Zhang 1996, "Hierarchical packet fair queueing algorithms") and
- * EEVDF (Stoica & Abdel-Wahab 1995, "Earliest eligible virtual deadline first"), carried from packets of known length to
- * Agendas whose cost is learned when they end, and from one link to a pool where not everything fits.
+ * Each band has a virtual clock V that advances by cost / W, W being the weights of its active customers. Each customer
+ * of a band (a lane) has a start tag S: where the clock will be when a fluid server, serving all at once by weight, has
+ * given it what it was given here. S below V: it is behind its share; above: ahead. The rules are those of WF2Q+
+ * (Bennett & Zhang 1996, "Hierarchical packet fair queueing algorithms") and EEVDF (Stoica & Abdel-Wahab 1995,
+ * "Earliest eligible virtual deadline first"), carried from packets of known length to Agendas whose cost is learned
+ * when they end, and from one link to a pool where not everything fits.
  *
- * Numbers are compensated sums, compared and added only; ties end at ids. So the same calls decide the same, everywhere and after a restore.
+ * Numbers are compensated sums, compared and added only; ties end at ids. So the same calls decide the same, everywhere
+ * and after a restore.
  */
 import { FairShareLedger } from './fair-share-ledger.ts';
 import { type Band, type Customer, isBlocked, type Lane, type Queue } from './lane.ts';
-import { bestLane, finishesBefore, firstOf, place, put } from './lane-order.ts';
+import { arrange, bestLane, finishesBefore, firstOf, put } from './lane-order.ts';
 import { type Amounts, fits, keyOfNeed, needOf, someOfEach } from './need.ts';
 import { firstPasser } from './passing.ts';
 import type { PassedBy } from './reservations.ts';
@@ -21,10 +23,11 @@ import type { CustomerShare, ReadyItem, SchedulerOptions } from './scheduler.ts'
 export interface Choice {
   readonly row: number;
   readonly why: 'share' | 'floor' | 'reservation' | 'passing';
-  /** What let it pass the unit that capacity is held for. */
+  /** The ground on which it passed the unit that capacity is held for. */
   readonly by?: PassedBy;
 }
 
+/** The options of the rules, defaults filled in. Times are seconds. */
 export interface Rules {
   readonly priorityStep: number;
   readonly floor: number;
@@ -34,7 +37,7 @@ export interface Rules {
   readonly hasBands: boolean;
 }
 
-/** Rules 1 to 9; what waits and what runs is in the ledger. */
+/** Rules 1 to 9. The ledger holds what waits and what runs. */
 export class ChooseNext extends FairShareLedger {
   readonly rules: Rules;
   readonly options: SchedulerOptions;
@@ -46,7 +49,7 @@ export class ChooseNext extends FairShareLedger {
     this.options = options;
   }
 
-  // ── 1. Becoming active ────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── 1. Becoming active ─────────────────────────────────────────────────────────────────────────────────────────────
   // Idle time earns nothing: the tag is lifted to the clock. Debt is kept: a tag ahead of the clock stays.
 
   #enter(lane: Lane): void {
@@ -60,7 +63,7 @@ export class ChooseNext extends FairShareLedger {
     lane.state = 'active';
   }
 
-  // ── 2. Choosing ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── 2. Choosing ────────────────────────────────────────────────────────────────────────────────────────────────────
   // Among lanes with S ≤ V ("eligible", Stoica & Abdel-Wahab) the smallest F; when there is none, the smallest S.
 
   /** The lane that goes first, whether or not its head fits. */
@@ -84,7 +87,7 @@ export class ChooseNext extends FairShareLedger {
     return choice;
   }
 
-  // ── 3. Charging ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── 3. Charging ────────────────────────────────────────────────────────────────────────────────────────────────────
   // At admission, not at completion: otherwise whoever is first takes all that is free at once.
 
   #admit(choice: Choice): void {
@@ -94,7 +97,8 @@ export class ChooseNext extends FairShareLedger {
     const { lane } = queue;
     const { band, customer } = lane;
     const cost = items.cost[row] as number;
-    // When nobody is eligible the clock moves on to whoever goes; not for one that passes, which would push it ahead of the one passed.
+    // When no lane is eligible, the clock moves on to the lane that goes. It does not move for a passer: that would
+    // push the clock ahead of the lane that was passed.
     if (choice.why !== 'passing' && choice.why !== 'reservation' && lane.tag.isAbove(band.clock)) {
       band.clock.set(lane.tag);
       this.departReached(band);
@@ -112,8 +116,9 @@ export class ChooseNext extends FairShareLedger {
     this.#advance(band, cost);
   }
 
-  // ── 4. Leaving ────────────────────────────────────────────────────────────────────────────────────────────────────────
-  // Who runs dry or is blocked while ahead (S > V) has had service that the fluid server is still giving: it counts in W until V gets there.
+  // ── 4. Leaving ─────────────────────────────────────────────────────────────────────────────────────────────────────
+  // Who runs dry or is blocked while ahead (S > V) has had service that the fluid server is still giving: it counts in
+  // W until V gets there.
 
   /** V += cost / W, piecewise: W shrinks at each tag of a leaving lane on the way. */
   #advance(band: Band, cost: number): void {
@@ -138,7 +143,7 @@ export class ChooseNext extends FairShareLedger {
     } else this.#depart(lane);
   }
 
-  /** Leaving lanes that the clock has come to count no longer. */
+  /** Takes leaving lanes out of W once the clock has reached their tags. */
   departReached(band: Band): void {
     while (band.leaving.firstReached(band.clock)) {
       const lane = band.leaving.first as Lane;
@@ -155,10 +160,11 @@ export class ChooseNext extends FairShareLedger {
     else band.total.add(-lane.customer.weight);
   }
 
-  // ── 5. A head that does not fit ───────────────────────────────────────────────────────────────────────────────────────
-  // Capacity is held for one unit; others pass while they cannot delay it, or while its patience lasts (EASY backfilling, Lifka 1995, with a limit).
+  // ── 5. A head that does not fit ────────────────────────────────────────────────────────────────────────────────────
+  // Capacity is held for one unit; others pass while they cannot delay it, or while its patience lasts (EASY
+  // backfilling, Lifka 1995, with a limit).
 
-  /** The unit capacity is held for goes as soon as it fits, whoever's turn it is. */
+  /** The unit that capacity is held for goes as soon as it fits, whoever's turn it is. */
   #heldThatFits(room: Amounts): Choice | undefined {
     const row = this.reservations.held;
     if (row === undefined || !fits(this.needOf(row), room)) return undefined;
@@ -178,7 +184,8 @@ export class ChooseNext extends FairShareLedger {
         fits(needClass.need, room) ? firstOf(band, needClass)?.lane : undefined,
       );
       if (!holds) return fitting === undefined ? undefined : { row: fitting.head, why: 'passing' };
-      // Where one of the things it needs is used up there is nothing to keep for it yet, and whoever is first once there is goes.
+      // When a resource that it needs is used up, there is nothing to hold yet. The choice is made again once some of
+      // it is free.
       if (fitting === undefined && !someOfEach(this.needOf(lane.head), room)) return undefined;
       this.reservations.hold(lane.head, this.now);
     }
@@ -187,7 +194,7 @@ export class ChooseNext extends FairShareLedger {
     return passer === undefined ? undefined : { ...passer, why: 'passing' };
   }
 
-  /** What needs more than the whole pool is set aside, and back once the pool has grown. */
+  /** Sets aside the Agendas that need more than the whole pool, and takes them back once the pool has grown. */
   #reviewNeverFits(room: Amounts): void {
     if (!this.reservations.capacityChanged(room)) return;
     const { held } = this.reservations;
@@ -202,7 +209,7 @@ export class ChooseNext extends FairShareLedger {
     }
   }
 
-  // ── 6. Inside a customer ──────────────────────────────────────────────────────────────────────────────────────────────
+  // ── 6. Inside a customer ───────────────────────────────────────────────────────────────────────────────────────────
   // A static key: priority is a head start in seconds, so it ages by itself and never touches other customers.
 
   #keyOf(readyTime: number, priority: number): number {
@@ -217,8 +224,9 @@ export class ChooseNext extends FairShareLedger {
     this.#settle((items.queues[row] as Queue).lane);
   }
 
-  // ── 7. Bands ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-  // Strict from the top, except that one in `floor` goes lower while something lower could start. Each band counts for itself, so it nests.
+  // ── 7. Bands ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  // Strict from the top, except that one in `floor` goes lower while something lower could start. Each band counts for
+  // itself, so it nests.
 
   #chooseFrom(index: number, room: Amounts, holds: boolean): Choice | undefined {
     const band = this.bands[index];
@@ -248,7 +256,9 @@ export class ChooseNext extends FairShareLedger {
     return band.sinceLower >= this.rules.floor - 1;
   }
 
-  /** One that waited `promoteAfter` since it came to its band goes up one, into its customer's lane there. */
+  /**
+   * Moves each Agenda that has waited `promoteAfter` seconds in its band up one band, into its customer's lane there.
+   */
   promote(): void {
     for (let row = this.promotions.takeDue(this.now); row !== undefined; row = this.promotions.takeDue(this.now)) {
       const { lane } = this.items.queues[row] as Queue;
@@ -266,8 +276,9 @@ export class ChooseNext extends FairShareLedger {
     this.#enqueue(row, lane.customer, level, needClass.key, needClass.need);
   }
 
-  // ── 8. True-up ────────────────────────────────────────────────────────────────────────────────────────────────────────
-  // Both clocks move as if the right cost had been charged at admission. Moving S alone would let V run away from everybody's tags.
+  // ── 8. True-up ─────────────────────────────────────────────────────────────────────────────────────────────────────
+  // Both clocks move as if the right cost had been charged at admission. Moving S alone would let V run away from
+  // everybody's tags.
 
   finish(row: number, actualCost: number | undefined): void {
     const { items } = this;
@@ -280,7 +291,8 @@ export class ChooseNext extends FairShareLedger {
     customer.running -= 1;
     if (difference !== 0) {
       const [weight, total] = [items.weightThen[row] as number, items.totalThen[row] as number];
-      // Reweighted since: the part beyond the common movement is kept in service units, as in rule 9.
+      // The customer was reweighted meanwhile: what goes beyond the common movement of the clock is kept in units of
+      // service, as in rule 9.
       const own =
         weight === customer.weight
           ? difference / weight
@@ -294,14 +306,15 @@ export class ChooseNext extends FairShareLedger {
     if (wasBlocked) this.settleCustomer(customer);
   }
 
-  /** After a lane's tag changed outside of its turn. */
+  /** Puts a lane in order again after its tag changed outside of its turn. */
   #retag(lane: Lane): void {
-    // Of one that has nothing the pool could ever take the caller has yet to settle the leaving.
-    if (lane.state === 'active' && lane.head !== -1) place(lane, this.items.cost);
+    // A lane can be active and have no head: everything that waits in it needs more than the whole pool has. Such a
+    // lane has to leave. The caller settles that afterwards, so it is not put in order here.
+    if (lane.state === 'active' && lane.head !== -1) arrange(lane, this.items.cost);
     else if (lane.state === 'leaving') lane.band.leaving.put(lane, lane.tag);
   }
 
-  // ── 9. Reweighting ────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── 9. Reweighting ─────────────────────────────────────────────────────────────────────────────────────────────────
   // Keeps what a customer is ahead or behind in units of service, and acts on its backlog at once.
 
   #reweight(customer: Customer, weight: number): void {
@@ -321,7 +334,7 @@ export class ChooseNext extends FairShareLedger {
     }
   }
 
-  /** Takes over the whole share of a customer. */
+  /** Replaces the whole share of a customer. */
   setShare(share: CustomerShare): void {
     const customer = this.customerOf(share.id);
     const before = this.#levelOf(customer);
@@ -329,7 +342,7 @@ export class ChooseNext extends FairShareLedger {
     this.#reweight(customer, share.weight);
     const after = this.#levelOf(customer);
     if (after !== before) {
-      // Steps already climbed are kept.
+      // An Agenda keeps the bands that it has climbed already.
       const moves = customer.lanes.flatMap(({ band, queues }) => {
         const level = Math.max(0, after + band.level - before);
         return queues.flatMap(({ rows }) => rows.map((row) => ({ row, level })));
@@ -339,8 +352,8 @@ export class ChooseNext extends FairShareLedger {
     this.settleCustomer(customer);
   }
 
-  // ── 10. Identity ──────────────────────────────────────────────────────────────────────────────────────────────────────
-  // What waits and what runs is known by its id, never by its place.
+  // ── 10. Identity ───────────────────────────────────────────────────────────────────────────────────────────────────
+  // What waits and what runs is known by its id, never by its position.
 
   add(item: ReadyItem): void {
     const { items } = this;
@@ -356,7 +369,7 @@ export class ChooseNext extends FairShareLedger {
     if (this.enqueue(row, lane, this.queueOf(lane, key, need))) this.#settle(lane);
   }
 
-  /** Writes down what an item says. */
+  /** Writes the fields of an item into its row. */
   describe(row: number, item: ReadyItem): void {
     const { items } = this;
     const priority = item.priority ?? 0;
@@ -375,12 +388,12 @@ export class ChooseNext extends FairShareLedger {
     this.#settle(lane);
   }
 
-  /** Puts a lane where it belongs after what it waits for, or its customer's limits, changed. */
+  /** Puts a lane where it belongs after its waiting Agendas or its customer's limits changed. */
   #settle(lane: Lane): void {
     this.findHead(lane);
     if (lane.head !== -1 && !isBlocked(lane.customer)) {
       if (lane.state !== 'active') this.#enter(lane);
-      place(lane, this.items.cost);
+      arrange(lane, this.items.cost);
     } else if (lane.state === 'active') this.#leave(lane);
   }
 
@@ -391,7 +404,7 @@ export class ChooseNext extends FairShareLedger {
       this.reservations.release();
   }
 
-  /** For a lane that was restored as it was. */
+  /** Puts a restored lane in order. Its state stays as it was stored. */
   replace(lane: Lane): void {
     this.findHead(lane);
     this.#retag(lane);

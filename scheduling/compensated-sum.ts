@@ -1,7 +1,8 @@
 /**
- * A sum kept as a value and its error term, by + and − alone (Knuth's TwoSum; Neumaier 1974). Virtual clocks and tags grow without end while
- * the differences that decide stay small: with plain doubles a clock at 1e11 no longer sees what a customer of weight 1,000 received.
- * `high` is always the nearest double to the whole, so two sums compare by `high`, then by `low`.
+ * A sum kept as a value and its error term, by + and − alone (Knuth's TwoSum; Neumaier 1974). Virtual clocks and tags
+ * grow without end while the differences that decide stay small: with plain doubles a clock at 1e11 no longer sees what
+ * a customer of weight 1,000 received. `high` is always the nearest double to the whole, so two sums compare by `high`,
+ * then by `low`.
  */
 export class CompensatedSum {
   high = 0;

@@ -1,15 +1,20 @@
-/** What an Agenda costs its customer, before it ran and after. Costs have no unit; only their proportions matter inside one Insight. */
+/**
+ * The cost of an Agenda for its customer, before it runs and after. Costs have no unit; only their proportions matter
+ * inside one Insight.
+ */
 import { entriesOf } from './check-numbers.ts';
 import type { Resources } from './scheduler.ts';
 
+/** The measure of cost: 1 for each Agenda, its slots, its largest part of the pool, or that part × seconds. */
 export type CostModel = 'count' | 'slots' | 'share' | 'shareTime';
 
 /** The models an Insight can name as `costModel`. */
 export const costModels: readonly CostModel[] = ['count', 'slots', 'share', 'shareTime'];
 
+/** The facts that a cost is computed from. */
 export interface CostInput {
   readonly model: CostModel;
-  /** The most it holds at once. */
+  /** The most that it holds at once. */
   readonly peak: Resources;
   /** What the whole pool has. */
   readonly pool: Resources;
@@ -17,7 +22,7 @@ export interface CostInput {
   readonly seconds: number;
 }
 
-/** Never free: an Agenda that holds nothing still takes its turn. */
+/** The least cost. It is above 0, because an Agenda that holds nothing still takes its turn. */
 const leastCost = 1e-9;
 
 /** The cost of an Agenda; always above 0. */
@@ -34,7 +39,10 @@ export function costOf({ model, peak, pool, seconds }: CostInput): number {
   }
 }
 
-/** The largest part of the pool that is needed of any one resource (Ghodsi et al. 2011, "Dominant Resource Fairness"). Resources the pool does not limit do not count. */
+/**
+ * The largest part that `need` takes of any one resource of the pool (Ghodsi et al. 2011, "Dominant Resource
+ * Fairness"). Resources that the pool does not limit do not count.
+ */
 export function dominantShare(need: Resources, pool: Resources): number {
   let largest = 0;
   for (const [name, amount] of entriesOf(need)) {
@@ -45,14 +53,17 @@ export function dominantShare(need: Resources, pool: Resources): number {
   return largest;
 }
 
-/** A step of an Agenda as its peak is estimated from. */
+/** A step of an Agenda, with the fields from which the peak is estimated. */
 export interface Step {
   readonly name: string;
   readonly dependsOn: readonly string[];
   readonly need: Resources;
 }
 
-/** What an Agenda holds at most: the largest sum over the levels of its graph, by resource. The exact answer, over all antichains, is expensive; declare `peak` where it matters. */
+/**
+ * Estimates the most that an Agenda holds at once: the largest sum over the levels of its graph, by resource. The exact
+ * answer has to look at all antichains and is expensive. So declare `peak` where it matters.
+ */
 export function peakOf(steps: readonly Step[]): Resources {
   const byName = new Map(steps.map((step) => [step.name, step]));
   const levels = new Map<string, number>();
@@ -90,16 +101,19 @@ export function peakOf(steps: readonly Step[]): Resources {
   return peak;
 }
 
-/** What was learned of the durations of one customer's Agendas of one type. */
+/** The learned duration of one customer's Agendas of one type: the mean in seconds, and the number of runs in it. */
 export interface Estimate {
   readonly seconds: number;
   readonly samples: number;
 }
 
-/** A sample counts for 1/4; the second and third for 1/2, so that a first one that was unusual is soon forgotten. Powers of two keep the mean exact where samples are. */
+/**
+ * A run counts for 1/4 of the mean. The second and the third run count for 1/2, so that an unusual first run is soon
+ * forgotten. Powers of two keep the mean exact where the samples are.
+ */
 const ratio = 4;
 
-/** Takes a finished run into an estimate: an exponential mean. */
+/** Adds a finished run to an estimate, as an exponential mean. */
 export function learn(estimate: Estimate | undefined, seconds: number): Estimate {
   if (!(seconds >= 0 && Number.isFinite(seconds)))
     throw new RangeError(`seconds must be finite and not below 0; it is ${seconds}`);
@@ -109,7 +123,10 @@ export function learn(estimate: Estimate | undefined, seconds: number): Estimate
   return { seconds: estimate.seconds + (seconds - estimate.seconds) / part, samples };
 }
 
-/** Seconds an Agenda is expected to run: declared, else learned for its customer and type, else for the type, else `otherwise`. */
+/**
+ * The seconds that an Agenda is expected to run: declared, else learned for its customer and type, else learned for the
+ * type, else `otherwise`.
+ */
 export function expectedSeconds(
   declared: number | undefined,
   ofCustomer: Estimate | undefined,

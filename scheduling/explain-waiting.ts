@@ -2,7 +2,10 @@ import type { ChooseNext } from './choose-next.ts';
 import { isBlocked, type Queue } from './lane.ts';
 import type { Decision, Explanation } from './scheduler.ts';
 
-/** Why an Agenda waits, how many go before it, and how its customer stands. `copy` decides on a copy of the same state without limits. */
+/**
+ * Tells why an Agenda waits, how many go before it, and how far its customer is from its share. `copy` makes a copy of
+ * the same state that decides without limits.
+ */
 export function explainWaiting(
   core: ChooseNext,
   id: string,
@@ -27,7 +30,7 @@ export function explainWaiting(
     ahead,
     aheadOfCustomer,
     share: customer.weight / total,
-    // Idle or blocked time earns nothing.
+    // Time spent idle or blocked earns nothing.
     lag: lane.state === 'active' || lag < 0 ? lag : 0,
     bound: boundOf(core, row),
   };
@@ -52,13 +55,17 @@ export function explainWaiting(
     const { held } = reservations;
     if (held === own) {
       const bypass = reservations.bypasses.get(own);
-      const sentence = `What it needs is not free yet; capacity is held for it since ${bypass?.since} s, ${bypass?.count} of at most ${core.rules.bypassLimit} Agendas that may delay it have passed.`;
+      const sentence =
+        `What it needs is not free yet; capacity is held for it since ${bypass?.since} s, ` +
+        `${bypass?.count} of at most ${core.rules.bypassLimit} Agendas that may delay it have passed.`;
       return { code: 'poolFull', sentence };
     }
     if (held !== undefined) {
       return {
         code: 'reservation',
-        sentence: `Capacity is held for Agenda ${items.ids[held]}; ${ahead} Agendas go before this one, ${aheadOfCustomer} of its own customer.`,
+        sentence:
+          `Capacity is held for Agenda ${items.ids[held]}; ${ahead} Agendas go before this one, ` +
+          `${aheadOfCustomer} of its own customer.`,
       };
     }
     if (ahead === 0) return { code: 'next', sentence: 'It is the next one.' };
@@ -66,7 +73,7 @@ export function explainWaiting(
   }
 }
 
-/** How far from its share a customer may be while nothing changes: the largest cost of a head. */
+/** The most cost that a customer may be away from its share while nothing changes: the largest cost of any head. */
 function boundOf(core: ChooseNext, row: number): number {
   let largest = core.items.cost[row] as number;
   for (const { lanes } of core.customers.values()) {
@@ -76,7 +83,10 @@ function boundOf(core: ChooseNext, row: number): number {
   return largest;
 }
 
-/** For a copy that shows an order: what customers may run no longer ends it half-way. Who is blocked stays so, but for the customer of `id`. */
+/**
+ * Prepares a copy that is to show an order. It lifts `maximumRunning` of every customer, so that the order does not end
+ * half-way. A customer that is blocked now becomes paused, except the customer of `id`.
+ */
 export function liftLimits(core: ChooseNext, id: string | undefined): void {
   const row = id === undefined ? undefined : core.items.rowOf(id);
   const own = row === undefined ? undefined : (core.items.queues[row] as Queue).lane.customer;

@@ -1,6 +1,7 @@
 /**
- * What waits and what runs, by id: the customers, their lanes and queues, and the Agendas in them (rule 10 of choose-next.ts). Nothing is decided
- * here. What is used no longer is forgotten, so that customers and needs that come and go leave nothing behind.
+ * The ledger of the fair-share rules: the customers, their lanes and queues, and the Agendas in them, by id (rule 10 of
+ * choose-next.ts). It decides nothing. It forgets what is no longer used, so customers and needs that come and go leave
+ * nothing behind.
  */
 import { CompensatedSum } from './compensated-sum.ts';
 import {
@@ -21,11 +22,11 @@ import { Reservations } from './reservations.ts';
 import type { SchedulerOptions } from './scheduler.ts';
 import { isWaiting, WaitingItems } from './waiting-items.ts';
 
-/** What the rules read and write; `protected` is what only they may do. */
+/** The state that the rules read and write. Only the rules may call the `protected` methods. */
 export class FairShareLedger {
   readonly items = new WaitingItems();
   readonly customers = new Map<string, Customer>();
-  /** From the top, level 0, down. */
+  /** Bands from the top (level 0) down. */
   readonly bands: Band[] = [];
   readonly reservations: Reservations;
   readonly promotions: Promotions;
@@ -92,7 +93,10 @@ export class FairShareLedger {
     }
   }
 
-  /** Puts a new one, or one that was taken out, into a queue. Returns whether its lane has to be settled: behind others of the same need nothing changes. */
+  /**
+   * Puts an Agenda into a queue. Returns true when its lane has to be settled: that is when the Agenda became the first
+   * of its queue.
+   */
   protected enqueue(row: number, lane: Lane, queue: Queue): boolean {
     this.items.enqueue(queue, row);
     lane.waiting += 1;
@@ -100,7 +104,7 @@ export class FairShareLedger {
     return queue.rows[0] === row;
   }
 
-  /** Takes a waiting one out of its queue; the lane is settled by the caller. */
+  /** Takes a waiting Agenda out of its queue. The caller settles the lane. */
   protected unqueue(row: number): void {
     const queue = this.items.queues[row] as Queue;
     const { lane, needClass } = queue;
@@ -108,7 +112,8 @@ export class FairShareLedger {
     lane.waiting -= 1;
     this.promotions.forget(row);
     if (queue.rows.length > 0 || lane.queues.length === 1) return;
-    // A lane keeps one queue for its next Agenda; needs that differ all the time leave nothing behind.
+    // A lane keeps one empty queue for its next Agenda and drops the others, so needs that differ all the time leave
+    // nothing behind.
     put(queue, undefined);
     lane.queues = lane.queues.filter((one) => one !== queue);
     this.#dropQueue(queue, lane.band, needClass);
@@ -121,8 +126,9 @@ export class FairShareLedger {
   }
 
   /**
-   * Forgets customers nobody set that have nothing here and whose tag the clock can no longer fall behind: it moves back by at most what is
-   * charged and not yet known for sure. So no decision ever depends on when this happens.
+   * Forgets customers that nobody set, that have nothing here, and whose tags the clock can no longer fall behind. The
+   * clock moves back by at most the cost that is charged and not yet trued up. So no decision depends on when customers
+   * are forgotten.
    */
   #forgetCustomers(): void {
     const lowest = new Map<Band, CompensatedSum>();

@@ -1,30 +1,32 @@
 /**
- * The rules of choose-next.ts over a part of the customers: those that can be next, or of whom something changed. The others count in a band's
- * weights only. So who keeps the whole state elsewhere can decide a few hundred admissions without reading it all, and decides as the whole would
- * as long as the part holds, of each need in each band,
- * - more lanes that the clock has reached, in the order of their finish tags, than there are decisions,
- * - the lanes that the clock comes to on the way, and the leaving ones it passes,
- * - of each lane the Agendas that it takes and the one after them.
- * Whoever fills it sees to that: `clock` says how far a band's clock has come.
+ * The rules of choose-next.ts over a part of the customers: those that can be next, and those of whom something
+ * changed. All others count only in the weights of a band. So a caller that keeps the whole state elsewhere can decide
+ * a few hundred admissions without reading all of it. The decisions are those of the whole as long as the part holds,
+ * for each need in each band,
+ * - more lanes that the clock has reached than there are decisions, in the order of their finish tags,
+ * - the lanes that the clock comes to on the way, and the leaving lanes that it passes,
+ * - for each lane the Agendas that it takes, and the one after them.
+ *
+ * The caller that fills the part has to see to that. `clock` tells how far the clock of a band has come.
  */
 import { ChooseNext } from './choose-next.ts';
 import { type FairShareAlgorithm, reasons, rulesOf } from './fair-share.ts';
 import {
   type FairShareState,
   type Pair,
-  placeWaiting,
   reservationOf,
   restoreFairShare,
+  restoreWaiting,
 } from './fair-share-snapshot.ts';
 import type { Lane, Queue } from './lane.ts';
 import { amountsOf } from './need.ts';
 import type { CustomerShare, Decision, Resources, SchedulerOptions } from './scheduler.ts';
 
-/** A customer in a band. */
+/** The stored lane of a customer in a band. */
 export interface PartLane {
   readonly customerId: string;
   readonly level: number;
-  /** S */
+  /** S, the start tag. */
   readonly tag: Pair;
   readonly state: Lane['state'];
 }
@@ -32,44 +34,44 @@ export interface PartLane {
 /** A band with its clock. */
 export interface PartBand {
   readonly level: number;
-  /** V */
+  /** V, the virtual clock. */
   readonly clock: Pair;
-  /** W, of all lanes that are active or leaving, in the part or not. */
+  /** W, the weights of all lanes that are active or leaving, in the part or not. */
   readonly total: Pair;
   readonly members: number;
   readonly sinceLower: number;
 }
 
-/** An Agenda that waits, in the band it has come to. */
+/** A waiting Agenda, with the band it is in now. */
 export type PartItem = FairShareState['waiting'][number];
 
-/** What is remembered of units that do not fit. */
+/** The unit that capacity is held for, and the passers of every unit that did not fit. */
 export type PartReservation = Pick<FairShareState, 'held' | 'bypasses'>;
 
-/** What is known of the part, as it was written last. */
+/** The state of a part, as it was written last. */
 export interface Part {
   readonly bands: readonly PartBand[];
-  /** Weight as it was when the state was written, band as it is now; limits do not matter here. */
+  /** `weight` is the old one: the tags were computed with it. `band` is the current one. Limits do not matter here. */
   readonly customers: readonly { readonly id: string; readonly weight: number; readonly band: number }[];
   readonly lanes: readonly PartLane[];
   readonly waiting: readonly PartItem[];
   readonly running: FairShareState['running'];
-  /** What all that runs holds. */
+  /** The resources that all running Agendas hold. */
   readonly inUse: Required<Resources>;
   readonly reservation: PartReservation;
 }
 
-/** An admission with what decided it. */
+/** An admission, with the tags that decided it. */
 export interface PartDecision extends Decision {
   readonly level: number;
   readonly weight: number;
-  /** W */
+  /** W, the weights of the band at the admission. */
   readonly total: number;
-  /** V before. */
+  /** V before the admission. */
   readonly clock: number;
-  /** S before. */
+  /** S before the admission. */
   readonly start: number;
-  /** F before, which is S afterwards. */
+  /** F before the admission, which is S afterwards. */
   readonly finish: number;
 }
 
@@ -79,13 +81,13 @@ export interface PartQueue {
   readonly level: number;
   /** As `keyOfNeed` writes it. */
   readonly need: string;
-  /** Its lane is active, and the pool could ever take its Agendas. */
+  /** True when its lane is active and the whole pool could take its Agendas. */
   readonly active: boolean;
   readonly start: number;
   readonly finish: number;
 }
 
-/** Decides one Agenda after the other, and says what is to be written then. */
+/** Decides one Agenda after the other, and gives the state that is to be written afterwards. */
 export class FairSharePart {
   readonly #core: ChooseNext;
   #admissions: number;
@@ -121,7 +123,7 @@ export class FairSharePart {
     this.#admissions = restoreFairShare(this.#core, state);
     this.#departReached();
     const { reservations, items } = this.#core;
-    // The pool may have shrunk since: nothing is held for what never fits.
+    // The pool may have shrunk since. Nothing is held for a unit that can never fit.
     if (
       reservations.held !== undefined &&
       reservations.neverFits((items.queues[reservations.held] as Queue).needClass.need)
@@ -129,18 +131,27 @@ export class FairSharePart {
       reservations.release();
   }
 
-  /** The true-up of one that ran and is listed. */
+  /**
+   * Replaces the charged cost of an Agenda that ran by its true cost. An Agenda that the part does not list is left
+   * alone.
+   */
   finish(id: string, actualCost: number): void {
     const row = this.#core.items.rowOf(id);
     if (row !== undefined && !this.#core.isWaitingRow(row)) this.#core.finish(row, actualCost);
   }
 
-  /** Takes over what a customer is entitled to now; `maximumRunning` beyond those that run and are not listed. Every customer of the part is to be set once. */
+  /**
+   * Sets the current share of a customer. `maximumRunning` is what remains after the running Agendas that the part does
+   * not list. The caller sets every customer of the part once.
+   */
   setCustomer(share: CustomerShare): void {
     this.#core.setShare({ ...share });
   }
 
-  /** More customers, or more of their lanes; lanes that are here already stay as they are. Each customer is to be set once, as at the beginning. */
+  /**
+   * Adds customers, or more of their lanes. Lanes that are here already stay as they are. The caller sets each added
+   * customer once, as at the beginning.
+   */
   join({ customers, lanes, waiting }: Pick<Part, 'customers' | 'lanes' | 'waiting'>): void {
     const core = this.#core;
     for (const { id, weight, band } of customers) {
@@ -151,25 +162,25 @@ export class FairSharePart {
     for (const { customerId, level, tag, state } of lanes) {
       const customer = core.customerOf(customerId);
       const known = customer.lanes.find((lane) => lane.band.level === level);
-      // One that only something that runs brought here is blank.
+      // A lane that is here only because of a running Agenda is blank: it takes the stored state now.
       if (known !== undefined && (known.state !== 'dormant' || known.tag.high !== 0)) continue;
       const lane = known ?? core.laneOf(customer, level);
       lane.tag.set({ high: tag[0], low: tag[1] });
       lane.state = state;
     }
-    for (const item of waiting) placeWaiting(core, item);
+    for (const item of waiting) restoreWaiting(core, item);
     for (const { id } of customers) for (const lane of core.customerOf(id).lanes) core.replace(lane);
     this.#departReached();
   }
 
-  /** The clock may have passed leaving lanes while they were not looked at. */
+  /** Takes out the leaving lanes that the clock passed while nobody looked. */
   #departReached(): void {
     for (const band of this.#core.bands) this.#core.departReached(band);
   }
 
-  /** More Agendas of customers that are here. */
+  /** Adds Agendas of customers that are here already. */
   add(items: readonly PartItem[]): void {
-    for (const item of items) placeWaiting(this.#core, item);
+    for (const item of items) restoreWaiting(this.#core, item);
     for (const id of new Set(items.map(({ customerId }) => customerId)))
       this.#core.settleCustomer(this.#core.customerOf(id));
   }
@@ -200,7 +211,7 @@ export class FairSharePart {
     };
   }
 
-  /** V of a band. */
+  /** V of a band: its virtual clock. */
   clock(level: number): number {
     return this.#core.bands.find((band) => band.level === level)?.clock.high ?? 0;
   }

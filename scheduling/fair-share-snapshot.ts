@@ -1,4 +1,6 @@
-/** The whole state of the fair-share rules as plain data: what a restored scheduler needs to decide exactly as the one it was taken of. */
+/**
+ * The whole state of the fair-share rules as plain data. A scheduler restored from it decides exactly as the original.
+ */
 import type { ChooseNext } from './choose-next.ts';
 import type { Tag } from './compensated-sum.ts';
 import type { Lane, Queue } from './lane.ts';
@@ -9,18 +11,21 @@ import type { CustomerShare, ReadyItem } from './scheduler.ts';
 /** `high` and `low` of a compensated sum. */
 export type Pair = readonly [high: number, low: number];
 
-/** What a snapshot of Fairness or Priority holds in `state`. Optional parts may be left out by whoever puts a state together. */
+/**
+ * The `state` of a snapshot of Fairness or Priority. A caller that builds a state by hand may leave out the optional
+ * parts.
+ */
 export interface FairShareState {
   readonly now: number;
   readonly admissions: number;
   readonly customers: readonly { readonly id: string; readonly share?: CustomerShare }[];
   readonly bands: readonly {
     readonly level: number;
-    /** V */
+    /** V, the virtual clock. */
     readonly clock: Pair;
-    /** W */
+    /** W, the weights of the lanes that are active or leaving. */
     readonly total: Pair;
-    /** How many lanes `total` sums up; absent: those listed. */
+    /** Number of lanes that `total` sums up; absent: those listed that are not dormant. */
     readonly members?: number;
     readonly sinceLower: number;
     readonly lanes: readonly { readonly customerId: string; readonly tag: Pair; readonly state: Lane['state'] }[];
@@ -39,7 +44,7 @@ export interface FairShareState {
     readonly since: number;
     readonly passers: readonly (readonly [id: string, by: PassedBy])[];
   }[];
-  /** Sums of what runs. */
+  /** The resources that running Agendas hold. */
   readonly inUse: { readonly slots: Pair; readonly cpu: Pair; readonly memory: Pair; readonly gpu: Pair };
   readonly memory: ReservationMemory;
 }
@@ -47,6 +52,7 @@ export interface FairShareState {
 const pair = ({ high, low }: Tag): Pair => [high, low];
 const tag = ([high, low]: Pair): Tag => ({ high, low });
 
+/** The state of `core`; `admissions` is the number of admissions so far. */
 export function snapshotFairShare(core: ChooseNext, admissions: number): FairShareState {
   const { items, reservations } = core;
   const itemOf = (row: number) => {
@@ -100,7 +106,7 @@ export function snapshotFairShare(core: ChooseNext, admissions: number): FairSha
   };
 }
 
-/** What is remembered of units that do not fit. */
+/** The unit that capacity is held for, and the passers of every unit that did not fit. */
 export function reservationOf({ items, reservations }: ChooseNext): Pick<FairShareState, 'held' | 'bypasses'> {
   const idOf = (row: number): string => items.ids[row] as string;
   return {
@@ -116,16 +122,16 @@ export function reservationOf({ items, reservations }: ChooseNext): Pick<FairSha
 
 type Placed = ReadyItem & { readonly band: number };
 
-function place(core: ChooseNext, item: Placed): { row: number; queue: Queue } {
+function createRow(core: ChooseNext, item: Placed): { row: number; queue: Queue } {
   const row = core.items.create(item.id);
   core.describe(row, item);
   const lane = core.laneOf(core.customerOf(item.customerId), item.band);
   return { row, queue: core.queueOf(lane, keyOfNeed(item.need), needOf(item.need)) };
 }
 
-/** Puts a waiting Agenda into the band it had come to; its lane is settled by the caller. */
-export function placeWaiting(core: ChooseNext, item: Placed & { readonly movedTime: number }): void {
-  const { row, queue } = place(core, item);
+/** Puts a waiting Agenda into the band that it was in. The caller settles its lane. */
+export function restoreWaiting(core: ChooseNext, item: Placed & { readonly movedTime: number }): void {
+  const { row, queue } = createRow(core, item);
   core.items.movedTime[row] = item.movedTime;
   core.items.enqueue(queue, row);
   queue.lane.waiting += 1;
@@ -157,7 +163,7 @@ export function restoreFairShare(core: ChooseNext, state: FairShareState): numbe
     if (saved.members !== undefined) band.members = saved.members;
   }
   for (const item of state.running) {
-    const { row, queue } = place(core, item);
+    const { row, queue } = createRow(core, item);
     items.queues[row] = queue;
     items.weightThen[row] = item.weightThen;
     items.totalThen[row] = item.totalThen;
@@ -165,7 +171,7 @@ export function restoreFairShare(core: ChooseNext, state: FairShareState): numbe
     items.setRunning(row);
     queue.lane.customer.running += 1;
   }
-  for (const item of state.waiting) placeWaiting(core, item);
+  for (const item of state.waiting) restoreWaiting(core, item);
   for (const { lanes } of core.customers.values()) for (const lane of lanes) core.replace(lane);
   const rowOf = (id: string): number => items.rowOf(id) as number;
   for (const { id, count, since, passers } of state.bypasses) {

@@ -1,8 +1,8 @@
 /**
  * Fairness and Priority: the rules of choose-next.ts behind the interface of every scheduler.
  *
- * Each call but `explain` and `snapshot` costs O(log n) per distinct need; while capacity is held for a unit that does not fit, the running set
- * is looked at once after each completion.
+ * Each call except `explain` and `snapshot` costs O(log n) per distinct need. While capacity is held for a unit that
+ * does not fit, the running set is looked at once after each completion.
  */
 
 import type { Json } from '../agenda/types.ts';
@@ -32,13 +32,18 @@ import type {
   SchedulerSnapshot,
 } from './scheduler.ts';
 
+/** The algorithms that go by the rules of choose-next.ts. */
 export type FairShareAlgorithm = 'Fairness' | 'Priority';
+/** Options of a fair-share scheduler; `algorithm` defaults to `Fairness`. */
 export type FairShareOptions = SchedulerOptions & { readonly algorithm?: FairShareAlgorithm };
 
-/** What an option is where it is not given. */
+/**
+ * The defaults of options that are not given: seconds per priority point, admissions per turn of a lower band, passers,
+ * seconds.
+ */
 export const fairShareDefaults = { priorityStep: 60, floor: 20, bypassLimit: 50, bypassSeconds: 600 } as const;
 
-/** Why an Agenda was chosen, for people. */
+/** The sentences that tell people why an Agenda was chosen. */
 export const reasons: Readonly<Record<Choice['why'], Reason>> = {
   share: {
     code: 'share',
@@ -49,7 +54,7 @@ export const reasons: Readonly<Record<Choice['why'], Reason>> = {
   passing: { code: 'passing', sentence: 'It may pass the Agenda that capacity is held for.' },
 };
 
-/** What the rules go by: options and defaults, and what Priority has beyond Fairness. */
+/** Makes the rules from options and defaults. Only Priority has priorities, bands and promotion. */
 export function rulesOf(algorithm: FairShareAlgorithm, options: SchedulerOptions): Rules {
   const isPriority = algorithm === 'Priority';
   return {
@@ -136,12 +141,15 @@ export class FairShare implements Scheduler {
     if (row !== undefined && !this.#core.isWaitingRow(row)) this.#core.finish(row, actualCost);
   }
 
-  /** The position is found by letting a copy decide, with all of the pool free: O(n). */
+  /** Explains why an Agenda waits. A copy decides with the whole pool free until it comes to `id`: O(n). */
   explain(id: string): Explanation {
     return explainWaiting(this.#core, id, () => this.#copyForOrder(id));
   }
 
-  /** The next `most` Agendas in the order in which they would go if all of the pool were free and nothing changed; customers that are blocked are left out. O(n). */
+  /**
+   * The next `most` Agendas, in the order in which they would go if the whole pool were free and nothing changed.
+   * Customers that are blocked are left out. O(n).
+   */
   order(most: number): Decision[] {
     const copy = this.#copyForOrder();
     const order: Decision[] = [];
@@ -151,7 +159,7 @@ export class FairShare implements Scheduler {
   }
 
   snapshot(): SchedulerSnapshot {
-    // A copy, so that a snapshot never changes; `undefined` fields of what was handed in go.
+    // This is a copy, so a snapshot never changes. Fields that are `undefined` are dropped.
     return JSON.parse(
       JSON.stringify({
         algorithm: this.#algorithm,
@@ -161,7 +169,10 @@ export class FairShare implements Scheduler {
     ) as SchedulerSnapshot;
   }
 
-  /** Without limits that would make waiting Agendas drop out on the way; a customer that is blocked stays so, but the one of `id`. */
+  /**
+   * A copy without the limits that would end its order half-way. A customer that is blocked stays blocked, except the
+   * customer of `id`.
+   */
   #copyForOrder(id?: string): FairShare {
     const { maximumRunning: _, ...options } = this.#options;
     const copy = new FairShare({ ...options, algorithm: this.#algorithm }, this.snapshot());

@@ -1,13 +1,13 @@
 /**
- * FirstInFirstOut: by ready time, then arrival; the customer does not matter, nor does priority.
+ * FirstInFirstOut: by ready time, then arrival. The customer does not matter, nor does priority.
  *
- * - Agendas of a customer that is paused or runs `maximumRunning` already are passed over until that changes; they
- *   keep their place.
- * - The first Agenda that may go does not go past a full pool: while its need does not fit what is free, nothing goes.
- *   So a large one is never starved by small ones behind it, and the pool drains for it.
+ * - Agendas of a customer that is paused or already runs `maximumRunning` are passed over until that changes. They keep
+ *   their position.
+ * - The first Agenda that may go is never passed in a full pool: while its need does not fit what is free, nothing
+ *   goes. So a large Agenda is never starved by small ones behind it, and the pool drains for it.
  *
- * Every customer has a heap of its waiting Agendas, and customers that may start one stand in a heap by their first
- * Agenda: each call but `explain` and `snapshot` costs O(log n), however many customers are blocked.
+ * Every customer has a heap of its waiting Agendas. Customers that may start one stand in a heap by their first Agenda.
+ * So each call except `explain` and `snapshot` costs O(log n), however many customers are blocked.
  */
 import { ArrivalOrder, type Customer, isBefore, type Waiting, type Wording } from './arrival-order.ts';
 import { PositionHeap } from './position-heap.ts';
@@ -39,7 +39,7 @@ export class FirstInFirstOut extends ArrivalOrder {
 
   protected took(_customer: Customer): void {}
 
-  /** Puts the customer where it belongs; forgets one nobody set that has nothing here. */
+  /** Puts the customer where it belongs. Forgets a customer that nobody set and that has nothing here. */
   protected changed(customer: Customer): void {
     const eligible = customer.waiting.size > 0 && this.mayStart(customer);
     if (!eligible) this.#eligible.remove(customer);
@@ -56,7 +56,7 @@ export class FirstInFirstOut extends ArrivalOrder {
     for (const other of this.waiting.values()) {
       if (!isBefore(other, waiting)) continue;
       if (other.customer === waiting.customer) aheadOfCustomer += 1;
-      // What is held back by its own customer's limits is passed over.
+      // An Agenda that its own customer's limits hold back is passed over.
       if (other.customer === waiting.customer || this.mayStart(other.customer)) ahead += 1;
     }
     return { ahead, aheadOfCustomer };

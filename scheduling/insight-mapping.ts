@@ -1,7 +1,7 @@
 /**
- * Which Insight an Agenda belongs to: of those its customer may use, one of whose mappers has a value that matches.
- * Among several, `params.defaultInsight` (title or id) decides, else `order`, else age, else id.
- * All comparisons ignore case, but a customer id against an Insight's owner, which is exact.
+ * Chooses the Insight of an Agenda. An Insight matches when the customer may use it and any value of any of its mappers
+ * matches. Among several, `params.defaultInsight` (title or id) decides, else `order`, else age, else id. All
+ * comparisons ignore case, except the one of a customer id with an Insight's owner.
  */
 import { quoted } from '../agenda/cut.ts';
 import { FaultList } from '../agenda/fault-list.ts';
@@ -11,7 +11,7 @@ import type { Json, JsonObject, Operation } from '../agenda/types.ts';
 /** Mapper name → values; any value of any mapper suffices. */
 export type Mappers = Readonly<Record<string, readonly string[]>>;
 
-/** What the mapping needs of an Insight of the customer's ResourcePool. */
+/** The fields of an Insight that the mapping reads. The Insight is one of the customer's ResourcePool. */
 export interface MappedInsight {
   readonly id: string;
   readonly title: string;
@@ -25,12 +25,13 @@ export interface MappedInsight {
   readonly mappers: Mappers;
 }
 
-/** What the mapping needs of an Agenda. */
+/** The fields of an Agenda that the mapping reads. */
 export interface MappedAgenda {
   readonly params?: JsonObject | null;
   readonly operations: readonly Pick<Operation, 'name' | 'type' | 'params'>[];
 }
 
+/** The Insight that was chosen, or why there is none. */
 export type InsightChoice =
   | { readonly kind: 'chosen'; readonly insightId: string }
   /** No Insight matches, or none that the customer may use. */
@@ -60,7 +61,11 @@ export function chooseInsight(input: {
   };
 }
 
-/** What is wrong with an Insight's mappers, with pointers from the Insight's body: unknown names, mappers without values, blank values, `paramMap` values that are not `key=value`. No mappers at all is no fault: nothing maps to such an Insight. */
+/**
+ * The faults of an Insight's mappers, with pointers from the Insight's body: unknown names, mappers without values,
+ * blank values, `paramMap` values that are not `key=value`. An Insight without mappers has no fault: nothing maps to
+ * it.
+ */
 export function validateMappers(mappers: unknown): FaultList {
   const faults = new FaultList();
   if (mappers === null || typeof mappers !== 'object' || Array.isArray(mappers)) {
@@ -113,11 +118,11 @@ function wrongValueText(mapper: (typeof mapperNames)[number], name: string, valu
 
 const mapperNames = ['operationName', 'operationType', 'paramMap', 'customerId', 'always'] as const;
 
-/** What mappers look at, lower-cased, gathered once per Agenda. */
+/** The values that mappers compare, in lower case, gathered once per Agenda. */
 interface Subject {
   readonly operationNames: ReadonlySet<string>;
   readonly operationTypes: ReadonlySet<string>;
-  /** Per key its values. */
+  /** The values of each key. */
   readonly params: ReadonlyMap<string, ReadonlySet<string>>;
   readonly customerId: string;
 }
@@ -154,7 +159,7 @@ function matches(mappers: Mappers, subject: Subject): boolean {
   );
 }
 
-/** A mapper that is not known matches nothing: an older row never breaks a submission. */
+/** A mapper that is not known matches nothing, so an older row never breaks a submission. */
 function valueMatches(name: string, value: string, subject: Subject): boolean {
   switch (fold(name)) {
     case 'operationname':
@@ -188,7 +193,7 @@ function byOrder(a: MappedInsight, b: MappedInsight): number {
   return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }
 
-/** Text, numbers and booleans as text; null, lists and objects are nothing a mapper can name. */
+/** The text of a string, a number or a boolean. Null, lists and objects have none: no mapper can name them. */
 function textOf(value: Json | undefined): string | undefined {
   return value === undefined || value === null || typeof value === 'object' ? undefined : String(value);
 }

@@ -1,10 +1,11 @@
 /**
- * The order in which the lanes of a band go, rule 2 of choose-next.ts. For each need there are two heaps: lanes that the clock has reached, by F,
- * and those ahead of it, by S. The clock moves without them; where a lane belongs is looked at when it comes to the top.
+ * The order in which the lanes of a band go (rule 2 of choose-next.ts). Each need has two heaps: lanes that the clock
+ * has reached, by F, and lanes ahead of it, by S. The clock moves without touching the heaps. A lane changes its heap
+ * when it comes to the top.
  */
 import type { Band, Lane, NeedClass, Queue } from './lane.ts';
 
-/** Lanes the clock has reached before others; those by F, others by S. */
+/** True when `a` goes first. Lanes that the clock has reached go first, by F; the others follow, by S. */
 function goesBefore(a: Lane, b: Lane): boolean {
   const { clock } = a.band;
   const aWaits = a.tag.isAbove(clock);
@@ -13,19 +14,19 @@ function goesBefore(a: Lane, b: Lane): boolean {
   return aWaits ? startsBefore(a, b) : finishesBefore(a, b);
 }
 
-/** Smallest F, then smallest S, then id. */
+/** True when `a` has the smaller F; at equal F the smaller S decides, then the id. */
 export function finishesBefore(a: Lane, b: Lane): boolean {
   if (b.finish.isAbove(a.finish)) return true;
   if (a.finish.isAbove(b.finish)) return false;
   return a.tag.high !== b.tag.high ? a.tag.high < b.tag.high : a.customer.id < b.customer.id;
 }
 
-/** Smallest S, then id. */
+/** True when `a` has the smaller S; at equal S the id decides. */
 export function startsBefore(a: Lane, b: Lane): boolean {
   return b.tag.isAbove(a.tag) || (!a.tag.isAbove(b.tag) && a.customer.id < b.customer.id);
 }
 
-/** The first of what each need of a band offers. */
+/** The best of the lanes that the needs of a band offer. `offer` gives at most one lane for each need. */
 export function bestLane(band: Band, offer: (needClass: NeedClass) => Lane | undefined): Lane | undefined {
   let best: Lane | undefined;
   for (const needClass of band.classes) {
@@ -35,7 +36,7 @@ export function bestLane(band: Band, offer: (needClass: NeedClass) => Lane | und
   return best;
 }
 
-/** The first queue of a need. The clock may have moved, either way, since queues were put where they are. */
+/** The first queue of a need. Queues change their heap here, because the clock may have moved either way. */
 export function firstOf({ clock }: Band, needClass: NeedClass): Queue | undefined {
   const { reached, ahead } = needClass;
   while (ahead.firstReached(clock)) put(ahead.first as Queue, reached);
@@ -43,8 +44,8 @@ export function firstOf({ clock }: Band, needClass: NeedClass): Queue | undefine
   return reached.first ?? ahead.first;
 }
 
-/** Puts the queues of an active lane where its tags say; F is what S will be once its head was admitted. */
-export function place(lane: Lane, costs: Float64Array): void {
+/** Puts the queues of an active lane where its tags say. F is the S that the lane has once its head is admitted. */
+export function arrange(lane: Lane, costs: Float64Array): void {
   const { tag, finish, band } = lane;
   finish.set(tag);
   finish.add((costs[lane.head] as number) / lane.customer.weight);

@@ -1,12 +1,13 @@
-/** The parts the fair-share rules work on; see choose-next.ts. Plain data and its orders. */
+/** The data that the fair-share rules work on; see choose-next.ts. */
 import { CompensatedSum } from './compensated-sum.ts';
 import type { Amounts } from './need.ts';
 import type { CustomerShare } from './scheduler.ts';
 import { Registry, type Tagged, TagHeap } from './tag-heap.ts';
 
+/** A customer as the rules know it: its share, the weight that acts now, and how many Agendas it runs. */
 export interface Customer {
   readonly id: string;
-  /** As it was set; undefined for a customer nobody set. */
+  /** The share as it was set; undefined for a customer that nobody set. */
   share: CustomerShare | undefined;
   weight: number;
   running: number;
@@ -21,10 +22,10 @@ export interface Lane extends Tagged {
   readonly tag: CompensatedSum;
   /** F, what S will be once its head was admitted. */
   readonly finish: CompensatedSum;
-  /** Its first Agenda that the pool could ever take, -1 when there is none. */
+  /** Row of its first Agenda that the whole pool could take; -1 when there is none. */
   head: number;
   waiting: number;
-  /** `leaving`: has nothing to start but counts among the active until the clock reaches its tag. */
+  /** A `leaving` lane has nothing to start. It counts in W until the clock reaches its tag. */
   state: 'active' | 'leaving' | 'dormant';
   queues: Queue[];
 }
@@ -34,7 +35,7 @@ export interface Queue extends Tagged {
   readonly lane: Lane;
   readonly needClass: NeedClass;
   readonly rows: number[];
-  /** The key of each row, beside it so that its place is found without a look elsewhere. */
+  /** The key of each row. It stands beside the row, so that finding a position touches no other memory. */
   readonly keys: number[];
   heap: TagHeap<Queue> | undefined;
 }
@@ -43,7 +44,7 @@ export interface Queue extends Tagged {
 export interface NeedClass {
   readonly key: string;
   readonly need: Amounts;
-  /** More than the whole pool. */
+  /** True when the need is more than the whole pool has. */
   neverFits: boolean;
   readonly queues: Set<Queue>;
   readonly registry: Registry<Queue>;
@@ -53,7 +54,7 @@ export interface NeedClass {
   readonly ahead: TagHeap<Queue>;
 }
 
-/** Customers that share strictly after those of the bands above. */
+/** A group of customers that share with each other. Bands above it go first. */
 export interface Band {
   readonly level: number;
   /** V, the virtual clock: cost per weight. */
@@ -69,12 +70,14 @@ export interface Band {
   sinceLower: number;
 }
 
+/** A band without lanes; its clock stands at 0. */
 export function newBand(level: number): Band {
   const lanes = new Registry<Lane>();
   const [clock, total] = [new CompensatedSum(), new CompensatedSum()];
   return { level, clock, total, members: 0, lanes, leaving: new TagHeap(lanes), classes: [], sinceLower: 0 };
 }
 
+/** A dormant lane of the customer, entered into the band. The caller adds it to the customer. */
 export const newLane = (customer: Customer, band: Band): Lane =>
   band.lanes.add(customer.id, (index) => ({
     index,
@@ -89,6 +92,7 @@ export const newLane = (customer: Customer, band: Band): Lane =>
     queues: [],
   }));
 
+/** A need of a band, without queues. */
 export function newNeedClass(key: string, need: Amounts, neverFits: boolean): NeedClass {
   const registry = new Registry<Queue>();
   return {
@@ -102,6 +106,7 @@ export function newNeedClass(key: string, need: Amounts, neverFits: boolean): Ne
   };
 }
 
+/** An empty queue of the lane, entered into the registry of its need. */
 export const newQueue = (lane: Lane, needClass: NeedClass): Queue =>
   needClass.registry.add(lane.id, (index) => ({
     index,
@@ -113,6 +118,7 @@ export const newQueue = (lane: Lane, needClass: NeedClass): Queue =>
     heap: undefined,
   }));
 
+/** True when the customer may start nothing now: it is paused, or runs its `maximumRunning`. */
 export function isBlocked({ share, running }: Customer): boolean {
   return (
     share !== undefined && (share.paused === true || running >= (share.maximumRunning ?? Number.POSITIVE_INFINITY))

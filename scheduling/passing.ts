@@ -1,20 +1,20 @@
-/** Who passes a unit that capacity is held for, rule 5 of choose-next.ts. */
+/** Chooses who passes the unit that capacity is held for (rule 5 of choose-next.ts). */
 import type { Band, Lane, NeedClass } from './lane.ts';
 import { bestLane, firstOf, startsBefore } from './lane-order.ts';
 import { type Amounts, fits } from './need.ts';
 import type { Passage, PassedBy } from './reservations.ts';
 import type { WaitingItems } from './waiting-items.ts';
 
-/** Agendas of a customer, and customers of a need, that are looked at one by one for one that is short enough. */
+/** Most Agendas of a customer, and most customers of a need, that are searched for an Agenda that is short enough. */
 const mostLooks = 64;
 
-/** One that goes before the unit, and what lets it. */
+/** The Agenda that passes the unit, and the ground on which it may. */
 export interface Passer {
   readonly row: number;
   readonly by: PassedBy;
 }
 
-/** The first of a band, in the order of rule 2, that may pass. */
+/** The first Agenda of a band, in the order of rule 2, that may pass. */
 export function firstPasser(band: Band, room: Amounts, passage: Passage, items: WaitingItems): Passer | undefined {
   const ends = (row: number): boolean => (items.seconds[row] as number) <= passage.withinSeconds;
   const lane = bestLane(band, (needClass) => {
@@ -23,7 +23,7 @@ export function firstPasser(band: Band, room: Amounts, passage: Passage, items: 
     return passage.withinSeconds > 0 ? firstThatEnds(band, needClass, ends, items) : undefined;
   });
   if (lane === undefined) return undefined;
-  // Not always its head: the first of its Agendas that may.
+  // The passer is the first Agenda of the lane that may pass. It is not always the head.
   let first: Passer | undefined;
   for (const queue of lane.queues) {
     const { need } = queue.needClass;
@@ -36,7 +36,7 @@ export function firstPasser(band: Band, room: Amounts, passage: Passage, items: 
   return first;
 }
 
-/** The first lane of a need, in the order of rule 2, that has one which ends in time. */
+/** The first lane of a need, in the order of rule 2, that has an Agenda which ends in time. */
 function firstThatEnds(
   band: Band,
   needClass: NeedClass,

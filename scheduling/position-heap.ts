@@ -1,4 +1,7 @@
-/** What a `PositionHeap` holds: each element knows its place, -1 while it is in none, so it can be moved or taken out in O(log n). An element is in one heap at a time. */
+/**
+ * An element of a `PositionHeap`. It knows its position, so it can be moved or taken out in O(log n); the position is
+ * -1 while it is in no heap. An element is in one heap at a time.
+ */
 export interface Positioned {
   position: number;
 }
@@ -32,7 +35,7 @@ export class PositionHeap<T extends Positioned> {
     this.#rise(element);
   }
 
-  /** Takes `element` out; one that is not in a heap is left alone. */
+  /** Takes `element` out. An element that is in no heap is left alone. */
   remove(element: T): void {
     const { position } = element;
     if (position === -1) return;
@@ -43,7 +46,7 @@ export class PositionHeap<T extends Positioned> {
     this.moved(last);
   }
 
-  /** Finds the new place of an element whose order changed. */
+  /** Finds the new position of an element whose order changed. */
   moved(element: T): void {
     this.#rise(element);
     this.#sink(element);

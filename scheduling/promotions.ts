@@ -7,7 +7,7 @@ interface Watched extends Positioned {
   readonly movedTime: number;
 }
 
-/** Agendas in bands below the top by the time they came there. */
+/** The waiting Agendas below the top band, by the time they came to their band. */
 export class Promotions {
   readonly #items: WaitingItems;
   readonly #after: number | undefined;
@@ -40,7 +40,7 @@ export class Promotions {
     this.#heap.remove(watched);
   }
 
-  /** The row of one that waited long enough, or undefined. The caller moves it. */
+  /** Takes out the row of an Agenda that has waited long enough; undefined when there is none. The caller moves it. */
   takeDue(now: number): number | undefined {
     const first = this.#heap.first;
     if (first === undefined || this.#after === undefined || now - first.movedTime < this.#after) return undefined;

@@ -1,6 +1,7 @@
 /**
- * Capacity held for one unit that does not fit, and who may pass it meanwhile. What is remembered of a unit (how many may have delayed it,
- * since when it waits) stays with it when its customer is blocked for a while and the reservation goes to another.
+ * Holds capacity for one unit that does not fit, and tells who may pass it meanwhile. The memory of a unit (how many
+ * may have delayed it, since when it waits) stays with it when its customer is blocked for a while and capacity is held
+ * for another.
  */
 import { CompensatedSum } from './compensated-sum.ts';
 import type { Queue } from './lane.ts';
@@ -8,32 +9,36 @@ import { type Amounts, amountsOf, fitsSum, minus, plus, resourceNames } from './
 import type { Resources } from './scheduler.ts';
 import type { WaitingItems } from './waiting-items.ts';
 
-/** What passed a unit. */
+/** The Agendas that have passed one unit. */
 export interface Bypass {
-  /** Passers that may have delayed it. */
+  /** Number of passers that may have delayed it. */
   count: number;
-  /** When it first did not fit. */
+  /** Time at which it first did not fit, in seconds. */
   readonly since: number;
   /** Rows of passers that run still, in the order of their admission. */
   readonly passers: Map<number, PassedBy>;
 }
 
-/** It ends in time; it uses what the unit will not need; or neither, and the unit's patience was spent on it. */
+/**
+ * The ground on which an Agenda passes: it ends in `time`; it uses only what is `spare`, which the unit will not need;
+ * or neither, and the unit's `patience` pays for it.
+ */
 export type PassedBy = 'time' | 'spare' | 'patience';
 
 /** Who may pass at this moment. */
 export interface Passage {
-  /** Patience is left: whoever fits may pass. */
+  /** Patience is left, so every Agenda that fits may pass. */
   readonly anyMayPass: boolean;
-  /** What the unit will not need of the pool, less what passers will still hold. */
+  /** Amounts that the unit will not need, less what passers will still hold then. */
   readonly spare: Amounts;
-  /** Whoever ends within so many seconds may pass; 0 when nobody can tell. */
+  /** An Agenda that ends within so many seconds may pass; 0 when nobody can tell. */
   readonly withinSeconds: number;
 }
 
 /** null: unlimited. */
 type FiniteAmounts = Readonly<Record<keyof Amounts, number | null>>;
 
+/** The findings of `Reservations` as plain data. Times are seconds. */
 export interface ReservationMemory {
   /** The pool at the last look. */
   readonly capacity: FiniteAmounts;
@@ -42,10 +47,13 @@ export interface ReservationMemory {
 
 const nothing: Amounts = { slots: 0, cpu: 0, memory: 0, gpu: 0 };
 
+/** Knows the unit that capacity is held for, and the passers of every unit that did not fit. */
 export class Reservations {
   readonly #items: WaitingItems;
   readonly #given: Amounts | undefined;
-  /** What runs here holds; the sums and what is free make the pool as it is seen from here. */
+  /**
+   * The amounts that running Agendas hold. Together with what is free they make up the pool as it is seen from here.
+   */
   readonly running = {
     slots: new CompensatedSum(),
     cpu: new CompensatedSum(),
@@ -75,7 +83,7 @@ export class Reservations {
     this.#earliest = undefined;
   }
 
-  /** Whether the pool is not what it was at the last look. */
+  /** True when the pool has changed since the last look. */
   capacityChanged(room: Amounts): boolean {
     const capacity = this.#given ?? this.#totalOf(room);
     const { slots, cpu, memory, gpu } = this.#capacity;
@@ -83,7 +91,7 @@ export class Reservations {
     return capacity.slots !== slots || capacity.cpu !== cpu || capacity.memory !== memory || capacity.gpu !== gpu;
   }
 
-  /** What was found out and is not looked up again before something changes, as plain data. */
+  /** The findings that stay valid until something changes, as plain data. */
   memory(): ReservationMemory {
     const earliest = this.#earliest;
     return {
@@ -127,7 +135,7 @@ export class Reservations {
     if (row === this.held) this.release();
   }
 
-  /** Who may pass the unit that is held for. */
+  /** Tells who may pass the unit that capacity is held for. */
   passage(
     room: Amounts,
     now: number,
@@ -141,7 +149,8 @@ export class Reservations {
     const isKnown = time !== undefined && time > now;
     let held = nothing;
     for (const [passer, by] of passers) {
-      // Who uses what is spare goes on doing so whatever is declared: it must never be counted on, or one could follow another for ever.
+      // A passer that uses spare capacity counts as holding it for as long as it runs, whatever end is declared.
+      // Otherwise two such passers could follow each other for ever.
       if (!isKnown || by === 'spare' || !(this.endOf(passer) <= time)) held = plus(held, this.#needOf(passer));
     }
     return {
@@ -151,12 +160,12 @@ export class Reservations {
     };
   }
 
-  /** When a running one is expected to end; NaN when nobody knows. */
+  /** Time at which a running Agenda is expected to end, in seconds; NaN when nobody knows. */
   endOf(row: number): number {
     return (this.#items.startTime[row] as number) + (this.#items.seconds[row] as number);
   }
 
-  /** When enough will have ended, as far as is declared or learned; undefined when nobody knows. */
+  /** The earliest time at which the unit can fit, by what is declared or learned; undefined when nobody knows. */
   #earliestTime(row: number, room: Amounts, total: Amounts): number | undefined {
     const known = this.#earliest;
     if (known !== undefined && resourceNames.every((name) => known.total[name] === total[name])) return known.time;

@@ -1,13 +1,16 @@
 /**
- * RoundRobin: one Agenda from each customer in turn, whatever it costs and whoever has more running. Weights, bands and priorities have no influence.
+ * RoundRobin: one Agenda from each customer in turn, whatever it costs and whoever has more running. Weights, bands and
+ * priorities have no influence.
  *
- * A run hands out up to `requested` Agendas. `pending` names the customers whose turn it is, from run to run; empty means all.
- * - Pass 1 walks the pending customers and takes one from each that has something ready. Met there, those that were served leave `pending`;
- *   those that were not stay, ready or not.
- * - Otherwise pass 2 walks all customers, one each, again and again, until it is met or a whole walk took nothing; then all
- *   customers but those served in pass 2 are pending.
- * Customers stand in the order in which they became known. One that is paused or at its maximum has nothing ready. While the Agenda whose turn
- * it is does not fit what is free, nothing goes, and it is still its turn afterwards.
+ * A run hands out up to `requested` Agendas. `pending` names the customers whose turn it is, from run to run. An empty
+ * `pending` means all customers: nobody is left over from the run before.
+ * - Pass 1 walks the pending customers and takes one Agenda from each that has something ready. When it finds as many
+ *   as requested, the served customers leave `pending`; the others stay, whether they have something ready or not.
+ * - Otherwise pass 2 walks all customers, one Agenda each, again and again. It ends when it has found as many as
+ *   requested, or when a whole walk took nothing. Then all customers except those served in pass 2 are pending.
+ *
+ * Customers stand in the order in which they became known. A customer that is paused or at its maximum has nothing
+ * ready. While the Agenda whose turn it is does not fit what is free, nothing goes, and its turn stays.
  */
 import { ArrivalOrder, type Customer, type Waiting, type Wording } from './arrival-order.ts';
 import type { Decision, SchedulerOptions, SchedulerSnapshot } from './scheduler.ts';
@@ -23,16 +26,16 @@ const wording: Wording = {
 interface Run {
   left: number;
   pass: 1 | 2;
-  /** Whom this pass walks, in order. */
+  /** Ids of the customers that this pass walks, in order. */
   walk: readonly string[];
   place: number;
-  /** Of this pass. */
+  /** Ids of the customers that this pass has served. */
   readonly served: Set<string>;
-  /** Whether the walk of pass 2 that is under way took something. */
+  /** True when the current walk of pass 2 took something. */
   tookOne: boolean;
 }
 
-/** What a snapshot holds beside what all hold that go by arrival. */
+/** The fields that RoundRobin adds to `ArrivalState`. */
 export interface RoundRobinState {
   readonly pending: readonly string[];
   readonly run: (Omit<Run, 'served'> & { readonly served: readonly string[] }) | null;
@@ -43,7 +46,7 @@ export interface RoundRobinState {
 export class RoundRobin extends ArrivalOrder {
   #pending: readonly string[] = [];
   #run: Run | undefined;
-  /** Of the last run, for those that show an order. */
+  /** Size of the last run. An order is shown in runs of this size. */
   #requested = 1;
 
   constructor(options: SchedulerOptions = {}, snapshot?: SchedulerSnapshot) {
@@ -55,7 +58,7 @@ export class RoundRobin extends ArrivalOrder {
     this.#requested = requested;
   }
 
-  /** Customers whose turn it is, once the run that is under way has ended; none: all. */
+  /** Ids of the customers whose turn comes after the current run. An empty list means all customers. */
   get pending(): readonly string[] {
     return this.#pending;
   }
@@ -69,7 +72,7 @@ export class RoundRobin extends ArrivalOrder {
     };
   }
 
-  /** Ends a run that was not met as if no more had been requested. */
+  /** Starts a run. An earlier run that did not find all it requested ends as if it had requested no more. */
   override begin(requested: number): void {
     if (this.#run !== undefined && this.#run.served.size + (this.#run.pass - 1) > 0) this.#endRun(this.#run);
     this.#run = undefined;
@@ -98,7 +101,7 @@ export class RoundRobin extends ArrivalOrder {
 
   protected changed(_customer: Customer): void {}
 
-  /** The customer whose turn it is; the run's place moves on to it. Undefined when the run ends for want of something ready. */
+  /** The customer whose turn it is. The run moves on to it. Undefined when nobody has anything ready. */
   #whoseTurn(run: Run): Customer | undefined {
     for (;;) {
       for (; run.place < run.walk.length; run.place++) {
@@ -117,7 +120,7 @@ export class RoundRobin extends ArrivalOrder {
   }
 
   #endRun({ pass, walk, served }: Run): void {
-    // Pass 2 walks all customers, so in either pass those that were walked and not served stay.
+    // The customers that this pass walked and did not serve stay pending. Pass 2 walks all customers.
     const all = pass === 1 ? walk : [...this.customers.keys()];
     this.#pending = all.filter((id) => !served.has(id));
     this.#run = undefined;
@@ -128,7 +131,7 @@ export class RoundRobin extends ArrivalOrder {
     return first !== undefined && this.mayStart(customer) && !this.neverFits(first);
   }
 
-  /** Found by letting a copy decide, in runs like the last one, with all of the pool free. */
+  /** Counts on a copy that decides in runs like the last one, with the whole pool free. */
   protected countAhead({ item, customer }: Waiting): { ahead: number; aheadOfCustomer: number } {
     const copy = this.#copyForOrder(customer.id);
     let ahead = 0;
@@ -154,7 +157,7 @@ export class RoundRobin extends ArrivalOrder {
     return copy;
   }
 
-  /** The next one, with runs like the last one after each other. */
+  /** The next decision, in runs like the last one, one run after the other. */
   #nextOfRuns(): Decision | undefined {
     if (this.#run === undefined) this.begin(this.#requested);
     const decision = this.next();

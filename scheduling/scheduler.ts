@@ -1,10 +1,14 @@
 /**
- * What decides who goes next, as admission, benchmarks and outside tests see it. Times are seconds, costs have no unit.
- * A scheduler is deterministic: no clock, no randomness; the same calls give the same decisions on every machine.
+ * The interface of every algorithm that decides who goes next. Admission, benchmarks and outside tests use it. Times
+ * are seconds; costs have no unit. A scheduler is deterministic: it knows no clock and no randomness, and the same
+ * calls give the same decisions on every machine.
  */
 import type { Json } from '../agenda/types.ts';
 
-/** Amounts of what a ResourcePool has. Absent in what is free: unlimited; absent in a need: 0. */
+/**
+ * Amounts of a ResourcePool's resources: slots, cpu in cores, memory in bytes, gpu in devices. An absent amount is
+ * unlimited in what is free, and 0 in a need.
+ */
 export interface Resources {
   readonly slots?: number;
   readonly cpu?: number;
@@ -12,7 +16,7 @@ export interface Resources {
   readonly gpu?: number;
 }
 
-/** What a customer is entitled to. A customer nobody set has weight 1 and no limits. */
+/** The entitlement of a customer. A customer that nobody set has weight 1 and no limits. */
 export interface CustomerShare {
   readonly id: string;
   /** Finite and above 0. */
@@ -26,7 +30,7 @@ export interface CustomerShare {
 export interface ReadyItem {
   readonly id: string;
   readonly customerId: string;
-  /** Seconds. */
+  /** Time at which it became ready, in seconds. */
   readonly readyTime: number;
   readonly priority?: number;
   /** Above 0; default 1. */
@@ -51,6 +55,7 @@ export interface Reason {
   readonly sentence: string;
 }
 
+/** Codes of why an Agenda waits; docs/scheduling.md explains each. */
 export type ExplanationCode =
   | 'next'
   | 'ahead'
@@ -67,7 +72,7 @@ export type ExplanationCode =
   | 'running'
   | 'unknown';
 
-/** Where an Agenda stands and what it waits for. The numbers are there while it waits. */
+/** The position of an Agenda and what it waits for. The numbers are there while it waits. */
 export interface Explanation {
   readonly id: string;
   readonly code: ExplanationCode;
@@ -86,17 +91,21 @@ export interface Explanation {
   readonly bound?: number;
 }
 
+/** Options of a scheduler. An option that is absent takes its default; times are seconds. */
 export interface SchedulerOptions {
   /** Seconds of head start per priority point; Priority only. */
   readonly priorityStep?: number;
-  /** One admission in `floor` for the highest waiting band below. */
+  /** One of `floor` admissions goes to the highest band below that has work. */
   readonly floor?: number;
   /** Seconds of waiting after which an item moves up one band. */
   readonly promoteAfter?: number;
   readonly bypassLimit?: number;
   readonly bypassSeconds?: number;
   readonly maximumRunning?: number;
-  /** What the whole pool has; absent: what is free and what runs here. What needs more never holds the others up. */
+  /**
+   * Amounts of the whole pool; absent: what is free plus what runs here. An Agenda that needs more never holds up the
+   * others.
+   */
   readonly capacity?: Resources;
 }
 
@@ -107,20 +116,27 @@ export interface SchedulerSnapshot {
   readonly state: Json;
 }
 
+/** An algorithm at work. It knows what waits and what runs, and decides who goes next. */
 export interface Scheduler {
-  /** A batch of up to `requested` decisions starts. Algorithms that need no batches ignore it. */
+  /** Starts a batch of up to `requested` decisions. Algorithms that need no batches ignore it. */
   begin(requested: number): void;
-  /** Replaces the whole share, absent fields return to defaults; acts on the backlog at once. */
+  /** Replaces the whole share of a customer; absent fields return to their defaults. It acts on the backlog at once. */
   setCustomer(share: CustomerShare): void;
-  /** Becomes ready. @throws RangeError for a bad number, or an id that waits or runs already. */
+  /**
+   * Adds an Agenda that became ready.
+   * @throws RangeError for a bad number, or an id that waits or runs already.
+   */
   add(item: ReadyItem): void;
-  /** Cancelled while waiting; any other id does nothing. */
+  /** Removes an Agenda that waits, because it was cancelled. Any other id does nothing. */
   remove(id: string): void;
-  /** For one that waits; any other id does nothing. */
+  /** Changes the priority of an Agenda that waits. Any other id does nothing. */
   reprioritise(id: string, priority: number): void;
-  /** Chooses, charges and marks running. `free` absent: unlimited; `now` absent or smaller than before: the largest seen so far. */
+  /**
+   * Chooses an Agenda, charges its customer and marks it running. An absent `free` is unlimited; a `now` that is absent
+   * or smaller than before counts as the largest seen so far.
+   */
   next(free?: Resources, now?: number): Decision | undefined;
-  /** Leaves the running set and frees what it held; any other id does nothing. */
+  /** Ends a running Agenda and frees what it held. Any other id does nothing. */
   finish(id: string, actualCost?: number): void;
   explain(id: string): Explanation;
   snapshot(): SchedulerSnapshot;

@@ -35,7 +35,7 @@ const demands = fc.array(
   { minLength: 1, maxLength: 8 },
 );
 
-test('gives all there is, nobody more than it can use, and nobody less per weight than another unless it is full', () => {
+test('gives all there is, nobody more than it can use, nobody less per weight than another unless it is full', () => {
   fc.assert(
     fc.property(demands, fc.nat(100), (list, capacity) => {
       const insights = list.map((one, index) => ({ ...one, id: `i${index}` }));

@@ -1,29 +1,36 @@
 /**
- * Divides a pool between its Insights: weighted max-min over what each can use (Bertsekas & Gallager, "Data Networks", 6.5.2), with
- * guaranteed minimums and maximums. What one does not need, the others use.
+ * Divides a pool between its Insights: weighted max-min over what each can use (Bertsekas & Gallager, "Data Networks",
+ * 6.5.2), with guaranteed minimums and with maximums. The part that one Insight does not need, the others use.
  */
 
+/** The demand of an Insight and its rights, in the unit of the capacity that is divided. */
 export interface InsightDemand {
   readonly id: string;
   /** Finite and above 0. */
   readonly weight: number;
-  /** What it runs and has waiting. */
+  /** Amount that it runs and has waiting. */
   readonly demand: number;
-  /** It gets this much before others share, as far as it needs it; default 0. */
+  /** Amount that it gets before others share, as far as it needs it; default 0. */
   readonly minimum?: number;
   readonly maximum?: number;
 }
 
-/** What is carried to the next division so that remainders of whole slots rotate: what each Insight was entitled to and did not get yet (above 0) or got in advance. */
+/**
+ * Remainders of whole slots, by Insight, that are carried to the next division so that they rotate. Above 0: slots that
+ * the Insight was entitled to and did not get yet. Below 0: slots that it got in advance.
+ */
 export type Remainders = Readonly<Record<string, number>>;
 
+/** One division of a pool, with the remainders for the next one. */
 export interface Division {
   /** Whole slots by Insight. */
   readonly slots: ReadonlyMap<string, number>;
   readonly remainders: Remainders;
 }
 
-/** Exact parts of `capacity` by Insight, in any unit. @throws RangeError for a weight that is not finite and above 0. */
+/**
+ * Exact parts of `capacity` by Insight, in any unit. @throws RangeError for a weight that is not finite and above 0.
+ */
 export function shareCapacity(capacity: number, insights: readonly InsightDemand[]): Map<string, number> {
   const parts = new Map<string, number>();
   const open = insights.map(({ id, weight, demand, minimum = 0, maximum = Number.POSITIVE_INFINITY }) => {
@@ -34,12 +41,13 @@ export function shareCapacity(capacity: number, insights: readonly InsightDemand
   });
   const pool = Math.max(0, capacity);
   const guaranteed = open.reduce((sum, { least }) => sum + least, 0);
-  // More is guaranteed than there is: what there is, in the proportion of the guarantees.
+  // More is guaranteed than the pool has: it is divided in the proportion of the guarantees.
   if (guaranteed > pool) {
     for (const { id, least } of open) parts.set(id, (least * pool) / guaranteed);
     return parts;
   }
-  // Water rises by weight; whoever is full, or stands above the water with its guarantee, is set aside and the rest is divided anew.
+  // Water rises by weight. An Insight that is full, or whose guarantee stands above the water, is set aside; then the
+  // rest is divided again.
   let rest = open;
   let left = pool;
   while (rest.length > 0) {
@@ -67,8 +75,9 @@ export function shareCapacity(capacity: number, insights: readonly InsightDemand
 }
 
 /**
- * The same in whole slots. Each gets its exact part rounded down; slots left over go one by one to whoever is owed most, and what is owed is
- * carried on: 5:3:2 over 7 slots is 3.5, 2.1 and 1.4 over time, and never a slot away from it.
+ * Divides in whole slots. Each Insight gets its exact part rounded down. Slots left over go one by one to the Insight
+ * that is owed most, and what is owed is carried on: 5:3:2 over 7 slots is 3.5, 2.1 and 1.4 over time, and never a slot
+ * away from it.
  */
 export function divideSlots(
   capacity: number,

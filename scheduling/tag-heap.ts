@@ -1,24 +1,29 @@
 import type { Tag } from './compensated-sum.ts';
 
-/** What a `TagHeap` holds. */
+/** An element of a `TagHeap`. */
 export interface Tagged {
-  /** Its place in the heap's registry, and in the heap. */
+  /** Its position in the registry of the heap, and in the heap. */
   readonly index: number;
   /** Decides between equal numbers. */
   readonly id: string;
 }
 
-/** Numbers of an element, with one unused: so they lie in one line of the processor's cache. */
+/**
+ * Numbers kept for each element. One of them is unused, so that the others lie in one line of the processor's cache.
+ */
 const stride = 4;
 
 /** Elements by number, so that heaps compare numbers only. An element is in one heap of its registry at a time. */
 export class Registry<T extends Tagged> {
   readonly elements: T[] = [];
-  /** How many there is room for. */
+  /** Number of elements that there is room for. */
   room = 16;
-  /** What decides where the high parts of tags are the same: three numbers of each element side by side, the low part, a second number, and its id's. */
+  /**
+   * Numbers that decide between equal high parts of tags. Each element has three, side by side: the low part, a second
+   * number, and the number of its id.
+   */
   #ties = new Float64Array(this.room * stride);
-  /** How all ids begin, and so what does not tell them apart. */
+  /** The beginning that all ids share. It does not tell them apart, so it is left out of their numbers. */
   #beginning: string | undefined;
   readonly #unused: number[] = [];
 
@@ -35,7 +40,7 @@ export class Registry<T extends Tagged> {
     const beginning = sharedBeginning(this.#beginning ?? id, id);
     const isShorter = beginning !== this.#beginning;
     this.#beginning = beginning;
-    // Seldom: no more often than an id has characters.
+    // This happens seldom: at most as often as an id has characters.
     if (isShorter) for (const other of this.elements) this.#number(other);
     else this.#number(element);
     return element;
@@ -54,7 +59,7 @@ export class Registry<T extends Tagged> {
     this.#ties[index * stride + 1] = second;
   }
 
-  /** Whether `a` goes before `b` where the high parts of their tags are the same. */
+  /** True when `a` goes before `b`; the high parts of their tags are equal. */
   breaksTie(a: number, b: number): boolean {
     const ties = this.#ties;
     const [atA, atB] = [a * stride, b * stride];
@@ -69,22 +74,29 @@ export class Registry<T extends Tagged> {
   }
 }
 
-/** log2 of how many meet in one match: eight keys lie side by side in memory, and a hundred thousand elements make six rounds. */
+/**
+ * log2 of the number of elements in one match. Eight keys lie side by side in memory, and a hundred thousand elements
+ * make six rounds.
+ */
 const shift = 3;
 const many = 1 << shift;
 const nobody = -1;
 
 /**
- * The first of many by a Tag, then a second number, then id: a tournament. Each element has a fixed place at the bottom, groups of eight play,
- * their winners play in groups of eight, up to one. What changes plays again on its way up, until the winner there is the same; nothing is
- * moved about, and objects, of which there may be a hundred thousand, are not touched. The order is total: the first element never depends on how
- * others came.
+ * Finds the first of many elements by a Tag, then by a second number, then by id. It is a tournament: each element has
+ * a fixed position at the bottom, groups of eight play, their winners play in groups of eight, and so on up to one. An
+ * element that changes plays again on its way up, until the winner of a match stays the same. Nothing is moved about,
+ * and the objects, of which there may be a hundred thousand, are not touched. The order is total, so the first element
+ * never depends on the order in which others came.
  */
 export class TagHeap<T extends Tagged> {
-  /** The high part of the tag of each winner, infinite where nobody plays: elements by their index, then a round above the other. */
+  /**
+   * High part of the tag of each winner; infinite where nobody plays. The elements come first, by index, then one round
+   * after the other.
+   */
   #keys = new Float64Array(0);
   #winners = new Int32Array(0);
-  /** Where each round starts, the bottom first; the last is the one place at the top. */
+  /** Start of each round, the bottom first. The last round is the single position at the top. */
   #rounds: number[] = [];
   #size = 0;
   readonly #registry: Registry<T>;
@@ -106,7 +118,7 @@ export class TagHeap<T extends Tagged> {
     return high !== tag.high ? high < tag.high : this.#registry.lowOf(winner) <= tag.low;
   }
 
-  /** Adds an element, or finds the new place of one whose numbers changed. */
+  /** Adds an element, or finds the new position of one whose numbers changed. */
   put({ index }: T, { high, low }: Tag, second = 0): void {
     if (index >= this.#size) this.#growTo(this.#registry.room);
     this.#registry.setTies(index, low, second);
@@ -117,7 +129,7 @@ export class TagHeap<T extends Tagged> {
     this.#play(index, Number.POSITIVE_INFINITY);
   }
 
-  /** The elements in order; the heap must be left alone meanwhile. */
+  /** The elements in order. The heap must be left alone meanwhile. */
   *inOrder(): Generator<T> {
     const seen: { readonly index: number; readonly high: number }[] = [];
     try {
@@ -141,17 +153,17 @@ export class TagHeap<T extends Tagged> {
     let winner = high === Number.POSITIVE_INFINITY ? nobody : index;
     let best = high;
     winners[index] = winner;
-    let place = index;
+    let position = index;
     for (let round = 1; round < rounds.length; round++) {
-      const group = (rounds[round - 1] as number) + ((place >> shift) << shift);
-      const child = place;
-      place >>= shift;
-      const above = (rounds[round] as number) + place;
+      const group = (rounds[round - 1] as number) + ((position >> shift) << shift);
+      const child = position;
+      position >>= shift;
+      const above = (rounds[round] as number) + position;
       const before = winners[above] as number;
       const beforeBest = keys[above] as number;
       const cameFromHere = before !== nobody && before >> (shift * (round - 1)) === child;
       if (!cameFromHere) {
-        // Those beside it have not changed: it plays against the best of them only.
+        // The others of its group have not changed, so it plays against the best of them only.
         if (best > beforeBest || winner === nobody) return;
         if (best === beforeBest && !this.#registry.breaksTie(winner, before)) return;
       } else if (!(best < beforeBest)) {
@@ -176,7 +188,7 @@ export class TagHeap<T extends Tagged> {
     const lengths = [size];
     while ((lengths.at(-1) as number) > 1) {
       const matches = (lengths.at(-1) as number) >> shift;
-      // A whole group, or the one place at the top.
+      // Each round has whole groups; the last has the single position at the top.
       lengths.push(matches <= 1 ? 1 : ((matches + many - 1) >> shift) << shift);
     }
     const rounds: number[] = [];
@@ -203,14 +215,17 @@ function sharedBeginning(a: string, b: string): string {
   return a.slice(0, length);
 }
 
-/** Seven characters of an id as a number: smaller for ids that sort before by code units, equal where these do not tell. */
+/**
+ * Seven characters of an id as a number. An id that sorts first by code units has the smaller number. Ids that these
+ * characters do not tell apart have equal numbers.
+ */
 function numberOf(id: string, from: number): number {
   let number = 0;
   let tells = true;
   for (let i = from; i < from + 7; i++) {
     const code = id.charCodeAt(i);
     number = number * 128 + (tells && i < id.length ? Math.min(code, 126) + 1 : 0);
-    // Beyond ASCII characters look the same, and what follows them must not decide.
+    // Characters beyond ASCII look the same here, so what follows them must not decide.
     if (code >= 126) tells = false;
   }
   return number;

@@ -1,24 +1,28 @@
 /**
- * All Agendas a fair-share scheduler knows, waiting or running, as columns of numbers: a million of them take some 100 bytes each, and the
- * order inside a queue is found without touching objects. An Agenda is a row number; rows of those that ended are used again.
+ * All Agendas that a fair-share scheduler knows, waiting or running, as columns of numbers. A million of them take some
+ * 100 bytes each, and the order inside a queue is found without touching objects. An Agenda is a row number; the row of
+ * an Agenda that ended is used again.
  */
 import type { Queue } from './lane.ts';
 
+/** State of a row whose Agenda waits. */
 export const isWaiting = 1;
+/** State of a row whose Agenda runs. */
 export const isRunning = 2;
 
 const columns = ['key', 'readyTime', 'priority', 'cost', 'seconds', 'movedTime'] as const;
 type Column = (typeof columns)[number];
 
+/** The columns, by row. Times are seconds. */
 export class WaitingItems implements Record<Column, Float64Array> {
   readonly #rows = new Map<string, number>();
   readonly #unused: number[] = [];
   #size = 0;
   readonly ids: string[] = [];
-  /** Where it waits, or waited before it was admitted. */
+  /** The queue in which it waits, or waited before it was admitted. */
   readonly queues: (Queue | undefined)[] = [];
   states = new Uint8Array(16);
-  /** In its queue while it waits, in `running` while it runs. */
+  /** Position in its queue while it waits, in `running` while it runs. */
   positions = new Int32Array(16);
   /** Order inside its customer: smallest first. */
   key = new Float64Array(16);
@@ -27,9 +31,9 @@ export class WaitingItems implements Record<Column, Float64Array> {
   cost = new Float64Array(16);
   /** NaN: unknown. */
   seconds = new Float64Array(16);
-  /** When it came to its band. */
+  /** Time at which it came to its band. */
   movedTime = new Float64Array(16);
-  // What only a waiting one needs makes room for what only a running one needs.
+  // A running Agenda reuses the columns that only a waiting one needs.
 
   /** Weight of its customer when it was admitted. */
   get weightThen(): Float64Array {
@@ -41,7 +45,7 @@ export class WaitingItems implements Record<Column, Float64Array> {
     return this.priority;
   }
 
-  /** When it was admitted. */
+  /** Time at which it was admitted. */
   get startTime(): Float64Array {
     return this.movedTime;
   }
@@ -69,7 +73,7 @@ export class WaitingItems implements Record<Column, Float64Array> {
     return row;
   }
 
-  /** Forgets one that neither waits nor runs any more. */
+  /** Forgets an Agenda that neither waits nor runs any more. */
   delete(row: number): void {
     this.#rows.delete(this.ids[row] as string);
     this.ids[row] = '';
@@ -92,7 +96,7 @@ export class WaitingItems implements Record<Column, Float64Array> {
     this.positions[last] = position;
   }
 
-  /** Whether `a` goes before `b` inside their customer: by key, then ready time, then id. */
+  /** True when `a` goes before `b` inside their customer: by key, then ready time, then id. */
   isBefore(a: number, b: number): boolean {
     const [aKey, bKey] = [this.key[a] as number, this.key[b] as number];
     if (aKey !== bKey) return aKey < bKey;
@@ -117,14 +121,14 @@ export class WaitingItems implements Record<Column, Float64Array> {
     this.#sink(queue, this.positions[last] as number, last);
   }
 
-  /** After its key changed. */
+  /** Finds the new position of a row whose key changed. */
   reorder(row: number): void {
     const queue = this.queues[row] as Queue;
     this.#rise(queue, this.positions[row] as number, row);
     this.#sink(queue, this.positions[row] as number, row);
   }
 
-  /** The first in order that `accepts`, looking at no more than `most`. */
+  /** The first row of a queue, in order, that `accepts` takes. It looks at no more than `most` rows. */
   firstThat(queue: Queue, accepts: (row: number) => boolean, most: number): number | undefined {
     const { rows } = queue;
     const frontier = rows.length === 0 ? [] : [0];

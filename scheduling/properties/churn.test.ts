@@ -12,7 +12,7 @@ interface Together {
   bound: number;
 }
 
-test('two customers that are eligible throughout stay within twice their pairwise bound, whoever joins and leaves beside them', () => {
+test('two customers that stay eligible are within twice their pairwise bound, whoever joins and leaves', () => {
   forAllSeeds(
     length,
     (seed) => {
@@ -90,7 +90,7 @@ test('two customers that are eligible throughout stay within twice their pairwis
   );
 });
 
-test('each Agenda goes once, no limit is exceeded, and a scheduler restored anywhere decides and explains the same', () => {
+test('each Agenda goes once, no limit is exceeded, and a restored scheduler decides and explains the same', () => {
   forAllSeeds(length, (seed) => {
     const random = new Random(seed);
     const name = random.pick(['Fairness', 'Priority', 'Priority', 'RoundRobin', 'FirstInFirstOut']);

@@ -5,7 +5,10 @@ import { forAllSeeds } from './settings.ts';
 
 const length = 300;
 
-/** Customers that always have something waiting, whose Agendas cost something else than was charged and end some time later. */
+/**
+ * Customers that always have something waiting. Their Agendas cost something else than was charged, and end some time
+ * later.
+ */
 class Misjudged {
   readonly scheduler = new FairShare();
   readonly random: Random;
@@ -34,7 +37,7 @@ class Misjudged {
     this.scheduler.add({ id: `${customerId}-${this.#number}`, customerId, readyTime: this.#number, cost });
   }
 
-  /** Admits one, and ends what runs beyond `mostRunning` at another cost. */
+  /** Admits one Agenda, and ends what runs beyond `mostRunning` at another cost. */
   step(cost: number): string {
     const decision = this.scheduler.next();
     if (decision === undefined) throw new Error('nothing was admitted');
@@ -60,7 +63,7 @@ class Misjudged {
   }
 }
 
-test('what was charged wrong is repaid: customers stay within their bound of what was really used, one cost more for each that runs', () => {
+test('a wrong charge is repaid: customers stay within their bound, one cost more for each Agenda that runs', () => {
   forAllSeeds(
     length,
     (seed) => {
@@ -85,7 +88,7 @@ test('what was charged wrong is repaid: customers stay within their bound of wha
   );
 });
 
-test('a newcomer goes once each other has gone, or more often as far as it is owed for having been charged too much', () => {
+test('a newcomer goes once each other has gone, or more often as far as it was charged too much before', () => {
   forAllSeeds(
     length,
     (seed) => {
@@ -193,7 +196,7 @@ test('inside a customer only work that arrived within (p′ − p) × step overt
   );
 });
 
-test('at each boundary one in floor goes lower, never less while something lower waits, and never two owed turns in a row', () => {
+test('one in floor goes to a lower band, not less while something waits there, and no two owed turns in a row', () => {
   forAllSeeds(
     length,
     (seed) => {
@@ -221,7 +224,8 @@ test('at each boundary one in floor goes lower, never less while something lower
         const band = bandOf(decision.customerId);
         for (let upper = 0; upper <= band; upper++) {
           if (upper < band) {
-            // It went lower although the upper band had work: then a turn was owed. A turn that is owed is used up also while there is none.
+            // A lower band got this turn although the upper band had work, so a turn was owed. An owed turn is used up
+            // also while the upper band has no work.
             if ((waiting[upper] as number) > 0) expect(since[upper]).toBe(floor - 1);
             if (since[upper] === floor - 1) since[upper] = 0;
           } else if (below(upper) > 0) {
@@ -278,7 +282,8 @@ test.each([true, false])(
             const bypass = bypasses.find(({ id }) => id === held);
             if (bypass !== undefined) {
               expect(bypass.count).toBeLessThanOrEqual(limits.bypassLimit);
-              // A declaration that is too short lets one pass that ends late: once more the longest run, see docs/scheduling.md.
+              // A declaration that is too short lets an Agenda pass that ends late. This adds the longest run once
+              // more, see docs/scheduling.md.
               expect(now - bypass.since, `${held} at ${now}`).toBeLessThanOrEqual(
                 limits.bypassSeconds + longest * (areRight ? 1 : 2) + 1,
               );

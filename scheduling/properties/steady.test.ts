@@ -47,7 +47,7 @@ class Backlogged {
 
 const length = 500;
 
-test('nobody is a largest cost behind its fluid share, nor ahead of it, and no two customers further apart than theirs together', () => {
+test('nobody is a largest cost behind or ahead of its fluid share, and no two customers are both costs apart', () => {
   forAllSeeds(
     length,
     (seed) => {

@@ -1,7 +1,8 @@
 /**
- * The fluid server that shares are measured against (Generalized Processor Sharing: Parekh & Gallager 1993). It knows no tags and no virtual
- * time: each unit of cost that is admitted is handed to all customers it serves at once, by weight. It serves who is eligible, and who is not
- * any more but was admitted for more than it has given: until it has.
+ * The fluid server that shares are measured against (Generalized Processor Sharing: Parekh & Gallager 1993). It knows
+ * no tags and no virtual time. It hands each admitted unit of cost to all customers that it serves at once, by weight.
+ * It serves the customers that are eligible. It also serves a customer that is eligible no more, until that customer
+ * has got what it was admitted for.
  */
 interface Served {
   weight: number;
@@ -12,6 +13,7 @@ interface Served {
   given: number;
 }
 
+/** The fluid server; costs are in the units of the workload. */
 export class FluidReference {
   readonly customers = new Map<string, Served>();
 
@@ -27,7 +29,7 @@ export class FluidReference {
   setEligible(id: string, eligible: boolean): void {
     const served = this.of(id);
     if (served.eligible === eligible) return;
-    // Who was behind when it left, or idle, gets nothing for it.
+    // A customer that was behind when it left, or idle, gets nothing for it.
     if (eligible && served.admitted < served.given) served.given = served.admitted;
     served.eligible = eligible;
   }
@@ -42,7 +44,7 @@ export class FluidReference {
       const served = [...this.customers.values()].filter((one) => one.eligible || one.admitted - one.given > 1e-12);
       const total = served.reduce((sum, { weight }) => sum + weight, 0);
       if (total === 0) return;
-      // Until the first of those that left has what it was admitted for.
+      // One step lasts until the first of the customers that left has what it was admitted for.
       let step = left;
       for (const one of served)
         if (!one.eligible) step = Math.min(step, ((one.admitted - one.given) * total) / one.weight);

@@ -8,7 +8,10 @@ const top = 36;
 const innerWidth = width - left - 150;
 const innerHeight = height - top - 52;
 
-/** The parts of the slots in use that customers hold over time, averaged over `windowSeconds`, as an SVG image. `notes` are drawn at their times. */
+/**
+ * The parts of the slots in use that customers hold over time, averaged over `windowSeconds`, as an SVG image. `notes`
+ * are drawn at their times.
+ */
 export function plotShares(
   report: SimulationReport,
   windowSeconds: number,
@@ -29,22 +32,30 @@ export function plotShares(
     });
     const colour = colours[index % colours.length] as string;
     const label = escapeXml(customers[index] as string);
-    return `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${points.join(' ')}"/>
-<rect x="${width - 138}" y="${top + index * 22}" width="14" height="4" fill="${colour}"/><text x="${width - 118}" y="${top + 6 + index * 22}">${label}</text>`;
+    return (
+      `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${points.join(' ')}"/>\n` +
+      `<rect x="${width - 138}" y="${top + index * 22}" width="14" height="4" fill="${colour}"/>` +
+      `<text x="${width - 118}" y="${top + 6 + index * 22}">${label}</text>`
+    );
   });
   const grid = [0, 0.25, 0.5, 0.75, 1].map(
     (part) =>
-      `<line x1="${left}" x2="${left + innerWidth}" y1="${y(part)}" y2="${y(part)}" stroke="#d4d4d8"/><text x="${left - 8}" y="${y(part)}" dy="4" text-anchor="end">${part * 100} %</text>`,
+      `<line x1="${left}" x2="${left + innerWidth}" y1="${y(part)}" y2="${y(part)}" stroke="#d4d4d8"/>` +
+      `<text x="${left - 8}" y="${y(part)}" dy="4" text-anchor="end">${part * 100} %</text>`,
   );
   const marks = notes.map(
     ({ time, text }, index) =>
-      `<line x1="${x(time)}" x2="${x(time)}" y1="${top}" y2="${top + innerHeight}" stroke="#71717a" stroke-dasharray="4 3"/><text x="${x(time)}" dx="4" y="${top + 12 + (index % 2) * 14}" fill="#52525b">${escapeXml(text)}</text>`,
+      `<line x1="${x(time)}" x2="${x(time)}" y1="${top}" y2="${top + innerHeight}" ` +
+      'stroke="#71717a" stroke-dasharray="4 3"/>' +
+      `<text x="${x(time)}" dx="4" y="${top + 12 + (index % 2) * 14}" fill="#52525b">${escapeXml(text)}</text>`,
   );
   const minutes = [0, 0.25, 0.5, 0.75, 1].map(
     (part) =>
-      `<text x="${x(report.seconds * part)}" y="${top + innerHeight + 18}" text-anchor="middle">${Math.round((report.seconds * part) / 60)} min</text>`,
+      `<text x="${x(report.seconds * part)}" y="${top + innerHeight + 18}" text-anchor="middle">` +
+      `${Math.round((report.seconds * part) / 60)} min</text>`,
   );
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12" fill="#18181b">
+  const font = 'font-family="system-ui, sans-serif" font-size="12" fill="#18181b"';
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ${font}>
 <title>${escapeXml(title)}</title>
 <rect width="${width}" height="${height}" fill="#ffffff"/>
 <text x="${left}" y="20" font-size="14" font-weight="600">${escapeXml(title)}</text>
@@ -72,6 +83,7 @@ export const shownWorkload: Workload = {
   untilSeconds: 7_200,
 };
 
+/** The notes of the plot in docs/scheduling.md, at their times in seconds. */
 export const shownNotes = [
   { time: 1_800, text: 'new arrives' },
   { time: 3_600, text: 'new gets weight 5' },

@@ -1,6 +1,7 @@
 /**
- * Models of how others decide, as small as they can be: enough to show what each rule does to shares and waits, not copies of any product.
- * Each hands out by customer, oldest first; one whose head does not fit is skipped and forgotten.
+ * Models of how others decide, as small as they can be. They show what each rule does to shares and waits; they are no
+ * copies of any product. Each hands out by customer, oldest first. A customer whose head does not fit is skipped and
+ * forgotten.
  */
 import { algorithmNames, createAlgorithm } from '../algorithms.ts';
 import { dominantShare } from '../cost-models.ts';
@@ -9,7 +10,7 @@ import type { CustomerShare, Decision, ReadyItem, Resources, Scheduler, Schedule
 import { Random } from './random.ts';
 import type { Policy, Workload } from './workload.ts';
 
-/** What a simulation asks of a policy. */
+/** The methods of a scheduler that a simulation calls. */
 export type Chooser = Pick<Scheduler, 'begin' | 'setCustomer' | 'add' | 'next' | 'finish'>;
 
 interface Customer {
@@ -140,7 +141,10 @@ class PlainRoundRobin extends Model {
   }
 }
 
-/** Whole-number passes given when work is written, one counter per partition of it; later weights do not reach what is written already. */
+/**
+ * Passes are whole numbers, given when work is written, with one counter per partition of it. Later weights do not
+ * reach what is written already.
+ */
 class WriteTimeStride extends Model {
   readonly #passes: number[][] = [];
   readonly #next: Map<string, number>[] = [];
@@ -176,7 +180,7 @@ class WriteTimeStride extends Model {
   }
 }
 
-/** Whoever holds least of the pool at this moment, by weight; the past does not count. */
+/** The customer that holds least of the pool at this moment, by weight, goes first; the past does not count. */
 class OccupancyDrf extends Model {
   readonly #pool: Resources;
   constructor(pool: Resources) {
@@ -190,7 +194,7 @@ class OccupancyDrf extends Model {
   }
 }
 
-/** Whoever used least, where use is halved every hour. */
+/** The customer that used least goes first; use is halved every hour. */
 class UsageHalfLife extends Model {
   readonly #usage = new Map<string, { used: number; time: number }>();
   rankOf({ id, weight }: Customer): number {
@@ -209,7 +213,7 @@ class UsageHalfLife extends Model {
   }
 }
 
-/** Whoever used least, counted when work ends. */
+/** The customer that used least goes first; use is counted when work ends. */
 class ChargeAtCompletion extends Model {
   readonly #used = new Map<string, number>();
   rankOf({ id, weight }: Customer): number {
@@ -230,7 +234,10 @@ class WeightedRandom extends Model {
     super();
     this.#random = new Random(seed);
   }
-  /** Of exponential variables the smallest belongs to each with the odds of its rate; −ln u is summed up from its series, which is the same everywhere. */
+  /**
+   * The smallest of several exponential variables belongs to each with the odds of its rate. −ln u is summed up from
+   * its series, which is the same on every machine.
+   */
   rankOf({ weight }: Customer): number {
     const u = 1 - this.#random.next();
     const y = (u - 1) / (u + 1);

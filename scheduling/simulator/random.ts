@@ -1,4 +1,7 @@
-/** A small random source for simulations and property tests, the same on every machine (mulberry32). The schedulers themselves use none. */
+/**
+ * A small random source for simulations and property tests, the same on every machine (mulberry32). The schedulers
+ * themselves use none.
+ */
 export class Random {
   #state: number;
 
@@ -27,7 +30,10 @@ export class Random {
     return list[this.whole(0, list.length - 1)] as T;
   }
 
-  /** Between `least` and `most`, as often below as above their geometric mean: by repeated doubling, without logarithms. */
+  /**
+   * A number from `least` to `most`, as often below as above their geometric mean. It comes from repeated doubling,
+   * without logarithms.
+   */
   spread(least: number, most: number): number {
     let doublings = 0;
     for (let top = least; top * 2 <= most; top *= 2) doublings += 1;

@@ -1,8 +1,11 @@
-/** What a scenario is: a workload as data, what is measured on its report, and the policies it is measured on; the bar is on ours. */
+/**
+ * The form of a scenario: a workload as data, the measures of its report, and the policies it runs under. Only our
+ * policy has to keep the bars.
+ */
 import { simulate } from './simulate.ts';
 import type { Policy, SimulationReport, Source, Workload } from './workload.ts';
 
-/** What a value must keep. */
+/** The limits that a value must keep. */
 export interface Bar {
   readonly atMost?: number;
   readonly atLeast?: number;
@@ -61,11 +64,11 @@ export const compared = ({ id, title, workload, measures, ours = 'Fairness', oth
     }),
 });
 
-/** As many as `count`, each made of its index, from 0. */
+/** A list of `count` elements, each made of its index, from 0. */
 export const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 
-/** Always has 50 waiting. */
+/** A source that always has 50 Agendas waiting. */
 export const backlogged = (customerId: string, more: Partial<Source> = {}): Source => ({
   customerId,
   seconds: 1,
@@ -73,11 +76,11 @@ export const backlogged = (customerId: string, more: Partial<Source> = {}): Sour
   ...more,
 });
 
-/** Arithmetic; of no values NaN. */
+/** The arithmetic mean; NaN without values. */
 export const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** Admissions of a customer among those from one to another. */
+/** Number of admissions of a customer among those of a report from index `from` to `to`. */
 export const partOf = (report: SimulationReport, from: number, to: number, id: string): number =>
   report.admissions.slice(from, to).filter(({ customerId }) => customerId === id).length;
 

@@ -7,6 +7,7 @@ import { specialScenarios } from './special-scenarios.ts';
 
 const numberOf = ({ id }: Scenario): number => Number(id.slice(1));
 
+/** All scenarios, in the order of their numbers. */
 export const scenarios: readonly Scenario[] = [
   ...sharingScenarios,
   ...changeScenarios,

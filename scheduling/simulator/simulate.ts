@@ -1,4 +1,7 @@
-/** Runs a workload against a policy in virtual time: from event to event, with no clock and the same result for the same input. */
+/**
+ * Runs a workload against a policy in virtual time, from event to event. It knows no clock, so the same input gives the
+ * same result.
+ */
 import { costOf, type Estimate, learn } from '../cost-models.ts';
 import { amountsOf, minus, needOf, plus } from '../need.ts';
 import { type Positioned, PositionHeap } from '../position-heap.ts';
@@ -17,7 +20,7 @@ import type {
 } from './workload.ts';
 
 const mostForFluid = 300;
-/** Of a duration nobody has learned anything about. */
+/** Seconds that count where nothing was learned about a duration. */
 const secondsUnknown = 60;
 
 interface Event extends Positioned {
@@ -34,7 +37,10 @@ interface Pending {
   readonly source: Source | undefined;
 }
 
-/** What happens to `workload` under `policy`. @throws RangeError for numbers the policy refuses. */
+/**
+ * Simulates what happens to `workload` under `policy`.
+ * @throws RangeError for numbers that the policy refuses.
+ */
 export function simulate(workload: Workload, policy: Policy): SimulationReport {
   return new Simulation(workload, policy).run();
 }
@@ -241,7 +247,7 @@ class Simulation {
   }
 }
 
-/** Jain, Chiu, Hawe 1984: (Σx)² / (n Σx²). */
+/** Jain's index (Jain, Chiu, Hawe 1984): (Σx)² / (n Σx²). */
 export function jainIndex(values: readonly number[]): number {
   const sum = values.reduce((total, value) => total + value, 0);
   const squares = values.reduce((total, value) => total + value * value, 0);

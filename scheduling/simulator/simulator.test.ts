@@ -75,7 +75,7 @@ test('a JSON workload is read with its weights and needs', () => {
   expect(() => parseJsonWorkload('[]', 'x')).toThrow(/list `arrivals`/);
 });
 
-test('a Standard Workload Format trace is read: users, processors, requested time; jobs that never ran are left out', () => {
+test('a trace is read: users, processors, requested time; jobs that never ran are left out', () => {
   const text = `; MaxProcs: 16
 ; a comment
  1 100 5 60 4 -1 -1 -1 90 -1 1 7 1 1 1 -1 -1 -1

@@ -5,6 +5,7 @@ import { FluidReference } from './fluid-reference.ts';
 import { Random } from './random.ts';
 import type { Scenario } from './scenario.ts';
 
+/** The special scenarios. The file scenarios.ts puts them in order. */
 export const specialScenarios: readonly Scenario[] = [
   {
     id: 'B15',
@@ -78,7 +79,7 @@ function churn(): { anyInterval: number; commonStart: number } {
   const received = new Float64Array(count);
   const active = new Set<number>();
   const sinceStart = new Set<number>();
-  /** Per pair that is active together: the least and most that they were apart. */
+  /** For each pair that is active together: the least and the most that they were apart. */
   const least = new Float64Array(count * count);
   const most = new Float64Array(count * count);
   let number = 0;
@@ -141,7 +142,10 @@ function churn(): { anyInterval: number; commonStart: number } {
   return { anyInterval, commonStart };
 }
 
-/** The largest lag against the fluid server while customers come, go and are reweighted, in largest costs. It informs: the bound of one holds between changes. */
+/**
+ * The largest lag against the fluid server while customers come, go and are reweighted, in largest costs. It informs
+ * only: the bound of one largest cost holds between changes.
+ */
 function lagAcrossChanges(): number {
   let most = 0;
   const largest = 20;
@@ -198,7 +202,9 @@ function divided(): number {
   return away;
 }
 
-/** Decides 20,000 times on two copies, one of which is put away and taken up again now and then; counts the differences. */
+/**
+ * Decides 20,000 times on two copies, and counts the differences. One of the copies is saved and restored now and then.
+ */
 function restored(): number {
   const random = new Random(20);
   const scheduler = new FairShare({

@@ -1,4 +1,7 @@
-/** Workloads from outside: JSON as docs/scheduling.md describes it, and the Standard Workload Format of the Parallel Workloads Archive. */
+/**
+ * Workloads from outside: JSON as docs/scheduling.md describes it, and the Standard Workload Format of the Parallel
+ * Workloads Archive.
+ */
 import type { CustomerShare, Resources } from '../scheduler.ts';
 import type { Arrival, Workload } from './workload.ts';
 
@@ -51,8 +54,9 @@ export function parseJsonWorkload(text: string, name: string): Workload {
 }
 
 /**
- * Standard Workload Format: one job a line, 18 columns; `;` begins a comment. A user is a customer, processors are slots, the requested time is
- * what the scheduler is told. The pool has as many slots as `MaxProcs` says, else as the largest job needs. Jobs that never ran are left out.
+ * Reads the Standard Workload Format: one job a line, 18 columns; `;` begins a comment. A user is a customer,
+ * processors are slots, and the requested time is what the scheduler is told. The pool has as many slots as `MaxProcs`
+ * says, else as many as the largest job needs. Jobs that never ran are left out.
  */
 export function parseStandardWorkload(text: string, name: string, most = Number.POSITIVE_INFINITY): Workload {
   let slots = 0;

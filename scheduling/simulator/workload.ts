@@ -1,8 +1,8 @@
-/** What a simulation is given and what it tells. Times are virtual seconds. */
+/** The input and the report of a simulation. Times are virtual seconds. */
 import type { CostModel } from '../cost-models.ts';
 import type { CustomerShare, Resources, SchedulerOptions } from '../scheduler.ts';
 
-/** An Agenda as the simulator knows it: what it will really do, beside what the scheduler is told. */
+/** An Agenda as the simulator knows it: what it will really do, and what the scheduler is told. */
 export interface Job {
   readonly customerId: string;
   /** How long it runs. */
@@ -17,6 +17,7 @@ export interface Job {
   readonly expectedSeconds?: number;
 }
 
+/** A job that arrives at a time, in seconds. */
 export interface Arrival extends Job {
   readonly time: number;
   readonly id?: string;
@@ -36,6 +37,7 @@ export interface Change {
   readonly share: CustomerShare;
 }
 
+/** The input of a simulation: a pool, its customers, and the jobs that arrive. */
 export interface Workload {
   readonly name: string;
   /** The pool; default one slot. */
@@ -47,7 +49,7 @@ export interface Workload {
   /** Costs from needs and learned durations, trued up at the end; absent: as the jobs say. */
   readonly costModel?: CostModel;
   readonly options?: SchedulerOptions;
-  /** Where it ends, if not when all is done. */
+  /** Time at which it ends, if not when all is done. */
   readonly untilSeconds?: number;
   readonly untilAdmissions?: number;
   /** For policies that draw lots; default 1. */
@@ -57,17 +59,19 @@ export interface Workload {
 /** A registered algorithm or one of the models of other policies; see policies.ts. */
 export type Policy = string | { readonly name: string; readonly options?: SchedulerOptions };
 
+/** One admission of a simulation. */
 export interface Admission {
   readonly id: string;
   readonly customerId: string;
   readonly arrival: number;
   readonly start: number;
-  /** Where it ended or would end. */
+  /** Time at which it ended or would end. */
   readonly end: number;
   readonly cost: number;
   readonly slots: number;
 }
 
+/** The figures of one customer over a whole simulation. */
 export interface CustomerReport {
   readonly weight: number;
   readonly admissions: number;
@@ -81,6 +85,7 @@ export interface CustomerReport {
   readonly longestWait: number;
 }
 
+/** The result of a simulation. Waits and times are seconds. */
 export interface SimulationReport {
   readonly workload: string;
   readonly policy: string;
