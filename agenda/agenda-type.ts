@@ -1,9 +1,12 @@
-/** What durations are learned by: Agendas of the same steps in about the same number are expected to run about as long. */
+/**
+ * The type of an Agenda, by which durations are learned. Agendas of the same steps in about the same number are
+ * expected to run about as long.
+ */
 import type { Operation } from './types.ts';
 
 /** Most characters of an Agenda's type. */
 export const maximumAgendaTypeLength = 200;
-/** Characters that are kept of a longer one, before what tells it from others. */
+/** Characters kept of a type that is too long, before the hash that tells it from others. */
 const keptLength = 160;
 
 /** The distinct types of its Operations, sorted, and their number rounded up to a power of two: `ffmpeg,sample×4`. */

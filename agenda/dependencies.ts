@@ -70,7 +70,10 @@ export function dependenciesOf(operations: readonly Operation[]): number[][] {
   });
 }
 
-/** The index of each exact name; of equal names the first. Names too long to be allowed are left out: many such cost much to keep apart. */
+/**
+ * The index of each exact name; for equal names the first one. Names longer than allowed are left out, because many
+ * such names cost much to keep apart.
+ */
 export function indexesByName(operations: readonly Operation[]): ReadonlyMap<string, number> {
   const indexes = new Map<string, number>();
   operations.forEach((operation, index) => {

@@ -5,8 +5,8 @@
  *   and an object or array there is an invalid reference.
  * - The fallback is used when the path is absent in a known name, and is always text; a bare `?` means null.
  *   A name that is not known is missing, whatever the fallback says.
- * - A token runs from the last `@<` before a `>` to that `>`; the first `::` ends the name, without one the first `?` does.
- *   Without a name (`@<>`) it is plain text. Names are compared exactly, blanks inside and case included.
+ * - A token runs from the last `@<` before a `>` to that `>`; the first `::` ends the name, without one the first `?`
+ *   does. Without a name (`@<>`) it is plain text. Names are compared exactly, blanks inside and case included.
  * - What was put in is not scanned again.
  *
  * Strings are scanned by `indexOf`, so the time is linear in their length whatever they hold.
@@ -23,14 +23,20 @@ export interface Token {
   readonly fallback?: string | null;
 }
 
-/** A token and where it stands: `path` is a JSON pointer to the string that holds it, `token` its text, `whole` says that the string is this token alone. */
+/**
+ * A token and its position: `path` is a JSON pointer to the string that holds it, `token` is its text, and `whole` is
+ * true when the string is this token alone.
+ */
 export interface Reference extends Token {
   readonly token: string;
   readonly path: string;
   readonly whole: boolean;
 }
 
-/** Why a token could not be replaced: its path is absent, it stands for a container inside text, or the value is nested too deep to look (then `token` is empty). */
+/**
+ * A token that could not be replaced: its path is absent, it stands for a container inside text, or the value is nested
+ * too deep to look (then `token` is empty).
+ */
 export interface InvalidReference {
   readonly token: string;
   readonly path: string;
@@ -82,7 +88,7 @@ export function findReferences(value: Json): readonly Reference[] {
   return references;
 }
 
-/** How often `@<` stands in the strings of `value`, keys aside: as many tokens as it can hold, counted without making them. */
+/** Counts `@<` in the strings of `value`, keys aside. `value` can hold at most so many tokens; none of them is made. */
 export function marksIn(value: Json, depth = 0): number {
   let marks = 0;
   if (typeof value === 'string') {
@@ -95,7 +101,10 @@ export function marksIn(value: Json, depth = 0): number {
   return marks;
 }
 
-/** Replaces every token by what `lookup` knows; a token that cannot be replaced stays as it is and is reported. `value` itself is not changed. */
+/**
+ * Replaces every token by what `lookup` knows. A token that cannot be replaced stays as it is and is reported. `value`
+ * itself is not changed.
+ */
 export function replaceReferences(value: Json, lookup: (name: string) => Json | undefined): Replacement {
   const missing = new Set<string>();
   const invalid: InvalidReference[] = [];

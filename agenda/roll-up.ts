@@ -1,6 +1,6 @@
 import type { OperationOutcome, ProcessingState } from './types.ts';
 
-/** What the roll-up needs of one OperationProgress. */
+/** The fields of an OperationProgress that the roll-up reads. */
 export interface OperationShare {
   readonly processingState: ProcessingState;
   /** The outcome when COMPLETE. */
@@ -12,9 +12,9 @@ export interface OperationShare {
 }
 
 /**
- * The percentage of an Agenda, 0 to 100: the mean of its Operations' by weight. One that succeeded counts 100, one that
- * waits 0, any other what it reported. Never less than `previous` (an Agenda may grow, a repeated Operation begins anew),
- * and exactly 100 once all succeeded.
+ * The percentage of an Agenda, 0 to 100: the mean of its Operations' by weight. A succeeded Operation counts 100, a
+ * waiting one 0, any other what it reported. The percentage never falls below `previous` (an Agenda may grow, a
+ * repeated Operation begins anew), and is exactly 100 once all succeeded.
  */
 export function percentOf(operations: readonly OperationShare[], previous = 0): number {
   let weights = 0;
@@ -32,7 +32,10 @@ export function percentOf(operations: readonly OperationShare[], previous = 0): 
   return Math.min(100, Math.max(percent, previous));
 }
 
-/** The state of an Agenda as its Operations show it: WAITING before any began, COMPLETE once all ended, EXECUTING between. */
+/**
+ * The state of an Agenda as its Operations show it: WAITING before any began, COMPLETE once all ended, EXECUTING
+ * between.
+ */
 export function stateOf(operations: readonly OperationShare[]): ProcessingState {
   if (operations.every(({ processingState }) => processingState === 'WAITING')) return 'WAITING';
   return operations.every(({ processingState }) => processingState === 'COMPLETE') ? 'COMPLETE' : 'EXECUTING';

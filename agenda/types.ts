@@ -1,17 +1,19 @@
-/** What an Agenda is, as submitted, stored and walked. Pure data: every room may import it. */
+/** The types of an Agenda, as it is submitted, stored and walked. Pure data: every room may import it. */
 
+/** A value of JSON. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+/** An object of JSON; read its fields by `Object.hasOwn` where a name comes from outside. */
 export interface JsonObject {
   readonly [key: string]: Json;
 }
 
 /** Limits of one Operation in seconds; an absent one falls back to the registry entry of its type. */
 export interface OperationTimeout {
-  /** From asked for to started by the launcher. */
+  /** Seconds from the request to the start by the launcher. */
   readonly scheduledSeconds?: number;
-  /** Longest silence: no log output and no progress report. */
+  /** Seconds of the longest silence: no log output and no progress report. */
   readonly quietSeconds?: number;
-  /** From started to ended. */
+  /** Seconds from start to end. */
   readonly runSeconds?: number;
 }
 
@@ -41,11 +43,14 @@ export interface Agenda {
   readonly operations: readonly Operation[];
   /** Most Operations of this Agenda in flight at once; default and most: `mostInFlight`. */
   readonly parallelism?: number;
-  /** Head start among the waiting Agendas of its customer, in steps of its Insight; from -`highestPriority` to `highestPriority`, default 0. */
+  /**
+   * Head start among the waiting Agendas of its customer, in steps of its Insight: from -`highestPriority` to
+   * `highestPriority`, default 0.
+   */
   readonly priority?: number;
   /** The most it will hold at once; absent: one slot. */
   readonly peak?: Peak;
-  /** How long it is expected to run, where the submitter knows better than what was learned. */
+  /** Seconds that it is expected to run, where the submitter knows better than what was learned. */
   readonly expectedSeconds?: number;
   /** Not admitted before; epoch milliseconds. */
   readonly notBefore?: number;
@@ -62,13 +67,15 @@ export interface Peak {
   readonly gpu?: number;
 }
 
+/** The state of an Agenda or an Operation: before it began, while it goes on, once it ended. */
 export type ProcessingState = 'WAITING' | 'EXECUTING' | 'COMPLETE';
 
 /** How an Operation or an Agenda ended; it is the `processingStateMessage` of a COMPLETE one. */
 export type OperationOutcome = 'succeeded' | 'failed' | 'cancelled' | 'abandoned';
+/** How an Agenda ended; it is the `processingStateMessage` of a COMPLETE one. */
 export type AgendaOutcome = 'succeeded' | 'failed' | 'cancelled';
 
-/** Something worth telling about a failure. Times are epoch milliseconds. */
+/** One fact about a failure, for people and programs. Times are epoch milliseconds. */
 export interface DiagnosticEvent {
   readonly message: string;
   readonly statusCode?: number;

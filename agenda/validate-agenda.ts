@@ -5,8 +5,9 @@
  *
  * Codes: noOperations, tooManyOperations, operationMalformed, operationNameMissing, operationNameTooLong,
  * operationNameMalformed, operationNameDuplicate, operationTypeMissing, operationTypeTooLong, operationTypeMalformed,
- * payloadTooLarge, payloadTooDeep (either keeps its references from being looked at), paramsTooDeep, dependsOnMalformed, weightInvalid, timeoutInvalid, unknownReference, unresolvedToken,
- * unknownDependency, tooManyReferences, circularReference, parallelismInvalid, maximumAttemptsInvalid.
+ * payloadTooLarge, payloadTooDeep (either keeps its references from being looked at), paramsTooDeep,
+ * dependsOnMalformed, weightInvalid, timeoutInvalid, unknownReference, unresolvedToken, unknownDependency,
+ * tooManyReferences, circularReference, parallelismInvalid, maximumAttemptsInvalid.
  */
 import { cut } from './cut.ts';
 import { nodesOnCycles } from './cycles.ts';
@@ -90,7 +91,10 @@ export function validateAgenda(agenda: Agenda, limits: AgendaLimits = {}): Fault
   return faults;
 }
 
-/** `params.maximumAttempts` as a number (numbers held as text count, as in POP), the default when absent, undefined when it is not an integer from 1 up; more than `mostAttempts` counts as that. */
+/**
+ * `params.maximumAttempts` as a number; numbers held as text count, as in POP. Absent: the default. Undefined when it
+ * is not an integer from 1 up. A number above `mostAttempts` counts as `mostAttempts`.
+ */
 export function maximumAttemptsOf(params: JsonObject | null | undefined): number | undefined {
   const given = ownParam(params, 'maximumAttempts') ?? defaultAttempts;
   const attempts = typeof given === 'string' && /^[0-9]{1,3}$/.test(given.trim()) ? Number(given) : given;
@@ -133,11 +137,12 @@ function countFaults(operations: unknown, count: number, limit: number): Fault[]
 }
 
 function tooManyReferences(operation: Operation, at: string): Fault {
-  const message = `The payloads of an Agenda may hold ${mostReferences} references; with operation [${labelOf(operation.name)}] there are more.`;
+  const where = `with operation [${labelOf(operation.name)}] there are more`;
+  const message = `The payloads of an Agenda may hold ${mostReferences} references; ${where}.`;
   return { pointer: `${at}/payload`, code: 'tooManyReferences', message };
 }
 
-/** Also enters the name, so that each later one is compared with the first. */
+/** Compares a name with those before it, and enters it for those after it. */
 function duplicateFaults(
   name: unknown,
   index: number,

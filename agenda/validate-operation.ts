@@ -60,7 +60,10 @@ function typeFaults(type: unknown, pointer: string): Fault[] {
   return textFaults(type, pointer, 'operationType', 'type');
 }
 
-/** Names and types reach ids, columns and environment variables, none of which hold control characters or half a character. */
+/**
+ * Names and types become part of ids, columns and environment variables. None of these can hold control characters or
+ * half a character.
+ */
 function textFaults(text: string, pointer: string, code: string, word: string): Fault[] {
   const faults: Fault[] = [];
   if (text.length > maximumNameLength) {
@@ -167,7 +170,7 @@ function timeoutFaults(timeout: unknown, pointer: string): Fault[] {
   return faults;
 }
 
-/** An Operation's name for a message, whatever was sent as one: an object as a name can have no text at all. */
+/** An Operation's name for a message, whatever was sent as one. An object as a name can have no text at all. */
 export function labelOf(name: unknown): string {
   return typeof name === 'string' ? cut(name) : '';
 }

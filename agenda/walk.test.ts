@@ -200,7 +200,7 @@ describe('limits', () => {
   });
 });
 
-test('any DAG: each starts once, as soon as its own dependencies succeeded, within parallelism, also across continue-as-new', () => {
+test('any DAG: each starts once its dependencies succeeded, within parallelism, also after continue-as-new', () => {
   fc.assert(
     fc.property(
       dag,

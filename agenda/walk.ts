@@ -14,6 +14,7 @@ import { type AgendaOutcome, mostInFlight, type OperationOutcome } from './types
 /** Most Operations handed out by one `takeReady`, so that one workflow task stays short. */
 export const mostPerTake = 100;
 
+/** The status of an Operation in a walk: it waits, it runs, or it has its outcome. */
 export type WalkStatus = 'waiting' | 'running' | OperationOutcome;
 
 /** Change it only through the functions of this file. */
@@ -33,7 +34,10 @@ export interface Walk {
   stopped: 'no' | 'failure' | 'cancel';
 }
 
-/** Begins a walk, or takes it up where an earlier run left it: `ended` are Operations that have their outcome already. */
+/**
+ * Begins a walk, or continues it where an earlier run left it: `ended` are the Operations that have their outcome
+ * already.
+ */
 export function beginWalk(plan: {
   readonly dependencies: readonly (readonly number[])[];
   readonly ended: readonly { readonly index: number; readonly outcome: OperationOutcome }[];
@@ -66,7 +70,10 @@ export function beginWalk(plan: {
   return walk;
 }
 
-/** Takes what may start now, in declaration order, at most `mostPerTake` and as `parallelism` allows, and marks it running. */
+/**
+ * Takes the Operations that may start now, in declaration order, at most `mostPerTake` and as `parallelism` allows, and
+ * marks them running.
+ */
 export function takeReady(walk: Walk): number[] {
   const taken: number[] = [];
   while (walk.stopped === 'no' && taken.length < mostPerTake && walk.inFlight.length < walk.parallelism) {

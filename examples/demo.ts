@@ -1,6 +1,6 @@
 /**
- * The whole product at once: starts everything on this machine, lets two customers process a video, shows their progress,
- * checks what came out, stops everything.
+ * The whole product at once: starts everything on this machine, lets two customers process a video, shows their
+ * progress, checks what came out, stops everything.
  */
 import { constants, existsSync } from 'node:fs';
 import { copyFile, rm } from 'node:fs/promises';
@@ -252,7 +252,8 @@ function tellOfKill(system: System, kill: Kill & { readonly adopted: boolean }, 
   const operation = progress?.operationProgress.find(({ operation }) => operation === kill.operation);
   const { adopted } = kill;
   screen.say(
-    `"${kill.operation}" ${operation?.processingStateMessage ?? 'is unknown'}: process ${kill.handler.pid} went on alone and ` +
+    `"${kill.operation}" ${operation?.processingStateMessage ?? 'is unknown'}: ` +
+      `process ${kill.handler.pid} went on alone and ` +
       `${adopted ? 'was adopted by the new pool worker' : 'was not adopted'}; launches: ${operation?.launch}.`,
   );
   if (!adopted || operation?.launch !== 1)

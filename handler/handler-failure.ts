@@ -1,11 +1,12 @@
 /** How a handler says that it failed, and why. */
 import type { DiagnosticEvent, Json } from './types.ts';
 
+/** The details of a failure beside its message. */
 export interface FailureDetails {
-  /** Stable machine word. */
+  /** A stable word for programs, such as `noFile`. */
   readonly code?: string;
   readonly statusCode?: number;
-  /** Whatever helps whoever reads the diagnostics. */
+  /** Anything that helps a reader of the diagnostics. */
   readonly payload?: Json;
   readonly cause?: unknown;
 }

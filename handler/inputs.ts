@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import type { Json, JsonObject } from './types.ts';
 
-/** Who asks for the work, as far as the environment says. */
+/** The ids of the work, as far as the environment names them; an id that it does not name is empty. */
 export interface OperationFacts {
   readonly agendaId: string;
   readonly customerId: string;
@@ -14,11 +14,14 @@ export interface OperationFacts {
   readonly operationName: string;
   readonly progressId: string;
   readonly cid: string;
-  /** 1, or more when it runs again. */
+  /** 1 at first, more when the Operation runs again. */
   readonly attempt: number;
 }
 
-/** The payload; null when none was given. @throws when it cannot be read or is not JSON. */
+/**
+ * The payload; null when none was given.
+ * @throws when it cannot be read or is not JSON.
+ */
 export function readPayload(parameters: readonly string[], environment: NodeJS.ProcessEnv): Json {
   const text =
     readText(argument(parameters, '-payloadFile')) ??
@@ -45,6 +48,7 @@ export function readLastProgress(
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
 }
 
+/** Reads the ids of the work from the environment. */
 export function readFacts(environment: NodeJS.ProcessEnv): OperationFacts {
   return {
     agendaId: environment.AGENDA_ID ?? '',

@@ -5,7 +5,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import type { DiagnosticEvent, Json, JsonObject } from './types.ts';
 
-/** What a handler may say while it works; what it leaves out stays as said before. */
+/** The progress that a handler reports while it works. A field that is left out stays as it was reported before. */
 export interface ProgressReport {
   readonly message?: string;
   /** 0..100; a lower one than before is ignored. */
@@ -16,9 +16,10 @@ export interface ProgressReport {
   readonly params?: JsonObject;
 }
 
-/** Nobody reads faster, and a handler may report per frame. */
+/** Shortest time between two writes. Nobody reads faster, and a handler may report for every frame. */
 const shortestMilliseconds = 250;
 
+/** Writes the progress of one handler to the file at `path`, at most four times a second. */
 export class Reporter {
   readonly #path: string | undefined;
   #message: string | undefined;

@@ -131,7 +131,8 @@ describe('input', () => {
 describe('output', () => {
   test('failures carry message, code, status, payload and stack, and what was reported before', async () => {
     const ended = await run(`async ({ report }) => {
-      report({ message: 'working', percentComplete: 40, params: { jobInfo: { jobId: 'j' } }, diagnosticEvents: [{ message: 'a warning' }] });
+      const params = { jobInfo: { jobId: 'j' } };
+      report({ message: 'working', percentComplete: 40, params, diagnosticEvents: [{ message: 'a warning' }] });
       fail('no source', { code: 'noSource', statusCode: 404, payload: { source: 'x' }, cause: new Error('why') });
     }`);
     expect(ended).toMatchObject({

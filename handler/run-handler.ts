@@ -5,6 +5,7 @@ import { type OperationFacts, readFacts, readLastProgress, readPayload } from '.
 import { type ProgressReport, Reporter, writeResult } from './reporter.ts';
 import type { Json, JsonObject } from './types.ts';
 
+/** The argument of a handler: its input, and the ways to report. */
 export interface HandlerContext {
   /** References are resolved already; null when the Operation has none. */
   readonly payload: Json;
@@ -18,6 +19,7 @@ export interface HandlerContext {
   log(message: string): void;
 }
 
+/** A handler: its return value is the result of the Operation, and an error that it throws fails the Operation. */
 export type Handler = (context: HandlerContext) => Promise<Json | undefined> | Promise<void>;
 
 /**
@@ -36,7 +38,7 @@ export async function runHandler(handler: Handler): Promise<never> {
     reporter.fail(diagnosticOf(thrown));
     return process.exit(1);
   };
-  // What escapes from a callback fails the Operation as what is thrown by the handler itself does.
+  // An error that escapes from a callback fails the Operation, like an error of the handler itself.
   process.on('uncaughtException', endAsFailed);
   try {
     const lastProgress = read('last progress', () => readLastProgress(parameters, environment));
@@ -51,7 +53,7 @@ export async function runHandler(handler: Handler): Promise<never> {
     const result = (await handler(context)) ?? undefined;
     if (result !== undefined) writeResult(environment.POP_RESULT_FILE || undefined, result);
     reporter.succeed();
-    // What the handler left open must not keep the Operation running.
+    // Anything that the handler left open must not keep the Operation running.
     return process.exit(0);
   } catch (error) {
     return endAsFailed(error);

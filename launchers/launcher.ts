@@ -1,4 +1,4 @@
-/** What a launcher is: it starts a handler run in its place, follows it to its end, and stops it. */
+/** A launcher starts a handler run in its place, follows it to its end, and stops it. */
 import type { DiagnosticEvent, Json, JsonObject } from '../agenda/types.ts';
 import type { Fence } from '../messages/resource-pool.ts';
 import type { HandlerSettings } from './registry.ts';
@@ -23,7 +23,7 @@ export interface HandlerRun extends Fence {
   readonly settings: HandlerSettings;
 }
 
-/** What a handler says about itself while it runs. */
+/** The progress that a handler reports while it runs. */
 export interface HandlerProgress {
   readonly message?: string;
   /** 0..100 */
@@ -42,7 +42,10 @@ export type Ending = (
       readonly limit: 'scheduled' | 'quiet' | 'run';
       readonly diagnosticEvents: readonly DiagnosticEvent[];
     }
-  /** Gone without an end of its own (host rebooted, node lost): the launch is repeated, the Operation not charged. */
+  /**
+   * The run is gone without an end of its own (host rebooted, node lost). The launch is repeated, and the Operation is
+   * not charged for it.
+   */
   | { readonly kind: 'lost'; readonly message: string }
   | { readonly kind: 'cancelled'; readonly message: string }
 ) & {
@@ -58,30 +61,39 @@ export interface HandlerLog {
   readonly totalBytes: number;
 }
 
+/** Hears of a run while it is followed. `startedTime` is in epoch milliseconds. */
 export interface FollowEvents {
   progress(progress: HandlerProgress): void;
   started(startedTime: number): void;
 }
 
+/** The answer of a start. */
 export interface RunHandle {
   readonly key: string;
   /** True when the run was there already. */
   readonly adopted: boolean;
 }
 
+/** Starts, follows and stops the runs of one place. */
 export interface Launcher {
-  /** Such as `local:<host>:<directory>`: two workers with the same place can adopt each other's runs. */
+  /** The place, such as `local:<host>:<directory>`. Two workers with the same place can adopt each other's runs. */
   readonly place: string;
-  /** Creates the run or adopts the one with this key; returns once it is certain that it exists.
-   * @throws LaunchError when it can never be started (bad command): the Operation fails; any other error is infrastructure and retried. */
+  /**
+   * Creates the run, or adopts the run with this key. It returns once it is certain that the run exists.
+   * @throws LaunchError when the run can never be started (bad command): the Operation fails. Any other error is one of
+   * the infrastructure, and the start is retried.
+   */
   start(run: HandlerRun): Promise<RunHandle>;
-  /** Until the end, or until `signal` aborts: then it rejects with the signal's reason and leaves the run alone. */
+  /** Follows the run to its end. When `signal` aborts, it rejects with the signal's reason and leaves the run alone. */
   follow(run: HandlerRun, events: FollowEvents, signal: AbortSignal): Promise<Ending>;
-  /** Asks it to end, waits `graceSeconds`, forces it; resolves when it is really gone. Unknown key: resolves at once. */
+  /**
+   * Asks the run to end, waits `graceSeconds`, then forces it. It resolves when the run is really gone, and at once
+   * when the key is unknown.
+   */
   stop(key: string, graceSeconds: number): Promise<void>;
-  /** Drops what is kept of an ended run; called once its end is acknowledged. */
+  /** Drops everything that is kept of an ended run. It is called once the end is acknowledged. */
   forget(key: string): Promise<void>;
-  /** Runs that are here, of whatever worker. */
+  /** All runs in this place, whichever worker started them. */
   list(): Promise<readonly KnownRun[]>;
 }
 

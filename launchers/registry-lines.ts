@@ -1,6 +1,9 @@
 /** Finds the line of a field in JSON text, for messages to people. */
 
-/** Line (from 1) of the deepest part of `path` that the text has; undefined when it has none of it. The text must be JSON. */
+/**
+ * Line (from 1) of the deepest part of `path` that the text has; undefined when it has none of it. The text must be
+ * JSON.
+ */
 export function lineOfField(source: string, path: readonly string[]): number | undefined {
   let best: number | undefined;
   let deepest = 0;
@@ -30,7 +33,7 @@ export function lineOfField(source: string, path: readonly string[]): number | u
   return best;
 }
 
-/** Line that a message of `JSON.parse` speaks of; undefined when it names no position. */
+/** Line (from 1) that a message of `JSON.parse` speaks of; undefined when it names no position. */
 export function lineOfSyntaxError(message: string, source: string): number | undefined {
   const stated = /line (\d+)/.exec(message)?.[1];
   if (stated !== undefined) return Number(stated);

@@ -19,11 +19,14 @@ import { rootsSchema } from './roots.ts';
 export interface HandlerSettings {
   /** `local`: a child process; `inProcess`: a function in the pool worker, named by `function`. */
   readonly launch: 'local' | 'inProcess';
-  /** Program and its first arguments; empty with `inProcess`. A program with a slash is absolute, the word `node` is this Node, others are looked up in PATH. */
+  /**
+   * Program and its first arguments; empty with `inProcess`. A program with a slash is absolute, the word `node` is
+   * this Node, and any other program is looked up in PATH.
+   */
   readonly command: readonly string[];
   /** Name of the function of an `inProcess` type. */
   readonly function?: string;
-  /** Follow `command`. */
+  /** Arguments that follow `command`. */
   readonly arguments: readonly string[];
   readonly envVars: Readonly<Record<string, string>>;
   /** What the handler may run when a payload asks for it. Absent: nothing. */
@@ -39,7 +42,7 @@ export interface HandlerSettings {
   readonly quietSeconds?: number;
   /** Absent: it may run for ever. */
   readonly runSeconds?: number;
-  /** Between SIGTERM and SIGKILL. */
+  /** Seconds between SIGTERM and SIGKILL. */
   readonly graceSeconds: number;
   readonly resultFrom: 'file' | 'lastLogLine';
   /** `pop1`: the ending is what the progress report says; the exit code is ignored. */
@@ -154,7 +157,7 @@ export function parseRegistry(source: string, path: string, environment = proces
     const needed = settings.launch === 'local' ? 'command' : 'function';
     const present = settings.launch === 'local' ? settings.command.length > 0 : settings.function !== undefined;
     const refuse = (at: readonly string[], message: string) =>
-      unusable.add(() => ({ pointer: pointerOf(at), code: place(path, source, at), message }));
+      unusable.add(() => ({ pointer: pointerOf(at), code: lineAt(path, source, at), message }));
     if (!present) refuse([type, 'podConfig'], `"launch": "${settings.launch}" needs "${needed}"`);
     for (const field of settings.launch === 'inProcess' ? forProcesses : []) {
       if (entry.podConfig[field] !== undefined)
@@ -171,7 +174,7 @@ export function settingsFor(registry: Registry, type: string): HandlerSettings |
   return registry.types.get(type);
 }
 
-/** Lays the limits that an Operation states for itself over its type's. */
+/** The settings of a type, with the limits that an Operation states for itself laid over them. */
 export function withLimits(settings: HandlerSettings, timeout: OperationTimeout | undefined): HandlerSettings {
   if (timeout === undefined) return settings;
   return {
@@ -182,7 +185,10 @@ export function withLimits(settings: HandlerSettings, timeout: OperationTimeout 
   };
 }
 
-/** A registry that follows its file: an edit counts from the next look on; a broken edit is reported and the last good one stays. */
+/**
+ * A registry that follows its file. An edit counts from the next look on. A broken edit is reported, and the last good
+ * registry stays.
+ */
 export class LiveRegistry {
   readonly path: string;
   #registry: Registry;
@@ -198,7 +204,7 @@ export class LiveRegistry {
     this.#registry = loadRegistry(this.path);
   }
 
-  /** What is wrong with the file now; undefined when the registry in use is the file's. */
+  /** The fault of the file as it is now; undefined when the registry in use is the file's. */
   get error(): RegistryError | undefined {
     return this.#error;
   }
@@ -229,7 +235,9 @@ function versionOf(path: string): string {
   return stat === undefined ? 'missing' : `${stat.mtimeNs}:${stat.size}:${stat.ino}`;
 }
 
-/** POP's names become ours within their layer, so that a type's `quietSeconds` overrides a base's `podStdoutTimeout`. */
+/**
+ * POP's names become ours within their layer, so that a type's `quietSeconds` overrides a base's `podStdoutTimeout`.
+ */
 function inSeconds(config: PodConfig): Omit<PodConfig, 'podScheduledTimeoutMs' | 'podStdoutTimeout'> {
   const { podScheduledTimeoutMs, podStdoutTimeout, ...rest } = config;
   return {
@@ -241,7 +249,7 @@ function inSeconds(config: PodConfig): Omit<PodConfig, 'podScheduledTimeoutMs' |
 
 function settle(base: PodConfig, own: PodConfig, folder: string): HandlerSettings {
   const merged = { ...defaults, ...defined(base), ...defined(own) };
-  // A launch that is not stated follows from what is: a type with only a `function` runs in process.
+  // An entry without `launch` shows it by its other fields: a type with only a `function` runs in process.
   const launch =
     own.launch ??
     (own.function !== undefined && own.command === undefined
@@ -269,7 +277,9 @@ function defined<T extends object>(value: T): Defined<T> {
   return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as Defined<T>;
 }
 
-/** As a shell does: a program with a slash is a path, one without is looked up in PATH when it starts. */
+/**
+ * Finds a program as a shell does: a program with a slash is a path, one without is looked up in PATH when it starts.
+ */
 function locate(program: string, folder: string): string {
   if (program === 'node') return process.execPath;
   return program.includes('/') ? resolve(folder, program) : program;
@@ -282,7 +292,7 @@ function faults(error: z.ZodError, source: string, path: string): string {
     const add = (fields: readonly string[], message: string): void => {
       list.add(() => ({
         pointer: `/${pointerOf(fields).slice(1)}`,
-        code: place(path, source, fields),
+        code: lineAt(path, source, fields),
         message: cut(message),
       }));
     };
@@ -299,7 +309,7 @@ function linesOf({ first, total }: FaultList): string {
   return lines.join('\n');
 }
 
-function place(path: string, source: string, at: readonly string[]): string {
+function lineAt(path: string, source: string, at: readonly string[]): string {
   const line = lineOfField(source, at);
   return line === undefined ? path : `${path}:${line}`;
 }

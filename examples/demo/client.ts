@@ -12,6 +12,7 @@ export interface AgendaProgress {
   readonly operationProgress: readonly OperationProgress[];
 }
 
+/** The progress of an Operation, as far as the demo reads it. Times are epoch milliseconds. */
 export interface OperationProgress {
   readonly operation: string;
   readonly processingState: 'WAITING' | 'EXECUTING' | 'COMPLETE';
@@ -26,6 +27,7 @@ export interface OperationProgress {
   readonly diagnosticEvents?: readonly { readonly message: string; readonly payload?: unknown }[];
 }
 
+/** Sends a request to the api and returns the body of its answer. */
 export type Request = <Answer>(method: 'GET' | 'POST', path: string, body?: unknown) => Promise<Answer>;
 
 /** Requests with one key. @throws Error with the problem's text when the answer is none of 2xx */

@@ -35,7 +35,8 @@ export async function killPoolWorker(
   if (killedPoolWorker === undefined) throw new Error('The pool worker does not run, so it cannot be killed.');
   await system.kill('pool', 'SIGKILL');
   say(
-    `Killed the pool worker (process ${killedPoolWorker}) in the middle of "${run.operation}", which runs as process ${started.pid}.`,
+    `Killed the pool worker (process ${killedPoolWorker}) in the middle of "${run.operation}", ` +
+      `which runs as process ${started.pid}.`,
   );
   await system.start('pool');
   const newPoolWorker = system.pid('pool');
@@ -44,7 +45,8 @@ export async function killPoolWorker(
   const handlerAfter =
     after !== undefined && isAlive(after) ? { pid: after.pid, startTime: after.startTime } : undefined;
   say(
-    `A new pool worker (process ${newPoolWorker}) is there; process ${started.pid} ${handlerAfter === undefined ? 'has ended' : 'still runs'}.`,
+    `A new pool worker (process ${newPoolWorker}) is there; ` +
+      `process ${started.pid} ${handlerAfter === undefined ? 'has ended' : 'still runs'}.`,
   );
   const handler = { pid: started.pid, startTime: started.startTime };
   return { agendaId: run.agendaId, operation: run.operation, killedPoolWorker, newPoolWorker, handler, handlerAfter };

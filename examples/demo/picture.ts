@@ -10,6 +10,7 @@ export interface Drawn {
   readonly progress: AgendaProgress;
 }
 
+/** The means to draw with: the size of the terminal, whether it has colours, and the time. */
 export interface Pen {
   readonly columns: number;
   /** Most lines; what is over or waits gives way first, then Operations. */

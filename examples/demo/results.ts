@@ -4,6 +4,7 @@ import { relative } from 'node:path';
 import { type MediaInfo, probeFile } from '../media/ffmpeg.ts';
 import type { AgendaProgress } from './client.ts';
 
+/** The results of one Agenda of the media example. */
 export interface Result {
   /** What the Operation `probe` found out about the source. */
   readonly source: MediaInfo;
@@ -40,8 +41,10 @@ export function resultLines(
   folder: string,
 ): string[] {
   const playlists = manifestLines.filter((line) => !line.startsWith('#'));
+  const { durationSeconds, frameRate, videoCodec, audioCodec } = source;
+  const codecs = `${videoCodec}, ${audioCodec ?? 'no sound'}`;
   return [
-    `  source      ${sizeOf(source)} ${source.durationSeconds.toFixed(1)} s, ${source.frameRate} frames/s, ${source.videoCodec}, ${source.audioCodec ?? 'no sound'}`,
+    `  source      ${sizeOf(source)} ${durationSeconds.toFixed(1)} s, ${frameRate} frames/s, ${codecs}`,
     ...renditions.map(
       (info) => `  ${info.name.padEnd(10)}  ${sizeOf(info)} ${info.durationSeconds.toFixed(1)} s, ${bytesOf(info)}`,
     ),

@@ -6,6 +6,7 @@ const hideCursor = '\x1b[?25l';
 const showCursor = '\x1b[?25h';
 const eraseBelow = '\x1b[J';
 
+/** A terminal that shows progress until it is disposed. */
 export class Screen implements Disposable {
   readonly #output: NodeJS.WritableStream & Partial<Pick<WriteStream, 'isTTY' | 'columns' | 'rows'>>;
   readonly #colours: boolean;

@@ -1,7 +1,11 @@
-/** The media example: probe → three renditions at once, sized by what the probe found → thumbnail and filmstrip → an HLS package of all. */
+/**
+ * The media example: probe → three renditions at once, sized by what the probe found → thumbnail and filmstrip → an HLS
+ * package of all.
+ */
 import { join } from 'node:path';
 import type { Agenda } from '../../agenda/types.ts';
 
+/** The choices of a media Agenda. */
 export interface MediaAgenda {
   readonly customerId: string;
   /** The video, as the handlers see it. */
@@ -17,6 +21,7 @@ const renditions = [
   { name: 'small', scale: 0.25, bitrate: 200_000 },
 ];
 
+/** Makes the Agenda of the media example, ready to be submitted. */
 export function mediaAgenda({ customerId, source, folder, title = 'Media example' }: MediaAgenda): Agenda {
   const large = '@<large.out::/file>';
   return {

@@ -1,4 +1,7 @@
-/** `filmstrip`: `{ source, target, frames?, columns?, width? }` → one picture with `frames` pictures of the whole length, tiled. */
+/**
+ * `filmstrip`: `{ source, target, frames?, columns?, width? }` → one picture with `frames` pictures of the whole
+ * length, tiled.
+ */
 import { runHandler } from '../../handler/index.ts';
 import { encode, inputOf, probe, probeFile, writeWhole } from './ffmpeg.ts';
 import { even, fieldsOf, numberField, pictureField } from './input.ts';

@@ -2,11 +2,13 @@
 import { extname } from 'node:path';
 import { fail, type Json, type JsonObject, openTarget, type Target } from '../../handler/index.ts';
 
+/** The fields of a payload; a payload that is no object fails the Operation. */
 export function fieldsOf(payload: Json): JsonObject {
   if (typeof payload === 'object' && payload !== null && !Array.isArray(payload)) return payload as JsonObject;
   fail('The payload is not an object.', { code: 'invalidPayload' });
 }
 
+/** A field that must be a text and not empty. */
 export function textField(fields: JsonObject, name: string): string {
   const value = fields[name];
   if (typeof value === 'string' && value !== '') return value;

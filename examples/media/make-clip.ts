@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { openOwnTarget } from '../../handler/index.ts';
 import { encode, writeWhole } from './ffmpeg.ts';
 
+/** A clip to be made; without sizes it is 640 × 360 pixels, 25 frames a second, 6 seconds long. */
 export interface Clip {
   readonly target: string;
   readonly seconds?: number;
@@ -12,6 +13,7 @@ export interface Clip {
   readonly framesPerSecond?: number;
 }
 
+/** Makes the clip; the file appears under its name only when it is whole. */
 export async function makeClip({
   target,
   seconds = 6,

@@ -46,9 +46,13 @@ await runHandler(async ({ payload, report, log, signal }) => {
       const names = ['-hls_fmp4_init_filename', 'init.mp4', '-hls_segment_filename', file('segment-%04d.m4s')];
       await encode([...inputOf(input), ...cut, ...names, file('index.m3u8')], { signal });
       const bandwidth = await peakBitrate(own);
-      entries.push(
-        `#EXT-X-STREAM-INF:BANDWIDTH=${bandwidth},AVERAGE-BANDWIDTH=${info.bitrate},RESOLUTION=${info.width}x${info.height},FRAME-RATE=${info.frameRate.toFixed(3)}\n${name}/index.m3u8`,
-      );
+      const stream = [
+        `BANDWIDTH=${bandwidth}`,
+        `AVERAGE-BANDWIDTH=${info.bitrate}`,
+        `RESOLUTION=${info.width}x${info.height}`,
+        `FRAME-RATE=${info.frameRate.toFixed(3)}`,
+      ];
+      entries.push(`#EXT-X-STREAM-INF:${stream.join(',')}\n${name}/index.m3u8`);
       report({ message: 'Packaging', percentComplete: (100 * (index + 1)) / renditions.length });
     }
     await writeFile(join(temporary, manifest), `#EXTM3U\n#EXT-X-VERSION:7\n${entries.join('\n')}\n`);

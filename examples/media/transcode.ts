@@ -1,7 +1,8 @@
 /**
- * `transcode`: `{ source, target, bitrate, … }` → one rendition, H.264 and AAC in MP4, with a key frame every two seconds.
- * Its size is `width` and `height` (one of them keeps the shape), or `scale` times `sourceWidth` and `sourceHeight`, which an Agenda takes
- * from the result of a mediaInfo by reference. `durationSeconds` of the source saves a look at it.
+ * `transcode`: `{ source, target, bitrate, … }` → one rendition, H.264 and AAC in MP4, with a key frame every two
+ * seconds. Its size is `width` and `height` (one of them keeps the shape), or `scale` times `sourceWidth` and
+ * `sourceHeight`, which an Agenda takes from the result of a mediaInfo by reference. `durationSeconds` of the source
+ * saves a look at it.
  */
 import { type JsonObject, runHandler } from '../../handler/index.ts';
 import { encode, inputOf, probe, probeFile, writeWhole } from './ffmpeg.ts';

@@ -83,8 +83,15 @@ test('what returns is the result, with its times', async () => {
 
 test('what throws, before or after its first await, fails', async () => {
   const failure = { kind: 'failed', diagnosticEvents: [expect.objectContaining({ code: 'exception', message: 'no' })] };
-  expect(await perform(() => { throw new Error('no'); })).toMatchObject(failure); // biome-ignore format: one line says it
-  expect(await perform(async () => { await null; throw new Error('no'); })).toMatchObject(failure); // biome-ignore format: one line says it
+  const throwsAtOnce = () => {
+    throw new Error('no');
+  };
+  const throwsLater = async () => {
+    await null;
+    throw new Error('no');
+  };
+  expect(await perform(throwsAtOnce)).toMatchObject(failure);
+  expect(await perform(throwsLater)).toMatchObject(failure);
 });
 
 test('two starts of one key at once run the function once', async () => {

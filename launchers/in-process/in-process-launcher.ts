@@ -1,7 +1,7 @@
 /**
- * Launcher of `launch: "inProcess"` types: a function in the pool worker itself, for steps so small that a process would
- * cost more than the work. Nothing is written to disk, so a run dies with its worker and cannot be adopted by another;
- * and a function that ignores its signal cannot be forced: after the grace its run counts as gone.
+ * The launcher of `launch: "inProcess"` types: a function in the pool worker itself, for steps so small that a process
+ * would cost more than the work. Nothing is written to disk, so a run dies with its worker and cannot be adopted by
+ * another. A function that ignores its signal cannot be forced: after the grace its run counts as gone.
  */
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
@@ -20,13 +20,14 @@ import {
 } from '../launcher.ts';
 import type { HandlerSettings } from '../registry.ts';
 
+/** The tools that a function of an `inProcess` type gets. */
 export interface InProcessTools {
   /** Aborts when the run is to end: it was cancelled, or took too long. */
   readonly signal: AbortSignal;
   report(progress: HandlerProgress): void;
 }
 
-/** What returns is the result; what it throws fails the Operation. */
+/** A function of an `inProcess` type. Its return value is the result; an error that it throws fails the Operation. */
 export type InProcessFunction = (payload: Json, tools: InProcessTools) => Promise<Json | undefined> | Json | undefined;
 
 const builtIn: Readonly<Record<string, InProcessFunction>> = { noOp: () => undefined };
@@ -43,6 +44,7 @@ interface Run {
   limits: NodeJS.Timeout[];
 }
 
+/** Runs functions in this process. Its runs are known to this process only. */
 export class InProcessLauncher implements Launcher {
   readonly place = `process:${randomUUID()}`;
   readonly #functions: Readonly<Record<string, InProcessFunction>>;
@@ -132,7 +134,7 @@ export class InProcessLauncher implements Launcher {
   }
 }
 
-/** Why a function's signal aborted, and how its run has then ended. */
+/** The reason with which a function's signal aborts; it tells how the run has then ended. */
 class Stopped extends Error {
   readonly ending: Ending;
   constructor(ending: Ending) {
@@ -192,7 +194,7 @@ function begin(handlerRun: HandlerRun, perform: InProcessFunction): Run {
   return run;
 }
 
-/** Also a function that throws before its first await only fails its own run. */
+/** A function that throws before its first await fails only its own run, too. */
 async function call(perform: InProcessFunction, payload: string, tools: InProcessTools): Promise<Json | undefined> {
   return perform(JSON.parse(payload) as Json, tools);
 }

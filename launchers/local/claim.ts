@@ -1,9 +1,10 @@
 /**
- * Which shim may start the handler of a run. Any number of workers may start shims for one key at the same moment, and a shim may
- * die at any point; still exactly one handler is ever started:
+ * Which shim may start the handler of a run. Any number of workers may start shims for one key at the same moment, and
+ * a shim may die at any point; still exactly one handler is ever started:
  * - claims are files `claim.1`, `claim.2`, …, each created whole and by one shim only; the highest number counts;
  * - the next number may be claimed only once the holder of the last one is dead and left no `started.json`;
- * - a shim starts the handler behind a gate that opens after `started.json` is there, so a dead holder without it started nothing.
+ * - a shim starts the handler behind a gate that opens after `started.json` is there, so a dead holder without it
+ *   started nothing.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -39,7 +39,8 @@ launcherContract(() => {
 });
 
 const printsEnvironment = script(
-  'import fs from "node:fs"; fs.writeFileSync(process.env.POP_RESULT_FILE, JSON.stringify({ ...process.env, ARGUMENTS: JSON.stringify(process.argv.slice(1)) }))',
+  'import fs from "node:fs"; const ARGUMENTS = JSON.stringify(process.argv.slice(1)); ' +
+    'fs.writeFileSync(process.env.POP_RESULT_FILE, JSON.stringify({ ...process.env, ARGUMENTS }))',
 );
 
 describe('environment', () => {
@@ -90,7 +91,8 @@ describe('environment', () => {
     await using at = scratch();
     const payload = JSON.stringify({ text: 'ü'.repeat(150_000) });
     const read =
-      'import fs from "node:fs"; const e = process.env; fs.copyFileSync(e.POP_PAYLOAD_FILE, e.POP_RESULT_FILE); if (e.PAYLOAD !== undefined || e.LAST_PROGRESS !== undefined) process.exit(1);';
+      'import fs from "node:fs"; const e = process.env; fs.copyFileSync(e.POP_PAYLOAD_FILE, e.POP_RESULT_FILE); ' +
+      'if (e.PAYLOAD !== undefined || e.LAST_PROGRESS !== undefined) process.exit(1);';
     const ending = await startToEnd(at.launcher, runOf(script(read), { payload, lastProgress: payload }));
     expect(ending).toMatchObject({ kind: 'succeeded', result: JSON.parse(payload) });
   });
@@ -119,7 +121,8 @@ describe('environment', () => {
     });
     const ending = await startToEnd(at.launcher, pop1);
     expect(ending.log?.output).toBe(
-      `own -launchType local -externalLaunchType local -payloadFile ${directory}/payload.json -lastProgressFile ${directory}/last-progress.json\nHandlerComplete\n`,
+      `own -launchType local -externalLaunchType local -payloadFile ${directory}/payload.json ` +
+        `-lastProgressFile ${directory}/last-progress.json\nHandlerComplete\n`,
     );
     const pop2 = runOf(shell('echo "$@"', { arguments: ['sh', 'own'] }), { key: 'run-2' });
     expect((await startToEnd(at.launcher, pop2)).log?.output).toBe('own\n');
@@ -165,7 +168,8 @@ describe('ending', () => {
       at.launcher,
       runOf(
         script(
-          `import fs from "node:fs"; fs.writeFileSync(process.env.POP_RESULT_FILE, JSON.stringify("x".repeat(${size - 2})))`,
+          'import fs from "node:fs"; ' +
+            `fs.writeFileSync(process.env.POP_RESULT_FILE, JSON.stringify("x".repeat(${size - 2})))`,
         ),
       ),
     );
@@ -274,7 +278,8 @@ describe('progress', () => {
     await using at = scratch();
     const go = join(at.root, 'go');
     const write = (percent: number) =>
-      `printf '{"message":"at ${percent}","percentComplete":${percent},"params":{"jobId":"j"}}' > "$POP_PROGRESS_FILE.tmp"; mv "$POP_PROGRESS_FILE.tmp" "$POP_PROGRESS_FILE"`;
+      `printf '{"message":"at ${percent}","percentComplete":${percent},"params":{"jobId":"j"}}' ` +
+      '> "$POP_PROGRESS_FILE.tmp"; mv "$POP_PROGRESS_FILE.tmp" "$POP_PROGRESS_FILE"';
     const run = runOf(shell(`${write(10)}; while [ ! -e "${go}" ]; do sleep 0.05; done; ${write(80)}`));
     const events = recorded();
     await at.launcher.start(run);
@@ -307,7 +312,8 @@ describe('progress', () => {
       at.launcher,
       runOf(
         script(
-          `import fs from "node:fs"; fs.writeFileSync(process.env.POP_PROGRESS_FILE, ${JSON.stringify(JSON.stringify(odd))})`,
+          'import fs from "node:fs"; ' +
+            `fs.writeFileSync(process.env.POP_PROGRESS_FILE, ${JSON.stringify(JSON.stringify(odd))})`,
         ),
       ),
       events,

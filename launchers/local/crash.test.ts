@@ -28,7 +28,8 @@ const seconds = 30_000;
 /** Writes its number to a file once and runs until the file `go` is there. */
 const waitsForGo = (folder: string) =>
   shell(
-    `echo $$ >> "${folder}/starts"; while [ ! -e "${folder}/go" ]; do sleep 0.05; done; echo '{"pid":'$$'}' > "$POP_RESULT_FILE"`,
+    `echo $$ >> "${folder}/starts"; while [ ! -e "${folder}/go" ]; do sleep 0.05; done; ` +
+      `echo '{"pid":'$$'}' > "$POP_RESULT_FILE"`,
   );
 const starts = (folder: string) =>
   existsSync(join(folder, 'starts')) ? readFileSync(join(folder, 'starts'), 'utf8').trim().split('\n') : [];
@@ -197,7 +198,8 @@ describe('stopping', { timeout: seconds }, () => {
     const pids = join(at.root, 'pids');
     const run = runOf(
       shell(
-        `(trap "" TERM; echo x >> "${pids}"; sleep 1000) & (trap "" TERM; echo x >> "${pids}"; sleep 1000) & sleep 1000`,
+        `(trap "" TERM; echo x >> "${pids}"; sleep 1000) & ` +
+          `(trap "" TERM; echo x >> "${pids}"; sleep 1000) & sleep 1000`,
       ),
     );
     await at.launcher.start(run);
@@ -227,7 +229,8 @@ describe('stopping', { timeout: seconds }, () => {
     await using at = scratch();
     const run = runOf(
       script(
-        'process.on("SIGTERM", () => { console.log("tidying"); process.exit(0) }); setInterval(() => {}, 1000); console.log("ready")',
+        'process.on("SIGTERM", () => { console.log("tidying"); process.exit(0) }); ' +
+          'setInterval(() => {}, 1000); console.log("ready")',
       ),
     );
     await at.launcher.start(run);

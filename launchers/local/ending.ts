@@ -17,7 +17,7 @@ import {
 const lastLines = 10;
 const maximumLineCharacters = 2_000;
 
-/** What is known once nothing of the run is alive any more. */
+/** The facts of a run of which nothing is alive any more. */
 export interface Remains {
   readonly run: HandlerRun;
   readonly directory: string;
@@ -27,7 +27,10 @@ export interface Remains {
   readonly stop?: StopRecord | undefined;
 }
 
-/** How the run ended. A recorded stop decides before the exit does: a handler that heeds SIGTERM and exits 0 has not done its work. */
+/**
+ * Decides how the run ended. A recorded stop decides before the exit does: a handler that heeds SIGTERM and exits 0 has
+ * not done its work.
+ */
 export function endingOf(remains: Remains): Ending {
   const { run, directory, started, exit, stop, progress } = remains;
   const log = readLog(join(directory, fileNames.log), run.settings.logBytes, exit?.droppedBytes);
@@ -49,7 +52,8 @@ export function endingOf(remains: Remains): Ending {
     return {
       kind: 'lost',
       message:
-        'The handler is gone and nothing saw how it ended: its host restarted, or it was killed together with its shim.',
+        'The handler is gone and nothing saw how it ended: ' +
+        'its host restarted, or it was killed together with its shim.',
       ...common,
     };
   }
@@ -89,7 +93,7 @@ function outcomeOfExit(remains: Remains, log: HandlerLog): Outcome {
   return conclude(isFailed, events, result, log, time);
 }
 
-/** POP's rule: the report says it all; the exit code says nothing. */
+/** POP's rule: the report decides; the exit code says nothing. */
 function outcomeOfReport(remains: Remains, log: HandlerLog): Outcome {
   const { run, exit, progress } = remains;
   const time = exit?.endedTime ?? Date.now();
@@ -163,7 +167,10 @@ function resultOfFile({ directory }: Remains): Result {
   }
 }
 
-/** The last line that is a JSON object or array; else the last line, if it is any JSON. No output: no result. */
+/**
+ * The result in the output: the last line that is a JSON object or array, else the last line if it is any JSON. Without
+ * output there is no result.
+ */
 function resultOfLog(output: string, except?: string): Result {
   const lines = output
     .split('\n')

@@ -1,4 +1,4 @@
-/** What a handler finds in its environment: the handler contract, and nothing of the worker's own but a short list. */
+/** Builds the environment of a handler: the handler contract, and a short list of the worker's own variables. */
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import type { HandlerRun } from '../launcher.ts';
@@ -8,9 +8,13 @@ import { fileNames } from './run-files.ts';
 /** Characters of one segment of a compressed payload, as POP cuts them. */
 const segmentCharacters = 100_000;
 
-/** All that a handler inherits from the worker: never its keys or addresses. */
+/** The only variables that a handler inherits from the worker: never its keys or addresses. */
 const inherited = ['PATH', 'HOME', 'USER', 'TMPDIR', 'LANG', 'LC_ALL', 'TZ', 'LOG_LEVEL'] as const;
 
+/**
+ * The environment of a handler. A large payload is left out or compressed; the files of the run directory always hold
+ * it.
+ */
 export function handlerEnvironment(
   run: HandlerRun,
   directory: string,

@@ -1,4 +1,4 @@
-/** One look at a run: what is news, what limit it broke, and whether it is over. */
+/** Looks at a run: finds what is new, which limit is broken, and whether the run is over. */
 import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ending, FollowEvents, HandlerRun } from '../launcher.ts';
@@ -12,6 +12,7 @@ import { type ExitRecord, fileNames, readRecord, type StartedRecord, type StopRe
 /** The limit that was broken, to be recorded as the reason of the stop. */
 export type Breach = { reason: 'timedOut'; limit: 'quiet' | 'run'; seconds: number } | { reason: 'complete' };
 
+/** A run that is followed, look by look. It keeps what it has seen, so that each look tells only what is new. */
 export class FollowedRun {
   readonly #run: HandlerRun;
   readonly #directory: string;
@@ -28,10 +29,10 @@ export class FollowedRun {
     this.#cutter = new LogCutter(join(directory, fileNames.log), run.settings.logBytes);
   }
 
-  /** The ending once it is over; tells `events` what is news. */
+  /** Looks once, and tells `events` what is new. It returns the ending once the run is over. */
   look(): Ending | undefined {
     if (!existsSync(this.#directory)) return { kind: 'lost', message: 'The run directory is gone.' };
-    // Before the processes: who is dead by the time of the second look had its last word already.
+    // Read this before looking at the processes: a process that is found dead afterwards had its last word already.
     const exit = readRecord<ExitRecord>(this.#directory, fileNames.exit);
     if (this.#started === undefined) {
       this.#started = readRecord<StartedRecord>(this.#directory, fileNames.started);
@@ -39,12 +40,15 @@ export class FollowedRun {
     }
     const news = this.#progress.look();
     if (news !== undefined) this.#events.progress(news);
-    // The shim writes it last of all: while the handler lives, it is the handler's own.
+    // The shim writes `exit.json` last of all. Such a file is the handler's own while the handler lives.
     if (exit !== undefined && (this.#started === undefined || !isGroupAlive(this.#started))) return this.#end(exit);
     return this.#started === undefined ? this.#lookUnstarted() : this.#lookRunning(this.#started);
   }
 
-  /** The limit that is broken at this moment, counted from stored times so that a follower's restart gives no new time. */
+  /**
+   * The limit that is broken at this moment. Limits count from stored times, so a follower that restarts gives no new
+   * time.
+   */
   breach(now: number): Breach | undefined {
     const started = this.#started;
     if (started === undefined) return undefined;

@@ -1,4 +1,7 @@
-/** What handlers may leave in their run directory, by mistake or on purpose: a pool worker serves many, and none may hold it up. */
+/**
+ * What handlers may leave in their run directory, by mistake or on purpose: a pool worker serves many, and none may
+ * hold it up.
+ */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';

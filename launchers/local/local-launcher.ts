@@ -1,6 +1,6 @@
 /**
- * Runs handlers as child processes of this host. A shim stands between worker and handler, and the run directory holds all that is
- * known, so a worker may die at any point: the next one on the host adopts the same process.
+ * Runs handlers as child processes of this host. A shim stands between worker and handler, and the run directory holds
+ * all that is known, so a worker may die at any point: the next one on the host adopts the same process.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -48,16 +48,18 @@ import {
 import { runDirectories, type StopOrder, stopRun } from './stop-run.ts';
 import { Watcher } from './watcher.ts';
 
+/** Options of the launcher of one host. */
 export interface LocalLauncherOptions {
   /** Holds a directory per run; made when missing. */
   readonly root: string;
 }
 
-/** Shims that may fail before the launch is given up for this time. */
+/** Number of shims that may fail before this start is given up. */
 const mostShims = 3;
 const shimPath = fileURLToPath(new URL('./shim.ts', import.meta.url));
 const compileCache = '.compile-cache';
 
+/** Runs handlers as child processes of this host, each in a run directory of its own. */
 export class LocalLauncher implements Launcher {
   readonly place: string;
   readonly #root: string;
@@ -130,7 +132,7 @@ export class LocalLauncher implements Launcher {
         ending = followed.look();
         if (ending !== undefined) return true;
         if (isStopping) return false;
-        // Whoever began to stop it may be dead: finish it, with the grace that was given then.
+        // The worker that began to stop it may be dead. So finish the stop, with the grace that was given then.
         const begun = readRecord<StopRecord>(directory, fileNames.stop);
         const breach = followed.breach(Date.now());
         if (begun !== undefined) stop(begun);
@@ -243,7 +245,7 @@ function spawnShim(directory: string, cache: string): { pid: number; isRunning: 
   try {
     const child = spawn(process.execPath, [shimPath, directory], {
       cwd: directory,
-      // Its own start is most of a short run's time: types are stripped once per host, not once per run.
+      // The shim's own start is most of the time of a short run, so types are stripped once per host, not once per run.
       env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: cache, LANG: process.env.LANG },
       detached: true,
       stdio: ['ignore', 'ignore', log],
@@ -254,7 +256,7 @@ function spawnShim(directory: string, cache: string): { pid: number; isRunning: 
         shim.isRunning = false;
       },
       (error: Error) => {
-        // No process could be made (too many, no memory): the next look counts this as a shim that failed.
+        // No process could be made (too many, no memory). The next look counts this as a shim that failed.
         shim.isRunning = false;
         process.emitWarning(`A shim could not be started for ${directory}: ${error.message}`);
       },

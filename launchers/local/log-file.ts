@@ -1,7 +1,8 @@
 /**
- * The handler's output file. It writes there itself, so the file outlives shim and worker; others may only cut its head off.
- * Cutting punches a hole: the file keeps its length, which is therefore the number of bytes ever written, and loses its blocks.
- * Where holes cannot be punched, the file is copied and truncated; bytes written in that very moment may be lost.
+ * The handler's output file. It writes there itself, so the file outlives shim and worker; others may only cut its head
+ * off. Cutting punches a hole: the file keeps its length, which is therefore the number of bytes ever written, and
+ * loses its blocks. Where holes cannot be punched, the file is copied and truncated; bytes written in that very moment
+ * may be lost.
  */
 import { execFileSync } from 'node:child_process';
 import { closeSync, fstatSync, ftruncateSync, lstatSync, openSync, readSync, writeSync } from 'node:fs';
@@ -46,7 +47,7 @@ export class LogCutter {
   }
 }
 
-/** The last `keepBytes` of the log as text that any database and JSON parser takes. */
+/** The last `keepBytes` of the log, as text that any database and JSON parser takes. */
 export function readLog(path: string, keepBytes: number, droppedBytes = 0): HandlerLog {
   let file: number | undefined;
   try {
@@ -74,7 +75,7 @@ export function cleanText(text: string): string {
   return text.toWellFormed().replaceAll('\0', '\u{fffd}');
 }
 
-/** 0 for what is no file: a link that a handler put there must not have its target cut. */
+/** Bytes of a regular file, and 0 for anything else: a link that a handler put there must not have its target cut. */
 export function sizeOf(path: string): number {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   return stat?.isFile() === true ? stat.size : 0;

@@ -5,12 +5,13 @@ import { errorCode, isMissing, type ProcessIdentity } from './run-files.ts';
 
 const hasProc = process.platform === 'linux';
 
-/** Who this process is now; undefined when there is none, or only its corpse. */
+/** The identity of the process that has this number now; undefined when there is none, or only a zombie. */
 export function identify(pid: number): ProcessIdentity | undefined {
   const found = hasProc ? readProc(pid) : readPs(pid);
   return found === undefined ? undefined : { pid, startTime: found.startTime };
 }
 
+/** True while the very process that was noted still runs. */
 export function isAlive(known: ProcessIdentity): boolean {
   return identify(known.pid)?.startTime === known.startTime;
 }
@@ -28,7 +29,7 @@ export function isGroupAlive(leader: ProcessIdentity): boolean {
     if (errorCode(error) === 'ESRCH') return false;
     if (errorCode(error) !== 'EPERM') throw error;
   }
-  // A group of corpses that nobody collects (as in a container without an init) still answers to signal 0.
+  // A group of zombies that nobody collects (as in a container without an init) still answers to signal 0.
   return hasProc ? groupInProc(leader.pid) : groupInPs(leader.pid);
 }
 

@@ -1,4 +1,6 @@
-/** What the handler says of itself in its progress file: an OperationProgress, or our shorter form. Nothing in it can break the worker. */
+/**
+ * Reads the progress file of a handler: an OperationProgress, or our shorter form. Nothing in it can break the worker.
+ */
 import { lstatSync } from 'node:fs';
 import type { DiagnosticEvent, Json, JsonObject } from '../../agenda/types.ts';
 import {
@@ -29,7 +31,7 @@ export class ProgressFile {
   #seen = '';
   /** The last readable report. */
   report: Report | undefined;
-  /** Why the file as it is now cannot be read. */
+  /** The reason why the file cannot be read as it is now; undefined when it can. */
   fault: DiagnosticEvent | undefined;
   /** Epoch milliseconds of the last change; 0 before the first. */
   changedTime = 0;
@@ -38,7 +40,7 @@ export class ProgressFile {
     this.#path = path;
   }
 
-  /** Reads the file if it changed; returns what is news. */
+  /** Reads the file if it changed, and returns what is new. */
   look(): HandlerProgress | undefined {
     const stat = lstatSync(this.#path, { bigint: true, throwIfNoEntry: false });
     if (stat === undefined) return undefined;
@@ -126,7 +128,7 @@ function textOf(value: Json | undefined, most: number): string | undefined {
   return typeof value === 'string' ? cleanText(value).slice(0, most).toWellFormed() : undefined;
 }
 
-/** Every text in it made fit for any database. */
+/** The value with every text in it made fit for any database. */
 export function cleanJson(value: Json): Json {
   return JSON.parse(JSON.stringify(value), (_key, each: unknown) =>
     typeof each === 'string' ? cleanText(each) : each,

@@ -9,7 +9,8 @@
  *   exit.json     how the handler ended                  by the shim, last
  *   refused.json  why it can never be started            by the shim
  *   progress.json, result.json                           by the handler
- *   log/output.log  stdout and stderr                    by the handler; apart, so that watching the directory does not wake at every line
+ *   log/output.log  stdout and stderr                    by the handler; in a folder of its own, so that no line
+ *                                                        of output wakes a watcher of the directory
  *   shim.log      what the shim itself had to say
  */
 import { randomUUID } from 'node:crypto';
@@ -29,6 +30,7 @@ import { dirname, join } from 'node:path';
 import type { Fence } from '../../messages/resource-pool.ts';
 import type { HandlerSettings } from '../registry.ts';
 
+/** The file names of a run directory; the top of this file says what each holds. */
 export const fileNames = {
   run: 'run.json',
   launch: 'launch.json',
@@ -106,7 +108,10 @@ export function writeWhole(path: string, content: string): void {
   syncDirectory(dirname(path));
 }
 
-/** Creates the file with all its content, or leaves the one that is there: of any number of callers exactly one gets true. */
+/**
+ * Creates the file with all its content, or leaves the one that is there: of any number of callers exactly one gets
+ * true.
+ */
 export function writeOnce(path: string, content: string): boolean {
   const temporary = temporaryOf(path);
   writeDurably(temporary, content);
@@ -122,8 +127,9 @@ export function writeOnce(path: string, content: string): boolean {
 }
 
 /**
- * The parsed content; undefined when there is no such file. The launcher's own files are only ever whole, so what is no file
- * or no object there was put by a handler: it counts as missing, and the true record replaces it or takes its place.
+ * The parsed content; undefined when there is no such file. The launcher's own files are only ever whole, so what is no
+ * file or no object there was put by a handler: it counts as missing, and the true record replaces it or takes its
+ * place.
  */
 export function readRecord<T extends object>(directory: string, name: string): T | undefined {
   try {
@@ -162,7 +168,10 @@ export function openRegular(path: string): number | undefined {
   throw new NotReadableError('it is not a regular file');
 }
 
-/** The text of a regular file, undefined when there is none. @throws NotReadableError also when it has more than `mostBytes` */
+/**
+ * The text of a regular file, undefined when there is none. @throws NotReadableError also when it has more than
+ * `mostBytes`
+ */
 export function readRegular(path: string, mostBytes: number): string | undefined {
   const file = openRegular(path);
   if (file === undefined) return undefined;
@@ -175,7 +184,10 @@ export function readRegular(path: string, mostBytes: number): string | undefined
   }
 }
 
-/** Makes sure that what others wrote survives a crash of the host; what is missing or no file is none of our business. */
+/**
+ * Makes sure that a file of others survives a crash of the host. A file that is missing, or no regular file, is left
+ * alone.
+ */
 export function syncFile(path: string): void {
   let file: number | undefined;
   try {
@@ -191,10 +203,12 @@ export function syncFile(path: string): void {
   }
 }
 
+/** True for the error of a file that is not there. */
 export function isMissing(error: unknown): boolean {
   return errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR';
 }
 
+/** The code of a system error, such as `ENOENT`. */
 export function errorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

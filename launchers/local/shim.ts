@@ -1,6 +1,6 @@
 /**
- * A process of its own between worker and handler, so that the worker may die: starts the handler of one run directory in a process
- * group of its own, holds the log to its cap, and writes down how it ended. `node shim.ts <run directory>`
+ * A process of its own between worker and handler, so that the worker may die: starts the handler of one run directory
+ * in a process group of its own, holds the log to its cap, and writes down how it ended. `node shim.ts <run directory>`
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +24,10 @@ import {
 } from './run-files.ts';
 
 const cutEveryMilliseconds = 200;
-/** Waits for the word; without it (the shim died) the handler's program is never executed. The process stays the same through exec. */
+/**
+ * Waits for the word; without it (the shim died) the handler's program is never executed. The process stays the same
+ * through exec.
+ */
 const gate = 'IFS= read -r word <&3 && [ "$word" = go ] || exit 125; exec 3<&-; exec "$@"';
 
 // Whoever ends everything around it must not end the only witness; the handler's end is the shim's end.
@@ -50,7 +53,8 @@ async function run(directory: string): Promise<void> {
   const log = openSync(logPath, 'a', 0o600);
   const [program = '', ...parameters] = launch.command;
   const refuse = (reason: unknown) => {
-    const message = `The command ${JSON.stringify(program)} could not be started in ${launch.folder}: ${reason instanceof Error ? reason.message : String(reason)}`;
+    const why = reason instanceof Error ? reason.message : String(reason);
+    const message = `The command ${JSON.stringify(program)} could not be started in ${launch.folder}: ${why}`;
     const refused: RefusedRecord = { code: 'commandNotStarted', message };
     writeOnce(join(directory, fileNames.refused), JSON.stringify(refused));
   };

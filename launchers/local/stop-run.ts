@@ -20,7 +20,7 @@ type Reason = StopRecord extends infer Each
     : never
   : never;
 
-/** Why a run is stopped, and how long its handler may take. */
+/** The reason of a stop, and the seconds that the handler may take. */
 export type StopOrder = Reason & { readonly graceSeconds: number };
 
 /** Resolves when the handler and its group are gone; at once when there is no such run or it is over. */
@@ -51,7 +51,10 @@ export async function stopRun(directory: string, order: StopOrder, watcher: Watc
   });
 }
 
-/** Stops every run under the root, for an orderly end of its place: each is `lost` and runs again when its place is back. */
+/**
+ * Stops every run under the root, for an orderly end of its place: each is `lost` and runs again when its place is
+ * back.
+ */
 export async function stopAll(root: string, graceSeconds = 10): Promise<void> {
   const watcher = new Watcher();
   const runs = runDirectories(root);
@@ -80,7 +83,10 @@ function recordStop(directory: string, record: StopRecord): boolean {
   }
 }
 
-/** Whoever holds the run has not opened the gate, so ending the shim ends it all; shims to come see the reason and start nothing. */
+/**
+ * The shim that holds the run has not opened the gate, so ending this shim ends everything. Later shims see the reason
+ * and start nothing.
+ */
 function isUnstartedGone(directory: string): boolean {
   const holder = claimHolder(directory);
   if (holder === undefined || !isAlive(holder)) return !existsSync(join(directory, fileNames.started));

@@ -1,14 +1,21 @@
-/** One watcher for all runs of a launcher: a directory event tells at once, and one timer for all catches what events do not tell. */
+/**
+ * One watcher for all runs of a launcher. A directory event tells at once, and one timer for all runs catches what
+ * events do not tell.
+ */
 import { type FSWatcher, watch } from 'node:fs';
 
 /** Dead processes, limits and a growing log make no event; nor does a file system that cannot watch. */
 const tickMilliseconds = 500;
 
+/** Watches the run directories of one launcher. */
 export class Watcher {
   readonly #looks = new Set<() => void>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** Calls `look` soon after anything changed in the directory, and at every tick; until the returned function is called. */
+  /**
+   * Calls `look` soon after anything changed in the directory, and at every tick, until the returned function is
+   * called.
+   */
   watch(directory: string, look: () => void): () => void {
     let isDue = false;
     const lookSoon = () => {
@@ -34,7 +41,7 @@ export class Watcher {
     };
   }
 
-  /** Resolves when `isDone` says so; rejects with the signal's reason or what `isDone` throws. */
+  /** Resolves when `isDone` returns true. Rejects with the signal's reason, or with what `isDone` throws. */
   async until(directory: string, isDone: () => boolean, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     if (isDone()) return;
@@ -49,7 +56,7 @@ export class Watcher {
     const abort = () => reject(signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      // What happened between the first look and the watch made no event.
+      // A change between the first look and the watch makes no event.
       if (isDone()) return;
       await promise;
     } finally {
