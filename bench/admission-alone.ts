@@ -44,7 +44,10 @@ export class AdmissionAlone {
     return `${this.#parts.record.depth.toLocaleString('en')} waiting`;
   }
 
-  /** Batches as large as they may be: taking in what waits, deciding while nothing ends, deciding while as much ends and comes. */
+  /**
+   * Batches as large as they may be: taking in what waits, deciding while nothing ends, deciding while as much ends and
+   * comes.
+   */
   async decisions(settings: InsightSettings, bars: { readonly atLeast?: number }): Promise<Row[]> {
     const { record, url, say } = this.#parts;
     const name = `${this.#depth}, ${settings.schedulingAlgorithm}, ${settings.costModel}`;
@@ -163,9 +166,9 @@ export class AdmissionAlone {
         throw new Error(`${batches} batches admitted ${decisions} Agendas`);
       if (round === rounds - 1) {
         const { user, system } = process.cpuUsage(usedBefore);
-        await spans?.tell(
-          `${title}: ${(milliseconds / batches).toFixed(1)} ms a batch, processor of this process ${((user + system) / 1000 / batches).toFixed(1)} ms`,
-        );
+        const each = (milliseconds / batches).toFixed(1);
+        const own = ((user + system) / 1000 / batches).toFixed(1);
+        await spans?.tell(`${title}: ${each} ms a batch, processor of this process ${own} ms`);
       }
       all.push({
         rate: (decisions * 1000) / milliseconds,

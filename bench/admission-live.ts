@@ -1,4 +1,6 @@
-/** Admission with the real api, control worker and Temporal. No pool worker runs, so what is started stays where it is. */
+/**
+ * Admission with the real api, control worker and Temporal. No pool worker runs, so what is started stays where it is.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { flipWake } from '../db/admission/wake.ts';
@@ -57,7 +59,10 @@ export class AdmissionLive {
     }
   }
 
-  /** From a raised limit to all first tasks done, against starting as many workflows that do one local activity and schedule one remote. */
+  /**
+   * From a raised limit to all first tasks done, against starting as many workflows that do one local activity and
+   * schedule one remote.
+   */
   async starts(): Promise<Row> {
     const ours: number[] = [];
     const bare: number[] = [];
@@ -129,11 +134,14 @@ export class AdmissionLive {
     const agendas = await record.running();
     const last = await this.#firstTasksDone(agendas.map(({ agendaId }) => agendaWorkflowId(agendaId)));
     const [at] = await database.$client<{ admitted: number; marked: number }[]>`
-      select extract(epoch from max(admitted_time))::float8 * 1000 as admitted, extract(epoch from max(started_time))::float8 * 1000 as marked
+      select
+        extract(epoch from max(admitted_time))::float8 * 1000 as admitted,
+        extract(epoch from max(started_time))::float8 * 1000 as marked
       from running_agenda where insight_id = ${record.insightId}`;
     const since = (time = Number.NaN): string => `${(time - begun).toFixed(0)} ms`;
     say(
-      `  all admitted after ${since(at?.admitted)}, marked started after ${since(at?.marked)}, first tasks done after ${since(last)}`,
+      `  all admitted after ${since(at?.admitted)}, marked started after ${since(at?.marked)}, ` +
+        `first tasks done after ${since(last)}`,
     );
     await this.#endAll();
     return (starts * 1000) / (last - begun);
@@ -154,7 +162,10 @@ export class AdmissionLive {
     return (starts * 1000) / (last - begun);
   }
 
-  /** When the last of these workflows scheduled its activity, by the record of the Temporal server; that is the end of its first task. */
+  /**
+   * Time at which the last of these workflows scheduled its activity, by the record of the Temporal server. That is the
+   * end of its first task.
+   */
   async #firstTasksDone(workflowIds: readonly string[]): Promise<number> {
     // One after the other, the last one first: asking is not to cost the server much while it works.
     const times: number[] = [];

@@ -1,4 +1,6 @@
-/** The baseline: what Temporal alone needs for the same number of workflows, and of remote activities that do nothing. */
+/**
+ * The baseline: what Temporal alone needs for the same number of workflows, and of remote activities that do nothing.
+ */
 import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 
 const { noOp } = proxyActivities<{ noOp(): Promise<void> }>({
@@ -14,16 +16,21 @@ const { noOp: unpolledNoOp } = proxyActivities<{ noOp(): Promise<void> }>({
   heartbeatTimeout: '60 s',
 });
 
-/** Its first task as ours: a step of its own, then an activity; that nobody takes, so it goes no further. */
+/**
+ * Its first task is like ours: a step of its own, then an activity. Nobody takes the activity, so the workflow goes no
+ * further.
+ */
 export async function bareStart(): Promise<void> {
   await localNoOp();
   await unpolledNoOp();
 }
 
+/** `length` activities, one after the other. */
 export async function bareChain({ length }: { length: number }): Promise<void> {
   for (let step = 0; step < length; step++) await noOp();
 }
 
+/** `width` activities at once. */
 export async function bareFan({ width }: { width: number }): Promise<void> {
   await Promise.all(Array.from({ length: width }, () => noOp()));
 }

@@ -1,6 +1,7 @@
 /**
- * The way from submission to result beside bare Temporal, on one machine (`npm run bench:path`, `-- --json`).
- * Both sides use the same server, the same worker options and the same split into a workflow and an activity process; rounds alternate.
+ * The way from submission to result beside bare Temporal, on one machine (`npm run bench:path`, `-- --json`). Both
+ * sides use the same server, the same worker options and the same split into a workflow and an activity process; rounds
+ * alternate.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -52,7 +53,8 @@ async function main(): Promise<void> {
     report(
       'path',
       rows,
-      `medians of ${rounds} alternating rounds; chain, fan: workflow start to close as the Temporal server recorded it; submissions: best of 3.`,
+      `medians of ${rounds} alternating rounds; ` +
+        'chain, fan: workflow start to close as the Temporal server recorded it; submissions: best of 3.',
     );
   } finally {
     await connection.close();

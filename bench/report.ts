@@ -1,7 +1,11 @@
-/** How every benchmark reports: a table for people, or with `--json` one object on stdout; exit code 1 when a row misses its bar. */
+/**
+ * Reports the result of a benchmark: a table for people, or with `--json` one object on stdout. The exit code is 1 when
+ * a row misses its bar.
+ */
 import { execFileSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
 
+/** One row of a benchmark's table. */
 export interface Row {
   readonly name: string;
   readonly value: number;
@@ -112,4 +116,5 @@ export function quantile(values: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(part * sorted.length) - 1))] ?? Number.NaN;
 }
 
+/** The middle of the values. */
 export const median = (values: readonly number[]): number => quantile(values, 0.5);

@@ -21,7 +21,10 @@ const loads: readonly Load[] = [
 const rounds = 3;
 const runningAtOnce = 1_000;
 
-/** Decisions per second with completions beside them, the time of the slowest, and memory; then the case where nothing fits. */
+/**
+ * Decisions per second with completions beside them, the time of the slowest, and memory; then the case where nothing
+ * fits.
+ */
 export function speedRows(mostReady: number): Row[] {
   const rows: Row[] = [plain('calibration: Map look-ups', mapLookups(), '/s')];
   for (const load of loads) if (load.ready <= mostReady) rows.push(...measure(load));

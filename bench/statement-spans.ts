@@ -1,4 +1,7 @@
-/** Where the time of Postgres goes, statement by statement (`--spans`): told on stderr, beside the figures, and a little at their expense. */
+/**
+ * Where the time of Postgres goes, statement by statement (`--spans`): told on stderr, beside the figures, and a little
+ * at their expense.
+ */
 
 import { type Database, openDatabase } from '../db/connect.ts';
 import type { System } from '../machine/system.ts';
@@ -34,7 +37,8 @@ export class StatementSpans {
     const rows = await this.#sql<
       { query: string; calls: number; total: number; mean: number; most: number; rows: number; blocks: number }[]
     >`
-      select query, calls::float8, total_exec_time as total, mean_exec_time as mean, max_exec_time as most, rows::float8 / calls as rows,
+      select query, calls::float8, total_exec_time as total, mean_exec_time as mean, max_exec_time as most,
+        rows::float8 / calls as rows,
         (shared_blks_hit + shared_blks_read)::float8 / calls as blocks
       from pg_stat_statements where query not like '%pg_stat%' order by total_exec_time desc limit ${count}`;
     const lines = rows.map(({ query, calls, total, mean, most, rows: each, blocks }) =>

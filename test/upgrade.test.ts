@@ -17,7 +17,7 @@ afterAll(() => environment[Symbol.asyncDispose]());
 
 type Steps = Pick<ControlActivities, 'admitBatch' | 'startAdmitted' | 'startAllAdmitted'>;
 
-test('an admission workflow that began under version 0.1.0 goes on under the one of today, with a list of starts under way', async () => {
+test('an admission workflow of version 0.1.0 goes on today, with a list of starts under way', async () => {
   const batchIds: string[] = [];
   let longStarts = 0;
   const before: Steps = {

@@ -89,7 +89,7 @@ test('bad handlers fail at their Operation with a clear word, and other Agendas 
   await it.prove();
 });
 
-test('a handler that prints nothing succeeds with no result; one that prints 100 MB with its last line, its log cut and stored', async () => {
+test('a silent handler succeeds without a result; one that prints 100 MB with its last line, its log cut', async () => {
   const agenda = await it.submit([
     { name: 'silent', type: 'silent', payload: {} },
     { name: 'loud', type: 'prints100Megabytes', payload: {} },

@@ -89,7 +89,8 @@ test('a pool worker frozen past its heartbeat lets go of what another adopted', 
     expect(isAlive(handler.self)).toBe(true);
     await gate.open();
     await it.allSucceed([agenda]);
-    // The frozen one may also have been handed attempts while it slept, for its polls were open: they adopt the same run and report the same.
+    // The frozen worker may also have been handed attempts while it slept, because its polls were open. They adopt the
+    // same run and report the same.
     const ends = endsReported([await it.log('pool'), await second.log()], agenda, 'held');
     expect(ends.map(({ adopted, launch, outcome }) => ({ adopted, launch, outcome }))).toEqual(
       ends.map(() => ({ adopted: true, launch: 1, outcome: 'succeeded' })),

@@ -1,6 +1,7 @@
 /**
- * Watches the record from its own connection, for as long as a system lives and across restarts of Postgres: the view `limit_breach` is
- * read over and over, and triggers note every breach at the moment of a commit and every change of a processing state.
+ * Watches the record from its own connection, for as long as a system lives and across restarts of Postgres: the view
+ * `limit_breach` is read over and over, and triggers note every breach at the moment of a commit and every change of a
+ * processing state.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
@@ -15,10 +16,12 @@ export interface Transition {
 
 const triggers = `
   create schema fault_watch;
-  create table fault_watch.breach (time timestamptz default clock_timestamp(), kind text, id text, "limit" float8, actual float8);
+  create table fault_watch.breach (
+    time timestamptz default clock_timestamp(), kind text, id text, "limit" float8, actual float8);
   create function fault_watch.note_breach() returns trigger language plpgsql as $$
     begin
-      insert into fault_watch.breach (kind, id, "limit", actual) select kind, id, "limit", actual from public.limit_breach;
+      insert into fault_watch.breach (kind, id, "limit", actual)
+        select kind, id, "limit", actual from public.limit_breach;
       return null;
     end $$;
   create constraint trigger note_breach after insert or update on public.running_agenda
@@ -32,14 +35,17 @@ const triggers = `
     end $$;
   create trigger note_transition after update on public.operation_progress for each row
     when (old.processing_state <> new.processing_state or (old.processing_state = 'COMPLETE' and
-      (old.processing_state_message, old.launch, old.result_payload) is distinct from (new.processing_state_message, new.launch, new.result_payload)))
+      (old.processing_state_message, old.launch, old.result_payload) is distinct from
+      (new.processing_state_message, new.launch, new.result_payload)))
     execute function fault_watch.note_transition();
   create trigger note_transition after update on public.agenda_progress for each row
-    when (old.processing_state <> new.processing_state or (old.processing_state = 'COMPLETE' and old.processing_state_message <> new.processing_state_message))
+    when (old.processing_state <> new.processing_state or (old.processing_state = 'COMPLETE' and
+      old.processing_state_message <> new.processing_state_message))
     execute function fault_watch.note_transition();`;
 
 const pauseMilliseconds = 10;
 
+/** Watches one record until it is disposed. */
 export class RecordWatch implements AsyncDisposable {
   /** Readings of `limit_breach` since the last `take`. */
   #samples = 0;

@@ -39,7 +39,7 @@ test('Postgres killed and started again in the middle: everything goes on', asyn
   await it.prove();
 });
 
-test('the Temporal server killed and started again in the middle: everything goes on, and submissions are accepted meanwhile', async () => {
+test('the Temporal server killed and started again: all goes on, submissions are accepted meanwhile', async () => {
   const gate = it.gate();
   const agendas = await severalUnderWay(gate.until);
   const handler = await it.handlerStarted(agendas[0] as Agenda, 'held');

@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterEach(() => it.heal());
 afterAll(() => it[Symbol.asyncDispose]());
 
-test('an orderly stop of everything in mid-run leaves no process; the next start runs what was cut short again', async () => {
+test('an orderly stop in mid-run leaves no process; the next start runs again what was cut short', async () => {
   const gate = it.gate();
   const agendas: Agenda[] = [];
   for (let n = 0; n < 4; n += 1) {
@@ -90,7 +90,8 @@ test('a process whose system does not start ends by itself', async () => {
   const home = join(it.home, 'another');
   const source = `
     import { System } from ${JSON.stringify(new URL('../../machine/system.ts', import.meta.url).href)};
-    await System.start({ home: ${JSON.stringify(home)}, registry: '/no/such/registry.json' }).catch((error) => console.log(error.message));`;
+    await System.start({ home: ${JSON.stringify(home)}, registry: '/no/such/registry.json' })
+      .catch((error) => console.log(error.message));`;
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source], {
     timeout: 90_000,
   });

@@ -1,6 +1,7 @@
 /**
- * A whole running system for one file of fault tests, with limits small enough to matter, and the proof that every test ends with:
- * what was accepted has ended, nothing ran twice to a visible end, all places are free, no process is left, no limit was ever exceeded.
+ * A whole running system for one file of fault tests, with limits small enough to matter, and the proof that every test
+ * ends with: what was accepted has ended, nothing ran twice to a visible end, all places are free, no process is left,
+ * no limit was ever exceeded.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -30,7 +31,9 @@ const settings = {
 };
 /** Limits of the one Insight and its pool. */
 export const limits = { queueSize: 2, maximumRunning: 3, slots: 3 } as const;
+/** The Customer of all tests. */
 export const customerId = 'fault';
+/** The Insight of all tests. */
 export const insightId = 'fault-insight';
 const poolId = 'local';
 /** Least readings of `limit_breach` in one test. */
@@ -38,6 +41,7 @@ const leastSamples = 30;
 
 const handler = (name: string): string => fileURLToPath(new URL(`handlers/${name}`, import.meta.url));
 
+/** Options of a test system. */
 export interface TestSystemOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** More entries of the registry, by operation type. */
@@ -59,7 +63,10 @@ export function witness(
   return { name, type: 'witness', payload, ...more };
 }
 
-/** What `look` returns once that is not undefined or false. @throws when it takes too long; the message has the last error */
+/**
+ * Waits until `look` returns something else than undefined or false, and returns that.
+ * @throws when it takes too long; the message has the last error.
+ */
 export async function until<T>(
   what: string,
   look: () => Promise<T | undefined | false> | T | undefined | false,
@@ -86,6 +93,7 @@ export interface TestWorker extends AsyncDisposable {
   log(): Promise<string>;
 }
 
+/** A running system that proves itself at the end of each test. */
 export class TestSystem implements AsyncDisposable {
   system: System;
   readonly home: string;
@@ -244,7 +252,10 @@ export class TestSystem implements AsyncDisposable {
     return readFile(this.system.logFile(part), 'utf8');
   }
 
-  /** Another worker of this system, on this host, with the settings of the system's own. Ended, and gone, at the end of its scope. */
+  /**
+   * Another worker of this system, on this host, with the settings of the system's own. Ended, and gone, at the end of
+   * its scope.
+   */
   worker(part: 'control' | 'pool', settings: Readonly<Record<string, string>> = {}): TestWorker {
     const { urls, keys, runDirectory } = this.system;
     this.#workers += 1;
@@ -287,7 +298,8 @@ export class TestSystem implements AsyncDisposable {
   /** Every row of every table of the record, as text. */
   async everyRow(): Promise<Record<string, string[]>> {
     const tables = await this.#sql<{ name: string }[]>`
-      select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`;
+      select table_name as name from information_schema.tables
+      where table_schema = 'public' and table_type = 'BASE TABLE'`;
     const rows = await Promise.all(
       tables.map(async ({ name }) => {
         const found = await this.#sql<{ row: string }[]>`select t::text as row from ${this.#sql(name)} t order by 1`;
@@ -309,8 +321,8 @@ export class TestSystem implements AsyncDisposable {
   }
 
   /**
-   * Asserts, at the end of a test, what no fault may break. `mostLaunches` is how often an Operation may have been started in all;
-   * more than once only where the test takes its handlers away.
+   * Asserts, at the end of a test, what no fault may break. `mostLaunches` is how often an Operation may have been
+   * started in all; more than once only where the test takes its handlers away.
    */
   async prove({ mostLaunches = 1 }: { readonly mostLaunches?: number } = {}): Promise<void> {
     const agendas = this.#accepted;

@@ -1,7 +1,8 @@
-/** What handlers of the fault tests say of themselves, a line each; no worker has a hand in it. */
+/** Reads what handlers of the fault tests say of themselves, a line each. No worker has a hand in it. */
 import { existsSync, readFileSync } from 'node:fs';
 import type { ProcessIdentity } from '../../launchers/local/run-files.ts';
 
+/** One line of the witness file. Times are epoch milliseconds. */
 export interface Witnessed {
   readonly what: 'start' | 'asked to end' | 'end';
   readonly agendaId: string;

@@ -43,7 +43,7 @@ async function readJson(path: string) {
   }
 }
 
-test('row 77: a handler finds the variables of the contract, on a repeated launch with what it had reported', async () => {
+test('row 77: a handler finds the variables of the contract, on a repeated launch also its last report', async () => {
   const tenant = await newTenant();
   const agenda = await submit(tenant, {
     operations: [

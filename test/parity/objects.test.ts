@@ -74,7 +74,7 @@ test('row 5: addedTime stays and updatedTime moves, whatever the caller sends', 
   expect(await done(operator, 'GET', `/customer/${made.id}`)).toEqual(changed);
 });
 
-test('row 6: a given correlation id is carried by the answer and by what was created; without one there is a new one', async () => {
+test('row 6: answer and created object carry the given correlation id; without one there is a new one', async () => {
   const tenant = await newTenant({ queueSize: 0 });
   const agenda = { customerId: tenant.customerId, operations: [{ name: 'a', type: 'sample' }] };
   const cid = newId('cid');

@@ -9,6 +9,7 @@ import { done, newId, operator, system, until } from './running-system.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
+/** A ResourcePool with at most one pool worker, which ends with it. */
 export class OwnPool implements AsyncDisposable {
   readonly id: string;
   readonly #directory: string;

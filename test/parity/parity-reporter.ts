@@ -2,7 +2,10 @@ import type { Reporter, TestModule } from 'vitest/node';
 import { rowOfTest } from './row-of-test.ts';
 import { rows } from './rows.ts';
 
-/** Prints the parity table after the parity suite: what each row's test came to, rows without one as `later`, counted apart. */
+/**
+ * Prints the parity table after the parity suite: what each row's test came to, rows without one as `later`, counted
+ * apart.
+ */
 export class ParityReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const ofSuite = modules.filter((module) => module.project.name === 'parity');

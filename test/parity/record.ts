@@ -2,6 +2,7 @@
 import postgres from 'postgres';
 import { system } from './running-system.ts';
 
+/** A connection to the record. */
 export type Sql = postgres.Sql;
 
 /** Opens the record and closes it after `use`. */

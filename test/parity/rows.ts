@@ -1,9 +1,10 @@
 /**
- * The parity table: what users of the system that POP is modelled on can do, by the row numbers of the project's acceptance
- * list, and beyond them (X) what those users miss there. A row is whole when a test of this folder, named `row <number>: …`,
- * shows all of it through the public API; the others are listed as `later`.
+ * The parity table: what users of the system that POP is modelled on can do, by the row numbers of the project's
+ * acceptance list, and beyond them (X) what those users miss there. A row is whole when a test of this folder, named
+ * `row <number>: …`, shows all of it through the public API; the others are listed as `later`.
  */
 
+/** One row of the parity table. */
 export interface Row {
   /** `1` to `120`, `X1` to `X14`. */
   readonly number: string;
@@ -195,6 +196,7 @@ const whole: ReadonlySet<string> = new Set(
    X1 X2 X3 X4 X5 X6 X8 X9 X12 X13`.split(/\s+/),
 );
 
+/** All rows of the parity table, in order. */
 export const rows: readonly Row[] = Object.entries(features).flatMap(([group, ofGroup]) =>
   Object.entries(ofGroup).map(([number, feature]) => ({ number, group, feature, whole: whole.has(number) })),
 );

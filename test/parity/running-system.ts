@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, inject } from 'vitest';
 import type { Send } from '../support/test-app.ts';
 
+/** The running system: its addresses and the operator's key. */
 export const system = inject('system');
 
 /** Sends requests with this key; without one, with no credential. */
@@ -24,7 +25,9 @@ export function sender(key?: string): Send {
   };
 }
 
+/** Sends requests as the operator. */
 export const operator = sender(system.operatorKey);
+/** Sends requests without a credential. */
 export const anonymous = sender();
 
 /** Sends a request that is to succeed, and returns the body of the answer. */
@@ -34,7 +37,10 @@ export async function done(send: Send, ...request: Parameters<Send>) {
   return body;
 }
 
-/** What `look` returns once that is not undefined. @throws when it takes too long */
+/**
+ * Waits until `look` returns something else than undefined, and returns that.
+ * @throws when it takes too long.
+ */
 export async function until<T>(
   what: string,
   look: () => Promise<T | undefined> | T | undefined,
@@ -52,6 +58,7 @@ export async function until<T>(
 /** An id that nobody had before. */
 export const newId = (what: string): string => `${what}-${randomUUID().slice(0, 13)}`;
 
+/** The fields of an answer. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** A Customer with a key, and an Insight that takes whatever it submits. */

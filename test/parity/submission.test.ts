@@ -130,7 +130,8 @@ async function withBrokenTable(
   const name = `refuse_${customerId.replaceAll('-', '_')}`;
   await sql.unsafe(`
       create function ${name}() returns trigger language plpgsql as $$ begin raise exception 'the store fails'; end $$;
-      create trigger ${name} before insert on ${table} for each row when (new.customer_id = '${customerId}') execute function ${name}();`);
+      create trigger ${name} before insert on ${table}
+        for each row when (new.customer_id = '${customerId}') execute function ${name}();`);
   try {
     await attempt();
   } finally {

@@ -31,6 +31,7 @@ declare module 'vitest' {
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
 
+/** Starts the system that all files of the suite share; returns the function that stops it. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   await checkTable();
   const home = await mkdtemp(join(tmpdir(), 'pop-parity-'));

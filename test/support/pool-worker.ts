@@ -1,4 +1,7 @@
-/** A pool worker without its process: the real launchers, registry and client, for activities in a MockActivityEnvironment. */
+/**
+ * A pool worker without its process: the real launchers, registry and client, for activities in a
+ * MockActivityEnvironment.
+ */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +29,7 @@ export interface Host extends AsyncDisposable {
   openGate(): Promise<void>;
 }
 
+/** A host for pool workers: run directories and a registry in a folder that goes at the end of its scope. */
 export async function testHost(): Promise<Host> {
   const directory = await mkdtemp(join(tmpdir(), 'pop-pool-'));
   const gate = join(directory, 'gate');
@@ -66,6 +70,7 @@ export interface Activity {
   interrupt(details: ConstructorParameters<typeof ActivityCancellationDetails>[0]): void;
 }
 
+/** A pool worker in this process, and its activities. */
 export interface TestWorker extends Disposable {
   readonly pool: PoolWorker;
   readonly local: LocalLauncher;
@@ -75,6 +80,7 @@ export interface TestWorker extends Disposable {
   shutDown(): void;
 }
 
+/** Starts a pool worker on a host; it reports to the service. */
 export function testWorker(
   host: Host,
   service: Pick<ResourcePoolService, 'url' | 'apiKey' | 'resourcePoolId'>,

@@ -1,4 +1,7 @@
-/** The real api on a database of its own, for tests of the pool worker: its answers can be made to fail, and it tells what was asked. */
+/**
+ * The real api on a database of its own, for tests of the pool worker. Its answers can be made to fail, and it tells
+ * what was asked.
+ */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Operation } from '../../agenda/types.ts';
@@ -11,8 +14,10 @@ import type { FinishOperationItem, ReportProgressItem, StartOperationItem } from
 import { testApp } from './test-app.ts';
 import { type TestDatabase, testDatabase } from './test-database.ts';
 
+/** The endpoints that a pool worker calls. */
 export type ServiceOperation = 'startOperation' | 'reportProgress' | 'finishOperation';
 
+/** One request of a pool worker. */
 export interface ServiceRequest {
   readonly operation: ServiceOperation;
   readonly items: readonly (StartOperationItem | ReportProgressItem | FinishOperationItem)[];
@@ -37,6 +42,7 @@ export interface RecordedOperation {
   readonly worker: string | null;
 }
 
+/** A server on a free port, with one ResourcePool and a key for it. */
 export class ResourcePoolService implements AsyncDisposable {
   readonly apiKey: string;
   readonly resourcePoolId: string = 'pool';

@@ -1,6 +1,7 @@
 /** An Insight's queue as the admission workflow shows it, for tests. */
 import type { QueueView } from '../../workflows/queue-view.ts';
 
+/** A queue of many Agendas, with every field filled. */
 export const sampleView: QueueView = {
   time: Date.UTC(2026, 0, 2, 3, 4, 5),
   waiting: 10_000,

@@ -1,4 +1,7 @@
-/** For tests: a worker process of its own. `node scratch-worker.ts <root> <podConfig>` starts `run-1`, follows it and prints handle and ending. */
+/**
+ * A worker process of its own, for tests. `node scratch-worker.ts <root> <podConfig>` starts `run-1`, follows it and
+ * prints handle and ending.
+ */
 import { LocalLauncher } from '../../launchers/local/local-launcher.ts';
 import { never, recorded, runOf } from './scratch.ts';
 

@@ -10,11 +10,13 @@ import { runDirectories, stopAll } from '../../launchers/local/stop-run.ts';
 import { Watcher } from '../../launchers/local/watcher.ts';
 import { type HandlerSettings, parseRegistry, settingsFor } from '../../launchers/registry.ts';
 
+/** A folder for run directories, with a launcher on it. */
 export interface Scratch extends AsyncDisposable {
   readonly root: string;
   readonly launcher: LocalLauncher;
 }
 
+/** Makes a scratch folder; it and all its runs are gone at the end of its scope. */
 export function scratch(): Scratch {
   const folder = mkdtempSync(join(tmpdir(), 'pop-local-'));
   const root = join(folder, 'runs');
@@ -64,11 +66,13 @@ export function script(source: string, podConfig: Record<string, unknown> = {}):
   return { command: ['node', '--input-type=module', '-e', source], ...podConfig };
 }
 
+/** The events of a run, kept in order. */
 export interface Recorded extends FollowEvents {
   readonly progresses: HandlerProgress[];
   readonly starts: number[];
 }
 
+/** Events that keep what they hear. */
 export function recorded(): Recorded {
   const progresses: HandlerProgress[] = [];
   const starts: number[] = [];
@@ -80,6 +84,7 @@ export function recorded(): Recorded {
   };
 }
 
+/** A signal that never aborts. */
 export const never = (): AbortSignal => new AbortController().signal;
 
 /** Starts it and follows it to its end. */

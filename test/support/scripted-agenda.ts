@@ -1,22 +1,31 @@
-/** An Agenda as a script, for tests of the agenda workflow: activities that answer at once from memory, and note each call. */
+/**
+ * An Agenda as a script, for tests of the agenda workflow: activities that answer at once from memory, and note each
+ * call.
+ */
 import type { OperationOutcome } from '../../agenda/types.ts';
 import type { ControlActivities, LoadPlanAnswer, Plan, PoolActivities } from '../../workflows/activities.ts';
 
+/** One Operation of a scripted Agenda. */
 export interface ScriptedOperation {
   readonly name: string;
   readonly type?: string;
   readonly after?: readonly string[];
-  /** What its run does; what it returns becomes the ending in the record, nothing leaves it executing. Default: succeeds. */
+  /**
+   * The run of the Operation. The returned outcome becomes the ending in the record; undefined leaves it executing.
+   * Default: succeeds.
+   */
   readonly run?: () => Promise<OperationOutcome | undefined> | OperationOutcome | undefined;
   /** Whether a stop is confirmed. */
   readonly stop?: () => Promise<boolean> | boolean;
 }
 
+/** The activities of the control worker that a scripted Agenda answers. */
 export type ScriptedSteps = Pick<
   ControlActivities,
   'loadPlan' | 'settleOperations' | 'runResident' | 'requestCancel' | 'finishAgenda'
 >;
 
+/** Answers the activities of one Agenda from memory. */
 export class ScriptedAgenda {
   /** Every call in order: `run a`, `settle a without failed (fault)`, `finish succeeded`. */
   readonly calls: string[] = [];

@@ -46,7 +46,8 @@ export function testAdmission(database: () => Database, insight: () => TestInsig
 
   const running = async (insightId = insight().insightId): Promise<{ id: string; customer: string }[]> => [
     ...(await database().$client<{ id: string; customer: string }[]>`
-      select agenda_id as id, customer_id as customer from running_agenda where insight_id = ${insightId} order by admitted_time`),
+      select agenda_id as id, customer_id as customer
+      from running_agenda where insight_id = ${insightId} order by admitted_time`),
   ];
 
   const finish = (agendaId: string) => finishAgenda(database(), { agendaId, attempt: 1 }, { outcome: 'succeeded' });

@@ -9,6 +9,7 @@ import type { StoredKey } from '../../db/settings/api-key.ts';
 import { createKey } from '../../db/settings/first-key.ts';
 import { addRecordMetrics } from '../../workers/record-metrics.ts';
 
+/** The answer to one request. */
 export interface TestAnswer {
   readonly status: number;
   readonly headers: Headers;
@@ -25,6 +26,7 @@ export type Send = (
   headers?: Record<string, string>,
 ) => Promise<TestAnswer>;
 
+/** The app, with callers and what it told. */
 export interface TestApp {
   readonly app: ReturnType<typeof createApp>;
   /** Insight ids handed to `wake`, in order. */

@@ -3,15 +3,20 @@ import postgres from 'postgres';
 import { type Database, openDatabase } from '../../db/connect.ts';
 import { startTestPostgres, templateDatabase, testPostgresVariable } from './test-postgres.ts';
 
+/** A database with the address of its server. */
 export type TestDatabase = Database & { readonly url: string };
 
-/** A migrated, empty database of its own on the test run's Postgres: `await using db = await testDatabase()`. Dropped on dispose. */
+/**
+ * A migrated, empty database of its own on the test run's Postgres: `await using db = await testDatabase()`. Dropped on
+ * dispose.
+ */
 export async function testDatabase(): Promise<TestDatabase> {
   const given = process.env[testPostgresVariable];
   const own = given === undefined ? await startTestPostgres() : undefined;
   const serverUrl = given ?? own?.url ?? '';
   const name = `test_${randomBytes(6).toString('hex')}`;
-  // Cloning is refused while another session is connected to the template, and cloners connect elsewhere: they may overlap.
+  // Cloning is refused while another session is connected to the template, and cloners connect elsewhere: they may
+  // overlap.
   await administer(serverUrl, (client) => client`create database ${client(name)} template ${client(templateDatabase)}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;

@@ -11,17 +11,21 @@ import { type EmbeddedPostgres, startPostgres } from '../../machine/embedded-pos
 import { freePort } from '../../machine/free-port.ts';
 
 const run = promisify(execFile);
+/** Name of the migrated database that tests clone. */
 export const templateDatabase = 'pop_template';
 /** Environment variable by which test files find the run's server. */
 export const testPostgresVariable = 'POP_TEST_POSTGRES_URL';
 /** Tests lose nothing when the machine loses power. */
 const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '400' };
 
+/** A Postgres server of the test run. */
 export interface TestPostgres extends AsyncDisposable {
   readonly url: string;
 }
 
-/** Starts a server on a copy of a prepared data directory (kept in `.pop/test`, made again when a migration changes). */
+/**
+ * Starts a server on a copy of a prepared data directory (kept in `.pop/test`, made again when a migration changes).
+ */
 export async function startTestPostgres(): Promise<TestPostgres> {
   const prepared = await prepareDirectory();
   const directory = await mkdtemp(join(tmpdir(), 'pop-test-postgres-'));

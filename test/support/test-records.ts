@@ -20,6 +20,7 @@ let count = 0;
 /** An id that no other record of this process has. */
 export const freshId = (what: string): string => `${what}-${process.pid}-${++count}`;
 
+/** Adds a ResourcePool and the Customer `customer`; returns the pool's id. */
 export async function addPool(
   database: Database,
   { id = freshId('pool'), slots }: { id?: string; slots?: number } = {},
@@ -34,6 +35,7 @@ export async function addPool(
   return id;
 }
 
+/** Ids of an Insight that was added. */
 export interface TestInsight {
   readonly insightId: string;
   readonly resourcePoolId: string;
@@ -60,6 +62,7 @@ export async function addInsight(
   return { insightId, resourcePoolId };
 }
 
+/** An Operation that is added with its Agenda. */
 export interface TestOperation {
   readonly name: string;
   readonly type?: string;
@@ -70,6 +73,7 @@ export interface TestOperation {
   readonly params?: JsonObject;
 }
 
+/** Ids of an Agenda that was added. */
 export interface TestAgenda extends TestInsight {
   readonly agendaId: string;
   readonly attempt: number;

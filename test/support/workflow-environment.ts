@@ -1,7 +1,8 @@
 /**
- * Testing workflows with skipped time: `await using environment = await workflowEnvironment()`, then `environment.run(queues, body)`,
- * which serves task queues with the activities a test gives while `body` runs. Time skips while a result is awaited and no activity
- * is outstanding; it is one time for the whole server, so one test at a time.
+ * Tests workflows with skipped time: `await using environment = await workflowEnvironment()`, then
+ * `environment.run(queues, body)`, which serves task queues with the activities of a test while `body` runs. Time skips
+ * while a result is awaited and no activity is outstanding. It is one time for the whole server, so run one test at a
+ * time.
  */
 import type { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
@@ -13,14 +14,19 @@ import { workflowBundle } from '../../workers/workflow-bundle.ts';
 /** Per task queue, its activities; a queue served here runs workflows too. */
 export type Queues = Readonly<Record<string, object>>;
 
+/** Options of `run`: a file with other workflows than today's, and the most activities at once. */
 export interface ServeOptions {
   readonly workflowsPath?: string;
   readonly concurrency?: number;
 }
 
+/** A Temporal server with a client. */
 export interface WorkflowEnvironment extends AsyncDisposable {
   readonly client: Client;
-  /** Serves the queues until `body` is done: with the workflows of today or those of the file `workflowsPath`, so many activities at once. */
+  /**
+   * Serves the queues until `body` is done, with the workflows of today or those of the file `workflowsPath`, and with
+   * at most `concurrency` activities at once.
+   */
   run<T>(queues: Queues, body: () => Promise<T>, options?: ServeOptions): Promise<T>;
 }
 

@@ -1,7 +1,7 @@
 /**
- * A running system for crash tests of admission: one pool of few slots, two Insights, three customers with weights and caps, and control
- * workers that die where they are told to. Each test submits its Agendas while no control worker runs, has the workers do and die, and proves
- * at its end what no death may break.
+ * A running system for crash tests of admission: one pool of few slots, two Insights, three customers with weights and
+ * caps, and control workers that die where they are told to. Each test submits its Agendas while no control worker
+ * runs, has the workers do and die, and proves at its end what no death may break.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -81,7 +81,10 @@ export class AdmissionSystem implements AsyncDisposable {
     }
   }
 
-  /** `count` Agendas of one Operation each, two in three of them for the first Insight; to be called while no control worker runs. */
+  /**
+   * `count` Agendas of one Operation each, two in three of them for the first Insight; to be called while no control
+   * worker runs.
+   */
   async submit(count = 200): Promise<void> {
     this.#begun = await this.#now();
     const owners = Object.entries(parts).flatMap(([customerId, part]) =>
@@ -200,7 +203,10 @@ export class AdmissionSystem implements AsyncDisposable {
     this.#submitted = [];
   }
 
-  /** Brings back what a test, failed or not, left dead, and takes away what it left waiting, so that the next one begins with a whole system. */
+  /**
+   * Brings back what a test, failed or not, left dead, and takes away what it left waiting, so that the next one begins
+   * with a whole system.
+   */
   async heal(): Promise<void> {
     for (const part of ['postgres', 'temporal', 'api', 'pool'] as const) await this.system.start(part);
     if (this.#submitted.length === 0) return;

@@ -1,6 +1,7 @@
 /**
- * What the record itself tells of admission, noted by triggers: each admission, and at each commit of a batch how many of each customer wait
- * and hold capacity in each Insight. Batches of a pool commit one after the other, so these notes are in the order of the batches.
+ * What the record itself tells of admission, noted by triggers: each admission, and at each commit of a batch how many
+ * of each customer wait and hold capacity in each Insight. Batches of a pool commit one after the other, so these notes
+ * are in the order of the batches.
  */
 import type postgres from 'postgres';
 
@@ -22,13 +23,16 @@ export interface Batch {
 
 const triggers = `
   create table fault_watch.admitted (number bigserial, transaction xid8, agenda_id text, attempt integer);
-  create table fault_watch.standing (number bigserial, transaction xid8, insight_id text, customer_id text, waiting integer, running integer);
+  create table fault_watch.standing (
+    number bigserial, transaction xid8, insight_id text, customer_id text, waiting integer, running integer);
   create function fault_watch.note_admitted() returns trigger language plpgsql as $$
     begin
-      insert into fault_watch.admitted (transaction, agenda_id, attempt) values (pg_current_xact_id(), new.agenda_id, new.attempt);
+      insert into fault_watch.admitted (transaction, agenda_id, attempt)
+        values (pg_current_xact_id(), new.agenda_id, new.attempt);
       return null;
     end $$;
-  create trigger note_admitted after insert on public.running_agenda for each row execute function fault_watch.note_admitted();
+  create trigger note_admitted after insert on public.running_agenda
+    for each row execute function fault_watch.note_admitted();
   create function fault_watch.note_standing() returns void language sql as $$
     insert into fault_watch.standing (transaction, insight_id, customer_id, waiting, running)
     select pg_current_xact_id(), i.id, c.id,
@@ -66,10 +70,12 @@ export async function takeBatches(
   sql: postgres.Sql,
 ): Promise<{ readonly before: readonly Standing[]; readonly batches: readonly Batch[] }> {
   const admitted = await sql<{ transaction: string; agendaId: string }[]>`
-    with taken as (delete from fault_watch.admitted returning *) select transaction, agenda_id as "agendaId" from taken order by number`;
+    with taken as (delete from fault_watch.admitted returning *)
+    select transaction, agenda_id as "agendaId" from taken order by number`;
   const standings = await sql<(Standing & { transaction: string })[]>`
     with taken as (delete from fault_watch.standing returning *)
-    select transaction, insight_id as "insightId", customer_id as "customerId", waiting, running from taken order by number`;
+    select transaction, insight_id as "insightId", customer_id as "customerId", waiting, running
+    from taken order by number`;
   const inOrder = [...Map.groupBy(standings, ({ transaction }) => transaction)];
   const [first, ...rest] = inOrder.map(([transaction, after]) => ({
     agendaIds: admitted.filter((one) => one.transaction === transaction).map(({ agendaId }) => agendaId),

@@ -1,4 +1,7 @@
-/** Sets what this process takes for the time of day. Timers and `performance.now()` run on as they are: they tell no time of day. */
+/**
+ * Sets what this process takes for the time of day. Timers and `performance.now()` run on as they are: they tell no
+ * time of day.
+ */
 export function setClockAhead(seconds: number): void {
   if (seconds === 0) return;
   const milliseconds = seconds * 1000;

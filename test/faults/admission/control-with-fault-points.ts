@@ -1,6 +1,6 @@
 /**
- * The control worker of the crash tests: the product's own, with its statements watched, that kills itself at the first point at which none
- * before it has died. Its argument is JSON: `ControlFaults`.
+ * The control worker of the crash tests: the product's own, with its statements watched, that kills itself at the first
+ * point at which none before it has died. Its argument is JSON: `ControlFaults`.
  */
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
@@ -12,9 +12,14 @@ import type { Side } from './fault-points.ts';
 export interface ControlFaults {
   /** It begins when this file is there. */
   readonly go: string;
-  /** File of lines `<side> <name>`: where processes have died already. This one adds its own before it dies. Absent: it lives. */
+  /**
+   * File of lines `<side> <name>`: where processes have died already. This one adds its own before it dies. Absent: it
+   * lives.
+   */
   readonly deaths?: string;
-  /** Only at points that this matches, and at so large a part of the others, which ones the seed says; absent: at any. */
+  /**
+   * Only at points that this matches, and at so large a part of the others, which ones the seed says; absent: at any.
+   */
   readonly some?: { readonly points: string; readonly part: number; readonly seed: number };
   /** Only when a point comes by for the so-manieth time; default 1. */
   readonly occurrence?: number;

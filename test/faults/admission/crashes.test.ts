@@ -1,7 +1,8 @@
 /**
- * Control workers that are killed while they admit and start, whatever else happens. Short here: one in turn at the bounds of each transaction,
- * at calls to Temporal and at answers, and at some of the other statements, which ones the seed says (POP_FAULT_SEED has a choice again).
- * `npm run test:crashes` has one die before and after every statement, each followed by one that lives for a while.
+ * Control workers that are killed while they admit and start, whatever else happens. Short here: one in turn at the
+ * bounds of each transaction, at calls to Temporal and at answers, and at some of the other statements, which ones the
+ * seed says (POP_FAULT_SEED has a choice again). `npm run test:crashes` has one die before and after every statement,
+ * each followed by one that lives for a while.
  */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { AdmissionSystem } from './admission-system.ts';
@@ -24,7 +25,7 @@ beforeAll(async () => {
 afterEach(() => it.heal());
 afterAll(() => it[Symbol.asyncDispose]());
 
-test(`each Agenda is admitted once and in its turn when the only control worker is killed at each point (seed ${seed})`, {
+test(`each Agenda is admitted once and in its turn when the only control worker dies at each point (seed ${seed})`, {
   timeout,
 }, async () => {
   const deaths = it.deaths();
@@ -45,7 +46,7 @@ test(`each Agenda is admitted once and in its turn when the only control worker 
   await it.prove();
 });
 
-test(`each Agenda is admitted once and in its turn when one of two control workers dies and the other takes over (seed ${seed})`, {
+test(`each Agenda is admitted once and in its turn when one of two control workers dies (seed ${seed})`, {
   timeout,
 }, async () => {
   const deaths = it.deaths();
@@ -60,7 +61,7 @@ test(`each Agenda is admitted once and in its turn when one of two control worke
 });
 
 test.each(['postgres', 'temporal'] as const)(
-  `each Agenda is admitted once and in its turn when %s is killed, twice, while control workers are killed (seed ${seed})`,
+  `each Agenda is admitted once and in its turn when %s is killed twice while control workers die (seed ${seed})`,
   { timeout },
   async (part) => {
     const deaths = it.deaths();

@@ -1,4 +1,7 @@
-/** The proof of the crash tests is worth what this comparison sees: here it is shown orders that are fair and that are not. */
+/**
+ * The proof of the crash tests is worth what this comparison sees: here it is shown orders that are fair and that are
+ * not.
+ */
 import { describe, expect, test } from 'vitest';
 import { createAlgorithm } from '../../../scheduling/index.ts';
 import { type AdmittedBatch, compareService, type Entitlements } from './fairness-bound.ts';
@@ -12,7 +15,10 @@ const entitled: Entitlements = {
   capInInsight: (_, customerId) => (customerId === 'gold' ? 2 : Number.POSITIVE_INFINITY),
 };
 
-/** As `order` says, `size` a batch; what a batch admitted has ended when the next one comes. All have `waiting` at first. */
+/**
+ * As `order` says, `size` a batch; what a batch admitted has ended when the next one comes. All have `waiting` at
+ * first.
+ */
 function run(order: readonly string[], waiting: Readonly<Record<string, number>>, size = 1) {
   const left: Record<string, number> = { ...waiting };
   const standings = (running: readonly string[] = []) =>
@@ -35,7 +41,10 @@ function run(order: readonly string[], waiting: Readonly<Record<string, number>>
   return compareService(before, batches, entitled);
 }
 
-/** In the order in which an algorithm takes them all. One customer comes after the other, so that the oldest first is far from fair. */
+/**
+ * In the order in which an algorithm takes them all. One customer comes after the other, so that the oldest first is
+ * far from fair.
+ */
 function chosenBy(algorithm: string, waiting: Readonly<Record<string, number>>): string[] {
   const scheduler = createAlgorithm(algorithm);
   for (const [at, customerId] of customers.entries()) {

@@ -1,20 +1,22 @@
 /**
- * The fairness bound of docs/scheduling.md, held against what was admitted, by counting alone: no tag and no clock of the scheduler is used.
+ * The fairness bound of docs/scheduling.md, held against what was admitted, by counting alone: no tag and no clock of
+ * the scheduler is used.
  *
- * For two customers i and j of one Insight, with weights w, and with L the largest cost of one Agenda of theirs: over any run of
- * admissions throughout which j could have been served,
+ * For two customers i and j of one Insight, with weights w, and with L the largest cost of one Agenda of theirs: over
+ * any run of admissions throughout which j could have been served,
  *
  *     service(i) / w(i) - service(j) / w(j)  <  2 (L / w(i) + L / w(j))
  *
- * whether i waited, idled or stood at a cap meanwhile: neither idling nor a cap earns credit. Where both could be served throughout it
- * holds both ways, and is the bound of the promise.
+ * whether i waited, idled or stood at a cap meanwhile: neither idling nor a cap earns credit. Where both could be
+ * served throughout it holds both ways, and is the bound of the promise.
  *
- * That j could be served is not asked of the scheduler. Batches of a pool come one after the other; only a batch takes waiting Agendas away
- * or adds running ones, whatever else happens beside it (nothing is cancelled here, and settings stay). So from the commit of one batch on,
- * j has at least as many waiting, and at most as many running, as at that commit, less and plus what the next one admits. A run goes on
- * as long as by this reckoning j has an Agenda waiting and stands below its caps, at each admission of its Insight and at the commit of each
- * batch of either Insight (a batch in between that admitted nothing saw no more running and no less waiting). Else it ends, and the next
- * one begins from nothing.
+ * That j could be served is not asked of the scheduler. Batches of a pool come one after the other; only a batch takes
+ * waiting Agendas away or adds running ones, whatever else happens beside it (nothing is cancelled here, and settings
+ * stay). So from the commit of one batch on, j has at least as many waiting, and at most as many running, as at that
+ * commit, less and plus what the next one admits. A run goes on as long as by this reckoning j has an Agenda waiting
+ * and stands below its caps, at each admission of its Insight and at the commit of each batch of either Insight (a
+ * batch in between that admitted nothing saw no more running and no less waiting). Else it ends, and the next one
+ * begins from nothing.
  */
 import type { Standing } from './admission-watch.ts';
 

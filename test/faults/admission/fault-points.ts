@@ -1,7 +1,8 @@
 /**
- * Points at which a process may die while it admits and starts: before and after each statement of an activity, the begin and the commit of
- * its transactions, its calls to Temporal, and its answer. Nobody lists them: they are found as they come by, so that a new statement is a
- * new point. A statement is named by the comment it begins with, or by its first words.
+ * Points at which a process may die while it admits and starts: before and after each statement of an activity, the
+ * begin and the commit of its transactions, its calls to Temporal, and its answer. Nobody lists them: they are found as
+ * they come by, so that a new statement is a new point. A statement is named by the comment it begins with, or by its
+ * first words.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Client, type WorkflowClientInterceptor } from '@temporalio/client';

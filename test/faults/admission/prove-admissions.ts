@@ -1,4 +1,7 @@
-/** What the tables of admission must show, whoever died meanwhile: asserted from the rows and from what triggers noted, apart from the scheduler. */
+/**
+ * What the tables of admission must show, whoever died meanwhile: asserted from the rows and from what triggers noted,
+ * apart from the scheduler.
+ */
 import type postgres from 'postgres';
 import { expect } from 'vitest';
 import { type Standing, takeBatches } from './admission-watch.ts';
@@ -35,8 +38,8 @@ export async function proveAdmissions(
   proveDivision(batches.map(({ after }) => after));
 
   const rows = await sql<Row[]>`
-    select agenda_id as "agendaId", insight_id as "insightId", customer_id as "customerId", attempt, number::int, admitted_time as "admittedTime",
-      ended_time as "endedTime", cost, weight, total, clock, start, finish
+    select agenda_id as "agendaId", insight_id as "insightId", customer_id as "customerId", attempt, number::int,
+      admitted_time as "admittedTime", ended_time as "endedTime", cost, weight, total, clock, start, finish
     from admission order by insight_id, number`;
   for (const [insightId, own] of Map.groupBy(rows, (row) => row.insightId)) {
     expect(
@@ -99,7 +102,10 @@ function proveDivision(standings: readonly (readonly Standing[])[]): void {
 /** Sums of a few thousand quarters are exact enough. */
 const little = 1e-9;
 
-/** Rows of one Insight, in order of their numbers: a tag goes on where it was left, or later at the clock; the clock never goes back. */
+/**
+ * Rows of one Insight, in order of their numbers: a tag goes on where it was left, or later at the clock; the clock
+ * never goes back.
+ */
 function proveTags(rows: readonly Row[]): void {
   const last = new Map<string, Row>();
   let earlier: Row | undefined;
@@ -122,8 +128,9 @@ function proveTags(rows: readonly Row[]): void {
 }
 
 /**
- * A run of admissions throughout which this customer could have been served: from its first on, its tag is known from the rows alone. Then
- * none is served in its place that is due later (rule 2), and nobody before the clock has come to it while this one is behind the clock.
+ * A run of admissions throughout which this customer could have been served: from its first on, its tag is known from
+ * the rows alone. Then none is served in its place that is due later (rule 2), and nobody before the clock has come to
+ * it while this one is behind the clock.
  */
 function proveChoices(customerId: string, run: readonly Row[]): void {
   let own: Row | undefined;

@@ -1,7 +1,7 @@
 /**
- * A handler that bears witness: a line in the file WITNESS when it starts, when it is asked to end, and when it came to its end.
- * Payload: `until` names a file it waits for, `milliseconds` is how long it works, `grandchild` leaves a process beside it,
- * `deaf` makes it go on after SIGTERM. Its result is what it was.
+ * A handler that bears witness: a line in the file WITNESS when it starts, when it is asked to end, and when it came to
+ * its end. Payload: `until` names a file it waits for, `milliseconds` is how long it works, `grandchild` leaves a
+ * process beside it, `deaf` makes it go on after SIGTERM. Its result is what it was.
  */
 import { spawn } from 'node:child_process';
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
