@@ -1,0 +1,106 @@
+/** Rules of CONTRIBUTING.md that no linter checks: lines of at most 120 columns, and a documented export. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const mostColumns = 120;
+
+/** Folders that nobody edits by hand: generated files, and copies of code that was released as it is. */
+const notEdited = ['db/migrations/', 'test/history/'];
+
+/** Folders that do not keep these rules yet. The list only ever gets shorter. */
+const stillToMend = [
+  ...['activities/', 'api/', 'cli/', 'db/', 'machine/', 'messages/', 'process/', 'temporal/', 'workers/'],
+  'workflows/',
+];
+
+/** A line that breaks a rule, such as `db/list.ts:12`, with the line itself. */
+type Check = (source: string) => { readonly line: number; readonly text: string }[];
+
+const findLongLines: Check = (source) =>
+  source
+    .split('\n')
+    .map((text, index) => ({ line: index + 1, text }))
+    .filter(({ text }) => [...text].length > mostColumns);
+
+const declaration = /^export (?:(?:abstract|async|declare) )*(?:class|const|function\*?|interface|let|type) (\w+)/;
+
+const findUndocumented: Check = (source) => {
+  const lines = source.split('\n');
+  return lines.flatMap((text, index) => {
+    const name = declaration.exec(text)?.[1];
+    return name === undefined || hasDocumentation(lines, index, name) ? [] : [{ line: index + 1, text }];
+  });
+};
+
+/** Looks at the lines above a declaration; the later ones of an overloaded function need no sentence of their own. */
+function hasDocumentation(lines: readonly string[], index: number, name: string): boolean {
+  const above = lines.slice(0, index).filter((line) => !line.startsWith('// biome-ignore'));
+  if (!above.at(-1)?.trimEnd().endsWith('*/')) return above.some((line) => line.startsWith(`export function ${name}(`));
+  const begin = above.findLast((line) => line.trimStart().startsWith('/*'));
+  return begin?.trimStart().startsWith('/**') === true;
+}
+
+/** Applies a check to every tracked source file; answers `file:line: text` of each line that breaks the rule. */
+function offenders(check: Check): string[] {
+  const files = execFileSync('git', ['ls-files', '--', '*.ts', '*.mjs'], { cwd: root, encoding: 'utf8' });
+  return files
+    .trim()
+    .split('\n')
+    .filter((file) => ![...notEdited, ...stillToMend].some((folder) => file.startsWith(folder)))
+    .flatMap((file) =>
+      check(readFileSync(join(root, file), 'utf8')).map(({ line, text }) => `${file}:${line}: ${text.trim()}`),
+    );
+}
+
+describe('the project', () => {
+  test(`has no line of more than ${mostColumns} columns`, () => {
+    expect(offenders(findLongLines)).toEqual([]);
+  });
+
+  test('has a documentation comment directly above every export', () => {
+    expect(offenders(findUndocumented)).toEqual([]);
+  });
+});
+
+describe('the checks', () => {
+  test('find a line that is one column too long, and count characters, not bytes', () => {
+    const [fits, exceeds] = ['─'.repeat(mostColumns), 'x'.repeat(mostColumns + 1)];
+    expect(findLongLines(`${fits}\n${exceeds}\n`)).toEqual([{ line: 2, text: exceeds }]);
+  });
+
+  test('find exports of every kind that have no comment, one apart from them, or one that is no documentation', () => {
+    const source = [
+      'export const one = 1;',
+      '// A remark.',
+      'export async function two() {}',
+      '/* No documentation. */',
+      'export abstract class Three {}',
+      '/** Of something else. */',
+      '',
+      'export interface Four {}',
+      'export type Five = string;',
+    ].join('\n');
+    expect(findUndocumented(source).map(({ line }) => line)).toEqual([1, 3, 5, 8, 9]);
+  });
+
+  test('accept a comment of one line, of several, before an ignored rule, and of an overloaded function', () => {
+    const source = [
+      '/** One line. */',
+      'export const one = 1;',
+      '/**',
+      ' * Several lines.',
+      ' */',
+      '// biome-ignore lint/style/noEnum: an example',
+      'export class Two {}',
+      '/** Overloaded. */',
+      'export function three(a: string): void;',
+      'export function three(a: number): void;',
+      "export { four } from './four.ts';",
+    ].join('\n');
+    expect(findUndocumented(source)).toEqual([]);
+  });
+});
