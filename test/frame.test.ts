@@ -1,6 +1,6 @@
 /** Rules of CONTRIBUTING.md that no linter checks: lines of at most 120 columns, and a documented export. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -44,13 +44,14 @@ function hasDocumentation(lines: readonly string[], index: number, name: string)
   return begin?.trimStart().startsWith('/**') === true;
 }
 
-/** Applies a check to every tracked source file; answers `file:line: text` of each line that breaks the rule. */
+/** Applies a check to every source file, new ones too; answers `file:line: text` of each line that breaks the rule. */
 function offenders(check: Check): string[] {
-  const files = execFileSync('git', ['ls-files', '--', '*.ts', '*.mjs'], { cwd: root, encoding: 'utf8' });
-  return files
+  const list = ['ls-files', '--cached', '--others', '--exclude-standard', '--', '*.ts', '*.mjs'];
+  return execFileSync('git', list, { cwd: root, encoding: 'utf8' })
     .trim()
     .split('\n')
     .filter((file) => ![...notEdited, ...stillToMend].some((folder) => file.startsWith(folder)))
+    .filter((file) => existsSync(join(root, file)))
     .flatMap((file) =>
       check(readFileSync(join(root, file), 'utf8')).map(({ line, text }) => `${file}:${line}: ${text.trim()}`),
     );

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { defineEndpoint } from '../http/endpoint.ts';
 import { fieldsQuery } from '../http/list-fields.ts';
 import { byQuery, listAnswerSchema, listQuerySchema } from '../http/schemas.ts';
-import { admissionExample, } from './admission-view.ts';
+import { admissionExample } from './admission-view.ts';
 import {
   agendaBodySchema,
   agendaDetailSchema,
