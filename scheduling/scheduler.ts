@@ -55,7 +55,7 @@ export interface Reason {
   readonly sentence: string;
 }
 
-/** Codes of why an Agenda waits; docs/scheduling.md explains each. */
+/** Codes of why an Agenda waits; docs/scheduling.md tells what helps. */
 export type ExplanationCode =
   | 'next'
   | 'ahead'
