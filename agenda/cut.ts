@@ -1,7 +1,12 @@
-/** Most characters (UTF-16 code units) of what a customer sent in one place of a message: a name, a value, a pointer. */
+/**
+ * Most characters (UTF-16 code units) of what a customer sent in one place of a message: a name, a value, a pointer.
+ */
 export const longestShown = 200;
 
-/** Text of a customer for a message: cut where it is longer than any good one, and never between the halves of a surrogate pair. */
+/**
+ * Text of a customer for a message: cut where it is longer than any good one, and never between the halves of a
+ * surrogate pair.
+ */
 export function cut(text: string, most: number = longestShown): string {
   if (text.length <= most) return text;
   const last = text.charCodeAt(most - 1);

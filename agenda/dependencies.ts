@@ -18,7 +18,10 @@ export interface MentionVisitor {
   readonly dependsOn: (name: string, path: Path) => void;
 }
 
-/** Reads references and `dependsOn` of one Operation, in this order; malformed `dependsOn` entries are left to `validateAgenda`. Keeps nothing. */
+/**
+ * Reads references and `dependsOn` of one Operation, in this order; malformed `dependsOn` entries are left to
+ * `validateAgenda`. Keeps nothing.
+ */
 export function visitMentions(operation: Operation, visitor: MentionVisitor): void {
   visitReferences(operation.payload ?? null, (reference, path) => {
     const operationName = operationNameOf(reference.name);

@@ -4,8 +4,8 @@ import { type Json, maximumReferenceDepth } from './types.ts';
 export type Path = readonly (string | number)[];
 
 /**
- * Calls `found` for each outermost list or object that stands inside `limit` others or more, in the order of the document. The path
- * changes after the call. Recurses no deeper than `limit`.
+ * Calls `found` for each outermost list or object that stands inside `limit` others or more, in the order of the
+ * document. The path changes after the call. Recurses no deeper than `limit`.
  */
 export function findTooDeep(value: Json, found: (path: Path) => void, limit: number = maximumReferenceDepth): void {
   const path: (string | number)[] = [];

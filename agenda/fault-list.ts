@@ -5,8 +5,8 @@ import type { Fault } from './types.ts';
 export const mostFaults = 10;
 
 /**
- * The first faults that were found, and how many there are. A fault beyond the first ones is counted and never made, so it costs
- * neither memory nor the building of its pointer, whatever was sent.
+ * The first faults that were found, and how many there are. A fault beyond the first ones is counted and never made, so
+ * it costs neither memory nor the building of its pointer, whatever was sent.
  */
 export class FaultList {
   readonly #most: number;

@@ -54,9 +54,9 @@ export interface Replacement {
 export type VisitedReference = Omit<Reference, 'path'>;
 
 /**
- * Calls `visit` for every token in `value`, in reading order; keeps none, for there can be hundreds of thousands. The path leads to
- * the string that holds the token, and changes after the call. Containers nested deeper than `maximumReferenceDepth` are not looked
- * into: `findTooDeep` names them.
+ * Calls `visit` for every token in `value`, in reading order; keeps none, for there can be hundreds of thousands. The
+ * path leads to the string that holds the token, and changes after the call. Containers nested deeper than
+ * `maximumReferenceDepth` are not looked into: `findTooDeep` names them.
  */
 export function visitReferences(value: Json, visit: (reference: VisitedReference, path: Path) => void): void {
   const path: (string | number)[] = [];

@@ -1,7 +1,7 @@
 /**
- * What is wrong with a submitted Agenda: its first faults, with JSON pointers and stable codes, in the order of the document
- * and circles last, and how many there are. Time is linear in Operations + references; nothing recurses over Operations, and
- * no fault beyond the first ones is made (fault-list.ts).
+ * What is wrong with a submitted Agenda: its first faults, with JSON pointers and stable codes, in the order of the
+ * document and circles last, and how many there are. Time is linear in Operations + references; nothing recurses over
+ * Operations, and no fault beyond the first ones is made (fault-list.ts).
  *
  * Codes: noOperations, tooManyOperations, operationMalformed, operationNameMissing, operationNameTooLong,
  * operationNameMalformed, operationNameDuplicate, operationTypeMissing, operationTypeTooLong, operationTypeMalformed,

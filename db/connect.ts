@@ -44,7 +44,7 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Databa
 
 /** Asks Postgres for nothing. @throws what the database throws when it does not answer */
 export async function ping(database: Database): Promise<void> {
-  await database.execute(sql`/* ping */ select 1`);
+  await database.execute(sql`/* record: ping */ select 1`);
 }
 
 /** Codes of Node and of the driver that mean: no connection. */
@@ -67,8 +67,8 @@ const connectionCodes = new Set([
 const passingStates = /^(08...|57P0[123]|53[0-9]{3}|40001|40P01)$/;
 
 /**
- * Whether trying again later may help: the connection was lost or refused, Postgres starts or stops or has no connection
- * left, or the transaction collided with another and may simply be repeated.
+ * Whether trying again later may help: the connection was lost or refused, Postgres starts or stops or has no
+ * connection left, or the transaction collided with another and may simply be repeated.
  */
 export function isDatabaseAway(error: unknown): boolean {
   for (let cause = error, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth += 1) {
@@ -80,7 +80,9 @@ export function isDatabaseAway(error: unknown): boolean {
   return false;
 }
 
-/** Of an error that is a failed query: its text and what went wrong, without its parameters, which are customers' data. */
+/**
+ * Of an error that is a failed query: its text and what went wrong, without its parameters, which are customers' data.
+ */
 export function failedQuery(error: unknown): { readonly query: string; readonly cause: unknown } | undefined {
   return error instanceof DrizzleQueryError ? { query: error.query, cause: error.cause } : undefined;
 }

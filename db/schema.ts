@@ -102,7 +102,10 @@ export const insight = pgTable(
     bypassSeconds: doublePrecision('bypass_seconds'),
     /** Nothing is admitted through it. */
     paused: boolean('paused').notNull().default(false),
-    /** What customers are entitled to here, in place of their own settings; `maximumRunning` here counts this Insight only and comes on top. */
+    /**
+     * What customers are entitled to here, in place of their own settings; `maximumRunning` here counts this Insight
+     * only and comes on top.
+     */
     customers: json('customers').$type<Record<string, CustomerInInsight>>().notNull().default({}),
     mappers: json('mappers').$type<Record<string, string[]>>().notNull().default({}),
     isGlobal: boolean('is_global').notNull().default(false),
@@ -206,7 +209,9 @@ export const agendaProgress = pgTable(
   ],
 );
 
-/** State of one Operation, and the fence: a report counts only with the current attempt, operation attempt and launch. */
+/**
+ * State of one Operation, and the fence: a report counts only with the current attempt, operation attempt and launch.
+ */
 export const operationProgress = pgTable(
   'operation_progress',
   {
@@ -304,8 +309,8 @@ export const readyAgenda = pgTable(
 );
 
 /**
- * A customer's waiting Agendas of one need in one Insight, with where its lane stands, so that the few customers that can be next are found
- * by index. Written by admission only; what came since is in `settlement`.
+ * A customer's waiting Agendas of one need in one Insight, with where its lane stands, so that the few customers that
+ * can be next are found by index. Written by admission only; what came since is in `settlement`.
  */
 export const waitingQueue = pgTable(
   'waiting_queue',
@@ -412,8 +417,8 @@ export const resourcePoolState = pgTable('resource_pool_state', {
 
 /**
  * What happened since the last batch, for admission to fold in: written in the transaction in which it happened.
- * `ready`: an Agenda waits, or waits with another priority. `gone`: one that waited does not any more. `ended`: one that ran has.
- * `changed`: settings of the customer; without a customer: of the Insight or its pool.
+ * `ready`: an Agenda waits, or waits with another priority. `gone`: one that waited does not any more. `ended`: one
+ * that ran has. `changed`: settings of the customer; without a customer: of the Insight or its pool.
  */
 export const settlement = pgTable(
   'settlement',
@@ -487,7 +492,10 @@ export const admission = pgTable(
   ],
 );
 
-/** What was learned of durations: by Insight, customer and type of Agenda; the customer '' stands for all. Written by admission only. */
+/**
+ * What was learned of durations: by Insight, customer and type of Agenda; the customer '' stands for all. Written by
+ * admission only.
+ */
 export const learnedDuration = pgTable(
   'learned_duration',
   {

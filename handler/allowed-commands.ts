@@ -1,8 +1,8 @@
 /**
  * Which command lines a handler may run for a payload: those that the registry entry of its type lists, handed over in
- * POP_COMMANDS. A command line of a payload is compared word by word: the program and each argument must be the listed text, and
- * where that holds a placeholder `{name}`, the rest of the word is its value. There is no shell and no splitting, so a value stays
- * within its one argument and is never the program.
+ * POP_COMMANDS. A command line of a payload is compared word by word: the program and each argument must be the listed
+ * text, and where that holds a placeholder `{name}`, the rest of the word is its value. There is no shell and no
+ * splitting, so a value stays within its one argument and is never the program.
  */
 
 /** As the registry lists it (launchers/allowed-commands.ts, which also checks it). */

@@ -1,9 +1,9 @@
 /**
- * Files that a payload names, opened only below the folders that the registry entry allows (POP_READ_ROOTS, POP_WRITE_ROOTS).
- * Links and `..` are resolved first. Then the way down from the root is walked folder by folder without following any link, and
- * what is opened is what is used, so that a link that appears between check and use leads nowhere. Linux names an open file or
- * folder in /proc, for us and for the programs we start; elsewhere its resolved path has to do.
- * No `using` here: handlers run on Node 22 as well.
+ * Files that a payload names, opened only below the folders that the registry entry allows (POP_READ_ROOTS,
+ * POP_WRITE_ROOTS). Links and `..` are resolved first. Then the way down from the root is walked folder by folder
+ * without following any link, and what is opened is what is used, so that a link that appears between check and use
+ * leads nowhere. Linux names an open file or folder in /proc, for us and for the programs we start; elsewhere its
+ * resolved path has to do. No `using` here: handlers run on Node 22 as well.
  */
 import { closeSync, constants, fstatSync, mkdirSync, openSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';

@@ -2,7 +2,10 @@
 import { z } from 'zod';
 import { fitsVariable, tooLargeForVariable } from './variable-bytes.ts';
 
-/** One command line. `args` may hold placeholders `{name}`, at most one in each; handler/allowed-commands.ts matches against it. */
+/**
+ * One command line. `args` may hold placeholders `{name}`, at most one in each; handler/allowed-commands.ts matches
+ * against it.
+ */
 export interface AllowedCommand {
   /** An absolute path, or a word that is looked up in PATH. */
   readonly program: string;

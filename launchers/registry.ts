@@ -123,7 +123,10 @@ const defaults = {
   logBytes: 1024 * 1024,
 } as const;
 
-/** Reads a registry file; `environment` fills `${NAME}` in its roots. @throws RegistryError naming the first faults with their lines, and how many there are. */
+/**
+ * Reads a registry file; `environment` fills `${NAME}` in its roots. @throws RegistryError naming the first faults with
+ * their lines, and how many there are.
+ */
 export function loadRegistry(path: string, environment = process.env): Registry {
   const absolute = resolve(path);
   let source: string;

@@ -1,4 +1,7 @@
-/** The registry fields `readRoots` and `writeRoots`: folders that a handler of the type may read and write for whoever submits. */
+/**
+ * The registry fields `readRoots` and `writeRoots`: folders that a handler of the type may read and write for whoever
+ * submits.
+ */
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { fitsVariable, tooLargeForVariable } from './variable-bytes.ts';
@@ -6,8 +9,9 @@ import { fitsVariable, tooLargeForVariable } from './variable-bytes.ts';
 const variable = /^\$\{([A-Za-z_][A-Za-z0-9_]*)\}(?=\/|$)/;
 
 /**
- * A list of folders, as absolute paths when it was read: relative ones start from `folder`, the registry file's, and `${NAME}` at
- * the beginning is that variable of the pool worker. A variable that is not set is a fault, never an empty text.
+ * A list of folders, as absolute paths when it was read: relative ones start from `folder`, the registry file's, and
+ * `${NAME}` at the beginning is that variable of the pool worker. A variable that is not set is a fault, never an empty
+ * text.
  */
 export function rootsSchema(folder: string, environment: NodeJS.ProcessEnv) {
   const root = z

@@ -1,4 +1,7 @@
-/** Who goes next: the stable interface of the room. The simulator has its own, simulator/index.ts, which no program loads. */
+/**
+ * Who goes next: the stable interface of the room. The simulator has its own, simulator/index.ts, which no program
+ * loads.
+ */
 export { algorithmNames, createAlgorithm, registerAlgorithm } from './algorithms.ts';
 export {
   type CostInput,

@@ -32,7 +32,10 @@ export type AgendaStart =
   /** Temporal does not take it, however often it is asked. */
   | { readonly kind: 'refused'; readonly error: Error };
 
-/** Starts the workflow of an attempt, on demand in place of one that is open; may be repeated. @throws while Temporal is away */
+/**
+ * Starts the workflow of an attempt, on demand in place of one that is open; may be repeated. @throws while Temporal is
+ * away
+ */
 export async function startAgenda(
   client: TemporalClient,
   agenda: AgendaToStart,

@@ -8,8 +8,9 @@ import { agendaWorkflowId } from '../workflows/names.ts';
 import type { TemporalClient } from './connect.ts';
 
 /**
- * `closed`: it ended, or somebody ended it. `missing`: Temporal does not know it; its server has an older state than the record, as after a
- * power cut or from a backup, or has deleted the workflow since it closed. `stalled`: it is open and will never go on by itself.
+ * `closed`: it ended, or somebody ended it. `missing`: Temporal does not know it; its server has an older state than
+ * the record, as after a power cut or from a backup, or has deleted the workflow since it closed. `stalled`: it is open
+ * and will never go on by itself.
  */
 export type RunState = 'open' | 'closed' | 'missing' | 'stalled';
 
@@ -46,8 +47,8 @@ export async function runStateOf(
 }
 
 /**
- * A walker always has a workflow task or an activity before it; for seconds a timer, when a step is retried. With neither it waits for
- * nothing: a worker that remembered a later state than its server has let it pass over an event.
+ * A walker always has a workflow task or an activity before it; for seconds a timer, when a step is retried. With
+ * neither it waits for nothing: a worker that remembered a later state than its server has let it pass over an event.
  */
 function isStalled({ pendingWorkflowTask, pendingActivities }: WorkflowExecutionDescription['raw']): boolean {
   if (pendingWorkflowTask != null) return (pendingWorkflowTask.attempt ?? 0) >= mostTaskAttempts;

@@ -1,9 +1,10 @@
 /**
- * Every raw statement of db/ begins with its name, as Postgres, slow-query logs and the fault tests show it: `/* family: what *\/`.
+ * Every raw statement of db/ begins with its name, as Postgres, slow-query logs and the fault tests show it: `/*
+ * family: what *\/`.
  *
- * A template is a statement when its text begins with a verb of SQL. A fragment begins with something else: a column, a parenthesis around a
- * subquery, or the name of the paragraph (`waiting as (…`) it is in a longer statement. So a fragment is never taken for a statement, and a
- * statement without its name is found.
+ * A template is a statement when its text begins with a verb of SQL. A fragment begins with something else: a column, a
+ * parenthesis around a subquery, or the name of the paragraph (`waiting as (…`) it is in a longer statement. So a
+ * fragment is never taken for a statement, and a statement without its name is found.
  */
 import { readFileSync } from 'node:fs';
 import { glob } from 'node:fs/promises';

@@ -50,8 +50,8 @@ async function actOn(parts: ControlParts, { wake, replace, quiet, cancelling }: 
 }
 
 /**
- * A workflow that is closed never runs its last step: the Agenda is ended for it. One that is missing or stalled, as when Temporal's server
- * has an older state than the record, is started again.
+ * A workflow that is closed never runs its last step: the Agenda is ended for it. One that is missing or stalled, as
+ * when Temporal's server has an older state than the record, is started again.
  */
 async function reconcile(parts: ControlParts, quiet: SweepFindings['quiet'][number]): Promise<void> {
   const { agendaId, attempt, runId } = quiet;

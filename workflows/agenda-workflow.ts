@@ -101,8 +101,8 @@ const mostAgain = 3;
 
 /**
  * Takes the endings of the closed Operations from the record into the walk; false when this attempt is no longer the
- * running one. An Operation without an ending goes on: Temporal's server was put back to an older state, and what closed
- * was an activity it had forgotten. (Histories of before have endings only, so no `patched`.)
+ * running one. An Operation without an ending goes on: Temporal's server was put back to an older state, and what
+ * closed was an activity it had forgotten. (Histories of before have endings only, so no `patched`.)
  */
 async function settle(walk: Walk, flight: Flight): Promise<boolean> {
   const closed = flight.closed.splice(0);

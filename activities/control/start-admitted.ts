@@ -54,14 +54,16 @@ export async function startAllAdmitted(parts: ControlParts, { insightId }: { ins
 }
 
 /**
- * Starts the workflow of an attempt that was started before: Temporal does not know that workflow, or it is `stalled` and is terminated
- * in the same step. The new run takes what has ended from the record. Undefined when the attempt has ended or another run holds it.
+ * Starts the workflow of an attempt that was started before: Temporal does not know that workflow, or it is `stalled`
+ * and is terminated in the same step. The new run takes what has ended from the record. Undefined when the attempt has
+ * ended or another run holds it.
  */
 export async function startAgain(
   parts: ControlParts,
   { stalled, ...run }: { agendaId: string; attempt: number; runId: string | null; stalled: boolean },
 ): Promise<StartResult | undefined> {
-  // First the claim: should this process die now, the next sweep finds the attempt as it was, whatever runs were started for it.
+  // First the claim: should this process die now, the next sweep finds the attempt as it was, whatever runs were
+  // started for it.
   const agenda = await freeClaim(parts.database, run);
   return agenda && startOne(parts, agenda, { insteadOfOpen: stalled });
 }

@@ -6,7 +6,9 @@ import { hashOf, prefixOf } from '../../db/settings/api-key-text.ts';
 import { unauthenticated } from '../http/problem.ts';
 import type { Access, Authorize } from './authorize.ts';
 
-/** How long a verified key is believed without asking the database again: a deleted key works at most this much longer. */
+/**
+ * How long a verified key is believed without asking the database again: a deleted key works at most this much longer.
+ */
 export const keyCacheSeconds = 5;
 const mostCachedKeys = 10_000;
 

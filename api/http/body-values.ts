@@ -5,7 +5,10 @@ import { pointerOf } from '../../agenda/json-pointer.ts';
 import type { Fault } from '../../agenda/types.ts';
 import { freeMembers } from './json-size.ts';
 
-/** How many values `root` holds outside of payloads and params. Stops counting where there are more than `most`. Recurses as deep as it is nested. */
+/**
+ * How many values `root` holds outside of payloads and params. Stops counting where there are more than `most`.
+ * Recurses as deep as it is nested.
+ */
 export function valuesOutside(root: unknown, most: number): number {
   let values = 0;
   const visit = (container: object): void => {
@@ -29,8 +32,9 @@ export function valuesOutside(root: unknown, most: number): number {
 }
 
 /**
- * What JSON can spell and Postgres cannot keep: numbers that are not finite (`1e999`; they would come back as null), and, where
- * `text` is to be looked at, NUL characters and half surrogate pairs. Recurses as deep as the value is nested.
+ * What JSON can spell and Postgres cannot keep: numbers that are not finite (`1e999`; they would come back as null),
+ * and, where `text` is to be looked at, NUL characters and half surrogate pairs. Recurses as deep as the value is
+ * nested.
  */
 export function unkeepableFaults(root: unknown, options: { readonly text: boolean }): FaultList {
   const faults = new FaultList();

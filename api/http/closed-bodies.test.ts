@@ -1,4 +1,6 @@
-/** Walks the request bodies of the OpenAPI document: whatever route comes next, it takes no field that it does not know. */
+/**
+ * Walks the request bodies of the OpenAPI document: whatever route comes next, it takes no field that it does not know.
+ */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openDatabase } from '../../db/connect.ts';
 import { type Send, testApp } from '../../test/support/test-app.ts';

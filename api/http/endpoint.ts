@@ -266,7 +266,10 @@ function requireJson(c: Context<ApiEnvironment>): void {
   );
 }
 
-/** Parses what a caller sent; `unknown` are faults found in it before. @throws ProblemError 422 with the first faults and how many there are */
+/**
+ * Parses what a caller sent; `unknown` are faults found in it before. @throws ProblemError 422 with the first faults
+ * and how many there are
+ */
 export function checked<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,

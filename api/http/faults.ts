@@ -13,14 +13,15 @@ type Path = readonly PropertyKey[];
 export const mostCheckedWhole = 20_000;
 
 /**
- * As `safeParse`, for what callers sent. Zod keeps an issue of everything that is wrong, so of a value that is too large to be checked
- * to its end it tells the first alone.
+ * As `safeParse`, for what callers sent. Zod keeps an issue of everything that is wrong, so of a value that is too
+ * large to be checked to its end it tells the first alone.
  */
 export function parseGiven<Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
 ): z.ZodSafeParseResult<z.output<Schema>> {
-  // `abortEarly` is what zod's own `validate` sets, which tells no issues; its types do not offer it here. large-bodies.test.ts holds it.
+  // `abortEarly` is what zod's own `validate` sets, which tells no issues; its types do not offer it here.
+  // large-bodies.test.ts holds it.
   const options = { reportInput: true, abortEarly: valuesOutside(value, mostCheckedWhole) > mostCheckedWhole };
   return schema.safeParse(value, options);
 }

@@ -16,12 +16,18 @@ const maximumDepth = 256;
  * each value costs everybody else time.
  */
 export const maximumBodyValues = 1_000_000;
-/** Most values outside payloads and params: each of them is checked for what it is. Room for 500 Operations that each depend on all before. */
+/**
+ * Most values outside payloads and params: each of them is checked for what it is. Room for 500 Operations that each
+ * depend on all before.
+ */
 export const maximumCheckedValues = 150_000;
 /** A body of more bytes is large: its begin is logged, and other requests have turns between the steps of its work. */
 export const largeBodyBytes = 256 * 1024;
 
-/** The body as text; `large` is told once, as soon as it is known that the body is large. @throws 413 with limit and actual size; 400 when it is not UTF-8. */
+/**
+ * The body as text; `large` is told once, as soon as it is known that the body is large. @throws 413 with limit and
+ * actual size; 400 when it is not UTF-8.
+ */
 export async function readBody(request: Request, large: () => void = () => {}): Promise<string> {
   const announced = request.headers.get('content-length');
   if (announced !== null && Number(announced) > maximumBodyBytes) throw tooLarge(`has ${cut(announced)}`);
@@ -55,8 +61,8 @@ const tooLarge = (actual: string): ProblemError =>
 
 /**
  * The value of a JSON text. Other requests have turns between the steps with a large one.
- * @throws 400 with line and column; 413 when it holds too much; 422 naming numbers that are too large to be kept and, unless `anyText`,
- * strings that hold NUL or half a surrogate pair.
+ * @throws 400 with line and column; 413 when it holds too much; 422 naming numbers that are too large to be kept and,
+ * unless `anyText`, strings that hold NUL or half a surrogate pair.
  */
 export async function parseJson(text: string, options: { readonly anyText?: boolean } = {}): Promise<unknown> {
   const step = (): Promise<void> => (text.length > largeBodyBytes ? giveTurns() : Promise.resolve());
@@ -81,7 +87,9 @@ const limits = {
   freeBytes: maximumPayloadBytes,
 };
 
-/** Before it is parsed: names and lists by the hundred thousand take seconds to parse and to enumerate. @throws 413, 422 */
+/**
+ * Before it is parsed: names and lists by the hundred thousand take seconds to parse and to enumerate. @throws 413, 422
+ */
 function refuseTooMuch(text: string): void {
   switch (limitExceeded(text, limits)) {
     case 'depth':

@@ -1,4 +1,6 @@
-/** How much a JSON text holds, found before it is parsed: what is too much costs a look at its characters and no memory. */
+/**
+ * How much a JSON text holds, found before it is parsed: what is too much costs a look at its characters and no memory.
+ */
 
 /** Members that hold what a customer likes, whose values no schema looks at. */
 export const freeMembers: readonly string[] = ['payload', 'params'];
@@ -10,7 +12,10 @@ export interface JsonLimits {
   readonly checkedValues: number;
   /** Of lists and objects inside each other. */
   readonly depth: number;
-  /** Bytes of one payload, of one params as compact JSON. Only what is certain without decoding strings and numbers is found here. */
+  /**
+   * Bytes of one payload, of one params as compact JSON. Only what is certain without decoding strings and numbers is
+   * found here.
+   */
   readonly freeBytes: number;
 }
 
@@ -19,7 +24,10 @@ const [quote, backslash, colon, comma, openList, closeList, openObject, closeObj
   0x22, 0x5c, 0x3a, 0x2c, 0x5b, 0x5d, 0x7b, 0x7d,
 ];
 
-/** The first limit that a text is beyond, or undefined. What separates values is counted, outside of strings, so an empty list counts as one with one entry. The text need not be JSON. */
+/**
+ * The first limit that a text is beyond, or undefined. What separates values is counted, outside of strings, so an
+ * empty list counts as one with one entry. The text need not be JSON.
+ */
 export function limitExceeded(text: string, most: JsonLimits): keyof JsonLimits | undefined {
   let [values, checkedValues, depth] = [1, 1, 0];
   /** Bytes that the payload at hand has at least. */

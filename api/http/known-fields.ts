@@ -1,8 +1,10 @@
 /**
- * Which fields a body may have, read off the schema that the document shows. A name that is none of them was dropped once, and a
- * mistyped `dependsOn` changed the order of work. Now it is a fault, a warning or nothing, as `fieldValidation` of the request says.
+ * Which fields a body may have, read off the schema that the document shows. A name that is none of them was dropped
+ * once, and a mistyped `dependsOn` changed the order of work. Now it is a fault, a warning or nothing, as
+ * `fieldValidation` of the request says.
  *
- * A body may hold a million names of megabytes. Each is looked at once; only as many as an answer lists are put into words.
+ * A body may hold a million names of megabytes. Each is looked at once; only as many as an answer lists are put into
+ * words.
  */
 import { z } from '@hono/zod-openapi';
 import { closestMatch } from 'leven';
@@ -41,8 +43,8 @@ export const objectNames = z.registry<{ readonly name: string }>();
 const withoutEffect = new WeakSet<z.ZodType>();
 
 /**
- * Fields that a body may have beside those of `shape`, without effect: what answers, of the schema `view`, have more, so that one
- * can be sent back; and `popNames`, which POP's objects have and ours do not use.
+ * Fields that a body may have beside those of `shape`, without effect: what answers, of the schema `view`, have more,
+ * so that one can be sent back; and `popNames`, which POP's objects have and ours do not use.
  */
 export function fieldsWithoutEffect(
   shape: z.ZodRawShape,
@@ -72,7 +74,10 @@ function fieldWithoutEffect(told: {
   return anything.optional().openapi(told);
 }
 
-/** Takes out of `body` what has no effect. @returns a fault per field that `schema` does not know, in the order of the body */
+/**
+ * Takes out of `body` what has no effect. @returns a fault per field that `schema` does not know, in the order of the
+ * body
+ */
 export function takeOutUnknown(schema: z.ZodType, body: unknown): FaultList {
   const faults = new FaultList();
   takeOut(schema, body, undefined, faults);
@@ -154,7 +159,9 @@ function pathOf(place: Place | undefined): (string | number)[] {
 /** Longer names are like none of ours, and comparing takes time. */
 const longestCompared = 64;
 
-/** The known name that differs in no more than a third of the letters, ignoring case; two that changed places are two. */
+/**
+ * The known name that differs in no more than a third of the letters, ignoring case; two that changed places are two.
+ */
 function nearest(given: string, known: readonly string[]): string | undefined {
   if (given.length > longestCompared) return undefined;
   const byFold = new Map(known.map((name) => [name.toLowerCase(), name]));

@@ -1,4 +1,7 @@
-/** Bodies that kept the process busy for seconds or ended it, sent to a real process while somebody else asks on another connection. */
+/**
+ * Bodies that kept the process busy for seconds or ended it, sent to a real process while somebody else asks on another
+ * connection.
+ */
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect } from 'node:net';
@@ -68,7 +71,8 @@ async function send(path: string, body: string, key: string): Promise<Sent> {
     posted.once('error', reject);
     posted.write(bytes.subarray(0, -1), () => resolve());
   });
-  // Everything but the last byte has arrived when the process has read so much of it that it has turns for others again.
+  // Everything but the last byte has arrived when the process has read so much of it that it has turns for others
+  // again.
   other.write('GET /livez HTTP/1.1\r\nHost: api\r\n\r\n');
   await once(other, 'data');
 

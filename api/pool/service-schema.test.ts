@@ -11,7 +11,8 @@ type ItemOf<Schema extends z.ZodType<{ items: unknown[] }>> = z.infer<Schema>['i
 /** Names of the fields that may be absent. */
 type Optional<T> = { [Field in keyof T]-?: undefined extends T[Field] ? Field : never }[keyof T];
 
-// Checked by the compiler. That what a schema lets through has its message's type is said beside each schema (`satisfies`).
+// Checked by the compiler. That what a schema lets through has its message's type is said beside each schema
+// (`satisfies`).
 describe('the schemas take just what the messages have', () => {
   test('in a start', () => {
     type Item = ItemOf<typeof startOperationSchema>;

@@ -22,7 +22,10 @@ import type {
 } from '../../messages/resource-pool.ts';
 
 const text = (most: number) => z.string().max(most);
-/** What was parsed is JSON; the numbers in it were looked at when it was read. Zod's own schema of it makes many issues of one wrong value. */
+/**
+ * What was parsed is JSON; the numbers in it were looked at when it was read. Zod's own schema of it makes many issues
+ * of one wrong value.
+ */
 const anyJson = z.custom<Json>().openapi({ type: ['object', 'array', 'string', 'number', 'boolean', 'null'] });
 const epochMilliseconds = z.number().int().nonnegative().max(latestTime);
 /** Attempts and launches. */

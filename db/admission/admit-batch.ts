@@ -79,8 +79,8 @@ async function admit(sql: Statements, batch: Batch): Promise<BatchAnswer> {
     readSettings(sql, batch),
     noteTick(sql, batch.insightId),
   ]);
-  // Temporal's server may have been put back to an older state. Then its ticks repeat ids, one by one, and what waits now
-  // is none of their answers' business: each calls for the next, until one is new.
+  // Temporal's server may have been put back to an older state. Then its ticks repeat ids, one by one, and what waits
+  // now is none of their answers' business: each calls for the next, until one is new.
   if (stored !== undefined) return { ...stored, more: true, repeated: true };
   if (settings === undefined) return nothing;
 

@@ -71,7 +71,7 @@ export async function freeClaim(
 ): Promise<AdmittedAgenda | undefined> {
   const sql = database.$client;
   const [agenda] = await sql<AdmittedAgenda[]>`
-    /* freeClaim */
+    /* agenda: free claim */
     with r as (
       update running_agenda set run_id = null, seen_time = clock_timestamp()
       where agenda_id = ${agendaId} and attempt = ${attempt} and run_id is not distinct from ${runId}

@@ -1,11 +1,13 @@
 /**
- * The fenced record of running Operations, as pool workers (and the control worker, for resident types) read and write it.
+ * The fenced record of running Operations, as pool workers (and the control worker, for resident types) read and write
+ * it.
  *
  *   WAITING --startOperations--> EXECUTING --finishOperations--> COMPLETE (succeeded | failed | cancelled)
  *
  * Everything takes the Agenda's lock first (its row in running_agenda, by id), so it never meets half a cancel or half
- * an end; no such row, or another attempt in it, means the Agenda is over for this caller. A report counts only with the
- * current operation attempt and launch; a repeat of a report that counted is answered as before and changes nothing.
+ * an end; no such row, or another attempt in it, means the Agenda is over for this caller. A report counts only with
+ * the current operation attempt and launch; a repeat of a report that counted is answered as before and changes
+ * nothing.
  */
 import type { DiagnosticEvent, OperationTimeout } from '../../agenda/types.ts';
 import type { Statements } from '../connect.ts';
@@ -43,7 +45,10 @@ export const lockAgendas = (sql: Statements, resourcePoolId: string, agendaIds: 
   select agenda_id from running_agenda
   where agenda_id = any(${agendaIds.map(storable)}) and resource_pool_id = ${resourcePoolId} order by agenda_id for update`;
 
-/** The Operations asked for, as far as their Agendas run in this pool with that attempt; `contents` brings what can be large, too. */
+/**
+ * The Operations asked for, as far as their Agendas run in this pool with that attempt; `contents` brings what can be
+ * large, too.
+ */
 export const readOperations = (
   sql: Statements,
   resourcePoolId: string,
@@ -64,8 +69,8 @@ export const readOperations = (
   order by i.n`;
 
 /**
- * Says that these Agendas live, to the sweep and to who watches `updatedTime`: those that were quiet, for in a burst of reports each
- * would write the same two rows again.
+ * Says that these Agendas live, to the sweep and to who watches `updatedTime`: those that were quiet, for in a burst of
+ * reports each would write the same two rows again.
  */
 export function touchQuiet(sql: Statements, rows: readonly OperationRow[], agendaIds: ReadonlySet<string>) {
   const quiet = distinct(rows.filter((row) => row.quiet && agendaIds.has(row.agenda_id)).map((row) => row.agenda_id));

@@ -11,7 +11,9 @@ import { distinct, isCurrent, lockAgendas, readOperations, touchQuiet } from './
 /** As deep as the body of a request: what refers to the result is written by functions that recurse. */
 const maximumResultDepth = 256;
 
-/** Records ends. The first report of the current launch decides; what is not acceptable as a result fails the Operation. */
+/**
+ * Records ends. The first report of the current launch decides; what is not acceptable as a result fails the Operation.
+ */
 export async function finishOperations(
   database: Database,
   resourcePoolId: string,

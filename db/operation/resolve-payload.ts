@@ -1,7 +1,7 @@
 /**
- * Payloads as handlers get them: references replaced by the results of finished Operations. Only results that a payload names
- * are read; small ones travel with the first query, large ones are read one by one, and the process does other work between
- * the larger ones, since whoever wrote them decides how long they take to parse.
+ * Payloads as handlers get them: references replaced by the results of finished Operations. Only results that a payload
+ * names are read; small ones travel with the first query, large ones are read one by one, and the process does other
+ * work between the larger ones, since whoever wrote them decides how long they take to parse.
  */
 import { setImmediate } from 'node:timers/promises';
 import { cut } from '../../agenda/cut.ts';

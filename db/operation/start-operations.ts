@@ -9,8 +9,9 @@ import { distinct, lockAgendas, type OperationRow, readOperations, touchQuiet } 
 import { type ResolvedPayload, resolvePayloads } from './resolve-payload.ts';
 
 /**
- * Hands out Operations to be run: resolves payloads, gives the launch number. The launch stays the same for a worker in the
- * same place (it adopts what runs there) and is raised when it is reported lost or lives where the caller cannot reach it.
+ * Hands out Operations to be run: resolves payloads, gives the launch number. The launch stays the same for a worker in
+ * the same place (it adopts what runs there) and is raised when it is reported lost or lives where the caller cannot
+ * reach it.
  */
 export async function startOperations(
   database: Database,

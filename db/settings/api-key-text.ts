@@ -1,7 +1,7 @@
 /**
- * What an API key looks like: `pop_<env>_<prefix>_<secret><checksum>`. The prefix is public and finds the row, of the rest only a SHA-256 is
- * stored (the secret has 190 random bits, so nothing slower is needed). The checksum is looked at before the database is,
- * so typing errors and random guesses cost no query.
+ * What an API key looks like: `pop_<env>_<prefix>_<secret><checksum>`. The prefix is public and finds the row, of the
+ * rest only a SHA-256 is stored (the secret has 190 random bits, so nothing slower is needed). The checksum is looked
+ * at before the database is, so typing errors and random guesses cost no query.
  */
 import { createHash, randomInt } from 'node:crypto';
 

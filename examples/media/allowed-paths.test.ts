@@ -1,4 +1,7 @@
-/** What a submitter can have the media handlers read, write and remove: only what lies below the roots of the registry entry. */
+/**
+ * What a submitter can have the media handlers read, write and remove: only what lies below the roots of the registry
+ * entry.
+ */
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';

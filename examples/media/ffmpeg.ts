@@ -1,7 +1,7 @@
 /**
- * Runs ffmpeg and ffprobe for the handlers beside it. `FFMPEG_PATH` and `FFPROBE_PATH` name other binaries than the installed ones.
- * What a payload names reaches them as an open file below the registry's roots, with an absolute path of ours: it is no option and
- * no protocol, and its ending chooses nothing.
+ * Runs ffmpeg and ffprobe for the handlers beside it. `FFMPEG_PATH` and `FFPROBE_PATH` name other binaries than the
+ * installed ones. What a payload names reaches them as an open file below the registry's roots, with an absolute path
+ * of ours: it is no option and no protocol, and its ending chooses nothing.
  */
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -49,7 +49,9 @@ interface ProbeAnswer {
   readonly format?: { duration?: string; bit_rate?: string; size?: string; format_name?: string };
 }
 
-/** The words that make ffmpeg or ffprobe read this input: that one file or URL, and nothing that its content refers to. */
+/**
+ * The words that make ffmpeg or ffprobe read this input: that one file or URL, and nothing that its content refers to.
+ */
 export function inputOf(input: Input): Word[] {
   return ['-protocol_whitelist', input.protocols, '-format_whitelist', readableFormats(process.env), '-i', input];
 }
@@ -115,12 +117,16 @@ export async function encode(parameters: readonly Word[], options: EncodeOptions
   );
 }
 
-/** Lets `make` write a file that appears under its name only when it is whole, so that a rerun, or a kill, leaves no half of it. */
+/**
+ * Lets `make` write a file that appears under its name only when it is whole, so that a rerun, or a kill, leaves no
+ * half of it.
+ */
 export async function writeWhole(
   { folder, name, asked }: Target,
   make: (temporary: Word) => Promise<void>,
 ): Promise<string> {
-  // The same ending, which tells ffmpeg what kind of picture; the rest is not the payload's, for a `%` in it would be a pattern.
+  // The same ending, which tells ffmpeg what kind of picture; the rest is not the payload's, for a `%` in it would be a
+  // pattern.
   const temporary = join(folder, `.pop-${randomUUID()}${extname(name)}`);
   const path = join(folder, name);
   try {

@@ -1,6 +1,7 @@
 /**
- * `package`: `{ folder, renditions: [{ file, name? }] }` → HLS: fragmented MP4 segments of every rendition, not encoded again, and a `master.m3u8` that
- * names them all. The folder is swapped in as a whole, over an earlier package or an empty folder; never over anything else.
+ * `package`: `{ folder, renditions: [{ file, name? }] }` → HLS: fragmented MP4 segments of every rendition, not encoded
+ * again, and a `master.m3u8` that names them all. The folder is swapped in as a whole, over an earlier package or an
+ * empty folder; never over anything else.
  */
 import { randomUUID } from 'node:crypto';
 import { lstat, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';

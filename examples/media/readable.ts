@@ -1,6 +1,7 @@
 /**
- * What ffmpeg may read: a file below `readRoots`, or a URL where `MEDIA_PROTOCOLS` of the registry entry's `envVars` allows it, and
- * only in formats that are one file each. A playlist or list would have ffmpeg open whatever it names, past the roots, and show it.
+ * What ffmpeg may read: a file below `readRoots`, or a URL where `MEDIA_PROTOCOLS` of the registry entry's `envVars`
+ * allows it, and only in formats that are one file each. A playlist or list would have ffmpeg open whatever it names,
+ * past the roots, and show it.
  */
 import { fail, type JsonObject, openSource } from '../../handler/index.ts';
 import { textField } from './input.ts';

@@ -1,7 +1,5 @@
-
 /** The simulator's stable interface: benchmarks and outside tests drive it. No program loads it. */
 export { plotShares, shownNotes, shownWorkload } from './plot-shares.ts';
-
 
 export { models } from './policies.ts';
 export type { Cell } from './scenario.ts';

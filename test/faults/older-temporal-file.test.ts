@@ -1,6 +1,7 @@
 /**
- * The file of Temporal's server is put back to an older state, as a power cut may leave it or a backup brings it: the record in Postgres
- * knows more than Temporal. Workflows are missing, or behind what their Agendas did since, or open though their Agendas have ended.
+ * The file of Temporal's server is put back to an older state, as a power cut may leave it or a backup brings it: the
+ * record in Postgres knows more than Temporal. Workflows are missing, or behind what their Agendas did since, or open
+ * though their Agendas have ended.
  */
 import { copyFile, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,7 +16,10 @@ beforeAll(async () => {
 afterEach(() => it.heal());
 afterAll(() => it[Symbol.asyncDispose]());
 
-/** The database and its log of what is not in it yet; the third file, `-shm`, is an index of that log, which SQLite makes anew. */
+/**
+ * The database and its log of what is not in it yet; the third file, `-shm`, is an index of that log, which SQLite
+ * makes anew.
+ */
 const isOfState = (file: string): boolean => /^temporal\.db(-wal)?$/.test(file);
 
 /** Copies the state of Temporal's server, which is away for that moment. */
@@ -67,7 +71,10 @@ const startedAgain = async (): Promise<string[]> =>
     .filter((line) => line.includes('workflow is missing; started it again'))
     .map((line) => JSON.parse(line).agendaId);
 
-/** Work of every kind on both sides of the copy, then `back` puts it back while some has ended, some runs and some waits. */
+/**
+ * Work of every kind on both sides of the copy, then `back` puts it back while some has ended, some runs and some
+ * waits.
+ */
 async function olderState(back: (copy: string) => Promise<void>): Promise<void> {
   const [early, late] = [it.gate(), it.gate()];
   const before = [await it.submit(held(early.until))];
@@ -122,8 +129,8 @@ test('an older file of Temporal while everything else goes on', async () => {
 });
 
 /**
- * An Agenda of x ─▶ x2 beside y ─▶ y2, put back to when x and y ran, while the handler of y2 runs. Then x ends first: Temporal's history goes
- * another way than it had gone.
+ * An Agenda of x ─▶ x2 beside y ─▶ y2, put back to when x and y ran, while the handler of y2 runs. Then x ends first:
+ * Temporal's history goes another way than it had gone.
  */
 async function otherWay() {
   const [x, y, x2, y2] = [it.gate(), it.gate(), it.gate(), it.gate()];

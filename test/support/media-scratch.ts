@@ -1,4 +1,7 @@
-/** For tests: the example's registry on a home of its own, with a video in it, and its handlers under the Local launcher. */
+/**
+ * For tests: the example's registry on a home of its own, with a video in it, and its handlers under the Local
+ * launcher.
+ */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
