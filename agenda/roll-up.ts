@@ -1,4 +1,5 @@
-import type { OperationOutcome, ProcessingState } from './types.ts';
+import type { OperationOutcome } from './outcomes.ts';
+import type { ProcessingState } from './types.ts';
 
 /** The fields of an OperationProgress that the roll-up reads. */
 export interface OperationShare {

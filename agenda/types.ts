@@ -70,11 +70,6 @@ export interface Peak {
 /** The state of an Agenda or an Operation: before it began, while it goes on, once it ended. */
 export type ProcessingState = 'WAITING' | 'EXECUTING' | 'COMPLETE';
 
-/** How an Operation or an Agenda ended; it is the `processingStateMessage` of a COMPLETE one. */
-export type OperationOutcome = 'succeeded' | 'failed' | 'cancelled' | 'abandoned';
-/** How an Agenda ended; it is the `processingStateMessage` of a COMPLETE one. */
-export type AgendaOutcome = 'succeeded' | 'failed' | 'cancelled';
-
 /** One fact about a failure, for people and programs. Times are epoch milliseconds. */
 export interface DiagnosticEvent {
   readonly message: string;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { popSmallest, pushIndex } from './index-heap.ts';
-import type { OperationOutcome } from './types.ts';
+import type { OperationOutcome } from './outcomes.ts';
 import {
   beginWalk,
   endOperation,

@@ -9,7 +9,8 @@
  * Policy `stopNew`: after the first Operation that does not succeed nothing new starts; what runs may end.
  */
 import { popSmallest, pushIndex } from './index-heap.ts';
-import { type AgendaOutcome, mostInFlight, type OperationOutcome } from './types.ts';
+import type { AgendaOutcome, OperationOutcome } from './outcomes.ts';
+import { mostInFlight } from './types.ts';
 
 /** Most Operations handed out by one `takeReady`, so that one workflow task stays short. */
 export const mostPerTake = 100;

@@ -18,6 +18,14 @@ import {
   timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
+import type {
+  AgendaOutcome,
+  EventKind,
+  FailureCategory,
+  LaunchDecision,
+  LaunchEnding,
+  OperationOutcome,
+} from '../agenda/outcomes.ts';
 import type { DiagnosticEvent, JsonObject, OperationTimeout, ProcessingState } from '../agenda/types.ts';
 import type { CostModel } from '../scheduling/cost-models.ts';
 
@@ -195,6 +203,10 @@ export const agendaProgress = pgTable(
     percentComplete: doublePrecision('percent_complete').notNull().default(0),
     diagnosticEvents: json('diagnostic_events').$type<DiagnosticEvent[]>(),
     params: json('params').$type<JsonObject>(),
+    /** How it ended; null until then. */
+    outcome: text('outcome').$type<AgendaOutcome>(),
+    /** It cannot succeed any more, though it has not ended yet. */
+    failing: boolean('failing').notNull().default(false),
     attemptsCompleted: integer('attempts_completed').notNull().default(0),
     maximumAttempts: integer('maximum_attempts').notNull().default(3),
     /** Kept from running_agenda when the attempt ends; while it runs it is there. */
@@ -227,6 +239,16 @@ export const operationProgress = pgTable(
     processingState: text('processing_state').$type<ProcessingState>().notNull().default('WAITING'),
     processingStateMessage: text('processing_state_message').notNull().default('pending'),
     percentComplete: doublePrecision('percent_complete').notNull().default(0),
+    /** How it ended; null until then. */
+    outcome: text('outcome').$type<OperationOutcome>(),
+    /** Whose matter its failure is, of its newest launch that failed; the code says more. */
+    failureCategory: text('failure_category').$type<FailureCategory>(),
+    failureCode: text('failure_code'),
+    /** It is not launched again before. */
+    againTime: time('again_time'),
+    /** Why it cannot be started now, and since when. */
+    blockedReason: text('blocked_reason'),
+    blockedSince: time('blocked_since'),
     /** JSON text. */
     resultPayload: text('result_payload'),
     diagnosticEvents: json('diagnostic_events').$type<DiagnosticEvent[]>(),
@@ -257,6 +279,85 @@ export const operationProgress = pgTable(
     index('operation_progress_by_customer').on(t.customerId, t.id),
   ],
 );
+
+/**
+ * Each launch of each Operation: where and when, how it ended and what was decided then. A row is written when the launch begins and completed when
+ * it ends, never overwritten by a later launch; `operation_progress` shows the newest.
+ */
+export const operationAttempt = pgTable(
+  'operation_attempt',
+  {
+    agendaId: text('agenda_id').notNull(),
+    index: integer('index').notNull(),
+    /** The Agenda's attempt. */
+    attempt: integer('attempt').notNull(),
+    /** As of the Operation, over all its attempts. */
+    launch: integer('launch').notNull(),
+    /** Executions that count against the customer's attempts. */
+    operationAttempt: integer('operation_attempt').notNull(),
+    /** Such as `local`. */
+    launcher: text('launcher'),
+    place: text('place'),
+    /** The pool worker that last spoke for it. */
+    worker: text('worker'),
+    admittedTime: time('admitted_time'),
+    scheduledTime: time('scheduled_time'),
+    pulledTime: time('pulled_time'),
+    startedTime: time('started_time'),
+    endedTime: time('ended_time'),
+    noticedTime: time('noticed_time'),
+    /** Null while it runs. */
+    ending: text('ending').$type<LaunchEnding>(),
+    category: text('category').$type<FailureCategory>(),
+    code: text('code'),
+    diagnosticEvents: json('diagnostic_events').$type<DiagnosticEvent[]>(),
+    decision: text('decision').$type<LaunchDecision>(),
+    /** Where it is launched again: not before. */
+    againTime: time('again_time'),
+    addedTime: time('added_time').notNull().default(now),
+    updatedTime: time('updated_time').notNull().default(now),
+  },
+  (t) => [primaryKey({ columns: [t.agendaId, t.index, t.attempt, t.launch] })],
+);
+
+/** What happened to an Agenda, numbered from 1; written by the statements that change the states, and by nothing else. */
+export const event = pgTable(
+  'event',
+  {
+    agendaId: text('agenda_id').notNull(),
+    number: integer('number').notNull(),
+    /** The Agenda's attempt. */
+    attempt: integer('attempt').notNull(),
+    kind: text('kind').$type<EventKind>().notNull(),
+    time: time('time').notNull().default(now),
+    /** Of an Operation: its index, launch and operation attempt. */
+    index: integer('index'),
+    launch: integer('launch'),
+    operationAttempt: integer('operation_attempt'),
+    outcome: text('outcome'),
+    category: text('category').$type<FailureCategory>(),
+    code: text('code'),
+    /** For people, cut. */
+    message: text('message'),
+  },
+  (t) => [primaryKey({ columns: [t.agendaId, t.number] })],
+);
+
+/** Which installation this database is of; one row, made at migration. */
+export const installation = pgTable('installation', {
+  id: text('id').primaryKey(),
+  madeTime: time('made_time').notNull().default(now),
+});
+
+/** Keys that the tokens of launches are signed with; made at migration, rotated with overlap. */
+export const launchTokenKey = pgTable('launch_token_key', {
+  number: bigserial('number', { mode: 'number' }).primaryKey(),
+  /** 32 bytes, hex. */
+  secret: text('secret').notNull(),
+  madeTime: time('made_time').notNull().default(now),
+  /** Tokens of it are no longer taken from then on; null while it is in use. */
+  retiredTime: time('retired_time'),
+});
 
 /** Output of one launch of one Operation, cut at the cap. */
 export const operationLog = pgTable(
@@ -531,6 +632,9 @@ export const runningAgenda = pgTable(
     leftQueueTime: time('left_queue_time'),
     /** The workflow run that claimed this attempt. */
     runId: text('run_id'),
+    /** Its workflow, and the first run of the chain that it continues: runs that continue it, or were reset, belong to the same claim. */
+    workflowId: text('workflow_id'),
+    firstRunId: text('first_run_id'),
     /** Last sign of life: a claim, an Operation's start, progress or end. */
     seenTime: time('seen_time').notNull().default(now),
   },

@@ -2,7 +2,7 @@
  * What workflows ask of the control worker and of pool workers: inputs and answers are in histories, so fields are only
  * ever added.
  */
-import type { AgendaOutcome, OperationOutcome } from '../agenda/types.ts';
+import type { AgendaOutcome, OperationOutcome } from '../agenda/outcomes.ts';
 import type { QueueView } from './queue-view.ts';
 
 /** What one batch answers. */

@@ -2,7 +2,7 @@ import { Context } from '@temporalio/activity';
 import type { WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { OperationOutcome } from '../agenda/types.ts';
+import type { OperationOutcome } from '../agenda/outcomes.ts';
 import { ScriptedAgenda, type ScriptedSteps } from '../test/support/scripted-agenda.ts';
 import { type WorkflowEnvironment, workflowEnvironment } from '../test/support/workflow-environment.ts';
 import { progressQuery } from './messages.ts';

@@ -1,6 +1,6 @@
 /** Signals, queries, arguments and results of workflows, for whoever starts them or looks at them. */
 import type { QueryDefinition, SignalDefinition } from '@temporalio/common';
-import type { AgendaOutcome } from '../agenda/types.ts';
+import type { AgendaOutcome } from '../agenda/outcomes.ts';
 import type { QueueView } from './queue-view.ts';
 
 /** Work may be waiting: look. */

@@ -1,6 +1,7 @@
 /** The first step of an Agenda's workflow: claim the attempt, then say what there is to do. */
 import { createHash } from 'node:crypto';
-import { mostInFlight, type OperationOutcome, type OperationTimeout } from '../../agenda/types.ts';
+import type { OperationOutcome } from '../../agenda/outcomes.ts';
+import { mostInFlight, type OperationTimeout } from '../../agenda/types.ts';
 import { claimAttempt, type PlannedOperation, readPlan } from '../../db/agenda/claim-attempt.ts';
 import { runStateOf } from '../../temporal/run-state.ts';
 import type { LoadPlanAnswer } from '../../workflows/activities.ts';

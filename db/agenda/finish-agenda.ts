@@ -1,5 +1,6 @@
 /** The end of an attempt, and of an Agenda in every way in which one ends. */
-import type { AgendaOutcome, DiagnosticEvent } from '../../agenda/types.ts';
+import type { AgendaOutcome } from '../../agenda/outcomes.ts';
+import type { DiagnosticEvent } from '../../agenda/types.ts';
 import { settleEnded } from '../admission/settlement.ts';
 import { insightsThatWait } from '../admission/wake.ts';
 import type { Database, Statements } from '../connect.ts';

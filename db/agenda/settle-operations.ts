@@ -1,5 +1,5 @@
 /** How Operations of a running attempt ended, for its walker. */
-import type { OperationOutcome } from '../../agenda/types.ts';
+import type { OperationOutcome } from '../../agenda/outcomes.ts';
 import type { Database, Sql, Statements } from '../connect.ts';
 import { type AttemptKey, eventsText } from './attempt.ts';
 

@@ -2,7 +2,7 @@
  * An Agenda as a script, for tests of the agenda workflow: activities that answer at once from memory, and note each
  * call.
  */
-import type { OperationOutcome } from '../../agenda/types.ts';
+import type { OperationOutcome } from '../../agenda/outcomes.ts';
 import type { ControlActivities, LoadPlanAnswer, Plan, PoolActivities } from '../../workflows/activities.ts';
 
 /** One Operation of a scripted Agenda. */
