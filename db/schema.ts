@@ -218,6 +218,13 @@ export const agendaProgress = pgTable(
     uniqueIndex('agenda_progress_by_agenda').on(t.agendaId),
     index('agenda_progress_by_customer').on(t.customerId, t.id),
     index('agenda_progress_by_link').on(t.linkId, t.id),
+    index('agenda_progress_by_outcome').on(t.outcome, t.id).concurrently(),
+    index('agenda_progress_by_customer_outcome').on(t.customerId, t.outcome, t.id).concurrently(),
+    // Ended by a version that knew no outcomes: the sweep fills them in.
+    index('agenda_progress_without_outcome')
+      .on(t.id)
+      .where(sql`processing_state = 'COMPLETE' and outcome is null`)
+      .concurrently(),
   ],
 );
 
@@ -277,6 +284,12 @@ export const operationProgress = pgTable(
     uniqueIndex('operation_progress_by_id').on(t.id),
     uniqueIndex('operation_progress_by_operation').on(t.agendaProgressId, t.operation),
     index('operation_progress_by_customer').on(t.customerId, t.id),
+    // Without those that succeeded, which are most: an end that is no failure costs nothing here.
+    index('operation_progress_by_outcome').on(t.outcome, t.id).where(sql`outcome <> 'succeeded'`).concurrently(),
+    index('operation_progress_by_customer_outcome')
+      .on(t.customerId, t.outcome, t.id)
+      .where(sql`outcome <> 'succeeded'`)
+      .concurrently(),
   ],
 );
 
@@ -347,6 +360,8 @@ export const event = pgTable(
 export const installation = pgTable('installation', {
   id: text('id').primaryKey(),
   madeTime: time('made_time').notNull().default(now),
+  /** Programs that know fewer migrations than this do not work with the database any more; raised by a migration that takes something away. */
+  oldestSchema: integer('oldest_schema').notNull().default(0),
 });
 
 /** Keys that the tokens of launches are signed with; made at migration, rotated with overlap. */

@@ -16,7 +16,8 @@ CREATE TABLE "event" (
 --> statement-breakpoint
 CREATE TABLE "installation" (
 	"id" text PRIMARY KEY NOT NULL,
-	"made_time" timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+	"made_time" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+	"oldest_schema" integer DEFAULT 0 NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "launch_token_key" (
