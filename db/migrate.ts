@@ -23,9 +23,8 @@ const outsideMark = '-- outside a transaction';
 /** Postgres' codes of a lock that was not had in time, and of a deadlock. */
 const lockCodes = new Set(['55P03', '40P01']);
 
-/** Runs the migrations that are missing; of several callers at once one works and the others wait for it. */
-export async function migrateDatabase(url: string): Promise<void> {
-  const migrations = readMigrations();
+/** Runs the migrations that are missing; of several callers at once one works and the others wait for it. Tests stop at an earlier one. */
+export async function migrateDatabase(url: string, migrations = readMigrations()): Promise<void> {
   // One connection: the advisory lock is the session's.
   await using client = connect(url);
   await takeLock(client.sql);

@@ -20,6 +20,7 @@ import { tellCancel } from '../temporal/agenda-workflows.ts';
 import { lazyTemporalClient, temporalSettings, within } from '../temporal/connect.ts';
 import { poolWorkerCounter } from '../temporal/count-pool-workers.ts';
 import { addRecordMetrics } from './record-metrics.ts';
+import { waitForSchema } from './wait-for-schema.ts';
 import { wakeInsights } from './wake-insights.ts';
 
 /** Longest wait for requests that run when the process is told to go; long polls and slow clients are cut then. */
@@ -42,6 +43,9 @@ async function main(): Promise<void> {
     applicationName: 'pop-api',
     connections: positiveNumber('POP_DATABASE_CONNECTIONS', 20),
   });
+  // A newer release may have migrated it further than this one can work with.
+  await waitForSchema(database, log, shutdown.signal);
+  if (shutdown.signal.aborted) return;
   const temporal = temporalSettings();
   await using client = lazyTemporalClient(temporal);
   const background = new BackgroundWork();

@@ -19,6 +19,7 @@ import { admissionTaskQueue, controlTaskQueue } from '../workflows/names.ts';
 import { addControlMetrics } from './control-metrics.ts';
 import { addRecordMetrics } from './record-metrics.ts';
 import { runSweeper } from './sweeper.ts';
+import { waitForSchema } from './wait-for-schema.ts';
 import { wakeInsights } from './wake-insights.ts';
 import { admissionWorkerOptions, controlWorkerOptions } from './worker-options.ts';
 import { workflowBundle } from './workflow-bundle.ts';
@@ -63,6 +64,8 @@ export async function runControl(makers: ControlMakers = {}): Promise<void> {
   if (connection === undefined) return;
   const connect = makers.openDatabase ?? openDatabase;
   await using database = connect(required('DATABASE_URL'), { applicationName: 'pop-control', connections: 20 });
+  await waitForSchema(database, log, shutdown.signal);
+  if (shutdown.signal.aborted) return connection.close();
   await using client = (makers.temporalClient ?? lazyTemporalClient)(temporal);
   await ensureSearchAttributes(client, temporal.namespace, log);
 
