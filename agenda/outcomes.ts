@@ -45,7 +45,10 @@ export const failureCategories = [
 ] as const;
 export type FailureCategory = (typeof failureCategories)[number];
 
-/** What was decided about an Operation when one of its launches had ended. `ended`: that is the Operation's end. `again`: it is launched again. */
+/**
+ * What was decided about an Operation when one of its launches had ended. `ended`: that is the Operation's end.
+ * `again`: it is launched again.
+ */
 export const launchDecisions = ['ended', 'again'] as const;
 export type LaunchDecision = (typeof launchDecisions)[number];
 

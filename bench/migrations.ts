@@ -1,7 +1,7 @@
 /**
- * How long each migration since 0.1.0 takes on a record of a million Operations (`npm run bench:migrations`, `-- --rows 100000`, `-- --json`), beside
- * one look at each row of `operation_progress` in the same run, before it. Those that run outside a transaction hold nobody up; the others hold
- * their locks for as long as the table says.
+ * How long each migration since 0.1.0 takes on a record of a million Operations (`npm run bench:migrations`, `-- --rows
+ * 100000`, `-- --json`), beside one look at each row of `operation_progress` in the same run, before it. Those that run
+ * outside a transaction hold nobody up; the others hold their locks for as long as the table says.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -17,7 +17,9 @@ const { values: options } = parseArgs({
 });
 /** Migrations of 0.1.0. */
 const ofFirstRelease = 5;
-/** Longest time a migration in one transaction may take: everybody who wants its tables waits as long. In milliseconds. */
+/**
+ * Longest time a migration in one transaction may take: everybody who wants its tables waits as long. In milliseconds.
+ */
 const lockBar = 1_000;
 const operationsPerAgenda = 10;
 

@@ -1,10 +1,12 @@
 /**
- * Brings a database to the current schema: the checked-in SQL of `db/migrations/`, each file once, noted where drizzle notes them.
+ * Brings a database to the current schema: the checked-in SQL of `db/migrations/`, each file once, noted where drizzle
+ * notes them.
  *
  *   usual file                          one transaction, with its note; a lock that is not had within seconds is given up and asked for again
  *   `-- outside a transaction` on top   statement by statement, and may be broken off anywhere: each says the same when it runs again
  *
- * In a file of the second kind an index made CONCURRENTLY that an interruption left invalid is dropped first and made anew.
+ * In a file of the second kind an index made CONCURRENTLY that an interruption left invalid is dropped first and made
+ * anew.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -23,7 +25,10 @@ const outsideMark = '-- outside a transaction';
 /** Postgres' codes of a lock that was not had in time, and of a deadlock. */
 const lockCodes = new Set(['55P03', '40P01']);
 
-/** Runs the migrations that are missing; of several callers at once one works and the others wait for it. Tests stop at an earlier one. */
+/**
+ * Runs the migrations that are missing; of several callers at once one works and the others wait for it. Tests stop at
+ * an earlier one.
+ */
 export async function migrateDatabase(url: string, migrations = readMigrations()): Promise<void> {
   // One connection: the advisory lock is the session's.
   await using client = connect(url);
@@ -60,7 +65,10 @@ function connect(url: string): { readonly sql: postgres.Sql } & AsyncDisposable 
   return { sql, [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }) };
 }
 
-/** Asks again and again: whoever waited inside a statement would hold a snapshot, which CREATE INDEX CONCURRENTLY waits for in its turn. */
+/**
+ * Asks again and again: whoever waited inside a statement would hold a snapshot, which CREATE INDEX CONCURRENTLY waits
+ * for in its turn.
+ */
 async function takeLock(sql: postgres.Sql): Promise<void> {
   for (;;) {
     const [lock] = await sql<{ got: boolean }[]>`

@@ -1,6 +1,7 @@
 /**
- * Migrations run while older programs work: none may scan, rewrite or change many rows while it holds a lock that blocks them. Each migration
- * since 0.1.0 is run statement by statement over tables that are filled, and after each it is asked which locks are held and what was read.
+ * Migrations run while older programs work: none may scan, rewrite or change many rows while it holds a lock that
+ * blocks them. Each migration since 0.1.0 is run statement by statement over tables that are filled, and after each it
+ * is asked which locks are held and what was read.
  */
 import type postgres from 'postgres';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -48,7 +49,10 @@ interface Look {
   readonly blocks: boolean;
 }
 
-/** Of each filled table: rows that this transaction read or changed so far, its file, and whether a lock on it blocks readers or writers. */
+/**
+ * Of each filled table: rows that this transaction read or changed so far, its file, and whether a lock on it blocks
+ * readers or writers.
+ */
 const look = (sql: postgres.TransactionSql) => sql<Look[]>`
   select c.relname as table, c.relfilenode::int as file,
     (pg_stat_get_xact_tuples_returned(c.oid) + pg_stat_get_xact_tuples_updated(c.oid) + pg_stat_get_xact_tuples_deleted(c.oid))::int as touched,

@@ -1,4 +1,6 @@
-/** Whether a program and a database fit: each knows how many migrations it knows of, and how many a program must know. */
+/**
+ * Whether a program and a database fit: each knows how many migrations it knows of, and how many a program must know.
+ */
 import type { Database } from './connect.ts';
 import { readMigrations } from './migrate.ts';
 
@@ -13,7 +15,10 @@ export type SchemaVersion =
 /** Postgres' code of a table that is not there. */
 const noSuchTable = '42P01';
 
-/** Compares the migrations that were done with those this program brings along. A schema is numbered by its migrations, from 1. */
+/**
+ * Compares the migrations that were done with those this program brings along. A schema is numbered by its migrations,
+ * from 1.
+ */
 export async function readSchemaVersion(database: Database): Promise<SchemaVersion> {
   const known = readMigrations();
   const needed = known.length;

@@ -294,8 +294,8 @@ export const operationProgress = pgTable(
 );
 
 /**
- * Each launch of each Operation: where and when, how it ended and what was decided then. A row is written when the launch begins and completed when
- * it ends, never overwritten by a later launch; `operation_progress` shows the newest.
+ * Each launch of each Operation: where and when, how it ended and what was decided then. A row is written when the
+ * launch begins and completed when it ends, never overwritten by a later launch; `operation_progress` shows the newest.
  */
 export const operationAttempt = pgTable(
   'operation_attempt',
@@ -333,7 +333,9 @@ export const operationAttempt = pgTable(
   (t) => [primaryKey({ columns: [t.agendaId, t.index, t.attempt, t.launch] })],
 );
 
-/** What happened to an Agenda, numbered from 1; written by the statements that change the states, and by nothing else. */
+/**
+ * What happened to an Agenda, numbered from 1; written by the statements that change the states, and by nothing else.
+ */
 export const event = pgTable(
   'event',
   {
@@ -360,7 +362,10 @@ export const event = pgTable(
 export const installation = pgTable('installation', {
   id: text('id').primaryKey(),
   madeTime: time('made_time').notNull().default(now),
-  /** Programs that know fewer migrations than this do not work with the database any more; raised by a migration that takes something away. */
+  /**
+   * Programs that know fewer migrations than this do not work with the database any more; raised by a migration that
+   * takes something away.
+   */
   oldestSchema: integer('oldest_schema').notNull().default(0),
 });
 
@@ -647,7 +652,10 @@ export const runningAgenda = pgTable(
     leftQueueTime: time('left_queue_time'),
     /** The workflow run that claimed this attempt. */
     runId: text('run_id'),
-    /** Its workflow, and the first run of the chain that it continues: runs that continue it, or were reset, belong to the same claim. */
+    /**
+     * Its workflow, and the first run of the chain that it continues: runs that continue it, or were reset, belong to
+     * the same claim.
+     */
     workflowId: text('workflow_id'),
     firstRunId: text('first_run_id'),
     /** Last sign of life: a claim, an Operation's start, progress or end. */

@@ -7,7 +7,8 @@ import { readSchemaVersion, SchemaTooNewError } from '../db/schema-version.ts';
 const waitMilliseconds = 1_000;
 
 /**
- * Resolves when the database has every migration that this program knows, or the signal aborts; the api migrates at its start.
+ * Resolves when the database has every migration that this program knows, or the signal aborts; the api migrates at its
+ * start.
  * @throws SchemaTooNewError when a newer release took away what this program needs.
  */
 export async function waitForSchema(database: Database, log: Logger, signal: AbortSignal): Promise<void> {
