@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { findReferences, lookupIn, replaceReferences } from './references.ts';
+import { findReferences, replaceReferences } from './references.ts';
 import { resolvedBytes } from './resolved-bytes.ts';
-import type { Json } from './types.ts';
+import type { Json, JsonObject } from './types.ts';
 
 const known = {
   'mediainfo.1.out': { mediaProperties: { width: 720, height: 480 } },
@@ -27,6 +27,8 @@ const known = {
     '~1': 'tilde',
   },
 } as const;
+/** A lookup over plain data; what an object inherits (`constructor`) is not found. */
+const lookupIn = (values: JsonObject) => (name: string) => (Object.hasOwn(values, name) ? values[name] : undefined);
 const replace = (value: Json) => replaceReferences(value, lookupIn(known));
 
 describe('values the original system gives, its defects mended', () => {

@@ -13,7 +13,7 @@
  */
 import type { Path } from './depth.ts';
 import { isArray, pointerSegment, valueAt } from './json-pointer.ts';
-import { type Json, type JsonObject, maximumReferenceDepth } from './types.ts';
+import { type Json, maximumReferenceDepth } from './types.ts';
 
 /** What stands between `@<` and `>`. */
 export interface Token {
@@ -156,11 +156,6 @@ export function replaceReferences(value: Json, lookup: (name: string) => Json | 
   };
 
   return { value: replace(value, '', 0), missing: [...missing], invalid };
-}
-
-/** A lookup for `replaceReferences` over plain data; what an object inherits (`constructor`) is not found. */
-export function lookupIn(values: JsonObject): (name: string) => Json | undefined {
-  return (name) => (Object.hasOwn(values, name) ? values[name] : undefined);
 }
 
 type FoundToken = Token & { readonly token: string };

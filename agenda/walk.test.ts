@@ -2,19 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { popSmallest, pushIndex } from './index-heap.ts';
 import type { OperationOutcome } from './outcomes.ts';
-import {
-  beginWalk,
-  endOperation,
-  isOver,
-  mostPerTake,
-  outcomeOf,
-  running,
-  stopNew,
-  takeReady,
-  type Walk,
-} from './walk.ts';
+import { beginWalk, endOperation, mostPerTake, outcomeOf, running, stopNew, takeReady, type Walk } from './walk.ts';
 
 const begin = (dependencies: number[][], parallelism = 200) => beginWalk({ dependencies, ended: [], parallelism });
+/** Nothing runs and nothing more will start. */
+const isOver = ({ inFlight, stopped, ready, statuses }: Walk) =>
+  inFlight.length === 0 && (stopped !== 'no' || !ready.some((index) => statuses[index] === 'waiting'));
 const roundTrip = (walk: Walk) => JSON.parse(JSON.stringify(walk)) as Walk;
 
 /** A random DAG under random names: each node depends on nodes earlier in a shuffled order. */

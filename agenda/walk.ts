@@ -105,14 +105,6 @@ export function running(walk: Walk): number[] {
   return [...walk.inFlight].sort((a, b) => a - b);
 }
 
-/** Nothing runs and nothing more will start. */
-export function isOver(walk: Walk): boolean {
-  return (
-    walk.inFlight.length === 0 &&
-    (walk.stopped !== 'no' || !walk.ready.some((index) => walk.statuses[index] === 'waiting'))
-  );
-}
-
 /**
  * How the Agenda ends. `succeeded` only when every Operation succeeded. Otherwise the first cause decides: `cancelled`
  * when `stopNew` was called (or an Operation came back cancelled) before any failed, else `failed`; also while
