@@ -18,24 +18,103 @@ const space = /[ \t\n\r]*/y;
 
 /** The first fault of a text that is not JSON. */
 export function findJsonFault(text: string): JsonFault {
-  let at = 0;
+  const reader = new Reader(text);
+  for (;;) {
+    const fault = reader.step();
+    if (fault !== undefined) return fault;
+  }
+}
+
+/** Reads a text a piece at a time, until one is not JSON. */
+class Reader {
+  readonly #text: string;
+  #at = 0;
   /** Where a string that began well goes wrong. */
-  let badString: number | undefined;
-  const take = (pattern: RegExp): boolean => {
-    pattern.lastIndex = at;
-    const found = pattern.exec(text);
-    if (found === null) return false;
-    at = pattern.lastIndex;
+  #badString: number | undefined;
+  /** Closing characters of what is open. */
+  readonly #open: ('}' | ']')[] = [];
+  #expects: 'value' | 'first' | 'key' | 'firstKey' | 'after' = 'value';
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /** Takes the next piece, or tells why it is none. */
+  step(): JsonFault | undefined {
+    this.#take(space);
+    switch (this.#expects) {
+      case 'firstKey':
+        return this.#closes('}') ? undefined : this.#key('a name in double quotes or "}"');
+      case 'key':
+        return this.#key('a name in double quotes');
+      case 'first':
+        return this.#closes(']') ? undefined : this.#value();
+      case 'value':
+        return this.#value();
+      case 'after':
+        return this.#after();
+      default:
+        return this.#expects satisfies never;
+    }
+  }
+
+  #key(expected: string): JsonFault | undefined {
+    if (!this.#takeString()) return this.#fault(expected);
+    this.#take(space);
+    if (this.#text[this.#at] !== ':') return this.#fault('":"');
+    this.#at += 1;
+    this.#expects = 'value';
+    return undefined;
+  }
+
+  #value(): JsonFault | undefined {
+    const character = this.#text[this.#at];
+    if (character === '{' || character === '[') {
+      this.#at += 1;
+      this.#open.push(character === '{' ? '}' : ']');
+      this.#expects = character === '{' ? 'firstKey' : 'first';
+      return undefined;
+    }
+    if (!this.#takeString() && !this.#take(scalar)) return this.#fault('a value');
+    this.#expects = 'after';
+    return undefined;
+  }
+
+  #after(): JsonFault | undefined {
+    const close = this.#open.at(-1);
+    if (close === undefined) return this.#fault('the end');
+    if (this.#closes(close)) return undefined;
+    if (this.#text[this.#at] !== ',') return this.#fault(`"," or "${close}"`);
+    this.#at += 1;
+    this.#expects = close === '}' ? 'key' : 'value';
+    return undefined;
+  }
+
+  /** Takes `close` if it is next: what is open ends. */
+  #closes(close: '}' | ']'): boolean {
+    if (this.#text[this.#at] !== close) return false;
+    this.#at += 1;
+    this.#open.pop();
+    this.#expects = 'after';
     return true;
-  };
+  }
+
+  #take(pattern: RegExp): boolean {
+    pattern.lastIndex = this.#at;
+    if (!pattern.test(this.#text)) return false;
+    this.#at = pattern.lastIndex;
+    return true;
+  }
+
   /** By hand: a pattern that repeats over a long string needs more stack than there is. */
-  const takeString = (): boolean => {
-    if (text[at] !== '"') return false;
-    let next = at + 1;
+  #takeString(): boolean {
+    const text = this.#text;
+    if (text[this.#at] !== '"') return false;
+    let next = this.#at + 1;
     for (; next < text.length; next += 1) {
       const character = text.charCodeAt(next);
       if (character === 0x22) {
-        at = next + 1;
+        this.#at = next + 1;
         return true;
       }
       if (character < 0x20) break;
@@ -44,81 +123,20 @@ export function findJsonFault(text: string): JsonFault {
       if (!escaped.test(text)) break;
       next = escaped.lastIndex - 1;
     }
-    badString = next;
+    this.#badString = next;
     return false;
-  };
-  const fault = (expected: string): JsonFault => {
-    if (badString !== undefined) {
-      const message =
-        badString >= text.length
-          ? 'the text ends inside a string'
-          : `a string must not hold ${JSON.stringify(text[badString])} here`;
-      return place(text, badString, message);
-    }
-    return place(
-      text,
-      at,
-      at >= text.length
-        ? `the text ends where ${expected} is expected`
-        : `${expected} is expected, not ${JSON.stringify(String.fromCodePoint(text.codePointAt(at) ?? 0))}`,
-    );
-  };
+  }
 
-  /** Closing characters of what is open. */
-  const open: ('}' | ']')[] = [];
-  let expects: 'value' | 'first' | 'key' | 'firstKey' | 'after' = 'value';
-  for (;;) {
-    take(space);
-    const character = text[at];
-    switch (expects) {
-      case 'firstKey':
-      case 'key':
-        if (expects === 'firstKey' && character === '}') {
-          at += 1;
-          open.pop();
-          expects = 'after';
-          break;
-        }
-        if (!takeString())
-          return fault(expects === 'firstKey' ? 'a name in double quotes or "}"' : 'a name in double quotes');
-        take(space);
-        if (text[at] !== ':') return fault('":"');
-        at += 1;
-        expects = 'value';
-        break;
-      case 'first':
-      case 'value':
-        if (character === '{' || character === '[') {
-          at += 1;
-          open.push(character === '{' ? '}' : ']');
-          expects = character === '{' ? 'firstKey' : 'first';
-        } else if (expects === 'first' && character === ']') {
-          at += 1;
-          open.pop();
-          expects = 'after';
-        } else if (takeString() || take(scalar)) {
-          expects = 'after';
-        } else {
-          return fault('a value');
-        }
-        break;
-      case 'after': {
-        const close = open.at(-1);
-        if (close === undefined) return fault('the end');
-        if (character === close) {
-          at += 1;
-          open.pop();
-        } else if (character === ',') {
-          at += 1;
-          expects = close === '}' ? 'key' : 'value';
-        } else {
-          return fault(`"," or "${close}"`);
-        }
-        break;
-      }
-      default:
-        return expects satisfies never;
+  #fault(expected: string): JsonFault {
+    const text = this.#text;
+    const [at, bad] = [this.#at, this.#badString];
+    if (bad !== undefined) {
+      const inside = `a string must not hold ${JSON.stringify(text[bad])} here`;
+      return place(text, bad, bad >= text.length ? 'the text ends inside a string' : inside);
     }
+    if (at >= text.length) return place(text, at, `the text ends where ${expected} is expected`);
+    const found = JSON.stringify(String.fromCodePoint(text.codePointAt(at) ?? 0));
+    return place(text, at, `${expected} is expected, not ${found}`);
   }
 }
 
