@@ -27,7 +27,7 @@ export async function readSchemaVersion(database: Database): Promise<SchemaVersi
   const isMissing = newest !== undefined && !done.includes(newest.folderMillis);
   if (isMissing) return { kind: 'behind', schema: done.length, needed };
   const [row] = await database.$client<{ oldest: number }[]>`
-    /* schema version: oldest program */
+    /* schemaVersion: oldest program */
     select oldest_schema as oldest from installation`;
   const oldest = row?.oldest ?? 0;
   if (oldest > needed) return { kind: 'ahead', schema: done.length, oldest, known: needed };
@@ -37,7 +37,7 @@ export async function readSchemaVersion(database: Database): Promise<SchemaVersi
 async function readDone(database: Database): Promise<number[]> {
   try {
     const rows = await database.$client<{ when: number }[]>`
-      /* schema version: done */
+      /* schemaVersion: done */
       select created_at::float8 as when from drizzle.__drizzle_migrations order by created_at`;
     return rows.map(({ when }) => when);
   } catch (error) {
@@ -50,7 +50,8 @@ async function readDone(database: Database): Promise<number[]> {
 export class SchemaTooNewError extends Error {
   constructor({ oldest, known }: Extract<SchemaVersion, { kind: 'ahead' }>) {
     super(
-      `The database needs programs that know ${oldest} migrations, this one knows ${known}: start the release that migrated it.`,
+      `The database needs programs that know ${oldest} migrations, this one knows ${known}: ` +
+        'start the release that migrated it.',
     );
     this.name = 'SchemaTooNewError';
   }
