@@ -115,7 +115,9 @@ function addAgendaFaults(faults: FaultList, agenda: Agenda): void {
     faults.add(() => ({ pointer: '/parallelism', code: 'parallelismInvalid', message }));
   }
   if (maximumAttemptsOf(agenda.params) === undefined) {
-    const message = `params.maximumAttempts must be an integer from 1 up (more than ${mostAttempts} counts as ${mostAttempts}); it is ${show(ownParam(agenda.params, 'maximumAttempts'))}.`;
+    const message =
+      `params.maximumAttempts must be an integer from 1 up (more than ${mostAttempts} counts as ${mostAttempts}); ` +
+      `it is ${show(ownParam(agenda.params, 'maximumAttempts'))}.`;
     faults.add(() => ({ pointer: '/params/maximumAttempts', code: 'maximumAttemptsInvalid', message }));
   }
   addDepthFaults(faults, agenda.params ?? null, '/params', 'paramsTooDeep', 'The params of the Agenda');
@@ -156,7 +158,9 @@ function duplicateFaults(
     firstByFold.set(fold, index);
     return [];
   }
-  const message = `Operation names must be unique. [${cut(name)}] has the name of operation ${first} [${labelOf(operations[first]?.name)}], ignoring case.`;
+  const message =
+    `Operation names must be unique. [${cut(name)}] has the name of ` +
+    `operation ${first} [${labelOf(operations[first]?.name)}], ignoring case.`;
   return [{ pointer: `/operations/${index}/name`, code: 'operationNameDuplicate', message }];
 }
 

@@ -48,9 +48,12 @@ async function main(): Promise<void> {
     say(`filling ${operations} Operations`);
     await sql.unsafe(`
       insert into agenda_progress (id, cid, customer_id, agenda_id, processing_state, processing_state_message)
-        select n::text, 'c', 'o', n::text, 'COMPLETE', 'failed' from generate_series(1, ${Math.floor(operations / operationsPerAgenda)}) n;
-      insert into operation_progress (agenda_id, index, id, agenda_progress_id, customer_id, cid, operation, processing_state, processing_state_message)
-        select (n / ${operationsPerAgenda})::text, n % ${operationsPerAgenda}, n::text, (n / ${operationsPerAgenda})::text, 'o', 'c', n::text, 'COMPLETE', 'succeeded'
+        select n::text, 'c', 'o', n::text, 'COMPLETE', 'failed'
+        from generate_series(1, ${Math.floor(operations / operationsPerAgenda)}) n;
+      insert into operation_progress (agenda_id, index, id, agenda_progress_id, customer_id, cid, operation,
+          processing_state, processing_state_message)
+        select (n / ${operationsPerAgenda})::text, n % ${operationsPerAgenda}, n::text,
+          (n / ${operationsPerAgenda})::text, 'o', 'c', n::text, 'COMPLETE', 'succeeded'
         from generate_series(1, ${operations}) n`);
     await sql.unsafe('vacuum analyze agenda_progress, operation_progress');
     const rows: Row[] = [];

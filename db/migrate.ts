@@ -2,8 +2,10 @@
  * Brings a database to the current schema: the checked-in SQL of `db/migrations/`, each file once, noted where drizzle
  * notes them.
  *
- *   usual file                          one transaction, with its note; a lock that is not had within seconds is given up and asked for again
- *   `-- outside a transaction` on top   statement by statement, and may be broken off anywhere: each says the same when it runs again
+ *   usual file                          one transaction, with its note; a lock that is not had within seconds is given
+ *                                       up and asked for again
+ *   `-- outside a transaction` on top   statement by statement, and may be broken off anywhere: each says the same
+ *                                       when it runs again
  *
  * In a file of the second kind an index made CONCURRENTLY that an interruption left invalid is dropped first and made
  * anew.
@@ -36,7 +38,9 @@ export async function migrateDatabase(url: string, migrations = readMigrations()
   await client.sql`/* migrate: schema of notes */ create schema if not exists drizzle`;
   await client.sql`
     /* migrate: table of notes */
-    create table if not exists drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`;
+    create table if not exists drizzle.__drizzle_migrations (
+      id serial primary key, hash text not null, created_at bigint
+    )`;
   const [last] = await client.sql<{ when: number | null }[]>`
     /* migrate: newest note */
     select max(created_at)::float8 as when from drizzle.__drizzle_migrations`;

@@ -35,10 +35,13 @@ async function fill(sql: postgres.Sql): Promise<void> {
       select n::text, 'c', 'o', n::text, 'COMPLETE', 'failed' from generate_series(1, ${rows}) n;
     insert into operation_progress (agenda_id, index, id, agenda_progress_id, customer_id, cid, operation)
       select n::text, 0, n::text || '-a', n::text, 'o', 'c', 'a' from generate_series(1, ${rows}) n;
-    insert into audit_entry (customer_id, actor, action, object_id, cid) select 'o', 'x', 'y', n::text, 'c' from generate_series(1, ${rows}) n;
-    insert into admission (agenda_id, attempt, insight_id, resource_pool_id, customer_id, number, batch_id, admitted_time, ready_time, algorithm,
-      cost_model, epoch, reason, agenda_type, need, level, expected_seconds, cost, weight)
-      select n::text, 1, 'i', 'p', 'o', n, 'b', now(), now(), 'Fairness', 'count', 0, 'share', '', '1,0,0,0', 0, 1, 1, 1 from generate_series(1, ${rows}) n;
+    insert into audit_entry (customer_id, actor, action, object_id, cid)
+      select 'o', 'x', 'y', n::text, 'c' from generate_series(1, ${rows}) n;
+    insert into admission (agenda_id, attempt, insight_id, resource_pool_id, customer_id, number, batch_id,
+      admitted_time, ready_time, algorithm, cost_model, epoch, reason, agenda_type, need, level, expected_seconds, cost,
+      weight)
+      select n::text, 1, 'i', 'p', 'o', n, 'b', now(), now(), 'Fairness', 'count', 0, 'share', '', '1,0,0,0', 0, 1, 1, 1
+      from generate_series(1, ${rows}) n;
   `);
 }
 
@@ -55,10 +58,13 @@ interface Look {
  */
 const look = (sql: postgres.TransactionSql) => sql<Look[]>`
   select c.relname as table, c.relfilenode::int as file,
-    (pg_stat_get_xact_tuples_returned(c.oid) + pg_stat_get_xact_tuples_updated(c.oid) + pg_stat_get_xact_tuples_deleted(c.oid))::int as touched,
+    (pg_stat_get_xact_tuples_returned(c.oid) + pg_stat_get_xact_tuples_updated(c.oid)
+      + pg_stat_get_xact_tuples_deleted(c.oid))::int as touched,
     exists (select from pg_locks l where l.relation = c.oid and l.pid = pg_backend_pid()
       and l.mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')) as blocks
-  from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relname = any(${growing}) order by c.relname`;
+  from pg_class c
+  where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relname = any(${growing})
+  order by c.relname`;
 
 /** Statements of one transaction that would hold others up, each with why. */
 async function blockingStatements(db: TestDatabase, statements: readonly string[]): Promise<string[]> {
@@ -78,7 +84,8 @@ async function blockingStatements(db: TestDatabase, statements: readonly string[
           const changes = /^\s*(update|delete)\b/i.test(withoutComments(statement));
           if ((blocked.length > 0 || changes) && (readOrChanged > few || isRewritten))
             found.push(
-              `${statement.trim()}: ${isRewritten ? 'rewrites' : `${readOrChanged} rows of`} ${table}, blocking ${blocked.join() || 'its rows'}`,
+              `${statement.trim()}: ${isRewritten ? 'rewrites' : `${readOrChanged} rows of`} ${table}, ` +
+                `blocking ${blocked.join() || 'its rows'}`,
             );
         }
         before = after;

@@ -49,6 +49,7 @@ const base = {
   updatedTime: time('updated_time').notNull().default(now),
 };
 
+/** Where Operations run, and how many Agendas and resources may be in use there at once. */
 export const resourcePool = pgTable(
   'resource_pool',
   {
@@ -62,6 +63,7 @@ export const resourcePool = pgTable(
   (t) => [index('resource_pool_by_customer').on(t.customerId, t.id)],
 );
 
+/** Whose Agendas run, and what holds for all of them, whichever Insight they wait in. */
 export const customer = pgTable(
   'customer',
   {
@@ -81,6 +83,7 @@ export const customer = pgTable(
   (t) => [index('customer_by_customer').on(t.customerId, t.id), index('customer_by_pool').on(t.resourcePoolId)],
 );
 
+/** A queue before a pool: which Agendas it takes, and by which rules they are admitted. */
 export const insight = pgTable(
   'insight',
   {
@@ -137,6 +140,7 @@ export const insightWake = pgTable('insight_wake', {
   missedSweeps: integer('missed_sweeps').notNull().default(0),
 });
 
+/** An Agenda as it was submitted. */
 export const agenda = pgTable(
   'agenda',
   {
@@ -167,6 +171,7 @@ export const agenda = pgTable(
   ],
 );
 
+/** An Operation of an Agenda as it was submitted. */
 export const operation = pgTable(
   'operation',
   {
@@ -190,6 +195,7 @@ export const operation = pgTable(
   (t) => [primaryKey({ columns: [t.agendaId, t.index] }), uniqueIndex('operation_by_name').on(t.agendaId, t.name)],
 );
 
+/** How far an Agenda is, and how it ended. */
 export const agendaProgress = pgTable(
   'agenda_progress',
   {
@@ -681,6 +687,7 @@ export const admissionBatch = pgTable(
   (t) => [index('admission_batch_by_age').on(t.addedTime)],
 );
 
+/** Keys of callers; a key itself is nowhere, only its hash. */
 export const apiKey = pgTable('api_key', {
   /** Public part of the key, its id. */
   prefix: text('prefix').primaryKey(),
@@ -711,6 +718,7 @@ export const idempotency = pgTable(
   (t) => [primaryKey({ columns: [t.customerId, t.key] }), index('idempotency_by_age').on(t.addedTime)],
 );
 
+/** Who changed what and when. */
 export const auditEntry = pgTable(
   'audit_entry',
   {

@@ -183,7 +183,8 @@ async function provideVideo(media: string): Promise<string> {
   const video = join(media, 'clip.mp4');
   await makeClip({ target: video, ...clipShape });
   screen.say(
-    `Made ${relative(process.cwd(), video)} with ffmpeg: ${clipShape.width}×${clipShape.height}, ${clipShape.seconds} s.`,
+    `Made ${relative(process.cwd(), video)} with ffmpeg: ` +
+      `${clipShape.width}×${clipShape.height}, ${clipShape.seconds} s.`,
   );
   return video;
 }

@@ -58,7 +58,7 @@ describe('a source', () => {
     return readFileSync(source.path, 'utf8');
   };
 
-  test('is read below a root: by its path, by one with .., by a link that stays within, and when the root is a link', () => {
+  test('is read below a root: by its path, one with .., a link that stays within, and when the root is a link', () => {
     symlinkSync(join(root, 'a.txt'), join(root, 'within.txt'));
     mkdirSync(join(root, 'deep', 'er'), { recursive: true });
     writeFileSync(join(root, 'deep', 'er', 'b.txt'), 'b');
@@ -93,7 +93,8 @@ describe('a source', () => {
       const { code, message } = failure(() => openSource(each, 'file'));
       expect(code, each).toBe('pathNotAllowed');
       expect(message).toBe(
-        `"file" is "${each}": it is outside of the folders that this pool allows to be read, "readRoots" of the registry entry.`,
+        `"file" is "${each}": it is outside of the folders that this pool allows to be read, ` +
+          '"readRoots" of the registry entry.',
       );
     }
   });

@@ -73,7 +73,7 @@ test('a failing tool fails the Operation', async () => {
   });
 });
 
-test('a registry entry without commands runs none, before anything is done, and says how an operator allows one', async () => {
+test('an entry without commands runs none, before anything is done, and says how an operator allows one', async () => {
   const actions = [{ action: 'log', paramsMap: { logMessage: 'first' } }];
   const ending = await sample({
     actions: [...actions, { action: 'externalExecute', paramsMap: { externalArgs: ['echo', 'ran'] } }],

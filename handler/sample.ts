@@ -4,8 +4,8 @@
  * `paramsMap.sleepMilliseconds`. Actions:
  *   log              prints `logMessage`
  *   exception        fails with `exceptionMessage`, and `code`, `statusCode`, `payload` when given
- *   externalExecute  runs `externalArgs`, program and arguments, as a child process; its output is ours, its failure too.
- *                    Only command lines that `commands` of the registry entry lists
+ *   externalExecute  runs `externalArgs`, program and arguments, as a child process; its output is ours, its failure
+ *                    too. Only command lines that `commands` of the registry entry lists
  *   environment      prints the variables of the handler contract and adds them to the result as `environment`
  * It pretends to follow a job elsewhere: the job's id is reported in `params.jobInfo.jobId`, and the next attempt goes
  * on with that job.
@@ -94,7 +94,8 @@ function commandOf({ externalArgs }: JsonObject): Command {
   const asked = JSON.stringify(words).slice(0, 200);
   fail(
     commands.length === 0
-      ? `externalExecute is refused: ${asked}. The registry entry of this type lists no "commands". An operator allows one there, as ` +
+      ? `externalExecute is refused: ${asked}. The registry entry of this type lists no "commands". ` +
+          'An operator allows one there, as ' +
           '"commands": [{ "program": "echo", "args": ["{word}"], "placeholders": { "word": "[a-z]+" } }].'
       : `externalExecute is refused: ${asked} is none of the "commands" that the registry entry of this type lists.`,
     { code: 'commandNotAllowed' },

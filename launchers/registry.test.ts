@@ -181,7 +181,7 @@ describe('what a type allows', () => {
     expect(settingsFor(registry, 'inProcess')).not.toHaveProperty('readRoots');
   });
 
-  test('a command with an unknown or unused placeholder, a broken pattern or a relative program is refused at its line', () => {
+  test('a command is refused at its line: unknown or unused placeholder, broken pattern, relative program', () => {
     const command = { program: './x', args: ['{a}{b}', '{c}'], placeholders: { a: 'x)|(y', b: '[a', d: '.' } };
     const messages = faultsOf({ command: ['true'], commands: [command] });
     const at = (field: string) => messages.filter((message) => message.includes(` /a/podConfig/commands/0/${field}: `));

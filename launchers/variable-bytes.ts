@@ -8,5 +8,7 @@ export function fitsVariable(value: unknown): boolean {
   return Buffer.byteLength(JSON.stringify(value)) <= maximumVariableBytes;
 }
 
+const mostInWords = `${maximumVariableBytes} bytes as JSON`;
+
 /** Said of a registry field that does not fit. */
-export const tooLargeForVariable = `takes more than ${maximumVariableBytes} bytes as JSON, and is handed over in one variable`;
+export const tooLargeForVariable = `takes more than ${mostInWords}, and is handed over in one variable`;

@@ -16,6 +16,7 @@ import { GuardedProcess } from './guarded-process.ts';
 const run = promisify(execFile);
 const user = 'pop';
 
+/** Where a Postgres keeps its data, and where it listens. */
 export interface EmbeddedPostgresOptions {
   /** Made when missing. Its password is kept beside it as `<directory>.password`. */
   readonly dataDirectory: string;
@@ -36,6 +37,7 @@ interface Account {
   readonly gid: number;
 }
 
+/** A running Postgres; it stops when it is disposed of. */
 export class EmbeddedPostgres implements AsyncDisposable {
   readonly port: number;
   #password: string;

@@ -43,7 +43,7 @@ test('stop asks first and kills after the grace', async () => {
   await rm(directory, { recursive: true });
 });
 
-test('the process id is the program itself, with its arguments as given and nothing of the guard in its environment', async () => {
+test('the process id is the program, its arguments as given, nothing of the guard in its environment', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'pop-guarded-'));
   const logFile = join(directory, 'log');
   const child = new GuardedProcess({

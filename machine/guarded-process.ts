@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 
+/** What to run, and how it is asked to end. */
 export interface GuardedProcessOptions {
   readonly command: readonly [string, ...string[]];
   readonly environment?: NodeJS.ProcessEnv;
@@ -20,6 +21,7 @@ export interface GuardedProcessOptions {
   readonly graceSeconds?: number;
 }
 
+/** How a process ended: by its exit code, or by a signal. */
 export interface Ending {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -41,6 +43,7 @@ unset POP_GUARD_SIGNAL POP_GUARD_GRACE
 exec 3<&-
 exec "$@"`;
 
+/** A running child process that ends with this one. */
 export class GuardedProcess {
   /** Settles when the process is gone. */
   readonly ended: Promise<Ending>;

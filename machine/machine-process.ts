@@ -9,6 +9,7 @@ import { identify, isAlive } from '../launchers/local/process-identity.ts';
 import type { ProcessIdentity } from '../launchers/local/run-files.ts';
 import type { Ending, GuardedProcess } from './guarded-process.ts';
 
+/** What a part is and how it is started. */
 export interface MachineProcessOptions {
   readonly name: string;
   /** Notes who runs, so that a later start finds what was left behind. */
@@ -23,6 +24,7 @@ export interface MachineProcessOptions {
 const longestPauseMilliseconds = 30_000;
 const longLifeMilliseconds = 60_000;
 
+/** A part of the system, over all the processes that it has in turn. */
 export class MachineProcess {
   readonly name: string;
   #options: MachineProcessOptions;

@@ -21,9 +21,12 @@ import { ensureKeys, type Keys } from './keys.ts';
 import { endLeftover, holdsAfter, MachineProcess, readIdentity, sizeOf, untilReady } from './machine-process.ts';
 import { temporalAnswers, temporalServerCommand } from './temporal-server.ts';
 
+/** The processes of a system, in the order in which they start. */
 export const partNames = ['postgres', 'temporal', 'api', 'control', 'pool'] as const;
+/** One of `partNames`. */
 export type PartName = (typeof partNames)[number];
 
+/** Where the parts listen; `ui` is Temporal's. */
 export interface Ports {
   readonly api: number;
   readonly temporal: number;
@@ -31,6 +34,7 @@ export interface Ports {
   readonly postgres: number;
 }
 
+/** What a system is started with. */
 export interface SystemOptions {
   /** Everything the system keeps is in `<home>/data`; registries reach it as `${POP_HOME}`. */
   readonly home: string;
@@ -52,6 +56,7 @@ export interface SystemOptions {
   readonly say?: (line: string) => void;
 }
 
+/** Where its parts are reached. */
 export interface Urls {
   /** With its base path. */
   readonly api: string;
@@ -70,6 +75,7 @@ const fullLogBytes = 20_000_000;
 /** A first start compiles the workflow bundle on a busy machine. */
 const readySeconds = 90;
 
+/** A running system; it stops when it is disposed of. */
 export class System implements AsyncDisposable {
   readonly home: string;
   readonly data: string;

@@ -1,6 +1,7 @@
 import { searchAttributes } from '../workflows/search-attributes.ts';
 import { findProgram } from './programs.mjs';
 
+/** Where the server listens, and its file. */
 export interface TemporalServerOptions {
   readonly port: number;
   readonly uiPort: number;

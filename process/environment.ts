@@ -1,7 +1,9 @@
 /** Reading settings from the environment: what is missing or wrong is said by name, with the value. */
 
+/** A setting is missing or wrong; the message says which one. */
 export class SettingError extends Error {}
 
+/** A setting that has no default. */
 export function required(name: string): string {
   const value = process.env[name];
   if (value === undefined || value === '') throw new SettingError(`the setting ${name} is missing`);

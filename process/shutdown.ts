@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino';
 
+/** The end of this process: its signal, and a way to begin it from within. */
 export interface Shutdown {
   readonly signal: AbortSignal;
   begin(why: string): void;

@@ -27,7 +27,8 @@ test('depth and oldest wait of every Insight are true, also above 100', async ()
   const of = await addInsight(database);
   await database.$client`
     insert into ready_agenda (agenda_id, insight_id, resource_pool_id, customer_id, attempt, ready_time)
-    select 'deep-' || n, ${of.insightId}, ${of.resourcePoolId}, 'customer', 1, clock_timestamp() - n * interval '1 second'
+    select 'deep-' || n, ${of.insightId}, ${of.resourcePoolId}, 'customer', 1,
+      clock_timestamp() - n * interval '1 second'
     from generate_series(1, 350) n`;
   const idle = await addInsight(database);
   const busy = await addInsight(database);

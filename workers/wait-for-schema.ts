@@ -28,7 +28,10 @@ async function look(database: Database): Promise<string | undefined> {
     const version = await readSchemaVersion(database);
     if (version.kind === 'ahead') throw new SchemaTooNewError(version);
     if (version.kind === 'fits') return undefined;
-    return `the database has ${version.schema} of ${version.needed} migrations; waiting for an api of this release to migrate it`;
+    return (
+      `the database has ${version.schema} of ${version.needed} migrations; ` +
+      'waiting for an api of this release to migrate it'
+    );
   } catch (error) {
     if (!isDatabaseAway(error)) throw error;
     return 'Postgres does not answer yet; trying on';

@@ -9,6 +9,7 @@ import type { ControlParts } from './parts.ts';
 import { runResident } from './run-resident.ts';
 import { startAdmitted, startAllAdmitted } from './start-admitted.ts';
 
+/** The activities of the control worker, as its workflows call them. */
 export function controlActivities(parts: ControlParts): ControlActivities {
   const { database, log } = parts;
   return {

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../../db/connect.ts';
 import type { TemporalClient } from '../../temporal/connect.ts';
 
+/** The connections and settings that every control activity is given. */
 export interface ControlParts {
   readonly database: Database;
   readonly client: TemporalClient;

@@ -165,7 +165,7 @@ describe('the sweep', () => {
   const nextRun = '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a12';
   const lostRun = '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a11';
 
-  test('starts the workflow of an Agenda again that Temporal does not know, claimed or not; its claim is free', async () => {
+  test('starts an Agenda again whose workflow Temporal does not know, claimed or not; its claim is free', async () => {
     const insight = await addInsight(database);
     const [unclaimed, lost] = [await admitted(insight), await admitted(insight)];
     await markStarted(database, [unclaimed]);
@@ -178,7 +178,7 @@ describe('the sweep', () => {
     }
   });
 
-  test('does not take the closed workflow of an earlier attempt for that of an Agenda whose own is missing', async () => {
+  test('does not take the closed workflow of an earlier attempt for that of an Agenda without its own', async () => {
     const agenda = await admitted(await addInsight(database));
     const { agendaId } = agenda;
     await environment.client.workflow.start(agendaWorkflowType, {

@@ -42,6 +42,7 @@ const logMessages: Resident = (payload, { log }) => {
 
 const residents: ReadonlyMap<string, Resident> = new Map([['logMessages', logMessages]]);
 
+/** Starts one Operation of a resident type, performs it and records its end. */
 export async function runResident(parts: ControlParts, { agendaId, attempt, operation }: OperationKey): Promise<void> {
   const resourcePoolId = await readPool(parts.database, { agendaId, attempt });
   if (resourcePoolId === undefined) return;

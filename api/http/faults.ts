@@ -86,17 +86,20 @@ function faultOf(issue: Issue, path: Path): Fault {
     case 'too_big':
       return fault(
         'tooLarge',
-        `must ${sizeOf(issue.origin)} ${issue.inclusive === false ? 'below' : 'at most'} ${issue.maximum}, is ${measured(issue.input)}.`,
+        `must ${sizeOf(issue.origin)} ${issue.inclusive === false ? 'below' : 'at most'} ${issue.maximum}, ` +
+          `is ${measured(issue.input)}.`,
       );
     case 'too_small':
       return fault(
         'tooSmall',
-        `must ${sizeOf(issue.origin)} ${issue.inclusive === false ? 'above' : 'at least'} ${issue.minimum}, is ${measured(issue.input)}.`,
+        `must ${sizeOf(issue.origin)} ${issue.inclusive === false ? 'above' : 'at least'} ${issue.minimum}, ` +
+          `is ${measured(issue.input)}.`,
       );
     case 'invalid_value':
       return fault(
         'notAllowed',
-        `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}, is ${valueText(issue.input)}.`,
+        `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}, ` +
+          `is ${valueText(issue.input)}.`,
       );
     case 'not_multiple_of':
       return fault('wrongType', `must be a multiple of ${issue.divisor}, is ${valueText(issue.input)}.`);

@@ -98,7 +98,8 @@ function refuseTooMuch(text: string): void {
       ]);
     case 'values':
       throw payloadTooLarge(
-        `The body may hold at most ${maximumBodyValues} values (members of objects and entries of lists), and holds more.`,
+        `The body may hold at most ${maximumBodyValues} values (members of objects and entries of lists), ` +
+          'and holds more.',
       );
     case 'checkedValues':
       throw payloadTooLarge(

@@ -5,6 +5,7 @@
 /** Members that hold what a customer likes, whose values no schema looks at. */
 export const freeMembers: readonly string[] = ['payload', 'params'];
 
+/** How many values a text may hold. */
 export interface JsonLimits {
   /** Members of objects and entries of lists. */
   readonly values: number;

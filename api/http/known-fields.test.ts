@@ -43,7 +43,8 @@ describe('fields that a schema does not know', () => {
 
   test('are taken out, as those without effect are; free and open objects stay', () => {
     const given = JSON.parse(
-      '{"state":"x","warnings":[],"jobId":1,"__proto__":1,"open":{"more":1},"steps":[{"params":{"dependOn":1},"toString":1}]}',
+      '{"state":"x","warnings":[],"jobId":1,"__proto__":1,"open":{"more":1},' +
+        '"steps":[{"params":{"dependOn":1},"toString":1}]}',
     );
     expect(takeOutUnknown(body, given).first.map(({ pointer }) => pointer)).toEqual([
       '/__proto__',

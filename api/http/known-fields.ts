@@ -14,11 +14,16 @@ import { pointerOf } from '../../agenda/json-pointer.ts';
 import type { Fault } from '../../agenda/types.ts';
 
 /** What happens to fields that the api does not know; the words of Kubernetes. */
-export const fieldValidationSchema = z.enum(['Strict', 'Warn', 'Ignore']).default('Strict').openapi({
-  description:
-    'What happens to fields that this body does not have: `Strict` refuses them with 422 `unknownField`, `Warn` takes the rest and answers `warnings`, `Ignore` drops them without a word.',
-});
+export const fieldValidationSchema = z
+  .enum(['Strict', 'Warn', 'Ignore'])
+  .default('Strict')
+  .openapi({
+    description:
+      'What happens to fields that this body does not have: `Strict` refuses them with 422 `unknownField`, `Warn` ' +
+      'takes the rest and answers `warnings`, `Ignore` drops them without a word.',
+  });
 
+/** One of the words of `fieldValidationSchema`. */
 export type FieldValidation = z.output<typeof fieldValidationSchema>;
 
 /** What an answer tells with `fieldValidation=Warn`. */
@@ -26,7 +31,8 @@ export const warningsSchema = z
   .array(z.object({ pointer: z.string(), code: z.string(), message: z.string() }))
   .optional()
   .openapi({
-    description: `Fields that were dropped, with \`fieldValidation=Warn\`: at most ${mostFaults}, then how many there are.`,
+    description:
+      `Fields that were dropped, with \`fieldValidation=Warn\`: at most ${mostFaults}, ` + 'then how many there are.',
     example: [
       {
         pointer: '/operations/0/dependOn',

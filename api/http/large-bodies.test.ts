@@ -175,7 +175,10 @@ test.each([
     '500 Operations that each depend on all before',
     agenda(
       '',
-      `[${Array.from({ length: 500 }, (_, index) => `{"name":"o${index}","type":"t","dependsOn":[${Array.from({ length: index }, (_, on) => `"o${on}"`)}]}`)}]`,
+      `[${Array.from({ length: 500 }, (_, index) => {
+        const dependsOn = Array.from({ length: index }, (_, on) => `"o${on}"`);
+        return `{"name":"o${index}","type":"t","dependsOn":[${dependsOn}]}`;
+      })}]`,
     ),
   ],
 ])('%s: it is good, and nobody waits', async (_, body) => {
@@ -195,9 +198,13 @@ test('settings and reports of pools with more than 100,000 faults are refused th
   expectNobodyWaited(settings);
   expect(settings.status).toBe(422);
   expect(JSON.parse(settings.text).errors).toHaveLength(1);
-  const mappers = `{"customerId":"acme","title":"t","resourcePoolId":"p","mappers":{"${longName}":[],"paramMap":${list(1_000, '""')}}}`;
+  const mappers =
+    '{"customerId":"acme","title":"t","resourcePoolId":"p",' +
+    `"mappers":{"${longName}":[],"paramMap":${list(1_000, '""')}}}`;
   expect(JSON.parse((await send('/insight', mappers, admin)).text).errors.at(-1).message).toContain('1001 in total');
-  const report = `{"items":[{"agendaId":"x","attempt":1,"operation":"a","operationAttempt":1,"launch":1,"params":{"p":${list(140_000, '1e999')}}}]}`;
+  const report =
+    '{"items":[{"agendaId":"x","attempt":1,"operation":"a","operationAttempt":1,"launch":1,' +
+    `"params":{"p":${list(140_000, '1e999')}}}]}`;
   const reported = await send('/resourcepool/service/reportProgress', report, pool);
   expectNobodyWaited(reported);
   expect(JSON.parse(reported.text)).toMatchObject({

@@ -104,7 +104,8 @@ function detailOf(faults: readonly Fault[] | FaultList): string {
   const [first, total] =
     faults instanceof FaultList ? [faults.first, faults.total] : [faults.slice(0, mostFaults), faults.length];
   if (total === 1 && first[0]) return first[0].message;
-  const detail = `Issues detected: ${first.map(({ message }) => (message.endsWith('.') ? message : `${message}.`)).join(' ')}`;
+  const sentences = first.map(({ message }) => (message.endsWith('.') ? message : `${message}.`));
+  const detail = `Issues detected: ${sentences.join(' ')}`;
   return total > first.length ? `${detail} [Truncating additional issues]` : detail;
 }
 

@@ -52,6 +52,7 @@ const fence = {
 
 const diagnosticEvents = z.array(diagnosticEventSchema).max(mostDiagnosticEvents);
 
+/** Body of `startOperation`: launches that are about to begin. */
 export const startOperationSchema = z.strictObject({
   items: z
     .array(
@@ -70,6 +71,7 @@ export const startOperationSchema = z.strictObject({
     .max(mostItems),
 });
 
+/** Body of `reportProgress`: how far running launches are. */
 export const reportProgressSchema = z.strictObject({
   items: z
     .array(
@@ -88,6 +90,7 @@ export const reportProgressSchema = z.strictObject({
     .max(mostProgressItems),
 });
 
+/** Body of `finishOperation`: launches that ended, and how. */
 export const finishOperationSchema = z.strictObject({
   items: z
     .array(

@@ -122,7 +122,7 @@ describe('limits', () => {
 });
 
 describe('a repeat of a batch', () => {
-  test('returns the stored answer, admits nothing and asks for another: Temporal may have been put back to an older state', async () => {
+  test('returns the stored answer, admits nothing, asks for another: Temporal may be in an older state', async () => {
     const insight = await addInsight(database, { queueSize: 2 });
     const ids = await addAgendas(insight, 5);
     const first = await admit(insight.insightId, 'repeated');

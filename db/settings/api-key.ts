@@ -63,7 +63,8 @@ export function listApiKeys(
       ? undefined
       : visibility.accounts.length === 0
         ? sql`false`
-        : sql`(not ${apiKey.superUser} and cardinality(${apiKey.accounts}) > 0 and ${arrayContained(apiKey.accounts, [...visibility.accounts])})`;
+        : sql`(not ${apiKey.superUser} and cardinality(${apiKey.accounts}) > 0
+            and ${arrayContained(apiKey.accounts, [...visibility.accounts])})`;
   return listRows(
     database,
     { table: apiKey, key: apiKey.prefix, owner: apiKey.prefix, addedTime: apiKey.addedTime },

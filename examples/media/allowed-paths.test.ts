@@ -125,8 +125,11 @@ describe('reading', { timeout: 60_000 }, () => {
   test('a playlist or list is not read, though it lies in a root: it would name files outside', async () => {
     const hls = (file: string) =>
       `#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n${file}\n#EXT-X-ENDLIST\n`;
-    const dash = `<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-on-demand:2011" type="static" mediaPresentationDuration="PT1S"><Period>
-      <AdaptationSet><Representation id="1" mimeType="video/mp4"><BaseURL>${secret}</BaseURL></Representation></AdaptationSet></Period></MPD>`;
+    const dash =
+      '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" ' +
+      'profiles="urn:mpeg:dash:profile:isoff-on-demand:2011" type="static" mediaPresentationDuration="PT1S"><Period>' +
+      '<AdaptationSet><Representation id="1" mimeType="video/mp4">' +
+      `<BaseURL>${secret}</BaseURL></Representation></AdaptationSet></Period></MPD>`;
     const lists = { 'a.m3u8': hls(secret), 'b.m3u8': hls(`file://${secret}`), 'c.mp4': hls(secret), 'd.mpd': dash };
     const concats = {
       'e.ffconcat': 'ffconcat version 1.0\nfile link.mp4\n',

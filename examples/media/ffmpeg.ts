@@ -19,6 +19,7 @@ const installed = (name: string): string => (require(name) as { path: string }).
 /** A word of a command line; a path of ours has a name for people, which stands for it in messages. */
 export type Word = string | { readonly path: string; readonly asked: string };
 
+/** What ffprobe says of a file. */
 export interface MediaInfo {
   /** As the payload names it. */
   readonly file: string;
@@ -92,6 +93,7 @@ export async function probeFile(path: string, asked: string, signal?: AbortSigna
   }
 }
 
+/** How an encoding is watched and stopped. */
 export interface EncodeOptions {
   readonly signal?: AbortSignal | undefined;
   /** Of the output; with it `percent` hears how far the encoder is. */
@@ -179,16 +181,14 @@ async function run(tool: 'ffmpeg' | 'ffprobe', words: readonly Word[], { signal,
       payload: { lastLines: complaints },
     });
   }
-  fail(
-    `${tool} ${killedBy === null ? `ended with exit code ${exitCode}` : `was killed by ${killedBy}`}: ${complaints.at(-1) ?? 'it said nothing'}`,
-    {
-      code: `${tool}Failed`,
-      payload: {
-        parameters: words.map((word) => (typeof word === 'string' ? word : word.asked)),
-        lastLines: complaints,
-      },
+  const end = killedBy === null ? `ended with exit code ${exitCode}` : `was killed by ${killedBy}`;
+  fail(`${tool} ${end}: ${complaints.at(-1) ?? 'it said nothing'}`, {
+    code: `${tool}Failed`,
+    payload: {
+      parameters: words.map((word) => (typeof word === 'string' ? word : word.asked)),
+      lastLines: complaints,
     },
-  );
+  });
 }
 
 /** `30000/1001` */

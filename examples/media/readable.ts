@@ -29,9 +29,10 @@ wav,w64,aiff,mp3,aac,ac3,eac3,flac,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pi
 
 /** Demuxers that open what their content or their name's pattern says; some take no file at all. */
 const neverReadable = new Set(
-  'hls,applehttp,concat,dash,webm_dash_manifest,imf,image2,sdp,rtsp,rtp,sap,vobsub,lavfi,svg_pipe,avisynth,vapoursynth,redir'.split(
-    ',',
-  ),
+  (
+    'hls,applehttp,concat,dash,webm_dash_manifest,imf,image2,sdp,rtsp,rtp,sap,vobsub,lavfi,' +
+    'svg_pipe,avisynth,vapoursynth,redir'
+  ).split(','),
 );
 
 /** The field as an input: an open file, or an allowed URL. Fails when the registry allows neither. */
@@ -44,7 +45,8 @@ export function sourceField(fields: JsonObject, name: string): Input {
   const protocols = allowed.includes(scheme) ? transports.get(scheme) : undefined;
   if (protocols !== undefined) return { asked, path: asked, protocols };
   fail(
-    `"${name}" is "${asked.slice(0, 200)}": this pool does not read ${scheme}: URLs, for "MEDIA_PROTOCOLS" in "envVars" of the registry entry does not name it.`,
+    `"${name}" is "${asked.slice(0, 200)}": this pool does not read ${scheme}: URLs, ` +
+      'for "MEDIA_PROTOCOLS" in "envVars" of the registry entry does not name it.',
     { code: 'pathNotAllowed' },
   );
 }
@@ -55,7 +57,8 @@ export function readableFormats({ MEDIA_FORMATS }: NodeJS.ProcessEnv): string {
   const wrong = added.find((word) => !/^[a-z0-9_]+$/.test(word) || neverReadable.has(word));
   if (wrong !== undefined) {
     fail(
-      `"MEDIA_FORMATS" of the registry entry names "${wrong}": it is no name of a format, or one that opens other files.`,
+      `"MEDIA_FORMATS" of the registry entry names "${wrong}": ` +
+        'it is no name of a format, or one that opens other files.',
       {
         code: 'invalidSetting',
       },

@@ -13,7 +13,8 @@ import { fileNames, readRecord, type StartedRecord } from './run-files.ts';
 
 const waitForGate = 'until [ -e "$GATE" ]; do sleep 0.02; done';
 const report = (percent: string) =>
-  `printf '{"percentComplete":%s}' ${percent} > "$POP_PROGRESS_FILE.tmp"; mv "$POP_PROGRESS_FILE.tmp" "$POP_PROGRESS_FILE"`;
+  `printf '{"percentComplete":%s}' ${percent} > "$POP_PROGRESS_FILE.tmp"; ` +
+  'mv "$POP_PROGRESS_FILE.tmp" "$POP_PROGRESS_FILE"';
 
 const scripts: Readonly<Record<Exclude<Work, 'neverStart'>, string>> = {
   echo: 'cp "$POP_PAYLOAD_FILE" "$POP_RESULT_FILE"',

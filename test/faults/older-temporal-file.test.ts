@@ -113,7 +113,7 @@ async function olderState(back: (copy: string) => Promise<void>): Promise<void> 
   });
 }
 
-test('an older file of Temporal after everything was killed: what is missing is started again, what is behind goes on, nothing is repeated', async () => {
+test('an older Temporal file after all was killed: what is missing or behind goes on, nothing repeats', async () => {
   await olderState(async (copy) => {
     for (const part of partNames) await it.system.kill(part);
     await putBack(copy);
@@ -149,7 +149,7 @@ async function otherWay() {
   return { agenda, x, x2, y2 };
 }
 
-test('the pool worker follows an activity that Temporal has forgotten: its end is not taken for that of another', async () => {
+test('the pool worker follows an activity that Temporal forgot: its end is not taken for that of another', async () => {
   const { agenda, x, x2, y2 } = await otherWay();
   await it.system.kill('control');
   await it.system.start('temporal');
@@ -167,7 +167,7 @@ test('the pool worker follows an activity that Temporal has forgotten: its end i
   await it.prove();
 });
 
-test('the control worker remembers a later state than Temporal: what it lets a workflow pass over is made up for', async () => {
+test('the control worker knows a later state than Temporal: what it lets a workflow skip is made up for', async () => {
   const { agenda, x, x2, y2 } = await otherWay();
   await it.system.start('temporal');
   await x.open();

@@ -21,6 +21,7 @@ export interface Performed {
   readonly percents: number[];
 }
 
+/** A folder with a clip in it, and the media handlers run on it. */
 export class MediaScratch implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'pop-media-'));
   /** The read root. */

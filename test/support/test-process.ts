@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+/** An api that answers, and the lines of its log. */
 export interface RunningApi extends AsyncDisposable {
   readonly url: string;
   readonly process: ChildProcess;
