@@ -26,13 +26,14 @@ export const fieldValidationSchema = z
 /** One of the words of `fieldValidationSchema`. */
 export type FieldValidation = z.output<typeof fieldValidationSchema>;
 
+const howMany = `at most ${mostFaults}, then how many there are`;
+
 /** What an answer tells with `fieldValidation=Warn`. */
 export const warningsSchema = z
   .array(z.object({ pointer: z.string(), code: z.string(), message: z.string() }))
   .optional()
   .openapi({
-    description:
-      `Fields that were dropped, with \`fieldValidation=Warn\`: at most ${mostFaults}, ` + 'then how many there are.',
+    description: `Fields that were dropped, with \`fieldValidation=Warn\`: ${howMany}.`,
     example: [
       {
         pointer: '/operations/0/dependOn',
