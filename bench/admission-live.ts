@@ -2,13 +2,13 @@
  * Admission with the real api, control worker and Temporal. No pool worker runs, so what is started stays where it is.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Client } from '@temporalio/client';
 import { flipWake } from '../db/admission/wake.ts';
 import { finishAgenda } from '../db/agenda/finish-agenda.ts';
 import type { Database } from '../db/connect.ts';
 import type { System } from '../machine/system.ts';
+import type { TemporalClient } from '../temporal/connect.ts';
 import { signalWoken } from '../temporal/signal-insights.ts';
-import { agendaWorkflowId } from '../workflows/names.ts';
+import { plainNames } from '../workflows/names.ts';
 import { inParallel } from './in-parallel.ts';
 import { bounded, compared, median, quantile, type Row } from './report.ts';
 import type { WaitingRecord } from './waiting-record.ts';
@@ -26,7 +26,7 @@ const explained = 200;
 /** The running system, and where progress is told. */
 export interface LiveParts {
   readonly system: System;
-  readonly client: Client;
+  readonly client: TemporalClient;
   readonly database: Database;
   readonly record: WaitingRecord;
   readonly say: (line: string) => void;
@@ -132,7 +132,7 @@ export class AdmissionLive {
     await this.#wake([record.insightId]);
     await this.#untilStarted(starts);
     const agendas = await record.running();
-    const last = await this.#firstTasksDone(agendas.map(({ agendaId }) => agendaWorkflowId(agendaId)));
+    const last = await this.#firstTasksDone(agendas.map(({ agendaId }) => plainNames.agendaWorkflow(agendaId)));
     const [at] = await database.$client<{ admitted: number; marked: number }[]>`
       select
         extract(epoch from max(admitted_time))::float8 * 1000 as admitted,
@@ -192,7 +192,7 @@ export class AdmissionLive {
     await this.#wake(wakeInsights);
     while ((await record.countRunning()).all < running) await delay(2);
     const milliseconds = performance.now() - begun;
-    await client.workflow.getHandle(agendaWorkflowId(oldest.agendaId)).terminate();
+    await client.workflow.getHandle(plainNames.agendaWorkflow(oldest.agendaId)).terminate();
     await this.#untilStarted(running);
     return milliseconds;
   }
@@ -217,7 +217,7 @@ export class AdmissionLive {
     await inParallel(agendas.length, startLanes, async (n) => {
       const key = agendas[n];
       if (key === undefined) return;
-      await client.workflow.getHandle(agendaWorkflowId(key.agendaId)).terminate();
+      await client.workflow.getHandle(plainNames.agendaWorkflow(key.agendaId)).terminate();
       await finishAgenda(database, key, { outcome: 'cancelled' });
     });
   }

@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { type Database, openDatabase } from '../db/connect.ts';
 import { System } from '../machine/system.ts';
+import { plainNames } from '../workflows/names.ts';
 import { AdmissionAlone } from './admission-alone.ts';
 import { AdmissionLive } from './admission-live.ts';
 import { BareWorkers } from './bare-workers.ts';
@@ -127,7 +128,13 @@ async function measureLive({ system, record, notes, spans }: LiveRecord): Promis
   await Promise.all([system.start('api'), system.start('control')]);
   const connection = await Connection.connect({ address: system.urls.temporal });
   try {
-    const live = new AdmissionLive({ system, client: new Client({ connection }), database, record, say });
+    const live = new AdmissionLive({
+      system,
+      client: Object.assign(new Client({ connection }), { names: plainNames }),
+      database,
+      record,
+      say,
+    });
     const rows: Row[] = [];
     // What waits is taken in by the control worker itself, paused.
     await live.settled();

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { System } from '../machine/system.ts';
-import { agendaWorkflowId } from '../workflows/names.ts';
+import { plainNames } from '../workflows/names.ts';
 import { BareWorkers } from './bare-workers.ts';
 import { inParallel } from './in-parallel.ts';
 import { bounded, compared, median, quantile, type Row, report } from './report.ts';
@@ -161,7 +161,7 @@ class PathBench {
   async #agendaMilliseconds(agenda: object): Promise<number> {
     const submitted = await this.#submit(agenda);
     await this.#untilComplete(submitted);
-    return this.#recordedMilliseconds(agendaWorkflowId(submitted.id));
+    return this.#recordedMilliseconds(plainNames.agendaWorkflow(submitted.id));
   }
 
   async #startBare(type: string, input: object) {

@@ -11,6 +11,10 @@ interface CommandEntry {
 
 const commands: Readonly<Record<string, CommandEntry>> = {
   up: { summary: 'run a whole system on this machine', load: async () => (await import('./commands/up.ts')).up },
+  installation: {
+    summary: 'give a copied database an id of its own',
+    load: async () => (await import('./commands/installation.ts')).installation,
+  },
   version: {
     summary: 'print the version',
     load: async () => ({
@@ -34,7 +38,7 @@ async function help(name: string | undefined): Promise<number> {
   if (name === undefined) {
     console.log(`pop ${manifest.version}\n`);
     for (const [command, { summary }] of Object.entries(commands))
-      console.log(`  pop ${command.padEnd(10)} ${summary}`);
+      console.log(`  pop ${command.padEnd(14)} ${summary}`);
     return 0;
   }
   const command = commandOf(name);

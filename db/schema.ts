@@ -369,6 +369,11 @@ export const installation = pgTable('installation', {
   id: text('id').primaryKey(),
   madeTime: time('made_time').notNull().default(now),
   /**
+   * `POP_INSTALLATION` that its Agendas run under, empty without one; null after a renewal: the next control worker
+   * says.
+   */
+  name: text('name').default(''),
+  /**
    * Programs that know fewer migrations than this do not work with the database any more; raised by a migration that
    * takes something away.
    */

@@ -4,6 +4,13 @@
  */
 import type { DiagnosticEvent, JsonObject, OperationTimeout } from '../agenda/types.ts';
 
+/** What the service understands, as a number; raised when pool workers begin to need something that it lacked. */
+export const resourcePoolProtocol = 1;
+/** Header of a request: the installation that the pool worker belongs to. Absent in those of version 0.1.0. */
+export const installationHeader = 'POP-Installation';
+/** Header of a request: the ResourcePool that the pool worker serves. Absent in those of version 0.1.0. */
+export const poolHeader = 'POP-Pool';
+
 /** The five that fence a report: one with an old number is refused and changes nothing. */
 export interface Fence {
   readonly agendaId: string;

@@ -40,3 +40,16 @@ export function logLevel(): string {
     throw new SettingError(`the setting LOG_LEVEL must be one of ${logLevels.join(', ')}, not "${level}"`);
   return level;
 }
+
+/** Begins none of the names that an installation without a name has, so that no two installations share one. */
+const installationPattern = /^(?!(?:agenda|admission|pool)-)[A-Za-z0-9][A-Za-z0-9-]{0,39}$/;
+
+/** `POP_INSTALLATION`, the name in workflow ids and task queues; empty when it is not set. */
+export function installationName(text: string | undefined): string {
+  if (text === undefined || text === '') return '';
+  if (!installationPattern.test(text))
+    throw new SettingError(
+      `the setting POP_INSTALLATION must be 1 to 40 letters, digits and "-", must not begin with "-", "agenda-", "admission-" or "pool-", not "${text.slice(0, 200)}" (${text.length} characters)`,
+    );
+  return text;
+}

@@ -19,13 +19,7 @@ import { ScriptedAgenda } from '../test/support/scripted-agenda.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
 import type { AdmitBatchAnswer, ControlActivities } from '../workflows/activities.ts';
 import { wakeSignal } from '../workflows/messages.ts';
-import {
-  admissionTaskQueue,
-  admissionWorkflowType,
-  agendaWorkflowType,
-  controlTaskQueue,
-  poolTaskQueue,
-} from '../workflows/names.ts';
+import { admissionWorkflowType, agendaWorkflowType, plainNames } from '../workflows/names.ts';
 
 const folder = fileURLToPath(new URL('../test/history/', import.meta.url));
 
@@ -94,17 +88,20 @@ async function recordAgenda(
   agenda: ScriptedAgenda,
   { cancelWhenRunning }: { cancelWhenRunning?: number } = {},
 ): Promise<void> {
-  await environment.run({ [controlTaskQueue]: agenda.control, [poolTaskQueue('test')]: agenda.pool }, async () => {
-    const handle = await environment.client.workflow.start(agendaWorkflowType, {
-      ...{ workflowId: name, taskQueue: controlTaskQueue, args: [{ agendaId: name, attempt: 1 }] },
-    });
-    if (cancelWhenRunning !== undefined) {
-      while (agenda.states.filter((state) => state === 'executing').length < cancelWhenRunning) await delay(20);
-      await handle.cancel();
-    }
-    await handle.result();
-    await write(environment, name, handle.workflowId);
-  });
+  await environment.run(
+    { [plainNames.controlQueue]: agenda.control, [plainNames.poolQueue('test')]: agenda.pool },
+    async () => {
+      const handle = await environment.client.workflow.start(agendaWorkflowType, {
+        ...{ workflowId: name, taskQueue: plainNames.controlQueue, args: [{ agendaId: name, attempt: 1 }] },
+      });
+      if (cancelWhenRunning !== undefined) {
+        while (agenda.states.filter((state) => state === 'executing').length < cancelWhenRunning) await delay(20);
+        await handle.cancel();
+      }
+      await handle.result();
+      await write(environment, name, handle.workflowId);
+    },
+  );
 }
 
 /**
@@ -134,9 +131,9 @@ async function recordAdmission(environment: WorkflowEnvironment, name: string): 
     startAdmitted: async () => starts.shift() ?? { started: 0, remaining: 0 },
     startAllAdmitted: async () => ({ started: 475, remaining: 0 }),
   };
-  await environment.run({ [admissionTaskQueue]: steps }, async () => {
+  await environment.run({ [plainNames.admissionQueue]: steps }, async () => {
     const handle = await environment.client.workflow.signalWithStart(admissionWorkflowType, {
-      ...{ workflowId: name, taskQueue: admissionTaskQueue, args: [{ insightId: name }], signal: wakeSignal },
+      ...{ workflowId: name, taskQueue: plainNames.admissionQueue, args: [{ insightId: name }], signal: wakeSignal },
     });
     for (const expected of [3, 4, 5]) {
       while (ticks < expected) await delay(20);

@@ -1,6 +1,6 @@
 /** What is said to the workflow of an Agenda from outside, and asked about it. */
 import { isGrpcServiceError, WorkflowExecutionAlreadyStartedError, WorkflowFailedError } from '@temporalio/client';
-import { agendaWorkflowId, agendaWorkflowType, controlTaskQueue } from '../workflows/names.ts';
+import { agendaWorkflowType, type Names } from '../workflows/names.ts';
 import { searchAttributes } from '../workflows/search-attributes.ts';
 import type { TemporalClient } from './connect.ts';
 
@@ -43,7 +43,8 @@ export async function startAgenda(
 ): Promise<AgendaStart> {
   const workflowIdConflictPolicy = insteadOfOpen ? 'TERMINATE_EXISTING' : 'FAIL';
   try {
-    await client.workflow.start(agendaWorkflowType, { ...startOptions(agenda), workflowIdConflictPolicy });
+    const options = { ...startOptions(client.names, agenda), workflowIdConflictPolicy } as const;
+    await client.workflow.start(agendaWorkflowType, options);
     return { kind: 'started' };
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError)
@@ -55,12 +56,12 @@ export async function startAgenda(
 
 /** Asks the workflow of an Agenda to cancel. @throws when there is none, or Temporal is away */
 export async function tellCancel(client: TemporalClient, agendaId: string): Promise<void> {
-  await client.workflow.getHandle(agendaWorkflowId(agendaId)).cancel();
+  await client.workflow.getHandle(client.names.agendaWorkflow(agendaId)).cancel();
 }
 
-const startOptions = (agenda: AgendaToStart) => ({
-  workflowId: agendaWorkflowId(agenda.agendaId),
-  taskQueue: controlTaskQueue,
+const startOptions = (names: Names, agenda: AgendaToStart) => ({
+  workflowId: names.agendaWorkflow(agenda.agendaId),
+  taskQueue: names.controlQueue,
   args: [{ agendaId: agenda.agendaId, attempt: agenda.attempt }],
   workflowIdReusePolicy: 'ALLOW_DUPLICATE' as const,
   memo: { attempt: agenda.attempt },
@@ -79,7 +80,7 @@ const startOptions = (agenda: AgendaToStart) => ({
 
 /** A workflow of this id is open: is it of the attempt that was admitted? */
 async function runsThisAttempt(client: TemporalClient, { agendaId, attempt }: AgendaToStart): Promise<boolean> {
-  const { memo } = await client.workflow.getHandle(agendaWorkflowId(agendaId)).describe();
+  const { memo } = await client.workflow.getHandle(client.names.agendaWorkflow(agendaId)).describe();
   return memo?.attempt === attempt;
 }
 

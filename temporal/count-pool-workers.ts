@@ -4,17 +4,13 @@
  * or away nothing is said.
  */
 import type { Logger } from 'pino';
-import { poolTaskQueue } from '../workflows/names.ts';
 import type { TemporalClient } from './connect.ts';
+import { countPollers } from './task-queue-pollers.ts';
 
 const believedMilliseconds = 5_000;
 /** The first caller waits this long for Temporal. */
 const patienceMilliseconds = 250;
-/** A poll lasts a minute; who did not come back since is gone. */
-const pollMilliseconds = 75_000;
 const mostPools = 10_000;
-/** `TASK_QUEUE_TYPE_ACTIVITY` */
-const activityQueue = 2;
 
 interface Known {
   count: number | undefined;
@@ -25,7 +21,6 @@ interface Known {
 /** Counts pool workers that poll for a ResourcePool; undefined when that is not known. */
 export function poolWorkerCounter(
   client: TemporalClient,
-  namespace: string,
   log: Logger,
 ): (resourcePoolId: string) => Promise<number | undefined> {
   const pools = new Map<string, Known>();
@@ -44,17 +39,9 @@ export function poolWorkerCounter(
 
   async function ask(resourcePoolId: string, known: Known): Promise<void> {
     try {
-      const { pollers } = await client.withDeadline(Date.now() + patienceMilliseconds, () =>
-        client.workflowService.describeTaskQueue({
-          namespace,
-          taskQueue: { name: poolTaskQueue(resourcePoolId) },
-          taskQueueType: activityQueue,
-        }),
+      known.count = await client.withDeadline(Date.now() + patienceMilliseconds, () =>
+        countPollers(client, client.names.poolQueue(resourcePoolId), 'activity'),
       );
-      const now = Date.now();
-      known.count = (pollers ?? []).filter(
-        ({ lastAccessTime }) => now - Number(lastAccessTime?.seconds ?? 0) * 1000 < pollMilliseconds,
-      ).length;
     } catch (error) {
       log.debug({ err: error, resourcePoolId }, 'who polls for the pool is not known');
       known.count = undefined;

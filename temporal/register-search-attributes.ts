@@ -21,7 +21,7 @@ export async function ensureSearchAttributes(client: TemporalClient, namespace: 
 
 /** Adds these, by default all of ours; a server may refuse those it has. */
 export async function addSearchAttributes(
-  client: TemporalClient,
+  client: Pick<TemporalClient, 'connection'>,
   namespace: string,
   keys = Object.values(searchAttributes),
 ): Promise<void> {

@@ -4,7 +4,6 @@ import {
   type WorkflowExecutionStatusName,
   WorkflowNotFoundError,
 } from '@temporalio/client';
-import { agendaWorkflowId } from '../workflows/names.ts';
 import type { TemporalClient } from './connect.ts';
 
 /**
@@ -34,7 +33,7 @@ export async function runStateOf(
 ): Promise<RunState> {
   try {
     const { status, memo, raw } = await client.workflow
-      .getHandle(agendaWorkflowId(agendaId), runId ?? undefined)
+      .getHandle(client.names.agendaWorkflow(agendaId), runId ?? undefined)
       .describe();
     // The id is the Agenda's: without a claim, what is there may be an earlier attempt's.
     if (runId === null && memo?.['attempt'] !== attempt) return 'missing';

@@ -1,5 +1,5 @@
 import { wakeSignal } from '../workflows/messages.ts';
-import { admissionTaskQueue, admissionWorkflowId, admissionWorkflowType } from '../workflows/names.ts';
+import { admissionWorkflowType } from '../workflows/names.ts';
 import type { TemporalClient } from './connect.ts';
 
 /** Signals admission workflows of these Insights, starting those that do not run. */
@@ -7,8 +7,8 @@ export async function signalWoken(client: TemporalClient, insightIds: readonly s
   await Promise.all(
     insightIds.map((insightId) =>
       client.workflow.signalWithStart(admissionWorkflowType, {
-        workflowId: admissionWorkflowId(insightId),
-        taskQueue: admissionTaskQueue,
+        workflowId: client.names.admissionWorkflow(insightId),
+        taskQueue: client.names.admissionQueue,
         args: [{ insightId }],
         signal: wakeSignal,
         staticSummary: `admission of Insight ${insightId}`.slice(0, 200),

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ControlActivities } from '../workflows/activities.ts';
 import { admissionQuery, wakeSignal } from '../workflows/messages.ts';
-import { admissionTaskQueue, admissionWorkflowType } from '../workflows/names.ts';
+import { admissionWorkflowType, plainNames } from '../workflows/names.ts';
 import { sampleView } from './support/sample-view.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from './support/workflow-environment.ts';
 
@@ -52,13 +52,13 @@ test('an admission workflow of version 0.1.0 goes on today, with a list of start
     environment.client.workflow.signalWithStart(admissionWorkflowType, {
       ...{
         workflowId: 'admission-upgraded',
-        taskQueue: admissionTaskQueue,
+        taskQueue: plainNames.admissionQueue,
         args: [{ insightId: 'upgraded' }],
         signal: wakeSignal,
       },
     });
   const { signaledRunId } = await environment.run(
-    { [admissionTaskQueue]: before },
+    { [plainNames.admissionQueue]: before },
     async () => {
       const handle = await start();
       await expect.poll(() => [batchIds.length, longStarts], { timeout: 15_000 }).toEqual([2, 1]);
@@ -66,7 +66,7 @@ test('an admission workflow of version 0.1.0 goes on today, with a list of start
     },
     { workflowsPath: released },
   );
-  await environment.run({ [admissionTaskQueue]: after }, async () => {
+  await environment.run({ [plainNames.admissionQueue]: after }, async () => {
     const handle = await start();
     expect(handle.signaledRunId).toBe(signaledRunId);
     // One by the wake, one by the time that the batch named.

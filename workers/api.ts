@@ -2,6 +2,7 @@
  * The api process: settings, migrations, HTTP. It starts and accepts Agendas without Temporal; it waits for Postgres.
  * On SIGTERM or SIGINT it says "not ready", stops accepting, finishes what runs and closes its pools.
  */
+
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,12 +14,13 @@ import { authorizeByKey } from '../api/auth/api-keys.ts';
 import { isDatabaseAway, openDatabase } from '../db/connect.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import { BackgroundWork } from '../process/background-work.ts';
-import { positiveNumber, required, wholeNumber } from '../process/environment.ts';
+import { positiveNumber, required, SettingError, wholeNumber } from '../process/environment.ts';
 import { createLog } from '../process/log.ts';
 import { untilShutdown } from '../process/shutdown.ts';
 import { tellCancel } from '../temporal/agenda-workflows.ts';
 import { lazyTemporalClient, temporalSettings, within } from '../temporal/connect.ts';
 import { poolWorkerCounter } from '../temporal/count-pool-workers.ts';
+import { NamespaceGate } from './namespace-guard.ts';
 import { addRecordMetrics } from './record-metrics.ts';
 import { waitForSchema } from './wait-for-schema.ts';
 import { wakeInsights } from './wake-insights.ts';
@@ -28,8 +30,7 @@ const graceMilliseconds = 10_000;
 /** How long Temporal is tried after an answer went out; what does not get through by then is left to the sweep. */
 const temporalMilliseconds = 2_000;
 
-async function main(): Promise<void> {
-  const log = createLog('api');
+async function main(log: Logger): Promise<void> {
   const databaseUrl = required('DATABASE_URL');
   const hostname = process.env.HOST ?? '127.0.0.1';
   // 0 = any free port; the log says which.
@@ -46,8 +47,9 @@ async function main(): Promise<void> {
   // A newer release may have migrated it further than this one can work with.
   await waitForSchema(database, log, shutdown.signal);
   if (shutdown.signal.aborted) return;
-  const temporal = temporalSettings();
-  await using client = lazyTemporalClient(temporal);
+  await using client = lazyTemporalClient(temporalSettings());
+  const gate = new NamespaceGate({ database, client, log });
+  await briefly(() => gate.refuseOthers());
   const background = new BackgroundWork();
 
   const registry = new Registry();
@@ -58,9 +60,9 @@ async function main(): Promise<void> {
     database,
     registry,
     authorize: authorizeByKey(database),
-    wake: (insightIds) => background.add(briefly(() => wakeInsights({ database, client, log }, insightIds))),
+    wake: (insightIds) => background.add(briefly(() => wakeWhereOurs(insightIds))),
     tellCancel: (agendaId) => background.add(deliverCancel(agendaId)),
-    countPoolWorkers: poolWorkerCounter(client, temporal.namespace, log),
+    countPoolWorkers: poolWorkerCounter(client, log),
     keyEnvironment: process.env.POP_KEY_ENVIRONMENT ?? 'live',
     draining: () => shutdown.signal.aborted,
     log,
@@ -71,9 +73,17 @@ async function main(): Promise<void> {
     return within(client, temporalMilliseconds, work);
   }
 
+  async function wakeWhereOurs(insightIds: readonly string[]): Promise<void> {
+    try {
+      if (await gate.isOpen()) await wakeInsights({ database, client, log }, insightIds);
+    } catch (error) {
+      log.warn({ err: error, insightIds }, 'wake failed; the sweep will repeat it');
+    }
+  }
+
   async function deliverCancel(agendaId: string): Promise<void> {
     try {
-      await briefly(() => tellCancel(client, agendaId));
+      if (await gate.isOpen()) await briefly(() => tellCancel(client, agendaId));
     } catch (error) {
       log.warn({ err: error, agendaId }, 'cancel was not delivered; the sweep will repeat it');
     }
@@ -140,4 +150,11 @@ async function closeServer(server: Server): Promise<void> {
   }
 }
 
-await main();
+const log = createLog('api');
+try {
+  await main(log);
+} catch (error) {
+  if (error instanceof SettingError) log.fatal(error.message);
+  else log.fatal({ err: error }, 'the api ended');
+  process.exit(1);
+}

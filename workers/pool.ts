@@ -6,9 +6,11 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createPoolActivities } from '../activities/pool/activities.ts';
+import { joinInstallation, type PoolCredentials, pairingHeadersOf } from '../activities/pool/join-installation.ts';
 import type { PoolWorker } from '../activities/pool/parts.ts';
 import { OrphanReaper } from '../activities/pool/reap-orphans.ts';
 import { ResourcePoolClient } from '../activities/pool/resource-pool-client.ts';
@@ -19,15 +21,21 @@ import { LiveRegistry } from '../launchers/registry.ts';
 import { positiveNumber, required, SettingError } from '../process/environment.ts';
 import { createLog } from '../process/log.ts';
 import { untilShutdown } from '../process/shutdown.ts';
-import { connectPatiently, temporalSettings } from '../temporal/connect.ts';
+import {
+  clientOn,
+  connectPatiently,
+  type TemporalClient,
+  type TemporalSettings,
+  temporalSettings,
+} from '../temporal/connect.ts';
+import { checkMarker, describeNames } from '../temporal/installation-marker.ts';
 import { installTemporalRuntime } from '../temporal/runtime.ts';
-import { poolTaskQueue } from '../workflows/names.ts';
 import { poolWorkerOptions } from './worker-options.ts';
 
-interface PoolSettings {
-  readonly resourcePoolId: string;
-  readonly url: string;
-  readonly apiKey: string;
+/** Between two looks whose the namespace is. */
+const markerMilliseconds = 30_000;
+
+interface PoolSettings extends PoolCredentials {
   readonly registry: string;
   readonly runDirectory: string;
   readonly concurrency: number;
@@ -70,13 +78,26 @@ async function main(log: Logger): Promise<void> {
       'the registry was edited and is broken now; the last good one stays in use',
     ),
   );
+  const temporal = temporalSettings();
+  const joined = await join(settings, temporal, log, shutdown.signal).catch((error: unknown) => {
+    if (!shutdown.signal.aborted) throw error;
+  });
+  // Asked to end before all had answered: nothing was begun.
+  if (joined === undefined) return;
+  const { connection, marked, installationId } = joined;
   const client = new ResourcePoolClient({
     url: settings.url,
-    apiKey: settings.apiKey,
+    headers: pairingHeadersOf(settings, installationId),
     onReachable: (reachable, trouble) => {
       if (reachable) log.info('the ResourcePool service answers again');
       else log.warn({ err: trouble }, 'the ResourcePool service does not answer; trying on');
     },
+    onUnwelcome: onceAMinute((refusal) =>
+      log.error(
+        { code: refusal.code, resourcePoolId: settings.resourcePoolId, installationId },
+        `the ResourcePool service refuses this pool worker; its Operations wait: ${refusal.message}`,
+      ),
+    ),
   });
   // Processes may share a host and a pid (containers), hence the random part.
   const name = `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`;
@@ -92,21 +113,10 @@ async function main(log: Logger): Promise<void> {
     log,
   };
 
-  const temporal = temporalSettings();
-  const connection = await connectPatiently(
-    (options) => NativeConnection.connect(options),
-    temporal,
-    log,
-    shutdown.signal,
-  ).catch((error: unknown) => {
-    if (!shutdown.signal.aborted) throw error;
-  });
-  // Asked to end before Temporal ever answered: nothing was begun.
-  if (connection === undefined) return running.close();
   const worker = await Worker.create({
     connection,
     namespace: temporal.namespace,
-    taskQueue: poolTaskQueue(settings.resourcePoolId),
+    taskQueue: temporal.names.poolQueue(settings.resourcePoolId),
     identity: `pool-${settings.resourcePoolId}@${name}`,
     activities: { ...createPoolActivities(pool) },
     ...poolWorkerOptions(settings.concurrency),
@@ -116,6 +126,9 @@ async function main(log: Logger): Promise<void> {
   });
   const reaper = new OrphanReaper(pool, settings.reapSeconds);
   reaper.start();
+  // Rejects when it may not go on, which is said once all has ended in order.
+  const watching = watchMarker(marked, installationId, log, shutdown.signal);
+  watching.catch(() => shutdown.begin('the namespace belongs to another installation'));
   const shutDown = () => worker.getState() === 'RUNNING' && worker.shutdown();
   shutdown.signal.addEventListener('abort', shutDown);
   const ended = worker.run();
@@ -138,6 +151,70 @@ async function main(log: Logger): Promise<void> {
     running.close();
   }
   await connection.close();
+  await watching;
+}
+
+interface Joined {
+  readonly connection: NativeConnection;
+  readonly marked: TemporalClient;
+  readonly installationId: string;
+}
+
+/** Waits for Temporal and the api, and sees that both are of one installation, before any work is taken. @throws SettingError when they are not */
+async function join(
+  settings: PoolSettings,
+  temporal: TemporalSettings,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Joined> {
+  const [connection, installationId] = await Promise.all([
+    connectPatiently((options) => NativeConnection.connect(options), temporal, log, signal),
+    joinInstallation(settings, log, signal),
+  ]);
+  const marked = clientOn(connection, temporal);
+  await patiently(log, signal, async () => {
+    if (await checkMarker(marked, installationId)) return;
+    log.warn(
+      { namespace: temporal.namespace, names: describeNames(temporal.names) },
+      'no installation has begun under these names in this namespace yet; is POP_INSTALLATION that of the control worker?',
+    );
+  });
+  return { connection, marked, installationId };
+}
+
+/** Does `work` until it is done or there is a wrong setting: Temporal may be away. */
+async function patiently(log: Logger, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof SettingError) throw error;
+      if (tries === 0) log.warn({ err: error }, 'Temporal does not answer yet; trying on');
+      await delay(Math.min(200 * 2 ** tries, 5_000), undefined, { signal });
+    }
+  }
+}
+
+/** Whether the names are still this installation's, now and then: a control worker may have begun after this worker. */
+async function watchMarker(client: TemporalClient, installationId: string, log: Logger, signal: AbortSignal) {
+  for (;;) {
+    await delay(markerMilliseconds, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    await checkMarker(client, installationId).catch((error: unknown) => {
+      if (error instanceof SettingError) throw error;
+      log.debug({ err: error }, 'the marker of the installation was not read');
+    });
+  }
+}
+
+/** Passes on the first of a minute. */
+function onceAMinute<T>(tell: (value: T) => void): (value: T) => void {
+  let quietUntil = 0;
+  return (value) => {
+    if (performance.now() < quietUntil) return;
+    quietUntil = performance.now() + 60_000;
+    tell(value);
+  };
 }
 
 const log = createLog('pool');

@@ -15,8 +15,8 @@ import { connectPatiently, lazyTemporalClient, temporalSettings } from '../tempo
 import { ensureSearchAttributes } from '../temporal/register-search-attributes.ts';
 import { installTemporalRuntime } from '../temporal/runtime.ts';
 import type { ControlActivities } from '../workflows/activities.ts';
-import { admissionTaskQueue, controlTaskQueue } from '../workflows/names.ts';
 import { addControlMetrics } from './control-metrics.ts';
+import { enterNamespace, keepNamespace } from './namespace-guard.ts';
 import { addRecordMetrics } from './record-metrics.ts';
 import { runSweeper } from './sweeper.ts';
 import { waitForSchema } from './wait-for-schema.ts';
@@ -67,6 +67,7 @@ export async function runControl(makers: ControlMakers = {}): Promise<void> {
   await waitForSchema(database, log, shutdown.signal);
   if (shutdown.signal.aborted) return connection.close();
   await using client = (makers.temporalClient ?? lazyTemporalClient)(temporal);
+  await enterNamespace({ database, client, log });
   await ensureSearchAttributes(client, temporal.namespace, log);
 
   const registry = new Registry();
@@ -92,8 +93,8 @@ export async function runControl(makers: ControlMakers = {}): Promise<void> {
     ...makers.workerOptions,
   } as const;
   const workers = await Promise.all([
-    Worker.create({ ...common, ...controlWorkerOptions, taskQueue: controlTaskQueue }),
-    Worker.create({ ...common, ...admissionWorkerOptions, taskQueue: admissionTaskQueue }),
+    Worker.create({ ...common, ...controlWorkerOptions, taskQueue: client.names.controlQueue }),
+    Worker.create({ ...common, ...admissionWorkerOptions, taskQueue: client.names.admissionQueue }),
   ]);
 
   const shutDown = () => {
@@ -101,11 +102,15 @@ export async function runControl(makers: ControlMakers = {}): Promise<void> {
   };
   shutdown.signal.addEventListener('abort', shutDown);
   const sweeping = runSweeper(parts, shutdown.signal);
+  // Rejects when it may not go on; that is said to the caller once all has ended in order.
+  const keeping = keepNamespace(parts, shutdown.signal);
+  keeping.catch(() => shutdown.begin('the namespace belongs to another installation'));
   const running = Promise.all(workers.map((worker) => worker.run()));
   // Asked to end while they were being made.
   if (shutdown.signal.aborted) shutDown();
-  log.info({ queues: [controlTaskQueue, admissionTaskQueue] }, 'control worker ready');
+  log.info({ queues: [client.names.controlQueue, client.names.admissionQueue] }, 'control worker ready');
   await running.finally(() => shutdown.begin('a worker ended'));
   await sweeping;
   await connection.close();
+  await keeping;
 }

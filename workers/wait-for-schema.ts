@@ -1,4 +1,5 @@
 /** A program that uses the database begins only when the database fits it. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Database, isDatabaseAway } from '../db/connect.ts';

@@ -5,7 +5,7 @@ import { clearWake } from '../db/admission/wake.ts';
 import { type TestDatabase, testDatabase } from '../test/support/test-database.ts';
 import { addAgenda, addInsight, freshId } from '../test/support/test-records.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
-import { admissionWorkflowId } from '../workflows/names.ts';
+import { plainNames } from '../workflows/names.ts';
 import { type WakeParts, wakeInsights } from './wake-insights.ts';
 
 let database: TestDatabase;
@@ -22,7 +22,9 @@ afterAll(async () => {
 
 /** Wakes that its admission workflow was sent; nobody serves it. */
 const signalsTo = async (insightId: string): Promise<number> => {
-  const { events } = await environment.client.workflow.getHandle(admissionWorkflowId(insightId)).fetchHistory();
+  const { events } = await environment.client.workflow
+    .getHandle(plainNames.admissionWorkflow(insightId))
+    .fetchHistory();
   return events?.filter((event) => event.workflowExecutionSignaledEventAttributes).length ?? 0;
 };
 

@@ -21,6 +21,8 @@ export interface AdmitBatchAnswer {
 /** What `loadPlan` hands the walker: compact, no payloads. */
 export interface Plan {
   readonly resourcePoolId: string;
+  /** Task queue of the pool's workers. Absent in what version 0.1.0 loaded. */
+  readonly poolQueue?: string;
   readonly customerId: string;
   /** The customer among others on the pool's queue, in Temporal's bounds. Absent in what version 0.1.0 loaded. */
   readonly fairness?: { readonly key: string; readonly weight: number };

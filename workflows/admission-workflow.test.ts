@@ -4,7 +4,7 @@ import { sampleView } from '../test/support/sample-view.ts';
 import { type WorkflowEnvironment, workflowEnvironment } from '../test/support/workflow-environment.ts';
 import type { AdmitBatchAnswer as Batch, ControlActivities } from './activities.ts';
 import { admissionQuery, wakeSignal } from './messages.ts';
-import { admissionTaskQueue, admissionWorkflowType } from './names.ts';
+import { admissionWorkflowType, plainNames } from './names.ts';
 
 let environment: WorkflowEnvironment;
 beforeAll(async () => {
@@ -34,10 +34,10 @@ async function admission(
     batchIds.push(input.batchId);
     return served.admitBatch(input);
   };
-  await environment.run({ [admissionTaskQueue]: { ...served, admitBatch } }, async () => {
+  await environment.run({ [plainNames.admissionQueue]: { ...served, admitBatch } }, async () => {
     const insightId = `insight-${++count}`;
     const handle = await environment.client.workflow.signalWithStart(admissionWorkflowType, {
-      ...{ workflowId: `admission-${insightId}`, taskQueue: admissionTaskQueue, args: [{ insightId, ...args }] },
+      ...{ workflowId: `admission-${insightId}`, taskQueue: plainNames.admissionQueue, args: [{ insightId, ...args }] },
       signal: wakeSignal,
     });
     try {

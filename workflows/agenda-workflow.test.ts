@@ -6,7 +6,7 @@ import type { OperationOutcome } from '../agenda/outcomes.ts';
 import { ScriptedAgenda, type ScriptedSteps } from '../test/support/scripted-agenda.ts';
 import { type WorkflowEnvironment, workflowEnvironment } from '../test/support/workflow-environment.ts';
 import { progressQuery } from './messages.ts';
-import { agendaWorkflowType, controlTaskQueue, poolTaskQueue } from './names.ts';
+import { agendaWorkflowType, plainNames } from './names.ts';
 
 let environment: WorkflowEnvironment;
 beforeAll(async () => {
@@ -19,7 +19,7 @@ const newId = () => `agenda-${++count}`;
 const start = (workflowId: string): Promise<WorkflowHandle> =>
   environment.client.workflow.start(agendaWorkflowType, {
     workflowId,
-    taskQueue: controlTaskQueue,
+    taskQueue: plainNames.controlQueue,
     args: [{ agendaId: workflowId, attempt: 1 }],
   });
 const cancel = async (workflowId: string): Promise<void> => {
@@ -32,8 +32,8 @@ async function walk(
   { steps = {}, id = newId(), pool = true }: { steps?: Partial<ScriptedSteps>; id?: string; pool?: boolean } = {},
 ) {
   const queues = {
-    [controlTaskQueue]: { ...agenda.control, ...steps },
-    ...(pool ? { [poolTaskQueue('test')]: agenda.pool } : {}),
+    [plainNames.controlQueue]: { ...agenda.control, ...steps },
+    ...(pool ? { [plainNames.poolQueue('test')]: agenda.pool } : {}),
   };
   await environment.run(queues, async () => {
     const handle = await start(id);
@@ -162,15 +162,18 @@ describe('walking', () => {
   test('the progress is there to be asked for', async () => {
     const agenda = new ScriptedAgenda([{ name: 'a' }, { name: 'b', run: () => 'failed' }, { name: 'c', after: ['b'] }]);
     const id = newId();
-    await environment.run({ [controlTaskQueue]: agenda.control, [poolTaskQueue('test')]: agenda.pool }, async () => {
-      const handle = await start(id);
-      await handle.result();
-      expect((await handle.query(progressQuery)).operations).toEqual([
-        { name: 'a', state: 'succeeded' },
-        { name: 'b', state: 'failed' },
-        { name: 'c', state: 'waiting' },
-      ]);
-    });
+    await environment.run(
+      { [plainNames.controlQueue]: agenda.control, [plainNames.poolQueue('test')]: agenda.pool },
+      async () => {
+        const handle = await start(id);
+        await handle.result();
+        expect((await handle.query(progressQuery)).operations).toEqual([
+          { name: 'a', state: 'succeeded' },
+          { name: 'b', state: 'failed' },
+          { name: 'c', state: 'waiting' },
+        ]);
+      },
+    );
   });
 });
 
@@ -242,8 +245,9 @@ describe('cancelling', () => {
     const agenda = new ScriptedAgenda([{ name: 'a' }]);
     const handle = await start(newId());
     await handle.cancel();
-    await environment.run({ [controlTaskQueue]: agenda.control, [poolTaskQueue('test')]: agenda.pool }, () =>
-      handle.result(),
+    await environment.run(
+      { [plainNames.controlQueue]: agenda.control, [plainNames.poolQueue('test')]: agenda.pool },
+      () => handle.result(),
     );
     expect(agenda.calls).toEqual(['load', 'request cancel', 'finish cancelled']);
   });
@@ -293,7 +297,7 @@ describe('cancelling', () => {
       return { verdict: 'run', plan: agenda.plan };
     };
     const began = Date.now();
-    await environment.run({ [controlTaskQueue]: { ...agenda.control, loadPlan } }, async () => {
+    await environment.run({ [plainNames.controlQueue]: { ...agenda.control, loadPlan } }, async () => {
       const handle = await start(id);
       await expect.poll(async () => (await handle.query(progressQuery)).operations.length).toBe(2);
       await handle.cancel();

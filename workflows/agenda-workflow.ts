@@ -28,7 +28,7 @@ import type { ControlActivities, Plan, PoolActivities } from './activities.ts';
 import { agendaDetails } from './agenda-details.ts';
 import { inTurn } from './in-turn.ts';
 import { type AgendaWalkView, type AgendaWorkflowInput, type AgendaWorkflowResult, progressQuery } from './messages.ts';
-import { poolTaskQueue, residentTypes } from './names.ts';
+import { plainNames, residentTypes } from './names.ts';
 import { searchAttributes } from './search-attributes.ts';
 
 /**
@@ -198,7 +198,7 @@ class Flight {
   /** Has the pool stop what may still run of an Operation; false when nobody confirmed in time. */
   async stop(index: number, seconds: number): Promise<boolean> {
     const pool = proxyActivities<PoolActivities>({
-      taskQueue: poolTaskQueue(this.plan.resourcePoolId),
+      taskQueue: poolQueueOf(this.plan),
       scheduleToCloseTimeout: `${seconds} s`,
       startToCloseTimeout: `${seconds} s`,
       heartbeatTimeout: `${this.plan.heartbeatSeconds} s`,
@@ -218,7 +218,7 @@ class Flight {
     const operation = { ...this.key, operation: this.#name(index) };
     if (residentTypes.includes(this.plan.types[index] ?? '')) return this.control.runResident(operation);
     const pool = proxyActivities<PoolActivities>({
-      taskQueue: poolTaskQueue(this.plan.resourcePoolId),
+      taskQueue: poolQueueOf(this.plan),
       startToCloseTimeout: `${this.plan.startToCloseSeconds[index] ?? 60} s`,
       heartbeatTimeout: `${this.plan.heartbeatSeconds} s`,
       cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -244,6 +244,9 @@ class Flight {
     return this.plan.names[index] ?? '';
   }
 }
+
+/** The plan says it; those that version 0.1.0 loaded do not. */
+const poolQueueOf = ({ poolQueue, resourcePoolId }: Plan): string => poolQueue ?? plainNames.poolQueue(resourcePoolId);
 
 function faultOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;

@@ -1,3 +1,4 @@
 /** What the Temporal Worker bundles: every workflow type by its name. */
 export { admissionWorkflow } from './admission-workflow.ts';
 export { agendaWorkflow } from './agenda-workflow.ts';
+export { installationMarker } from './installation-marker.ts';

@@ -49,3 +49,8 @@ export interface AdmissionState {
   readonly againTime: number | undefined;
   readonly view: QueueView | undefined;
 }
+
+/** What the marker of an installation is started with. */
+export interface InstallationMarkerInput {
+  readonly installationId: string;
+}

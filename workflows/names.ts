@@ -2,20 +2,44 @@
  * Names that workflows and their callers share: task queues, workflow ids and types. A released name stays as it is.
  */
 
-/** Of Agenda workflows. */
-export const controlTaskQueue = 'control';
-/** Of admission workflows, so that no backlog of Agendas stands before admission. */
-export const admissionTaskQueue = 'admission';
-/** Of the activities of a pool's workers. */
-export const poolTaskQueue = (resourcePoolId: string): string => `pool-${resourcePoolId}`;
+/** The task queues and workflow ids of one installation. */
+export interface Names {
+  /** What they begin with; empty where the installation has its Temporal namespace to itself. */
+  readonly installation: string;
+  /** The task queue of Agenda workflows. */
+  readonly controlQueue: string;
+  /** The task queue of admission workflows, so that no backlog of Agendas stands before admission. */
+  readonly admissionQueue: string;
+  /** The task queue of the activities of a pool's workers. */
+  readonly poolQueue: (resourcePoolId: string) => string;
+  /** At most one is open per Agenda. */
+  readonly agendaWorkflow: (agendaId: string) => string;
+  /** At most one is open per Insight. */
+  readonly admissionWorkflow: (insightId: string) => string;
+  /** Whose these names are in the namespace is said by the workflow with this id. */
+  readonly markerWorkflow: string;
+}
 
-/** At most one is open per Agenda. */
-export const agendaWorkflowId = (agendaId: string): string => `agenda-${agendaId}`;
-/** At most one is open per Insight. */
-export const admissionWorkflowId = (insightId: string): string => `admission-${insightId}`;
+/** The names of an installation: each begins with `<installation>.` where it has a name. */
+export function namesOf(installation = ''): Names {
+  const prefix = installation === '' ? '' : `${installation}.`;
+  return {
+    installation,
+    controlQueue: `${prefix}control`,
+    admissionQueue: `${prefix}admission`,
+    poolQueue: (resourcePoolId) => `${prefix}pool-${resourcePoolId}`,
+    agendaWorkflow: (agendaId) => `${prefix}agenda-${agendaId}`,
+    admissionWorkflow: (insightId) => `${prefix}admission-${insightId}`,
+    markerWorkflow: `${prefix}pop-installation`,
+  };
+}
+
+/** The names of an installation without a name of its own, and of all that version 0.1.0 began. */
+export const plainNames: Names = namesOf();
 
 export const agendaWorkflowType = 'agendaWorkflow';
 export const admissionWorkflowType = 'admissionWorkflow';
+export const markerWorkflowType = 'installationMarker';
 
 /** Operation types that run in the control worker itself. */
 export const residentTypes: readonly string[] = ['logMessages'];

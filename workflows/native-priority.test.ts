@@ -4,7 +4,7 @@ import { ScriptedAgenda } from '../test/support/scripted-agenda.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
 import type { OperationKey, Plan } from './activities.ts';
 import { progressQuery } from './messages.ts';
-import { agendaWorkflowType, controlTaskQueue, poolTaskQueue } from './names.ts';
+import { agendaWorkflowType, plainNames } from './names.ts';
 
 let environment: WorkflowEnvironment;
 beforeAll(async () => {
@@ -50,7 +50,7 @@ function manyAgendas(resourcePoolId: string, onRun: (key: OperationKey) => Promi
   };
   const start = (id: string) =>
     environment.client.workflow.start(agendaWorkflowType, {
-      ...{ workflowId: id, taskQueue: controlTaskQueue, args: [{ agendaId: id, attempt: 1 }] },
+      ...{ workflowId: id, taskQueue: plainNames.controlQueue, args: [{ agendaId: id, attempt: 1 }] },
     });
   const isRunning = async (id: string, operation: string) => {
     const { operations } = await environment.client.workflow.getHandle(id).query(progressQuery);
@@ -65,14 +65,14 @@ test('a backlog of two customers on one queue is started in proportion to their 
     'fair',
     ({ agendaId }) => void started.push(agendaId.split('-')[0] ?? ''),
   );
-  await environment.run({ [controlTaskQueue]: control }, async () => {
+  await environment.run({ [plainNames.controlQueue]: control }, async () => {
     // All of one, then all of the other: by age alone blue would start first.
     const ids = ['blue', 'red'].flatMap((customer) => Array.from({ length: 45 }, (_, n) => `${customer}-${n}`));
     for (const id of ids) add(id, [{ name: 'only' }]);
     for (const id of ids) await start(id);
     for (const id of ids) await expect.poll(() => isRunning(id, 'only'), { timeout: 20_000 }).toBe(true);
     await environment.run(
-      { [poolTaskQueue('fair')]: pool },
+      { [plainNames.poolQueue('fair')]: pool },
       () => expect.poll(() => started.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(40),
       { concurrency: 1 },
     );
@@ -93,12 +93,12 @@ test('the next Operation of an Agenda under way goes before the first ones of ne
       [others.map((id) => [id, 'only'] as const), [['blue-picked', 'second'] as const]][started.length - 1] ?? [];
     for (const [id, name] of awaited) await expect.poll(() => isRunning(id, name), { timeout: 20_000 }).toBe(true);
   });
-  await environment.run({ [controlTaskQueue]: control }, async () => {
+  await environment.run({ [plainNames.controlQueue]: control }, async () => {
     add('blue-picked', [{ name: 'first' }, { name: 'second', after: ['first'] }]);
     for (const id of others) add(id, [{ name: 'only' }]);
     await start('blue-picked');
     await environment.run(
-      { [poolTaskQueue('picked')]: pool },
+      { [plainNames.poolQueue('picked')]: pool },
       () => expect.poll(() => started, { timeout: 20_000 }).toHaveLength(10),
       {
         concurrency: 1,

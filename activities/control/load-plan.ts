@@ -33,6 +33,7 @@ export async function loadPlan(
     verdict: claim.cancelled ? 'cancelled' : 'run',
     plan: {
       resourcePoolId: claim.resourcePoolId,
+      poolQueue: client.names.poolQueue(claim.resourcePoolId),
       customerId,
       fairness: { key: fairnessKeyOf(customerId), weight: Math.min(1_000, Math.max(0.001, weight)) },
       names: operations.map((operation) => operation.name),

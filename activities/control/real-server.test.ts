@@ -8,7 +8,7 @@ import { type TestDatabase, testDatabase } from '../../test/support/test-databas
 import { addAgenda, addInsight, freshId, type TestAgenda, type TestInsight } from '../../test/support/test-records.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../../test/support/workflow-environment.ts';
 import { runSweeper } from '../../workers/sweeper.ts';
-import { agendaWorkflowId, agendaWorkflowType, controlTaskQueue } from '../../workflows/names.ts';
+import { agendaWorkflowType, plainNames } from '../../workflows/names.ts';
 import { loadPlan } from './load-plan.ts';
 import type { ControlParts } from './parts.ts';
 import { startAdmitted } from './start-admitted.ts';
@@ -40,7 +40,8 @@ const admitted = async (insight: TestInsight, settings: Parameters<typeof addAge
   await admitBatch(database, { insightId: insight.insightId, batchId: freshId('batch') });
   return agenda;
 };
-const handleOf = ({ agendaId }: TestAgenda) => environment.client.workflow.getHandle(agendaWorkflowId(agendaId));
+const handleOf = ({ agendaId }: TestAgenda) =>
+  environment.client.workflow.getHandle(plainNames.agendaWorkflow(agendaId));
 const statusOf = async (agenda: TestAgenda) =>
   handleOf(agenda)
     .describe()
@@ -90,7 +91,7 @@ describe('starting what was admitted', () => {
     const { agendaId, attempt } = agenda;
     await environment.client.workflow.start(agendaWorkflowType, {
       ...{
-        workflowId: agendaWorkflowId(agendaId),
+        workflowId: plainNames.agendaWorkflow(agendaId),
         taskQueue: 'nobody',
         args: [{ agendaId, attempt }],
         memo: { attempt },
@@ -106,7 +107,7 @@ describe('starting what was admitted', () => {
     const { agendaId } = agenda;
     await environment.client.workflow.start(agendaWorkflowType, {
       ...{
-        workflowId: agendaWorkflowId(agendaId),
+        workflowId: plainNames.agendaWorkflow(agendaId),
         taskQueue: 'nobody',
         args: [{ agendaId, attempt: 0 }],
         memo: { attempt: 0 },
@@ -183,7 +184,7 @@ describe('the sweep', () => {
     const { agendaId } = agenda;
     await environment.client.workflow.start(agendaWorkflowType, {
       ...{
-        workflowId: agendaWorkflowId(agendaId),
+        workflowId: plainNames.agendaWorkflow(agendaId),
         taskQueue: 'nobody',
         args: [{ agendaId, attempt: 0 }],
         memo: { attempt: 0 },
@@ -211,12 +212,12 @@ describe('the sweep', () => {
     const workflowsPath = fileURLToPath(new URL('../../test/support/stalled-workflow.ts', import.meta.url));
     const waits = async () => (await handleOf(agenda).describe()).raw.pendingWorkflowTask == null;
     const untilItWaits = () => expect.poll(waits, { timeout: 20_000, interval: 50 }).toBe(true);
-    await environment.run({ [controlTaskQueue]: {} }, untilItWaits, { workflowsPath });
+    await environment.run({ [plainNames.controlQueue]: {} }, untilItWaits, { workflowsPath });
     await sweepUntil(async () => (await handleOf(agenda).describe()).runId !== runId);
     expect(await statusOf(agenda)).toBe('RUNNING');
     expect(await claimOf(agenda)).toEqual({ runId: null });
     expect(
-      (await environment.client.workflow.getHandle(agendaWorkflowId(agenda.agendaId), runId).describe()).status.name,
+      (await environment.client.workflow.getHandle(plainNames.agendaWorkflow(agenda.agendaId), runId).describe()).status.name,
     ).toBe('TERMINATED');
   });
 
@@ -229,7 +230,7 @@ describe('the sweep', () => {
     await environment.client.workflowService.pauseWorkflowExecution({
       ...{
         namespace: 'default',
-        workflowId: agendaWorkflowId(paused.agendaId),
+        workflowId: plainNames.agendaWorkflow(paused.agendaId),
         requestId: freshId('pause'),
         reason: 'by hand',
       },

@@ -43,7 +43,7 @@ async function service(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const client = new ResourcePoolClient({
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/`,
-    apiKey: 'pop_key',
+    headers: { authorization: 'Bearer pop_key' },
     ...options,
   });
   return {

@@ -14,8 +14,10 @@ import { errorOf, ServiceRefused, ServiceUnavailable } from './service-errors.ts
 export interface ResourcePoolClientOptions {
   /** The api's base with its path, such as `http://127.0.0.1:8080/v1`. */
   readonly url: string;
-  /** A key with the scope `pool:<id>`. */
-  readonly apiKey: string;
+  /** Headers of every request, with the credential. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Told of each request that was refused because this worker belongs elsewhere, or its key is not good. */
+  readonly onUnwelcome?: (refusal: ServiceRefused) => void;
   /** Longest wait for one answer; default 30 s. */
   readonly requestTimeoutMilliseconds?: number;
   /** Told once when the service cannot be reached, and once when it can again. */
@@ -29,6 +31,7 @@ const mostBytes = 16 * 1024 * 1024;
 export class ResourcePoolClient {
   readonly #service: string;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #onUnwelcome: (refusal: ServiceRefused) => void;
   readonly #timeoutMilliseconds: number;
   readonly #starts: Gatherer<StartOperationItem, StartVerdict>;
   readonly #finishes: Gatherer<FinishOperationItem, FinishVerdict>;
@@ -36,13 +39,15 @@ export class ResourcePoolClient {
 
   constructor({
     url,
-    apiKey,
+    headers,
+    onUnwelcome = () => {},
     requestTimeoutMilliseconds = 30_000,
     onReachable = () => {},
     gather,
   }: ResourcePoolClientOptions) {
     this.#service = `${url.replace(/\/+$/, '')}/resourcepool/service/`;
-    this.#headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
+    this.#headers = { ...headers, 'content-type': 'application/json' };
+    this.#onUnwelcome = onUnwelcome;
     this.#timeoutMilliseconds = requestTimeoutMilliseconds;
     const options: GathererOptions = {
       mostItems,
@@ -129,7 +134,11 @@ export class ResourcePoolClient {
         },
       );
     }
-    if (!response.ok) throw errorOf(response, body);
+    if (!response.ok) {
+      const error = errorOf(response, body);
+      if (error instanceof ServiceRefused && error.isAboutSender) this.#onUnwelcome(error);
+      throw error;
+    }
     return verdictsOf(body, items.length);
   }
 }

@@ -23,6 +23,11 @@ export class ServiceRefused extends Error {
     this.code = code;
   }
 
+  /** True when who sent it is at fault: a key that is not good, another pool's, another installation's worker. */
+  get isAboutSender(): boolean {
+    return this.status === 401 || this.status === 403 || this.code === 'wrongInstallation';
+  }
+
   /**
    * True when what was sent is at fault, not who sent it or where: then one bad item spoils the request for its
    * neighbours.

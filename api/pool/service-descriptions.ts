@@ -1,6 +1,7 @@
 /** The endpoints that pools call, as the OpenAPI document shows them; `service-routes.ts` does what they say. */
 import { z } from '@hono/zod-openapi';
 import { defineEndpoint } from '../http/endpoint.ts';
+import { pairingHeaders } from './pool-check.ts';
 import { finishOperationSchema, reportProgressSchema, startOperationSchema } from './service-schema.ts';
 
 const tag = 'ResourcePool service';
@@ -19,6 +20,25 @@ const fenceExample = {
   launch: 1,
 };
 
+/** Tells a pool worker which ResourcePool its key is for. */
+export const pool = defineEndpoint({
+  method: 'get',
+  path: '/resourcepool/service/pool',
+  tag,
+  summary: 'The ResourcePool of this key',
+  description: 'For pool workers, to check their settings before they begin.',
+  scope: 'pool',
+  headers: pairingHeaders,
+  answers: {
+    200: {
+      description: 'The ResourcePool',
+      schema: z.object({ resourcePoolId: z.string() }),
+      example: { resourcePoolId: 'pool-east' },
+    },
+  },
+  problems: [409],
+});
+
 /** Hands out Operations to run. */
 export const start = defineEndpoint({
   method: 'post',
@@ -29,6 +49,8 @@ export const start = defineEndpoint({
     'Hands out resolved payloads and launch numbers. Asking again for the same Operation from the same place gives ' +
     'the same launch.',
   scope: 'pool',
+  headers: pairingHeaders,
+  problems: [409],
   body: {
     schema: startOperationSchema,
     anyText: true,
@@ -74,6 +96,8 @@ export const report = defineEndpoint({
   tag,
   summary: 'Report how far Operations are',
   scope: 'pool',
+  headers: pairingHeaders,
+  problems: [409],
   body: {
     schema: reportProgressSchema,
     anyText: true,
@@ -90,6 +114,8 @@ export const finish = defineEndpoint({
   summary: 'Report how Operations ended',
   description: 'To be repeated until it is answered: a repeat is told what was stored.',
   scope: 'pool',
+  headers: pairingHeaders,
+  problems: [409],
   body: {
     schema: finishOperationSchema,
     anyText: true,

@@ -15,7 +15,7 @@ import { isAlive } from '../../launchers/local/process-identity.ts';
 import type { ProcessIdentity } from '../../launchers/local/run-files.ts';
 import { GuardedProcess } from '../../machine/guarded-process.ts';
 import { type PartName, partNames, System } from '../../machine/system.ts';
-import { agendaWorkflowId } from '../../workflows/names.ts';
+import { plainNames } from '../../workflows/names.ts';
 import type { TestAnswer } from '../support/test-app.ts';
 import { RecordWatch } from './record-watch.ts';
 import { countPerOperation, readWitness, type Witnessed } from './witness-file.ts';
@@ -154,7 +154,7 @@ export class TestSystem implements AsyncDisposable {
   }
 
   workflow(agenda: Agenda) {
-    return this.temporal().workflow.getHandle(agendaWorkflowId(agenda.id));
+    return this.temporal().workflow.getHandle(plainNames.agendaWorkflow(agenda.id));
   }
 
   /** Path of a file that is not there yet: what waits for it goes on once it is opened. */

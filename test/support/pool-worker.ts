@@ -93,7 +93,7 @@ export function testWorker(
   );
   const client = new ResourcePoolClient({
     url: service.url,
-    apiKey: service.apiKey,
+    headers: { authorization: `Bearer ${service.apiKey}` },
     gather: { firstRestMilliseconds: 20, longestRestMilliseconds: 100 },
   });
   const running = new RunningOperations({

@@ -153,6 +153,12 @@ export class ResourcePoolService implements AsyncDisposable {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks).toString();
     const path = request.url ?? '';
+    const headers = passedOn(request);
+    if (request.method === 'GET') {
+      const answer = await this.#app.request(path, { headers });
+      response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(await answer.text());
+      return;
+    }
     const asked: ServiceRequest = {
       operation: path.split('/').at(-1) as ServiceOperation,
       items: (JSON.parse(body) as ServiceRequest).items,
@@ -160,7 +166,6 @@ export class ResourcePoolService implements AsyncDisposable {
     this.requests.push(asked);
     const fault = this.#fault(asked);
     if (fault === undefined || fault.afterwards) {
-      const headers = { 'content-type': 'application/json', authorization: request.headers.authorization ?? '' };
       const answer = await this.#app.request(path, { method: 'POST', headers, body });
       const text = await answer.text();
       if (fault === undefined) {
@@ -178,4 +183,12 @@ export class ResourcePoolService implements AsyncDisposable {
     await new Promise((resolve) => this.#server.close(resolve));
     await this.#database[Symbol.asyncDispose]();
   }
+}
+
+/** What the app looks at. */
+function passedOn({ headers }: IncomingMessage): Record<string, string> {
+  const names = ['authorization', 'content-type', 'pop-pool', 'pop-installation'];
+  return Object.fromEntries(
+    names.flatMap((name) => (headers[name] === undefined ? [] : [[name, String(headers[name])]])),
+  );
 }

@@ -4,12 +4,13 @@
  * while a result is awaited and no activity is outstanding. It is one time for the whole server, so run one test at a
  * time.
  */
-import type { Client } from '@temporalio/client';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { findProgram } from '../../machine/programs.mjs';
+import type { TemporalClient } from '../../temporal/connect.ts';
 import { addSearchAttributes } from '../../temporal/register-search-attributes.ts';
 import { workflowBundle } from '../../workers/workflow-bundle.ts';
+import { plainNames } from '../../workflows/names.ts';
 
 /** Per task queue, its activities; a queue served here runs workflows too. */
 export type Queues = Readonly<Record<string, object>>;
@@ -22,7 +23,9 @@ export interface ServeOptions {
 
 /** A Temporal server with a client. */
 export interface WorkflowEnvironment extends AsyncDisposable {
-  readonly client: Client;
+  /** With the names of an installation that has none of its own. */
+  readonly client: TemporalClient;
+  readonly address: string;
   /**
    * Serves the queues until `body` is done, with the workflows of today or those of the file `workflowsPath`, and with
    * at most `concurrency` activities at once.
@@ -68,8 +71,10 @@ async function around(create: () => Promise<TestWorkflowEnvironment>): Promise<W
       ...(concurrency === undefined ? {} : { maxConcurrentActivityTaskExecutions: concurrency }),
       maxHeartbeatThrottleInterval: '100 ms',
     });
+  const client = Object.assign(environment.client, { names: plainNames });
   return {
-    client: environment.client,
+    client,
+    address: environment.address,
     async run(queues, body, options = {}) {
       const workers = await Promise.all(
         Object.entries(queues).map(([queue, activities]) => serve(queue, activities, options)),

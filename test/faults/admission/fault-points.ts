@@ -139,5 +139,5 @@ export function watchTemporal(
     namespace: client.options.namespace,
     interceptors: { workflow: [watcher, ...more] },
   });
-  return Object.assign(watched, { [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() });
+  return Object.assign(watched, { names: client.names, [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() });
 }
