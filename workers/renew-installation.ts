@@ -20,7 +20,8 @@ export async function renewInstallation({ takeOver }: { readonly takeOver: boole
     connections: 1,
   });
   await using client = lazyTemporalClient(temporal);
-  return client.withDeadline(Date.now() + temporalMilliseconds, async () => {
+  // Awaited here: both are closed when this returns.
+  return await client.withDeadline(Date.now() + temporalMilliseconds, async () => {
     // Asked first: whoever wants to take over is refused before anything is changed.
     if (takeOver) await refuseInUse(client);
     const who = { actor: 'system', cid: `renew-${Date.now()}` };

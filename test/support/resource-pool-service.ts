@@ -98,8 +98,24 @@ export class ResourcePoolService implements AsyncDisposable {
     return this.requests.filter((request) => request.operation === operation);
   }
 
+  /** For programs on the same database, and for looks into it. */
+  get database(): TestDatabase {
+    return this.#database;
+  }
+
   /** Submits and admits an Agenda; its Operations may be started from now on. */
   async admit(operations: readonly Operation[]): Promise<string> {
+    const answer = await this.submit(operations);
+    const { admitted } = await admitBatch(this.#database, {
+      insightId: answer.insightId,
+      batchId: `batch-${++this.#batches}`,
+    });
+    if (admitted !== 1) throw new Error('not admitted');
+    return answer.agendaId;
+  }
+
+  /** Submits an Agenda, for a control worker to admit. */
+  async submit(operations: readonly Operation[]): Promise<{ readonly agendaId: string; readonly insightId: string }> {
     const answer = await submitAgenda(this.#database, {
       agenda: { customerId: 'customer', operations },
       dependencies: operations.map(() => []),
@@ -107,12 +123,7 @@ export class ResourcePoolService implements AsyncDisposable {
       cid: 'cid-of-test',
     });
     if (answer.kind !== 'created') throw new Error(`not created: ${JSON.stringify(answer)}`);
-    const { admitted } = await admitBatch(this.#database, {
-      insightId: answer.insightId,
-      batchId: `batch-${++this.#batches}`,
-    });
-    if (admitted !== 1) throw new Error('not admitted');
-    return answer.agendaId;
+    return answer;
   }
 
   async cancel(agendaId: string): Promise<void> {
