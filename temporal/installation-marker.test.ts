@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
 import { namesOf } from '../workflows/names.ts';
 import type { TemporalClient } from './connect.ts';
-import { claimNames, OtherInstallationError, readMarker, takeNames } from './installation-marker.ts';
+import { claimNames, OtherInstallationError, readMarker, takeNames, watchMarker } from './installation-marker.ts';
 
 let environment: WorkflowEnvironment;
 beforeAll(async () => {
@@ -61,4 +61,13 @@ test('names can be taken over', async () => {
   await takeNames(client, 'after');
   await claimNames(client, 'after');
   await expect(claimNames(client, 'before')).rejects.toThrow(OtherInstallationError);
+});
+
+test('a pool worker that watches the marker ends when another installation takes the names', async () => {
+  const client = named('watched');
+  const watching = watchMarker(client, 'own', new AbortController().signal, { debug: () => undefined }, 10);
+  await Promise.all([
+    expect(watching).rejects.toThrow(OtherInstallationError),
+    takeNames(client, 'own').then(() => takeNames(client, 'another')),
+  ]);
 });

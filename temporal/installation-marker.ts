@@ -2,11 +2,16 @@
  * Whose a Temporal namespace is. Two installations that go by the same names there would take each other's work, so a
  * workflow with a fixed id holds the installation's id in its memo, and programs compare it with that of their database.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowNotFoundError } from '@temporalio/client';
+import type { Logger } from 'pino';
 import { SettingError } from '../process/environment.ts';
 import type { InstallationMarkerInput } from '../workflows/messages.ts';
 import { markerWorkflowType, type Names } from '../workflows/names.ts';
 import type { TemporalClient } from './connect.ts';
+
+/** Between two looks of a program that runs. */
+export const lookMilliseconds = 30_000;
 
 /** The names belong to another installation: whoever goes on would take its work. */
 export class OtherInstallationError extends SettingError {
@@ -43,6 +48,27 @@ export async function checkMarker(client: TemporalClient, installationId: string
   const found = await readMarker(client);
   if (found !== undefined && found !== installationId) throw new OtherInstallationError(client, found, installationId);
   return found !== undefined;
+}
+
+/** Looks now and then until the signal aborts: another may have taken the names since. @throws OtherInstallationError */
+export async function watchMarker(
+  client: TemporalClient,
+  installationId: string,
+  signal: AbortSignal,
+  log: Pick<Logger, 'debug'>,
+  every = lookMilliseconds,
+): Promise<void> {
+  for (;;) {
+    await delay(every, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    try {
+      await checkMarker(client, installationId);
+    } catch (error) {
+      if (error instanceof OtherInstallationError) throw error;
+      // Temporal is away: the next look will tell.
+      log.debug({ err: error }, 'the marker of the installation was not read');
+    }
+  }
 }
 
 /** Makes the names those of this installation where they are nobody's yet; of several at once one wins. @throws as `checkMarker` */

@@ -8,7 +8,7 @@ import type { Database } from '../db/connect.ts';
 import { OtherNameError, readInstallation, takeInstallationName } from '../db/installation.ts';
 import { SettingError } from '../process/environment.ts';
 import type { TemporalClient } from '../temporal/connect.ts';
-import { checkMarker, claimNames, describeNames } from '../temporal/installation-marker.ts';
+import { checkMarker, claimNames, describeNames, lookMilliseconds } from '../temporal/installation-marker.ts';
 
 /** What both sides are asked with. */
 export interface GuardParts {
@@ -17,8 +17,7 @@ export interface GuardParts {
   readonly log: Logger;
 }
 
-/** Between two looks. */
-const lookMilliseconds = 30_000;
+/** Between two looks of an api that keeps away. */
 const closedMilliseconds = 5_000;
 
 /** Takes the names for the installation of this database, for a control worker that begins. @throws SettingError when they are another's */

@@ -28,12 +28,9 @@ import {
   type TemporalSettings,
   temporalSettings,
 } from '../temporal/connect.ts';
-import { checkMarker, describeNames } from '../temporal/installation-marker.ts';
+import { checkMarker, describeNames, watchMarker } from '../temporal/installation-marker.ts';
 import { installTemporalRuntime } from '../temporal/runtime.ts';
 import { poolWorkerOptions } from './worker-options.ts';
-
-/** Between two looks whose the namespace is. */
-const markerMilliseconds = 30_000;
 
 interface PoolSettings extends PoolCredentials {
   readonly registry: string;
@@ -127,7 +124,7 @@ async function main(log: Logger): Promise<void> {
   const reaper = new OrphanReaper(pool, settings.reapSeconds);
   reaper.start();
   // Rejects when it may not go on, which is said once all has ended in order.
-  const watching = watchMarker(marked, installationId, log, shutdown.signal);
+  const watching = watchMarker(marked, installationId, shutdown.signal, log);
   watching.catch(() => shutdown.begin('the namespace belongs to another installation'));
   const shutDown = () => worker.getState() === 'RUNNING' && worker.shutdown();
   shutdown.signal.addEventListener('abort', shutDown);
@@ -192,18 +189,6 @@ async function patiently(log: Logger, signal: AbortSignal, work: () => Promise<v
       if (tries === 0) log.warn({ err: error }, 'Temporal does not answer yet; trying on');
       await delay(Math.min(200 * 2 ** tries, 5_000), undefined, { signal });
     }
-  }
-}
-
-/** Whether the names are still this installation's, now and then: a control worker may have begun after this worker. */
-async function watchMarker(client: TemporalClient, installationId: string, log: Logger, signal: AbortSignal) {
-  for (;;) {
-    await delay(markerMilliseconds, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) return;
-    await checkMarker(client, installationId).catch((error: unknown) => {
-      if (error instanceof SettingError) throw error;
-      log.debug({ err: error }, 'the marker of the installation was not read');
-    });
   }
 }
 
