@@ -19,7 +19,7 @@ test('the name is changed while no Agenda runs, and kept while one does', async 
   expect((await takeInstallationName(db, '')).name).toBe('');
 });
 
-test('a renewal gives another id with an entry in the audit trail, and any name is taken then though Agendas run', async () => {
+test('a renewal gives another id, is audited, and lets any name be taken though Agendas run', async () => {
   await using db = await testDatabase();
   const insight = await addInsight(db);
   await addAgenda(db, insight);
@@ -30,8 +30,8 @@ test('a renewal gives another id with an entry in the audit trail, and any name 
   expect(renewed.after.id).not.toBe(before.id);
   expect(await readInstallation(db)).toEqual(renewed.after);
   expect(await takeInstallationName(db, 'copy')).toEqual({ id: renewed.after.id, name: 'copy' });
-  const [entry] =
-    await db.$client`select action, actor, cid, object_id, before, after from audit_entry where action = 'installation.renew'`;
+  const [entry] = await db.$client`
+      select action, actor, cid, object_id, before, after from audit_entry where action = 'installation.renew'`;
   expect(entry).toEqual({
     ...{ action: 'installation.renew', actor: 'system', cid: 'renewal', object_id: renewed.after.id },
     ...{ before: renewed.before, after: renewed.after },

@@ -16,9 +16,10 @@ export interface Installation {
 export class OtherNameError extends SettingError {
   constructor(inUse: string, own: string, running?: number) {
     const who = running === undefined ? 'its control workers' : `the ${running} Agendas that run in this database`;
+    const shown = (name: string) => (name === '' ? 'not set' : `"${name}"`);
     super(
-      `POP_INSTALLATION is ${own === '' ? 'not set' : `"${own}"`} here, and ${inUse === '' ? 'not set' : `"${inUse}"`} for ${who}. ` +
-        'All programs need the same one; it can be changed while no Agenda runs: pause the Insights and let those end first.',
+      `POP_INSTALLATION is ${shown(own)} here, and ${shown(inUse)} for ${who}. All programs need the same one; ` +
+        'it can be changed while no Agenda runs: pause the Insights and let those end first.',
     );
     this.name = 'OtherNameError';
   }
@@ -46,8 +47,8 @@ export async function takeInstallationName(database: Database, name: string): Pr
 }
 
 /**
- * Gives the database a new id, for one that was copied from another installation's. Its Agendas that were running have no
- * workflows of this id, so the next control worker may come with any name.
+ * Gives the database a new id, for one that was copied from another installation's. Its Agendas that were running have
+ * no workflows of this id, so the next control worker may come with any name.
  */
 export async function renewInstallation(
   database: Database,

@@ -49,7 +49,8 @@ export function installationName(text: string | undefined): string {
   if (text === undefined || text === '') return '';
   if (!installationPattern.test(text))
     throw new SettingError(
-      `the setting POP_INSTALLATION must be 1 to 40 letters, digits and "-", must not begin with "-", "agenda-", "admission-" or "pool-", not "${text.slice(0, 200)}" (${text.length} characters)`,
+      'the setting POP_INSTALLATION must be 1 to 40 letters, digits and "-", and not begin with "-", "agenda-", ' +
+        `"admission-" or "pool-", not "${text.slice(0, 200)}" (${text.length} characters)`,
     );
   return text;
 }

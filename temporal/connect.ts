@@ -6,7 +6,9 @@ import type { Logger } from 'pino';
 import { installationName } from '../process/environment.ts';
 import { type Names, namesOf } from '../workflows/names.ts';
 
-/** The Temporal client of one of our processes, and the names it goes by. Only this room calls it; others hand it on. */
+/**
+ * The Temporal client of one of our processes, and the names it goes by. Only this room calls it; others hand it on.
+ */
 export type TemporalClient = Client & { readonly names: Names };
 
 /** Where Temporal is, and what is ours there. */

@@ -30,7 +30,7 @@ test('names of other installations in the same namespace are not touched', async
   await claimNames(named('two'), 'second');
   expect(await readMarker(named('one'))).toBe('first');
   await expect(claimNames(named('one'), 'second')).rejects.toThrow(
-    'the names with POP_INSTALLATION=one in Temporal\'s namespace "default" are of the installation first, not of second',
+    'POP_INSTALLATION=one in Temporal\'s namespace "default" are of the installation first, not of second',
   );
 });
 

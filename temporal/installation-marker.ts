@@ -1,6 +1,7 @@
 /**
  * Whose a Temporal namespace is. Two installations that go by the same names there would take each other's work, so a
- * workflow with a fixed id holds the installation's id in its memo, and programs compare it with that of their database.
+ * workflow with a fixed id holds the installation's id in its memo, and programs compare it with that of their
+ * database.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowNotFoundError } from '@temporalio/client';
@@ -19,8 +20,9 @@ export class OtherInstallationError extends SettingError {
     super(
       `The workflow ${client.names.markerWorkflow} says that ${describeNames(client.names)} in Temporal's namespace ` +
         `"${client.options.namespace}" are of the installation ${found}, not of ${own}. ` +
-        'Installations that share a namespace need a POP_INSTALLATION of their own; else set another TEMPORAL_NAMESPACE. ' +
-        'Where the other installation is gone for good, "pop installation renew --take-over" gives this database the names.',
+        'Installations that share a namespace need a POP_INSTALLATION of their own; else set another ' +
+        'TEMPORAL_NAMESPACE. Where the other installation is gone for good, "pop installation renew --take-over" ' +
+        'gives this database the names.',
     );
     this.name = 'OtherInstallationError';
   }
@@ -30,7 +32,9 @@ export class OtherInstallationError extends SettingError {
 export const describeNames = ({ installation }: Names): string =>
   installation === '' ? 'the names without POP_INSTALLATION' : `the names with POP_INSTALLATION=${installation}`;
 
-/** Id of the installation that the names belong to; undefined while they are nobody's. @throws while Temporal is away */
+/**
+ * Id of the installation that the names belong to; undefined while they are nobody's. @throws while Temporal is away
+ */
 export async function readMarker(client: TemporalClient): Promise<string | undefined> {
   try {
     const { status, memo } = await client.workflow.getHandle(client.names.markerWorkflow).describe();
@@ -43,14 +47,19 @@ export async function readMarker(client: TemporalClient): Promise<string | undef
   }
 }
 
-/** False while the names are nobody's. @throws OtherInstallationError when they are another's; anything else while Temporal is away */
+/**
+ * False while the names are nobody's. @throws OtherInstallationError when they are another's; anything else while
+ * Temporal is away
+ */
 export async function checkMarker(client: TemporalClient, installationId: string): Promise<boolean> {
   const found = await readMarker(client);
   if (found !== undefined && found !== installationId) throw new OtherInstallationError(client, found, installationId);
   return found !== undefined;
 }
 
-/** Looks now and then until the signal aborts: another may have taken the names since. @throws OtherInstallationError */
+/**
+ * Looks now and then until the signal aborts: another may have taken the names since. @throws OtherInstallationError
+ */
 export async function watchMarker(
   client: TemporalClient,
   installationId: string,
@@ -71,7 +80,10 @@ export async function watchMarker(
   }
 }
 
-/** Makes the names those of this installation where they are nobody's yet; of several at once one wins. @throws as `checkMarker` */
+/**
+ * Makes the names those of this installation where they are nobody's yet; of several at once one wins. @throws as
+ * `checkMarker`
+ */
 export async function claimNames(client: TemporalClient, installationId: string): Promise<void> {
   if (await checkMarker(client, installationId)) return;
   await startMarker(client, installationId, 'USE_EXISTING');

@@ -61,7 +61,8 @@ const idOf = async ({ database }: ResourcePoolService) => (await readInstallatio
 
 async function stateOf({ database }: ResourcePoolService, agendaId: string): Promise<string> {
   const [row] = await database.$client<{ state: string }[]>`
-    select concat_ws(' ', processing_state, processing_state_message) as state from agenda_progress where agenda_id = ${agendaId}`;
+    select concat_ws(' ', processing_state, processing_state_message) as state
+    from agenda_progress where agenda_id = ${agendaId}`;
   return row?.state ?? 'none';
 }
 const succeeds = (service: ResourcePoolService, agendaId: string) =>

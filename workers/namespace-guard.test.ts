@@ -39,7 +39,7 @@ test('a marker that is lost while a control worker runs is made anew', async () 
   await keeping;
 });
 
-test("a control worker ends when the names become another installation's, or its database goes by another name", async () => {
+test("a control worker ends when the names become another's, or its database goes by another name", async () => {
   const parts = partsOf('taken');
   await enterNamespace(parts);
   const keeping = keepNamespace(parts, new AbortController().signal, often);
@@ -53,7 +53,7 @@ test("a control worker ends when the names become another installation's, or its
   ]);
 });
 
-test("an api stays away from workflows while the names are another's, and says so; nobody's names are open", async () => {
+test("an api stays away from workflows while the names are another's, and says so; nobody's are open", async () => {
   const parts = partsOf('gate');
   expect(await new NamespaceGate(parts).isOpen()).toBe(true);
   await takeNames(parts.client, 'another');

@@ -1,6 +1,7 @@
 /**
- * Keeps a program off the workflows of another installation: what the database says of itself is compared with the marker in
- * Temporal's namespace, at the start and then now and then, for Temporal's store may be lost or replaced and the id renewed.
+ * Keeps a program off the workflows of another installation: what the database says of itself is compared with the
+ * marker in Temporal's namespace, at the start and then now and then, for Temporal's store may be lost or replaced and
+ * the id renewed.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -20,14 +21,20 @@ export interface GuardParts {
 /** Between two looks of an api that keeps away. */
 const closedMilliseconds = 5_000;
 
-/** Takes the names for the installation of this database, for a control worker that begins. @throws SettingError when they are another's */
+/**
+ * Takes the names for the installation of this database, for a control worker that begins. @throws SettingError when
+ * they are another's
+ */
 export async function enterNamespace(parts: GuardParts & { readonly database: Database }): Promise<void> {
   const { id } = await takeInstallationName(parts.database, parts.client.names.installation);
   await claimNames(parts.client, id);
   parts.log.info({ installationId: id, ...where(parts.client) }, 'installation');
 }
 
-/** Looks again and again until the signal aborts, and makes the marker anew where it was lost. @throws SettingError when the names became another's */
+/**
+ * Looks again and again until the signal aborts, and makes the marker anew where it was lost. @throws SettingError
+ * when the names became another's
+ */
 export async function keepNamespace(parts: GuardParts, signal: AbortSignal, every = lookMilliseconds): Promise<void> {
   for (;;) {
     await delay(every, undefined, { signal }).catch(() => undefined);
@@ -49,7 +56,10 @@ async function ownId({ database, client }: GuardParts): Promise<string> {
   return id;
 }
 
-/** Whether an api may speak to the workflows; it serves without that, for the sweep of the control worker does what it left. */
+/**
+ * Whether an api may speak to the workflows; it serves without that, for the sweep of the control worker does what it
+ * left.
+ */
 export class NamespaceGate {
   readonly #parts: GuardParts;
   #trouble: SettingError | undefined;
@@ -66,7 +76,10 @@ export class NamespaceGate {
     return this.#trouble === undefined;
   }
 
-  /** The first look. @throws SettingError when the names are another installation's; never because one of the two is away */
+  /**
+   * The first look. @throws SettingError when the names are another installation's; never because one of the two is
+   * away
+   */
   async refuseOthers(): Promise<void> {
     try {
       await checkMarker(this.#parts.client, (await readInstallation(this.#parts.database)).id);

@@ -157,7 +157,10 @@ interface Joined {
   readonly installationId: string;
 }
 
-/** Waits for Temporal and the api, and sees that both are of one installation, before any work is taken. @throws SettingError when they are not */
+/**
+ * Waits for Temporal and the api, and sees that both are of one installation, before any work is taken. @throws
+ * SettingError when they are not
+ */
 async function join(
   settings: PoolSettings,
   temporal: TemporalSettings,
@@ -173,7 +176,7 @@ async function join(
     if (await checkMarker(marked, installationId)) return;
     log.warn(
       { namespace: temporal.namespace, names: describeNames(temporal.names) },
-      'no installation has begun under these names in this namespace yet; is POP_INSTALLATION that of the control worker?',
+      'no installation has begun under these names yet; is POP_INSTALLATION that of the control worker?',
     );
   });
   return { connection, marked, installationId };

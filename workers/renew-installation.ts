@@ -1,6 +1,7 @@
 /**
- * Gives a database a new installation id, for one that was copied. What the copied rows say of workflows is true of the
- * original's only, which may run beside it in the same namespace: nothing there is touched, unless the caller takes the names over.
+ * Gives a database a new installation id, for one that was copied. What the copied rows say of workflows is true of
+ * the original's only, which may run beside it in the same namespace: nothing there is touched, unless the caller
+ * takes the names over.
  */
 import { openDatabase } from '../db/connect.ts';
 import { type Installation, renewInstallation as renew } from '../db/installation.ts';
@@ -41,8 +42,9 @@ async function refuseInUse(client: TemporalClient): Promise<void> {
   const working = await countPollers(client, client.names.controlQueue, 'workflow');
   if (working === 0) return;
   throw new SettingError(
-    `${working} pollers of control workers were seen in the last 75 seconds under ${describeNames(client.names)} in the namespace ` +
-      `"${client.options.namespace}": their installation is in use. Nothing was changed. Stop it and wait, or choose a POP_INSTALLATION of your own.`,
+    `${working} pollers of control workers were seen in the last 75 seconds under ${describeNames(client.names)} in ` +
+      `the namespace "${client.options.namespace}": their installation is in use. Nothing was changed. ` +
+      'Stop it and wait, or choose a POP_INSTALLATION of your own.',
   );
 }
 

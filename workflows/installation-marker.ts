@@ -1,6 +1,7 @@
 /**
- * Says whose a namespace is: one run with a fixed id, open for ever, that holds the id of an installation in its memo. It does
- * nothing else and needs no task after its first. A closed one would go with the namespace's retention; an open one stays.
+ * Says whose a namespace is: one run with a fixed id, open for ever, that holds the id of an installation in its memo.
+ * It does nothing else and needs no task after its first. A closed one would go with the namespace's retention; an
+ * open one stays.
  */
 import { CancellationScope, condition, setCurrentDetails } from '@temporalio/workflow';
 import type { InstallationMarkerInput } from './messages.ts';

@@ -66,7 +66,7 @@ test('a worker that waits for the api ends when it is told to', async () => {
   await expect(joining).rejects.toThrow();
 });
 
-test('an Operation whose worker turns out to belong elsewhere is left as it is, for Temporal to try again', async () => {
+test('an Operation whose worker turns out to belong elsewhere is left as it is, and tried again', async () => {
   await using host = await testHost();
   using worker = testWorker(host, service);
   const agendaId = await service.admit([{ name: 'step', type: 'noOp' }]);

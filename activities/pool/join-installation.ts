@@ -1,6 +1,7 @@
 /**
- * The first thing a pool worker does: ask the api which installation it is, and whether its key is for the pool it is to
- * serve. A worker that polled for work and only then learned that it is in the wrong place would have taken that work.
+ * The first thing a pool worker does: ask the api which installation it is, and whether its key is for the pool it is
+ * to serve. A worker that polled for work and only then learned that it is in the wrong place would have taken that
+ * work.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -73,7 +74,9 @@ async function ask(credentials: PoolCredentials, signal: AbortSignal): Promise<J
     const { resourcePoolProtocol: spoken = 0, installationId } = (await get(`${base}/version`, {}, signal)) as Version;
     if (spoken < resourcePoolProtocol)
       return {
-        wait: `the api is too old for this pool worker: upgrade the api first (it speaks version ${spoken} of the ResourcePool service, this worker needs ${resourcePoolProtocol})`,
+        wait:
+          'the api is too old for this pool worker: upgrade the api first ' +
+          `(it speaks version ${spoken} of the ResourcePool service, this worker needs ${resourcePoolProtocol})`,
       };
     if (installationId === undefined) return { wait: 'the api cannot reach its database yet; trying on' };
     await get(`${base}/resourcepool/service/pool`, pairingHeadersOf(credentials, installationId), signal);

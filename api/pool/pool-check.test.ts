@@ -24,7 +24,7 @@ const progress = {
 };
 const pool = encodeURIComponent('größe 1');
 
-test('/version tells which installation this is, its schema and what its ResourcePool service understands', async () => {
+test('/version tells which installation this is, its schema and what its pool service speaks', async () => {
   expect(await anonymous('GET', '/version')).toMatchObject({
     status: 200,
     body: { version: manifest.version, installationId, schema: readMigrations().length, resourcePoolProtocol: 1 },
@@ -37,7 +37,7 @@ test('/version answers without the installation while the database is away', asy
   expect([status, body.version, body.installationId]).toEqual([200, manifest.version, undefined]);
 });
 
-test('a pool worker of this installation and of the pool of its key is taken, and so is one that says neither', async () => {
+test('a pool worker of this installation and of the pool of its key is taken, or that says neither', async () => {
   const own = { 'POP-Installation': installationId, 'POP-Pool': pool };
   expect(await worker('GET', '/resourcepool/service/pool', undefined, own)).toMatchObject({
     status: 200,

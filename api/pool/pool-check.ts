@@ -1,6 +1,6 @@
 /**
- * Whether a pool worker speaks to the right api with the right key. One that took Operations from elsewhere would be told
- * that they are nobody's, and their Agendas would fail; so it is refused before anything is looked up.
+ * Whether a pool worker speaks to the right api with the right key. One that took Operations from elsewhere would be
+ * told that they are nobody's, and their Agendas would fail; so it is refused before anything is looked up.
  */
 import type { Context } from 'hono';
 import { quoted } from '../../agenda/cut.ts';
@@ -57,6 +57,8 @@ export function poolCheck(database: Database): ServedPool {
     );
   };
 }
+
+const quoted = (text: string): string => JSON.stringify(shown(text));
 
 /** Headers hold no letters beyond ASCII, ids may: pool workers send them URL-encoded. */
 function decoded(header: string): string {

@@ -1,4 +1,7 @@
-/** One of our programs as a process of its own, whose log a test reads: `await using control = startProgram('workers/control.ts', …)`. */
+/**
+ * One of our programs as a process of its own, whose log a test reads: `await using control =
+ * startProgram('workers/control.ts', …)`.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
