@@ -103,16 +103,20 @@ test('with a name of its own the second installation runs its Agendas beside the
   await Promise.all(submitted.map(({ service, agendaId }) => succeeds(service, agendaId)));
   for (const { service, agendaId } of submitted) {
     const names = namesOf(service === staging ? 'north' : '');
-    const { status, taskQueue } = await environment.client.workflow
-      .getHandle(names.agendaWorkflow(agendaId))
-      .describe();
+    const workflow = environment.client.workflow.getHandle(names.agendaWorkflow(agendaId));
+    // The record is first: the workflow ends a moment later.
+    await workflow.result();
+    const { status, taskQueue } = await workflow.describe();
     expect([status.name, taskQueue]).toEqual(['COMPLETED', names.controlQueue]);
   }
   // A name may change while nothing runs only.
-  await staging.admit(operations);
+  const held = (await staging.submit([{ name: 'held', type: 'gated' }])).agendaId;
+  await vi.waitFor(async () => expect(await stateOf(staging, held)).toContain('EXECUTING'), patience);
   await using renamed = control(staging, 'south');
   await renamed.says('POP_INSTALLATION is "south" here, and "north" for the');
   expect(await renamed.exited).toBe(1);
+  await host.openGate();
+  await succeeds(staging, held);
 });
 
 test('a pool worker with the Temporal of one installation and the api of another is refused, and no Agenda fails', {
