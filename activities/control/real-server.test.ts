@@ -217,7 +217,8 @@ describe('the sweep', () => {
     expect(await statusOf(agenda)).toBe('RUNNING');
     expect(await claimOf(agenda)).toEqual({ runId: null });
     expect(
-      (await environment.client.workflow.getHandle(plainNames.agendaWorkflow(agenda.agendaId), runId).describe()).status.name,
+      (await environment.client.workflow.getHandle(plainNames.agendaWorkflow(agenda.agendaId), runId).describe()).status
+        .name,
     ).toBe('TERMINATED');
   });
 
