@@ -58,8 +58,6 @@ export function poolCheck(database: Database): ServedPool {
   };
 }
 
-const quoted = (text: string): string => JSON.stringify(shown(text));
-
 /** Headers hold no letters beyond ASCII, ids may: pool workers send them URL-encoded. */
 function decoded(header: string): string {
   try {
