@@ -3,8 +3,9 @@
  *
  * An Operation is `waiting` → `running` → one of the outcomes, and never goes back. It may start as soon as its own
  * dependencies all succeeded: there are no levels. Nothing is counted: what an Operation still waits for follows from
- * the statuses alone (`watching` only remembers how far down its dependencies have succeeded), so a repeated or early
- * report does no harm. The whole walk costs O(Operations + dependencies), with a factor log(ready) for their order.
+ * the statuses alone. Each watches one dependency at a time, the first that has not succeeded yet, and goes on to the next
+ * when that one succeeds; a repeated or early report does no harm. The whole walk costs O(Operations + dependencies), with
+ * a factor log(ready) for their order; dependencies are forgotten once they have all succeeded.
  *
  * Policy `stopNew`: after the first Operation that does not succeed nothing new starts; what runs may end.
  */
@@ -21,12 +22,13 @@ export type WalkStatus = 'waiting' | 'running' | OperationOutcome;
 /** Change it only through the functions of this file. */
 export interface Walk {
   readonly parallelism: number;
-  readonly dependencies: readonly (readonly number[])[];
-  /** Per Operation, those that wait for it, ascending. */
-  readonly successors: readonly (readonly number[])[];
+  /** Per Operation, what it waits for; empty once it is ready. */
+  readonly dependencies: (readonly number[])[];
   readonly statuses: WalkStatus[];
-  /** Per Operation, the position of the first dependency not known to have succeeded. */
+  /** Per Operation, the position of the dependency that it watches: the first not known to have succeeded. */
   readonly watching: number[];
+  /** By the index of an Operation that has not succeeded, those that watch it. */
+  readonly watchers: Record<number, number[]>;
   /** Heap of waiting Operations whose dependencies all succeeded. */
   readonly ready: number[];
   /** Indexes in flight, in the order they were started. */
@@ -44,22 +46,18 @@ export function beginWalk(plan: {
   readonly ended: readonly { readonly index: number; readonly outcome: OperationOutcome }[];
   readonly parallelism: number;
 }): Walk {
-  const dependencies = plan.dependencies.map((list) => [...list]);
-  const successors: number[][] = dependencies.map(() => []);
+  const dependencies = [...plan.dependencies];
   dependencies.forEach((list, index) => {
-    for (const dependency of list) {
-      const followers = successors[dependency];
-      if (followers === undefined)
+    for (const dependency of list)
+      if (dependencies[dependency] === undefined)
         throw new RangeError(`Operation ${index} depends on ${dependency}, which is not an Operation`);
-      if (followers.at(-1) !== index) followers.push(index);
-    }
   });
   const walk: Walk = {
     parallelism: Math.max(1, Math.min(plan.parallelism, mostInFlight)),
     dependencies,
-    successors,
     statuses: dependencies.map(() => 'waiting'),
     watching: dependencies.map(() => 0),
+    watchers: {},
     ready: [],
     inFlight: [],
     stopped: 'no',
@@ -92,7 +90,9 @@ export function takeReady(walk: Walk): number[] {
 /** Records how an Operation ended, started by this walk or not. A second ending changes nothing. */
 export function endOperation(walk: Walk, index: number, outcome: OperationOutcome): void {
   if (!setOutcome(walk, index, outcome) || outcome !== 'succeeded') return;
-  for (const successor of walk.successors[index] ?? []) advance(walk, successor);
+  const watchers = walk.watchers[index] ?? [];
+  delete walk.watchers[index];
+  for (const watcher of watchers) advance(walk, watcher);
 }
 
 /** Nothing new starts from now on: a cancel. What runs goes on until its end is recorded. */
@@ -127,13 +127,20 @@ function setOutcome(walk: Walk, index: number, outcome: OperationOutcome): boole
   return true;
 }
 
-/** Moves past dependencies that succeeded; after the last one the Operation is ready. */
+/** Moves past dependencies that succeeded and watches the next; after the last one the Operation is ready. */
 function advance(walk: Walk, index: number): void {
+  if (walk.statuses[index] !== 'waiting') return;
   const dependencies = walk.dependencies[index] ?? [];
-  const before = walk.watching[index] ?? 0;
-  let position = before;
-  while (position < dependencies.length && walk.statuses[dependencies[position] as number] === 'succeeded') position++;
-  walk.watching[index] = position;
-  const becameReady = position === dependencies.length && (before < position || dependencies.length === 0);
-  if (becameReady && walk.statuses[index] === 'waiting') pushIndex(walk.ready, index);
+  for (let position = walk.watching[index] ?? 0; position < dependencies.length; position++) {
+    const dependency = dependencies[position] as number;
+    if (walk.statuses[dependency] === 'succeeded') continue;
+    walk.watching[index] = position;
+    const watchers = walk.watchers[dependency] ?? [];
+    watchers.push(index);
+    walk.watchers[dependency] = watchers;
+    return;
+  }
+  walk.dependencies[index] = [];
+  walk.watching[index] = 0;
+  pushIndex(walk.ready, index);
 }

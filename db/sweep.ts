@@ -6,6 +6,18 @@ import { agendasLeftSql, slotsLeftSql } from './admission/limits.ts';
 import { idempotencyHours } from './agenda/idempotency.ts';
 import type { Database, Statements } from './connect.ts';
 
+/**
+ * A started Agenda without a sign of life, and which workflow run claimed it: null before any claim, and in part for a
+ * claim of version 0.1.0.
+ */
+export interface QuietAgenda {
+  readonly agendaId: string;
+  readonly attempt: number;
+  readonly runId: string | null;
+  readonly workflowId: string | null;
+  readonly firstRunId: string | null;
+}
+
 /** What there is to do, each for its own reason. */
 export interface SweepFindings {
   /** Insights with work to do and no recent tick. */
@@ -13,7 +25,7 @@ export interface SweepFindings {
   /** Of these, the ones whose admission workflow let several sweeps pass. */
   readonly replace: readonly string[];
   /** Started Agendas without a sign of life: is their workflow still there? */
-  readonly quiet: readonly { readonly agendaId: string; readonly attempt: number; readonly runId: string | null }[];
+  readonly quiet: readonly QuietAgenda[];
   /** Running Agendas whose cancel was asked for a while ago. */
   readonly cancelling: readonly string[];
 }
@@ -92,15 +104,18 @@ function canGoOn(sql: Statements) {
   return sql`(${agendas}) > 0 and coalesce(${slots} > 0, true)`;
 }
 
-const findQuiet = (sql: Statements, quietSeconds: number) => sql<
-  { agendaId: string; attempt: number; runId: string | null }[]
->`
+const findQuiet = (sql: Statements, quietSeconds: number) => sql<QuietAgenda[]>`
   /* sweep: quiet Agendas */
   update running_agenda set seen_time = clock_timestamp() where agenda_id in (
     select agenda_id from running_agenda
     where started_time is not null and seen_time < clock_timestamp() - make_interval(secs => ${quietSeconds})
     order by seen_time limit ${mostPerSweep} for update skip locked)
-  returning agenda_id as "agendaId", attempt, run_id as "runId"`;
+  returning
+    agenda_id as "agendaId",
+    attempt,
+    run_id as "runId",
+    workflow_id as "workflowId",
+    first_run_id as "firstRunId"`;
 
 const findCancelling = (sql: Statements, sweepSeconds: number) => sql<{ id: string }[]>`
   /* sweep: cancels under way */

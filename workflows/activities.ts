@@ -3,6 +3,7 @@
  * ever added.
  */
 import type { AgendaOutcome, OperationOutcome } from '../agenda/outcomes.ts';
+import type { AgendaWorkflowInput } from './messages.ts';
 import type { QueueView } from './queue-view.ts';
 
 /** What one batch answers. */
@@ -40,11 +41,36 @@ export interface Plan {
   readonly cancelSeconds: number;
 }
 
-/** `over`: this run has nothing to do. */
+/** A position in a plan: an Operation, and how many of its dependencies stand before that position. */
+export interface PlanPosition {
+  readonly operation: number;
+  readonly dependency: number;
+}
+
+/** What a plan says of the Operations from a position on. The first of them may have begun in the piece before. */
+export interface PlanPiece extends Pick<Plan, 'names' | 'types' | 'dependencies' | 'ended' | 'startToCloseSeconds'> {
+  readonly from: PlanPosition;
+  /** Where the next piece begins; absent in the last. */
+  readonly more?: PlanPosition;
+}
+
+/**
+ * `over`: this run has nothing to do. `more`: the plan has the first Operations only; `loadPlanPiece` brings the others,
+ * from there on.
+ */
 export type LoadPlanAnswer =
-  | { readonly verdict: 'run'; readonly plan: Plan }
-  | { readonly verdict: 'cancelled'; readonly plan: Plan }
+  | { readonly verdict: 'run' | 'cancelled'; readonly plan: Plan; readonly more?: PlanPosition }
   | { readonly verdict: 'over'; readonly reason: string };
+
+/**
+ * A run of a workflow. Runs that continue it, and runs that a reset made of it, have its `firstRunId`: they count as
+ * one. Workflows of version 0.1.0 tell their `runId` alone.
+ */
+export interface RunOfAttempt extends AgendaWorkflowInput {
+  readonly runId: string;
+  readonly workflowId?: string;
+  readonly firstRunId?: string;
+}
 
 /** One Operation of an attempt. */
 export interface OperationKey {
@@ -59,7 +85,9 @@ export interface ControlActivities {
   startAdmitted(input: { insightId: string; most: number }): Promise<{ started: number; remaining: number }>;
   /** As startAdmitted until none remains, heartbeating. */
   startAllAdmitted(input: { insightId: string }): Promise<{ started: number; remaining: number }>;
-  loadPlan(input: { agendaId: string; attempt: number; runId: string }): Promise<LoadPlanAnswer>;
+  loadPlan(input: RunOfAttempt): Promise<LoadPlanAnswer>;
+  /** Undefined when the attempt is no longer the running one. */
+  loadPlanPiece(input: AgendaWorkflowInput & { readonly from: PlanPosition }): Promise<PlanPiece | undefined>;
   /**
    * How these Operations ended, from the record. One without an ending there is given `without`, if that is there; else
    * the answer is `executing`, or `waiting` when it was never started. Undefined when the attempt is no longer the
@@ -72,13 +100,9 @@ export interface ControlActivities {
   }): Promise<readonly { index: number; outcome: OperationOutcome | 'waiting' | 'executing' }[] | undefined>;
   runResident(input: OperationKey): Promise<void>;
   requestCancel(input: { agendaId: string; attempt: number }): Promise<void>;
-  finishAgenda(input: {
-    agendaId: string;
-    attempt: number;
-    runId: string;
-    outcome: AgendaOutcome;
-    message?: string;
-  }): Promise<{ outcome: AgendaOutcome | 'over' }>;
+  finishAgenda(
+    input: RunOfAttempt & { readonly outcome: AgendaOutcome; readonly message?: string },
+  ): Promise<{ outcome: AgendaOutcome | 'over' }>;
 }
 
 /** Activities of a pool worker. */

@@ -159,6 +159,37 @@ describe('walking', () => {
     expect((await walk(agenda)).filter((call) => /^(resident|run) /.test(call))).toEqual(['resident log', 'run b']);
   });
 
+  test('a plan in pieces is walked as a whole, cut between Operations or within the dependencies of one', async () => {
+    const agenda = new ScriptedAgenda(
+      [
+        { name: 'd', after: ['a', 'b', 'c'] },
+        { name: 'c', after: ['b'] },
+        { name: 'b', after: ['a'] },
+        { name: 'a' },
+        { name: 'e', after: ['d'] },
+      ],
+      {
+        ended: [{ index: 3, outcome: 'succeeded' }],
+        pieces: [
+          { operation: 0, dependency: 1 },
+          { operation: 0, dependency: 2 },
+          { operation: 2, dependency: 0 },
+          { operation: 4, dependency: 0 },
+        ],
+      },
+    );
+    const calls = await walk(agenda);
+    expect(calls.slice(0, 5)).toEqual(['load', ...['0.1', '0.2', '2.0', '4.0'].map((from) => `load from ${from}`)]);
+    expect(calls.filter((call) => call.startsWith('run'))).toEqual(['run b', 'run c', 'run d', 'run e']);
+    expect(finishes(calls)).toEqual(['finish succeeded']);
+  });
+
+  test('an attempt that is over before its plan is whole is not touched', async () => {
+    const agenda = new ScriptedAgenda([{ name: 'a' }, { name: 'b' }], { pieces: [{ operation: 1, dependency: 0 }] });
+    const loadPlanPiece: ScriptedSteps['loadPlanPiece'] = async () => undefined;
+    expect(await walk(agenda, { steps: { loadPlanPiece } })).toEqual(['load']);
+  });
+
   test('the progress is there to be asked for', async () => {
     const agenda = new ScriptedAgenda([{ name: 'a' }, { name: 'b', run: () => 'failed' }, { name: 'c', after: ['b'] }]);
     const id = newId();
@@ -167,11 +198,15 @@ describe('walking', () => {
       async () => {
         const handle = await start(id);
         await handle.result();
-        expect((await handle.query(progressQuery)).operations).toEqual([
-          { name: 'a', state: 'succeeded' },
-          { name: 'b', state: 'failed' },
-          { name: 'c', state: 'waiting' },
-        ]);
+        expect(await handle.query(progressQuery)).toEqual({
+          counts: { failed: 1, waiting: 1, succeeded: 1 },
+          operations: [
+            { name: 'a', state: 'succeeded' },
+            { name: 'b', state: 'failed' },
+            { name: 'c', state: 'waiting' },
+          ],
+          more: 0,
+        });
       },
     );
   });
@@ -211,6 +246,49 @@ describe('the record decides', () => {
     expect(calls.filter((call) => call === 'run a')).toHaveLength(4);
     expect(calls).toContain('settle a without failed (No progress was reported.)');
     expect(agenda.states).toEqual(['failed']);
+  });
+
+  test('an activity that closes while its Operation waits, as with a pool worker of another system, is begun again without end', async () => {
+    let closed = 0;
+    const agenda = new ScriptedAgenda([
+      {
+        name: 'a',
+        run: () => {
+          if (++closed === 12) return 'succeeded';
+          agenda.states[0] = 'waiting';
+          return undefined;
+        },
+      },
+    ]);
+    const id = newId();
+    const calls = await walk(agenda, { id });
+    expect(calls.filter((call) => call === 'run a')).toHaveLength(12);
+    expect(finishes(calls)).toEqual(['finish succeeded']);
+    const { events } = await environment.client.workflow.getHandle(id).fetchHistory();
+    const waits = events?.flatMap(({ timerStartedEventAttributes: timer }) =>
+      timer == null ? [] : [Number(timer.startToFireTimeout?.seconds)],
+    );
+    expect(waits).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+  });
+
+  test('a cancel while an Operation waits to be begun again ends the Agenda', async () => {
+    const id = newId();
+    const agenda = new ScriptedAgenda([
+      {
+        name: 'a',
+        run: () => {
+          agenda.states[0] = 'waiting';
+          return undefined;
+        },
+      },
+    ]);
+    const settleOperations: ScriptedSteps['settleOperations'] = async (input) => {
+      if (agenda.calls.filter((call) => call === 'run a').length === 3) await cancel(id);
+      return agenda.control.settleOperations(input);
+    };
+    const calls = await walk(agenda, { id, steps: { settleOperations } });
+    expect(finishes(calls)).toEqual(['finish cancelled']);
+    expect(calls.filter((call) => call === 'run a')).toHaveLength(3);
   });
 
   test('the fault of an activity becomes that of its Operation', async () => {

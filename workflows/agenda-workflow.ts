@@ -1,7 +1,7 @@
 /**
  * The walker: one run of this workflow carries one attempt of an Agenda from its first Operation to its end.
  *
- *   claim (loadPlan) ──over──▶ nothing is touched
+ *   claim (loadPlan, and loadPlanPiece for the rest of a large plan) ──over──▶ nothing is touched
  *     │
  *     ▼
  *   walk: start whatever is ready, wait for ends, take each ending from the record ──▶ nothing in flight ──▶ finish
@@ -20,16 +20,19 @@ import {
   proxyLocalActivities,
   setCurrentDetails,
   setHandler,
+  sleep,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import { beginWalk, endOperation, outcomeOf, running, stopNew, takeReady, type Walk } from '../agenda/walk.ts';
+import type { OperationOutcome } from '../agenda/outcomes.ts';
+import { endOperation, outcomeOf, running, stopNew, takeReady, type Walk } from '../agenda/walk.ts';
 import type { ControlActivities, Plan, PoolActivities } from './activities.ts';
-import { agendaDetails } from './agenda-details.ts';
+import { agendaDetails, viewOf } from './agenda-details.ts';
 import { inTurn } from './in-turn.ts';
 import { type AgendaWalkView, type AgendaWorkflowInput, type AgendaWorkflowResult, progressQuery } from './messages.ts';
 import { plainNames, residentTypes } from './names.ts';
 import { searchAttributes } from './search-attributes.ts';
+import { type WalkPlan, wholePlan } from './whole-plan.ts';
 
 /**
  * Control steps: idempotent and short, so local. After 5 s of failing they wait on timers instead of holding the task.
@@ -51,23 +54,23 @@ const supersededResult: AgendaWorkflowResult = { outcome: 'over', reason: 'this 
 export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput): Promise<AgendaWorkflowResult> {
   const control = inTurn<ControlActivities>(controlSteps);
   let cancelled = false;
-  let view = (): AgendaWalkView => ({ operations: [] });
+  let view = (): AgendaWalkView => ({ counts: {}, operations: [], more: 0 });
   setHandler(progressQuery, () => view());
   CancellationScope.current().cancelRequested.catch(() => {
     cancelled = true;
   });
   return CancellationScope.nonCancellable(async () => {
-    const { runId } = workflowInfo();
-    const loaded = await control.loadPlan({ agendaId, attempt, runId });
+    const { runId, workflowId, firstExecutionRunId: firstRunId } = workflowInfo();
+    const run = { agendaId, attempt, runId, workflowId, firstRunId };
+    const loaded = await control.loadPlan(run);
     if (loaded.verdict === 'over') return { outcome: 'over', reason: loaded.reason };
     if (loaded.verdict === 'cancelled') cancelled = true;
     else if (cancelled) await control.requestCancel({ agendaId, attempt });
 
-    const { plan } = loaded;
-    const walk = beginWalk(plan);
-    view = () => ({
-      operations: plan.names.map((name, index) => ({ name, state: walk.statuses[index] ?? 'waiting' })),
-    });
+    const whole = await wholePlan(control, { agendaId, attempt }, loaded);
+    if (whole === undefined) return supersededResult;
+    const { plan, walk } = whole;
+    view = () => viewOf(plan, walk);
     const flight = new Flight(control, plan, { agendaId, attempt });
 
     for (;;) {
@@ -89,38 +92,51 @@ export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput)
     // A cancel that came when all had succeeded cancelled nothing.
     const reached = outcomeOf(walk);
     const outcome = cancelled && reached !== 'succeeded' ? 'cancelled' : reached;
-    await control.finishAgenda({ agendaId, attempt, runId, outcome, ...whyFailed(plan, walk, outcome) });
+    await control.finishAgenda({ ...run, outcome, ...whyFailed(plan, walk, outcome) });
     setCurrentDetails(agendaDetails(plan, walk));
     upsertSearchAttributes([{ key: searchAttributes.agendaState, value: outcome }]);
     return { outcome };
   });
 }
 
-/** Times that an Operation is begun again whose activity closed without an ending in the record. */
+/** Times that an Operation is begun again that is executing in the record when its activity closes. */
 const mostAgain = 3;
+/** Longest wait before that. Waits double from 1 s. */
+const longestAgainSeconds = 300;
+/** Of what an activity says of its fault. */
+const longestFault = 1_000;
 
 /**
  * Takes the endings of the closed Operations from the record into the walk; false when this attempt is no longer the
- * running one. An Operation without an ending goes on: Temporal's server was put back to an older state, and what
- * closed was an activity it had forgotten. (Histories of before have endings only, so no `patched`.)
+ * running one. One whose activity closed well and that has no ending is begun again after a while. Either Temporal's
+ * server was put back to an older state, and what closed was an activity it had forgotten; or the pool worker asks a
+ * service that knows nothing of this Agenda. What such a worker leaves is waiting in the record: that is tried on
+ * without end, for the Operation has done nothing wrong. (Histories of version 0.1.0 have endings only, so no
+ * `patched`.)
  */
 async function settle(walk: Walk, flight: Flight): Promise<boolean> {
   const closed = flight.closed.splice(0);
   const settled = await flight.control.settleOperations({
     ...flight.key,
-    operations: closed.map(({ index, fault }) =>
-      fault === undefined && flight.timesLaunched(index) <= mostAgain
-        ? { index }
-        : { index, without: 'failed', fault: fault ?? 'No progress was reported.' },
-    ),
+    operations: closed.map(({ index, fault }) => (fault === undefined ? { index } : failedBy(index, fault))),
   });
   if (settled === undefined) return false;
+  const silent: number[] = [];
   for (const { index, outcome } of settled) {
-    if (outcome === 'waiting' || outcome === 'executing') flight.launch(index);
-    else endOperation(walk, index, outcome);
+    if (outcome !== 'waiting' && outcome !== 'executing') endOperation(walk, index, outcome);
+    else if (outcome === 'executing' && flight.timesLaunched(index) > mostAgain) silent.push(index);
+    else flight.launch(index, Math.min(longestAgainSeconds, 2 ** (flight.timesLaunched(index) - 1)));
   }
-  return true;
+  if (silent.length === 0) return true;
+  const failed = await flight.control.settleOperations({
+    ...flight.key,
+    operations: silent.map((index) => failedBy(index, 'No progress was reported.')),
+  });
+  for (const { index, outcome } of failed ?? []) endOperation(walk, index, outcome as OperationOutcome);
+  return failed !== undefined;
 }
+
+const failedBy = (index: number, fault: string) => ({ index, without: 'failed', fault }) as const;
 
 /** Ends everything in flight after a cancel; false when this attempt is no longer the running one. */
 async function stopAll(walk: Walk, flight: Flight): Promise<boolean> {
@@ -156,7 +172,7 @@ async function stopAll(walk: Walk, flight: Flight): Promise<boolean> {
 /** The Operations in flight: one activity each, with a scope of its own. */
 class Flight {
   readonly control: ControlActivities;
-  readonly plan: Plan;
+  readonly plan: WalkPlan;
   readonly key: AgendaWorkflowInput;
   readonly closed: Closed[] = [];
   readonly #scopes = new Map<number, CancellationScope>();
@@ -164,13 +180,13 @@ class Flight {
   /** Whether any Operation has ended: from then on the Agenda is under way. */
   #underWay = false;
 
-  constructor(control: ControlActivities, plan: Plan, key: AgendaWorkflowInput) {
+  constructor(control: ControlActivities, plan: WalkPlan, key: AgendaWorkflowInput) {
     this.control = control;
     this.plan = plan;
     this.key = key;
   }
 
-  launch(index: number): void {
+  launch(index: number, afterSeconds = 0): void {
     const scope = new CancellationScope();
     this.#scopes.set(index, scope);
     this.#launches.set(index, this.timesLaunched(index) + 1);
@@ -180,7 +196,10 @@ class Flight {
       this.closed.push({ index, ...(fault === undefined ? {} : { fault }) });
     };
     scope
-      .run(() => this.#run(index))
+      .run(async () => {
+        if (afterSeconds > 0) await sleep(`${afterSeconds} s`);
+        await this.#run(index);
+      })
       .then(
         () => close(),
         (error: unknown) => close(isCancellation(error) ? 'cancelled' : faultOf(error)),
@@ -246,15 +265,16 @@ class Flight {
 }
 
 /** The plan says it; those that version 0.1.0 loaded do not. */
-const poolQueueOf = ({ poolQueue, resourcePoolId }: Plan): string => poolQueue ?? plainNames.poolQueue(resourcePoolId);
+const poolQueueOf = ({ poolQueue, resourcePoolId }: WalkPlan): string =>
+  poolQueue ?? plainNames.poolQueue(resourcePoolId);
 
 function faultOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+  return (cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)).slice(0, longestFault);
 }
 
 /** Names the Operations that ended an Agenda, in POP's words. */
-function whyFailed(plan: Plan, walk: Walk, outcome: string): { message?: string } {
+function whyFailed(plan: WalkPlan, walk: Walk, outcome: string): { message?: string } {
   if (outcome !== 'failed') return {};
   const failed = plan.names.filter((_, index) => walk.statuses[index] === 'failed');
   const more = failed.length > 10 ? `, and ${failed.length - 10} more` : '';

@@ -26,9 +26,13 @@ export interface AgendaWorkflowResult {
   readonly reason?: string;
 }
 
-/** How far the walk has come, for people. */
+/** How far a walk has come, bounded: of many Operations those that matter most. */
 export interface AgendaWalkView {
+  /** Operations by their state. */
+  readonly counts: Readonly<Record<string, number>>;
   readonly operations: readonly { readonly name: string; readonly state: string }[];
+  /** Operations that are not shown. */
+  readonly more: number;
 }
 
 /** Whose admission a run is. */

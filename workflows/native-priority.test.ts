@@ -37,6 +37,7 @@ function manyAgendas(resourcePoolId: string, onRun: (key: OperationKey) => Promi
   };
   const control: ScriptedAgenda['control'] = {
     loadPlan: (input) => of(input).control.loadPlan(input),
+    loadPlanPiece: (input) => of(input).control.loadPlanPiece(input),
     settleOperations: (input) => of(input).control.settleOperations(input),
     runResident: (input) => of(input).control.runResident(input),
     requestCancel: (input) => of(input).control.requestCancel(input),

@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addAgenda, addInsight, addRunningAgenda, freshId, type TestAgenda } from '../../test/support/test-records.ts';
 import { admitBatch } from '../admission/admit-batch.ts';
 import { finishOperations } from '../operation/finish-operations.ts';
 import { startOperations } from '../operation/start-operations.ts';
 import { cancelAgenda } from './cancel-agenda.ts';
-import { claimAttempt, readPlan, readPool } from './claim-attempt.ts';
+import { claimAttempt, readPool } from './claim-attempt.ts';
 import { finishAgenda } from './finish-agenda.ts';
 import { readAdmittedTimes } from './read-progress.ts';
 import { settleOperations } from './settle-operations.ts';
@@ -41,13 +41,64 @@ test('the first run claims an attempt; another is told who holds it, until that 
   const agenda = await admitted();
   const claim = (runId: string, insteadOf?: string) =>
     claimAttempt(database, { ...agenda, runId, ...(insteadOf === undefined ? {} : { insteadOf }) });
+  const of = (runId: string) => ({ runId, workflowId: null, firstRunId: null });
   const mine = { kind: 'claimed', resourcePoolId: agenda.resourcePoolId, cancelled: false };
   expect(await claim('one')).toEqual(mine);
   expect(await claim('one')).toEqual(mine);
-  expect(await claim('two')).toEqual({ kind: 'heldBy', runId: 'one' });
-  expect(await claim('two', 'three')).toEqual({ kind: 'heldBy', runId: 'one' });
+  expect(await claim('two')).toEqual({ kind: 'heldBy', ...of('one') });
+  expect(await claim('two', 'three')).toEqual({ kind: 'heldBy', ...of('one') });
   expect(await claim('two', 'one')).toEqual(mine);
-  expect(await claim('one')).toEqual({ kind: 'heldBy', runId: 'two' });
+  expect(await claim('one')).toEqual({ kind: 'heldBy', ...of('two') });
+});
+
+describe('runs of one chain', () => {
+  const chain = (runId: string, firstRunId = 'first', workflowId = 'workflow') => ({ runId, workflowId, firstRunId });
+  const claimOf = async ({ agendaId }: TestAgenda) =>
+    (
+      await database.$client`
+        select run_id as "runId", workflow_id as "workflowId", first_run_id as "firstRunId" from running_agenda where agenda_id = ${agendaId}`
+    )[0];
+
+  test('take the claim over; a run of another chain or another workflow does not', async () => {
+    const agenda = await admitted();
+    const claim = (run: ReturnType<typeof chain>) => claimAttempt(database, { ...agenda, ...run });
+    for (const runId of ['first', 'continued', 'reset']) {
+      expect(await claim(chain(runId))).toMatchObject({ kind: 'claimed' });
+      expect(await claimOf(agenda)).toEqual(chain(runId));
+    }
+    const held = { kind: 'heldBy', ...chain('reset') };
+    expect(await claim(chain('other', 'other'))).toEqual(held);
+    expect(await claim(chain('other', 'first', 'another workflow'))).toEqual(held);
+    expect(await claimAttempt(database, { ...agenda, runId: 'other' })).toEqual(held);
+    expect(await claimAttempt(database, { ...agenda, ...chain('other', 'other'), insteadOf: 'reset' })).toMatchObject({
+      kind: 'claimed',
+    });
+    expect(await claimOf(agenda)).toEqual(chain('other', 'other'));
+  });
+
+  test('take over what a run of version 0.1.0 claimed, which wrote no chain down', async () => {
+    const agenda = await admitted();
+    await claimAttempt(database, { ...agenda, runId: 'first' });
+    expect(await claimOf(agenda)).toEqual({ runId: 'first', workflowId: null, firstRunId: null });
+    expect(await claimAttempt(database, { ...agenda, ...chain('other', 'other') })).toMatchObject({ kind: 'heldBy' });
+    expect(await claimAttempt(database, { ...agenda, ...chain('reset') })).toMatchObject({ kind: 'claimed' });
+  });
+
+  test('end the attempt, whichever of them claimed it; others do not', async () => {
+    const [claimed, old, without] = [await admitted(), await admitted(), await admitted()];
+    await claimAttempt(database, { ...claimed, ...chain('continued') });
+    await claimAttempt(database, { ...old, runId: 'first' });
+    await claimAttempt(database, { ...without, ...chain('continued') });
+    const finish = async (agenda: TestAgenda, run: { runId: string; firstRunId?: string; workflowId?: string }) =>
+      (await finishAgenda(database, { ...agenda, ...run }, { outcome: 'succeeded' })).outcome;
+    for (const agenda of [claimed, old]) {
+      expect(await finish(agenda, chain('other', 'other'))).toBe('over');
+      expect(await finish(agenda, chain('reset'))).toBe('succeeded');
+    }
+    expect(await finish(without, chain('reset', 'first', 'another workflow'))).toBe('over');
+    expect(await finish(without, { runId: 'first' })).toBe('over');
+    expect(await finish(without, { runId: 'continued' })).toBe('succeeded');
+  });
 });
 
 test('one of many runs that claim at once gets the attempt', async () => {
@@ -85,42 +136,10 @@ test('a claim that waited for a cancel sees it', async () => {
   expect(await claim.waiting).toMatchObject({ kind: 'claimed', cancelled: true });
 });
 
-test('the plan is in declaration order, with what has ended', async () => {
-  const agenda = await addRunningAgenda(database, {
-    operations: [
-      { name: 'b', type: 'x', timeout: { runSeconds: 3 } },
-      { name: 'a', dependencies: [0] },
-    ],
-  });
-  await begin(agenda, 'b');
-  await end(agenda, 'b');
-  expect(await readPlan(database, agenda.agendaId)).toEqual({
-    ...{ customerId: 'customer', weight: 1 },
-    parallelism: null,
-    operations: [
-      { name: 'b', type: 'x', dependencies: [], timeout: { runSeconds: 3 }, state: 'COMPLETE', message: 'succeeded' },
-      { name: 'a', type: 'sample', dependencies: [0], timeout: null, state: 'WAITING', message: 'pending' },
-    ],
-  });
-  await expect(readPlan(database, 'nothing')).rejects.toThrow('not in the record');
+test('the pool of an attempt is that of the running one', async () => {
+  const agenda = await addRunningAgenda(database);
   expect(await readPool(database, agenda)).toBe(agenda.resourcePoolId);
   expect(await readPool(database, { ...agenda, attempt: 2 })).toBeUndefined();
-});
-
-test("the plan has the customer's weight: its own, what its Insight says, or 1 for one not in the record", async () => {
-  const insight = await addInsight(database);
-  const [set, unknown] = [freshId('customer'), freshId('customer')];
-  await database.$client`insert into customer (id, cid, customer_id, title, weight) values (${set}, 'test', 'owner',
-    'A customer', 4)`;
-  const ofSet = await addAgenda(database, insight, { customerId: set });
-  const ofUnknown = await addAgenda(database, insight, { customerId: unknown });
-  expect(await readPlan(database, ofSet.agendaId)).toMatchObject({ weight: 4 });
-  expect(await readPlan(database, ofUnknown.agendaId)).toMatchObject({ weight: 1 });
-  await database.$client`update insight
-    set customers = ${JSON.stringify({ [set]: { weight: 0.5 }, [unknown]: { band: 1 } })}::text::json
-    where id = ${insight.insightId}`;
-  expect(await readPlan(database, ofSet.agendaId)).toMatchObject({ weight: 0.5 });
-  expect(await readPlan(database, ofUnknown.agendaId)).toMatchObject({ weight: 1 });
 });
 
 test('settling reads endings, gives one where there is none, and refuses what comes late', async () => {

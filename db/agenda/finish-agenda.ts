@@ -5,7 +5,7 @@ import { settleEnded } from '../admission/settlement.ts';
 import { insightsThatWait } from '../admission/wake.ts';
 import type { Database, Statements } from '../connect.ts';
 import { storable } from '../storable.ts';
-import { type AttemptKey, eventsText } from './attempt.ts';
+import { type AttemptKey, type ClaimingRun, eventsText, isOfChain } from './attempt.ts';
 
 /** How an Agenda ended. */
 export interface AgendaEnd {
@@ -30,11 +30,12 @@ interface Held {
 
 /**
  * Ends the attempt: state, attempts, the capacity given back, what admission is to know, audit, in one transaction.
- * With `runId` only for the run that claimed it (or before any claim); without, for the sweep, whatever run held it.
+ * With `runId` only for the run that claimed it, or another of its chain (or before any claim); without, for the sweep,
+ * whatever run held it.
  */
 export async function finishAgenda(
   database: Database,
-  key: AttemptKey & { runId?: string },
+  key: AttemptKey & Partial<ClaimingRun>,
   end: AgendaEnd,
 ): Promise<FinishAnswer> {
   const ended = (await database.$client.begin(async (sql) => {
@@ -79,9 +80,9 @@ export async function finishAgenda(
 
 async function lockAttempt(
   sql: Statements,
-  { agendaId, attempt, runId }: AttemptKey & { runId?: string },
+  { agendaId, attempt, runId, ...chain }: AttemptKey & Partial<ClaimingRun>,
 ): Promise<Held | undefined> {
-  const ofRun = runId === undefined ? sql`` : sql`and (run_id is null or run_id = ${runId})`;
+  const ofRun = runId === undefined ? sql`` : sql`and (run_id is null or ${isOfChain(sql, { runId, ...chain })})`;
   const [held] = await sql<Held[]>`
     /* finishAgenda: lock attempt */
     select resource_pool_id as "resourcePoolId", insight_id as "insightId", customer_id as "customerId"

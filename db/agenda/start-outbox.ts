@@ -73,7 +73,11 @@ export async function freeClaim(
   const [agenda] = await sql<AdmittedAgenda[]>`
     /* agenda: free claim */
     with r as (
-      update running_agenda set run_id = null, seen_time = clock_timestamp()
+      update running_agenda set
+        run_id = null,
+        workflow_id = null,
+        first_run_id = null,
+        seen_time = clock_timestamp()
       where agenda_id = ${agendaId} and attempt = ${attempt} and run_id is not distinct from ${runId}
         and started_time is not null
       returning *)

@@ -3,7 +3,14 @@
  * call.
  */
 import type { OperationOutcome } from '../../agenda/outcomes.ts';
-import type { ControlActivities, LoadPlanAnswer, Plan, PoolActivities } from '../../workflows/activities.ts';
+import type {
+  ControlActivities,
+  LoadPlanAnswer,
+  Plan,
+  PlanPiece,
+  PlanPosition,
+  PoolActivities,
+} from '../../workflows/activities.ts';
 
 /** One Operation of a scripted Agenda. */
 export interface ScriptedOperation {
@@ -22,7 +29,7 @@ export interface ScriptedOperation {
 /** The activities of the control worker that a scripted Agenda answers. */
 export type ScriptedSteps = Pick<
   ControlActivities,
-  'loadPlan' | 'settleOperations' | 'runResident' | 'requestCancel' | 'finishAgenda'
+  'loadPlan' | 'loadPlanPiece' | 'settleOperations' | 'runResident' | 'requestCancel' | 'finishAgenda'
 >;
 
 /** Answers the activities of one Agenda from memory. */
@@ -32,10 +39,16 @@ export class ScriptedAgenda {
   readonly states: ('waiting' | 'executing' | OperationOutcome)[];
   readonly #operations: readonly ScriptedOperation[];
   readonly #plan: Partial<Plan>;
+  readonly #pieces: readonly PlanPosition[];
 
-  constructor(operations: readonly ScriptedOperation[], plan: Partial<Plan> = {}) {
+  /** `pieces`: where the plan is cut; it comes whole without. */
+  constructor(
+    operations: readonly ScriptedOperation[],
+    { pieces = [], ...plan }: Partial<Plan> & { readonly pieces?: readonly PlanPosition[] } = {},
+  ) {
     this.#operations = operations;
     this.#plan = plan;
+    this.#pieces = [{ operation: 0, dependency: 0 }, ...pieces];
     this.states = operations.map(() => 'waiting');
   }
 
@@ -62,7 +75,12 @@ export class ScriptedAgenda {
   readonly control: ScriptedSteps = {
     loadPlan: async (): Promise<LoadPlanAnswer> => {
       this.calls.push('load');
-      return { verdict: 'run', plan: this.plan };
+      const { from, more, ...first } = this.#piece(0);
+      return { verdict: 'run', plan: { ...this.plan, ...first }, ...(more === undefined ? {} : { more }) };
+    },
+    loadPlanPiece: async ({ from }) => {
+      this.calls.push(`load from ${from.operation}.${from.dependency}`);
+      return this.#piece(this.#pieces.findIndex((piece) => JSON.stringify(piece) === JSON.stringify(from)));
     },
     settleOperations: async ({ operations }) => {
       for (const { index, without, fault } of operations) {
@@ -90,6 +108,23 @@ export class ScriptedAgenda {
       return { stopped };
     },
   };
+
+  #piece(n: number): PlanPiece {
+    const { names, types, dependencies, ended, startToCloseSeconds } = this.plan;
+    const [from = { operation: 0, dependency: 0 }, more] = this.#pieces.slice(n);
+    const end = more === undefined ? names.length : more.operation + (more.dependency > 0 ? 1 : 0);
+    const inPiece = <T>(values: readonly T[]) => values.slice(from.operation, end);
+    return {
+      ...{ from, names: inPiece(names), types: inPiece(types), startToCloseSeconds: inPiece(startToCloseSeconds) },
+      dependencies: inPiece(dependencies).map((list, position) => {
+        const index = from.operation + position;
+        const upTo = index === more?.operation ? more.dependency : list.length;
+        return list.slice(index === from.operation ? from.dependency : 0, upTo);
+      }),
+      ended: ended.filter(({ index }) => index >= from.operation && index < end),
+      ...(more === undefined ? {} : { more }),
+    };
+  }
 
   async #run(how: string, operation: string): Promise<void> {
     this.calls.push(`${how} ${operation}`);
