@@ -82,7 +82,7 @@ async function stateOf(
 }
 
 /**
- * A walker always has a workflow task, an activity or a timer before it: a timer alone while a step or an Operation is to be tried again.
+ * A walker always has a workflow task, an activity or a timer before it; a timer alone while a step or an Operation is to be tried again.
  * With none of them it waits for nothing: a worker that remembered a later state than its server has let it pass over an event.
  */
 async function isStalled(
@@ -93,10 +93,14 @@ async function isStalled(
   return (pendingActivities ?? []).length === 0 && !(await goesOn(handle));
 }
 
-/** Whether a timer is to fire, or anything began since the description was read. Descriptions do not have timers, so its history is asked. */
+/**
+ * Whether a timer is to fire, or its first task is to come (a second after a run that continued as new), or anything began since the
+ * description was read. Descriptions have neither, so its history is asked.
+ */
 async function goesOn(handle: WorkflowHandle): Promise<boolean> {
   const waiting = new Set<string>();
   const { events } = await handle.fetchHistory();
+  if (events?.some((event) => event.workflowTaskScheduledEventAttributes != null) !== true) return true;
   for (const event of events ?? []) {
     const { timerStartedEventAttributes: started, eventId } = event;
     if (started != null) waiting.add(String(eventId));
