@@ -79,6 +79,37 @@ const recordings: Readonly<Record<string, Recording>> = {
       { cancelWhenRunning: 3 },
     ),
 
+  // The plan comes in four pieces; one Operation has its dependencies from two of them.
+  'agenda-pieces': (environment, name) =>
+    recordAgenda(
+      environment,
+      name,
+      new ScriptedAgenda(diamond, {
+        pieces: [
+          { operation: 1, dependency: 0 },
+          { operation: 3, dependency: 0 },
+          { operation: 3, dependency: 1 },
+        ],
+      }),
+    ),
+
+  // The activity of an Operation closes twice while the record has it waiting, and once while it has it executing.
+  'agenda-begun-again': (environment, name) => {
+    let closed = 0;
+    const agenda: ScriptedAgenda = new ScriptedAgenda([
+      {
+        name: 'a',
+        run: () => {
+          closed++;
+          if (closed <= 2) agenda.states[0] = 'waiting';
+          return closed <= 3 ? undefined : 'succeeded';
+        },
+      },
+      { name: 'b', after: ['a'] },
+    ]);
+    return recordAgenda(environment, name, agenda);
+  },
+
   'admission-again': recordAdmission,
 };
 

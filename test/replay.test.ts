@@ -7,11 +7,11 @@ import { beforeAll, expect, test } from 'vitest';
 import { workflowBundle } from '../workers/workflow-bundle.ts';
 
 /**
- * Recorded from real runs by `scripts/record-histories.ts`, of this version and of those before it that may have open
- * runs.
+ * Recorded from real runs by `scripts/record-histories.ts` and, open ones, by `scripts/record-system.ts`, of this version and of those
+ * before it that may have open runs.
  */
 const folder = fileURLToPath(new URL('history/', import.meta.url));
-const names = (await readdir(folder)).filter((name) => name.endsWith('.json'));
+const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.json'));
 
 let codePath: string;
 beforeAll(async () => {
