@@ -78,7 +78,8 @@ test('a started Agenda is looked after once per quiet time, one not started neve
   await admit(insight.insightId);
   expect(await find()).toEqual(nothing);
   await database.$client`update running_agenda set seen_time = clock_timestamp() - interval '61 seconds'`;
-  expect(await find()).toEqual({ ...nothing, quiet: [{ agendaId: agenda.agendaId, attempt: 1, runId: 'the-run' }] });
+  const claim = { runId: 'the-run', workflowId: null, firstRunId: null };
+  expect(await find()).toEqual({ ...nothing, quiet: [{ agendaId: agenda.agendaId, attempt: 1, ...claim }] });
   expect(await find()).toEqual(nothing);
 });
 

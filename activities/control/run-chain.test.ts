@@ -145,8 +145,7 @@ describe('a reset of the workflow of a running Agenda', () => {
           await expect.poll(() => pool.launches, { timeout: 20_000 }).toEqual(['a 1', 'b 1']);
           // The end of `a` is in the history, so that the latest task is one after the claim.
           const runId = await reset(agenda, which);
-          expect((await claimOf(agenda)).runId === runId).toBe(false);
-          await untilSwept(agenda);
+            await untilSwept(agenda);
           const { attempt, agendaId } = agenda;
           const other = {
             runId: freshId('run'),
