@@ -37,8 +37,9 @@ const closedStatuses: ReadonlySet<WorkflowExecutionStatusName> = new Set([
 ]);
 
 /**
- * How the run that claimed an attempt stands. When it is closed or missing and a later run goes on with its chain, because it continued
- * as new or somebody reset it, then that one. Before any claim, the last run that was started for the attempt.
+ * How the run that claimed an attempt stands. When it is closed or missing and a later run goes on with its chain,
+ * because it continued as new or somebody reset it, then that one. Before any claim, the last run that was started for
+ * the attempt.
  */
 export async function runStateOf(client: TemporalClient, claim: ClaimedAttempt): Promise<RunState> {
   const workflowId = claim.workflowId ?? client.names.agendaWorkflow(claim.agendaId);
@@ -82,8 +83,9 @@ async function stateOf(
 }
 
 /**
- * A walker always has a workflow task, an activity or a timer before it; a timer alone while a step or an Operation is to be tried again.
- * With none of them it waits for nothing: a worker that remembered a later state than its server has let it pass over an event.
+ * A walker always has a workflow task, an activity or a timer before it; a timer alone while a step or an Operation is
+ * to be tried again. With none of them it waits for nothing: a worker that remembered a later state than its server has
+ * let it pass over an event.
  */
 async function isStalled(
   handle: WorkflowHandle,
@@ -94,8 +96,8 @@ async function isStalled(
 }
 
 /**
- * Whether a timer is to fire, or its first task is to come (a second after a run that continued as new), or anything began since the
- * description was read. Descriptions have neither, so its history is asked.
+ * Whether a timer is to fire, or its first task is to come (a second after a run that continued as new), or anything
+ * began since the description was read. Descriptions have neither, so its history is asked.
  */
 async function goesOn(handle: WorkflowHandle): Promise<boolean> {
   const waiting = new Set<string>();

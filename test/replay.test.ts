@@ -7,8 +7,8 @@ import { beforeAll, expect, test } from 'vitest';
 import { workflowBundle } from '../workers/workflow-bundle.ts';
 
 /**
- * Recorded from real runs by `scripts/record-histories.ts` and, open ones, by `scripts/record-system.ts`, of this version and of those
- * before it that may have open runs.
+ * Recorded from real runs by `scripts/record-histories.ts` and, open ones, by `scripts/record-system.ts`, of this
+ * version and of those before it that may have open runs.
  */
 const folder = fileURLToPath(new URL('history/', import.meta.url));
 const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.json'));

@@ -55,8 +55,8 @@ export interface PlanPiece extends Pick<Plan, 'names' | 'types' | 'dependencies'
 }
 
 /**
- * `over`: this run has nothing to do. `more`: the plan has the first Operations only; `loadPlanPiece` brings the others,
- * from there on.
+ * `over`: this run has nothing to do. `more`: the plan has the first Operations only; `loadPlanPiece` brings the
+ * others, from there on.
  */
 export type LoadPlanAnswer =
   | { readonly verdict: 'run' | 'cancelled'; readonly plan: Plan; readonly more?: PlanPosition }

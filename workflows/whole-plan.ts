@@ -6,7 +6,10 @@ import type { AgendaWorkflowInput } from './messages.ts';
 /** A plan without what its walk holds already. */
 export type WalkPlan = Omit<Plan, 'dependencies' | 'ended'>;
 
-/** Loads what the first piece has not; undefined when this attempt is no longer the running one. Small Agendas have one piece. */
+/**
+ * Loads what the first piece has not; undefined when this attempt is no longer the running one. Small Agendas have one
+ * piece.
+ */
 export async function wholePlan(
   control: ControlActivities,
   key: AgendaWorkflowInput,

@@ -1,4 +1,7 @@
-/** The plan of an Agenda in pieces, so that none is larger than what one answer of an activity should be, however large the Agenda is. */
+/**
+ * The plan of an Agenda in pieces, so that none is larger than what one answer of an activity should be, however large
+ * the Agenda is.
+ */
 import { jsonBytes } from '../../agenda/json-bytes.ts';
 import type { OperationOutcome } from '../../agenda/outcomes.ts';
 import type { OperationTimeout } from '../../agenda/types.ts';
@@ -15,11 +18,16 @@ export interface PieceLimits {
 /** Temporal warns of payloads from 256 KiB on, and takes 2 MiB. */
 export const pieceLimits: PieceLimits = { bytes: 128 * 1024, operations: 1_000 };
 
-/** An Operation without limits of its own may take this long in all; the registry's limits are the pool's and usually shorter. */
+/**
+ * An Operation without limits of its own may take this long in all; the registry's limits are the pool's and usually
+ * shorter.
+ */
 const longestSeconds = 30 * 24 * 3600;
 /** On top of the limits: stopping, reporting, adopting. */
 const marginSeconds = 600;
-/** What an Operation has in a piece beside its name, type and dependencies: its seconds, its ending, quotes and commas. */
+/**
+ * What an Operation has in a piece beside its name, type and dependencies: its seconds, its ending, quotes and commas.
+ */
 const otherBytes = 80;
 
 /** Reads the piece that begins there; undefined when the attempt is not the running one. Changes nothing. */

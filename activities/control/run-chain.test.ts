@@ -1,4 +1,7 @@
-/** Runs of one chain, on Temporal's dev server with the record in Postgres: continued as new, reset, waiting; and what their histories hold. */
+/**
+ * Runs of one chain, on Temporal's dev server with the record in Postgres: continued as new, reset, waiting; and what
+ * their histories hold.
+ */
 import { fileURLToPath } from 'node:url';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { pino } from 'pino';
@@ -51,12 +54,14 @@ const start = ({ insightId }: TestAgenda) => startAdmitted(parts, { insightId, m
 
 const stateOf = async ({ agendaId }: TestAgenda) => {
   const [row] = await database.$client<{ state: string; message: string }[]>`
-    select processing_state as state, processing_state_message as message from agenda_progress where agenda_id = ${agendaId}`;
+    select processing_state as state, processing_state_message as message from agenda_progress
+    where agenda_id = ${agendaId}`;
   return `${row?.state} ${row?.message}`;
 };
 const claimOf = async ({ agendaId }: TestAgenda) => {
   const [row] = await database.$client<{ agendaId: string; attempt: number; runId: string | null }[]>`
-    select agenda_id as "agendaId", attempt, run_id as "runId", workflow_id as "workflowId", first_run_id as "firstRunId"
+    select agenda_id as "agendaId", attempt, run_id as "runId",
+      workflow_id as "workflowId", first_run_id as "firstRunId"
     from running_agenda where agenda_id = ${agendaId}`;
   if (row === undefined) throw new Error('the attempt has ended');
   return row;
@@ -145,7 +150,7 @@ describe('a reset of the workflow of a running Agenda', () => {
           await expect.poll(() => pool.launches, { timeout: 20_000 }).toEqual(['a 1', 'b 1']);
           // The end of `a` is in the history, so that the latest task is one after the claim.
           const runId = await reset(agenda, which);
-            await untilSwept(agenda);
+          await untilSwept(agenda);
           const { attempt, agendaId } = agenda;
           const other = {
             runId: freshId('run'),

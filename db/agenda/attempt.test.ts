@@ -56,7 +56,8 @@ describe('runs of one chain', () => {
   const claimOf = async ({ agendaId }: TestAgenda) =>
     (
       await database.$client`
-        select run_id as "runId", workflow_id as "workflowId", first_run_id as "firstRunId" from running_agenda where agenda_id = ${agendaId}`
+        select run_id as "runId", workflow_id as "workflowId", first_run_id as "firstRunId" from running_agenda
+        where agenda_id = ${agendaId}`
     )[0];
 
   test('take the claim over; a run of another chain or another workflow does not', async () => {

@@ -1,4 +1,7 @@
-/** What a walker needs to know of an Agenda: once what holds for all of it, and its Operations in pieces, for they may be many. */
+/**
+ * What a walker needs to know of an Agenda: once what holds for all of it, and its Operations in pieces, for they may
+ * be many.
+ */
 import type { OperationTimeout } from '../../agenda/types.ts';
 import type { Database } from '../connect.ts';
 
@@ -36,8 +39,9 @@ export interface PlannedOperation {
 }
 
 /**
- * The Operations of a running attempt from one on, of which the first `dependency` dependencies are known: in declaration order, at most
- * `most.operations`, none after those that have `most.bytes` together. None when the attempt is not the running one.
+ * The Operations of a running attempt from one on, of which the first `dependency` dependencies are known: in
+ * declaration order, at most `most.operations`, none after those that have `most.bytes` together. None when the attempt
+ * is not the running one.
  */
 export async function readPlanned(
   database: Database,
@@ -49,14 +53,16 @@ export async function readPlanned(
     /* readPlanned */
     with portion as (
       select o.index, o.name, o.type, o.timeout,
-        case when o.index = ${from.operation}::int then o.dependencies[${from.dependency}::int + 1:] else o.dependencies end as dependencies
+        case when o.index = ${from.operation}::int then o.dependencies[${from.dependency}::int + 1:]
+          else o.dependencies end as dependencies
       from operation o join running_agenda r on r.agenda_id = o.agenda_id and r.attempt = ${attempt}
       where o.agenda_id = ${agendaId} and o.index >= ${from.operation}::int order by o.index limit ${most.operations}),
     measured as (
       select *, sum(octet_length(name) + octet_length(type) + octet_length(dependencies::text))
         over (order by index rows between unbounded preceding and 1 preceding) as "bytesBefore"
       from portion)
-    select m.index, m.name, m.type, m.dependencies, m.timeout, p.processing_state as state, p.processing_state_message as message,
+    select m.index, m.name, m.type, m.dependencies, m.timeout,
+      p.processing_state as state, p.processing_state_message as message,
       (select max(index) from operation where agenda_id = ${agendaId}) as last
     from measured m join operation_progress p on p.agenda_id = ${agendaId} and p.index = m.index
     where coalesce(m."bytesBefore", 0) < ${most.bytes} order by m.index`;

@@ -1,7 +1,7 @@
 /**
- * A system of version 0.1.0 ends in the middle of its work, and one of this version goes on with its database and its workflows.
- * Its rows are loaded as they were recorded, at the schema of then. Temporal takes no history from outside, so that version's own
- * workflow is run to the point where it was recorded, with the answers that its activities gave.
+ * A system of version 0.1.0 ends in the middle of its work, and one of this version goes on with its database and its
+ * workflows. Its rows are loaded as they were recorded, at the schema of then. Temporal takes no history from outside,
+ * so that version's own workflow is run to the point where it was recorded, with the answers that its activities gave.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -94,7 +94,10 @@ const idsOf = (title: Title) => {
 };
 const workflowOf = (title: Title) => client.workflow.getHandle(agendaWorkflowId(idsOf(title).agendaId));
 
-/** Brings the workflow of an Agenda to where it was recorded: its first Operation has ended, its second runs. Then its worker ends. */
+/**
+ * Brings the workflow of an Agenda to where it was recorded: its first Operation has ended, its second runs. Then its
+ * worker ends.
+ */
 async function bringTo(title: 'middle' | 'cancelled'): Promise<void> {
   const { agendaId } = idsOf(title);
   const events = await readEvents(version, title);
@@ -170,7 +173,8 @@ test('what version 0.1.0 began is ended by this version, each Operation once', a
   });
   expect(JSON.stringify(ends.get('failed')?.diagnosticEvents)).toContain('The handler ended with exit code 3.');
 
-  // The handler of `middle-second` was on a machine that is gone: it ran again there, as a new launch. What had ended did not.
+  // The handler of `middle-second` was on a machine that is gone: it ran again there, as a new launch. What had ended
+  // did not.
   const ran = (await readFile(join(home, 'witness'), 'utf8')).trim().split('\n');
   expect(ran.filter((name) => !name.startsWith('cancelled')).toSorted()).toEqual(
     ['middle-second', 'middle-third', 'unstarted-only', 'waiting-only'].toSorted(),

@@ -1,4 +1,7 @@
-/** A walker that continues as new right after its claim; the run that follows claims nothing, runs one Operation and ends the Agenda. */
+/**
+ * A walker that continues as new right after its claim; the run that follows claims nothing, runs one Operation and
+ * ends the Agenda.
+ */
 import { continueAsNew, proxyActivities, proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
 import type { ControlActivities, PoolActivities } from '../../workflows/activities.ts';
 

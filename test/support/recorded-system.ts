@@ -1,4 +1,7 @@
-/** What `scripts/record-system.ts` recorded of a system of a former version: its rows and the histories of its open workflows. */
+/**
+ * What `scripts/record-system.ts` recorded of a system of a former version: its rows and the histories of its open
+ * workflows.
+ */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -29,7 +32,9 @@ export async function loadRows(version: string, databaseUrl: string): Promise<vo
     select table_name as table, column_name as column from information_schema.columns
     where table_schema = 'public' and column_default like 'nextval%'`;
   for (const { table, column } of numbered)
-    await sql`select setval(pg_get_serial_sequence(${table}, ${column}), (select coalesce(max(${sql(column)}), 0) + 1 from ${sql(table)}))`;
+    await sql`
+      select setval(pg_get_serial_sequence(${table}, ${column}),
+        (select coalesce(max(${sql(column)}), 0) + 1 from ${sql(table)}))`;
   await sql.end();
 }
 
