@@ -3,9 +3,9 @@
  *
  * An Operation is `waiting` → `running` → one of the outcomes, and never goes back. It may start as soon as its own
  * dependencies all succeeded: there are no levels. Nothing is counted: what an Operation still waits for follows from
- * the statuses alone. Each watches one dependency at a time, the first that has not succeeded yet, and goes on to the next
- * when that one succeeds; a repeated or early report does no harm. The whole walk costs O(Operations + dependencies), with
- * a factor log(ready) for their order; dependencies are forgotten once they have all succeeded.
+ * the statuses alone. Each watches one dependency at a time, the first that has not succeeded yet, and goes on to the
+ * next when that one succeeds; a repeated or early report does no harm. The whole walk costs O(Operations +
+ * dependencies), with a factor log(ready) for their order; dependencies are forgotten once they have all succeeded.
  *
  * Policy `stopNew`: after the first Operation that does not succeed nothing new starts; what runs may end.
  */

@@ -16,13 +16,8 @@ import { migrateDatabase, readMigrations } from '../../db/migrate.ts';
 import { startPostgres } from '../../machine/embedded-postgres.ts';
 import { freePort } from '../../machine/free-port.ts';
 import { System } from '../../machine/system.ts';
-import {
-  agendaWorkflowId,
-  agendaWorkflowType,
-  controlTaskQueue,
-  type OperationKey,
-  poolTaskQueue,
-} from '../../workflows/messages.ts';
+import type { OperationKey } from '../../workflows/activities.ts';
+import { agendaWorkflowType, plainNames } from '../../workflows/names.ts';
 import { answersOf, happenings, loadRows, readEvents } from '../support/recorded-system.ts';
 import { until } from './test-system.ts';
 
@@ -92,7 +87,7 @@ const idsOf = (title: Title) => {
   if (ids === undefined) throw new Error(`there is no Agenda ${title}`);
   return ids;
 };
-const workflowOf = (title: Title) => client.workflow.getHandle(agendaWorkflowId(idsOf(title).agendaId));
+const workflowOf = (title: Title) => client.workflow.getHandle(plainNames.agendaWorkflow(idsOf(title).agendaId));
 
 /**
  * Brings the workflow of an Agenda to where it was recorded: its first Operation has ended, its second runs. Then its
@@ -106,11 +101,11 @@ async function bringTo(title: 'middle' | 'cancelled'): Promise<void> {
   const native = await NativeConnection.connect({ address: system.urls.temporal });
   const workflowsPath = fileURLToPath(new URL('../history/released/agenda-workflow.ts', import.meta.url));
   const control = await Worker.create({
-    ...{ connection: native, taskQueue: controlTaskQueue, workflowsPath },
+    ...{ connection: native, taskQueue: plainNames.controlQueue, workflowsPath },
     activities: { loadPlan: answer, settleOperations: answer },
   });
   const pool = await Worker.create({
-    ...{ connection: native, taskQueue: poolTaskQueue(system.poolId) },
+    ...{ connection: native, taskQueue: plainNames.poolQueue(system.poolId) },
     activities: {
       async runOperation({ operation }: OperationKey): Promise<void> {
         if (operation.endsWith('-first')) return;
@@ -123,7 +118,7 @@ async function bringTo(title: 'middle' | 'cancelled'): Promise<void> {
   });
   const brought = async (): Promise<void> => {
     const { firstExecutionRunId: runId } = await client.workflow.start(agendaWorkflowType, {
-      ...{ workflowId: agendaWorkflowId(agendaId), taskQueue: controlTaskQueue },
+      ...{ workflowId: plainNames.agendaWorkflow(agendaId), taskQueue: plainNames.controlQueue },
       args: [{ agendaId, attempt: 1 }],
       memo: { attempt: 1 },
     });
