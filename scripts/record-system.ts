@@ -3,15 +3,20 @@
  * (`test/faults/upgrade.test.ts`): the rows of every table as COPY text, and the histories of the workflows that are
  * open.
  *
- *   node scripts/record-system.ts <checkout> <folder>      a checkout of that version with its node_modules; where the files go
+ *   node scripts/record-system.ts <checkout> <folder>
+ *
+ * The first is a checkout of that version with its node_modules, the second is where the files go.
  *
  * `test/history/upgrade-0.1.0/` is of commit b18707a. A recording stays as it is: it is of a version that no longer
  * changes. This script starts that version's own programs from its own checkout and speaks to them as any client does,
  * so it may change.
  *
- *   failed      ended: its first Operation failed, its second never ran        blocker    ended: succeeded
- *   middle      an Operation ended, one runs, one has not begun                cancelled  as middle, and its cancel was requested
- *   unstarted   admitted, its workflow not started                             waiting    not admitted yet
+ *   failed      ended: its first Operation failed, its second never ran
+ *   blocker     ended: succeeded
+ *   middle      an Operation ended, one runs, one has not begun
+ *   cancelled   as middle, and its cancel was requested
+ *   unstarted   admitted, its workflow not started
+ *   waiting     not admitted yet
  *
  * Keys are left out.
  */

@@ -69,12 +69,7 @@ async function main(log: Logger): Promise<void> {
   installTemporalRuntime(log);
   const settings = readSettings();
   const shutdown = untilShutdown(log);
-  const registry = new LiveRegistry(settings.registry, (error) =>
-    log.error(
-      { err: error, registry: settings.registry },
-      'the registry was edited and is broken now; the last good one stays in use',
-    ),
-  );
+  const registry = followRegistry(settings, log);
   const temporal = temporalSettings();
   const joined = await join(settings, temporal, log, shutdown.signal).catch((error: unknown) => {
     if (!shutdown.signal.aborted) throw error;
@@ -82,20 +77,7 @@ async function main(log: Logger): Promise<void> {
   // Asked to end before all had answered: nothing was begun.
   if (joined === undefined) return;
   const { connection, marked, installationId } = joined;
-  const client = new ResourcePoolClient({
-    url: settings.url,
-    headers: pairingHeadersOf(settings, installationId),
-    onReachable: (reachable, trouble) => {
-      if (reachable) log.info('the ResourcePool service answers again');
-      else log.warn({ err: trouble }, 'the ResourcePool service does not answer; trying on');
-    },
-    onUnwelcome: onceAMinute((refusal) =>
-      log.error(
-        { code: refusal.code, resourcePoolId: settings.resourcePoolId, installationId },
-        `the ResourcePool service refuses this pool worker; its Operations wait: ${refusal.message}`,
-      ),
-    ),
-  });
+  const client = serviceClient(settings, installationId, log);
   // Processes may share a host and a pid (containers), hence the random part.
   const name = `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`;
   const running = new RunningOperations({ report: (items) => client.reportProgress(items), worker: name, log });
@@ -149,6 +131,29 @@ async function main(log: Logger): Promise<void> {
   }
   await connection.close();
   await watching;
+}
+
+function followRegistry({ registry }: PoolSettings, log: Logger): LiveRegistry {
+  return new LiveRegistry(registry, (error) =>
+    log.error({ err: error, registry }, 'the registry was edited and is broken now; the last good one stays in use'),
+  );
+}
+
+function serviceClient(settings: PoolSettings, installationId: string, log: Logger): ResourcePoolClient {
+  return new ResourcePoolClient({
+    url: settings.url,
+    headers: pairingHeadersOf(settings, installationId),
+    onReachable: (reachable, trouble) => {
+      if (reachable) log.info('the ResourcePool service answers again');
+      else log.warn({ err: trouble }, 'the ResourcePool service does not answer; trying on');
+    },
+    onUnwelcome: onceAMinute((refusal) =>
+      log.error(
+        { code: refusal.code, resourcePoolId: settings.resourcePoolId, installationId },
+        `the ResourcePool service refuses this pool worker; its Operations wait: ${refusal.message}`,
+      ),
+    ),
+  });
 }
 
 interface Joined {

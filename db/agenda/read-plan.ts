@@ -15,7 +15,7 @@ export interface PlanHead {
 /** @throws when the record has no such Agenda. */
 export async function readPlanHead(database: Database, agendaId: string): Promise<PlanHead> {
   const [head] = await database.$client<PlanHead[]>`
-    /* readPlanHead */
+    /* readPlan: Agenda */
     select a.customer_id as "customerId", a.parallelism,
       coalesce((i.customers->a.customer_id->>'weight')::float8, c.weight, 1) as weight
     from agenda a left join insight i on i.id = a.insight_id left join customer c on c.id = a.customer_id
@@ -50,7 +50,7 @@ export async function readPlanned(
   most: { readonly operations: number; readonly bytes: number },
 ): Promise<PlannedOperation[]> {
   return database.$client<PlannedOperation[]>`
-    /* readPlanned */
+    /* readPlan: Operations */
     with portion as (
       select o.index, o.name, o.type, o.timeout,
         case when o.index = ${from.operation}::int then o.dependencies[${from.dependency}::int + 1:]
