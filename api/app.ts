@@ -14,10 +14,12 @@ import { maximumIdBytes } from '../agenda/types.ts';
 import { failedQuery, isDatabaseAway } from '../db/connect.ts';
 import { BadCursorError } from '../db/list.ts';
 import { addAgendaRoutes } from './agenda/agenda-routes.ts';
+import { addAttemptsRoutes } from './agenda/attempts-routes.ts';
 import { addExplainRoutes } from './agenda/explain-routes.ts';
 import { addAgendaPriorityRoutes } from './agenda/priority-routes.ts';
 import { addProgressRoutes } from './agenda/progress-routes.ts';
 import { addAgendaTrailRoutes } from './agenda/trail-routes.ts';
+import { LaunchTokens } from './auth/launch-token.ts';
 import { addDocumentRoutes, makeDocument } from './http/document.ts';
 import type { Api, ApiEnvironment, ApiParts } from './http/endpoint.ts';
 import { badParameter, ProblemError, problemBody, toProblem } from './http/problem.ts';
@@ -33,7 +35,7 @@ import { addHealthRoutes } from './system/health-routes.ts';
 import { addMetricsRoutes } from './system/metrics-routes.ts';
 
 /** What an app is made of. */
-export interface AppOptions extends ApiParts {
+export interface AppOptions extends Omit<ApiParts, 'launchTokens'> {
   readonly log: Logger;
   /** Before every path but the probes; default `/v1`. */
   readonly basePath?: string;
@@ -56,13 +58,16 @@ const routes: readonly AddRoutes[] = [
   addAgendaRoutes,
   addAgendaPriorityRoutes,
   addAgendaTrailRoutes,
+  addAttemptsRoutes,
   addExplainRoutes,
   addProgressRoutes,
   addResourcePoolServiceRoutes,
 ];
 
 /** The whole interface; give its `fetch` to a server, or call `request` in tests. */
-export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
+export function createApp(given: AppOptions): OpenAPIHono<ApiEnvironment> {
+  const launchTokens = new LaunchTokens(given.database);
+  const options = { ...given, launchTokens, authorize: launchTokens.authorize(given.authorize) };
   const basePath = options.basePath ?? '/v1';
   const root: Api = new OpenAPIHono<ApiEnvironment>();
   const registry = options.registry ?? new Registry();

@@ -15,6 +15,10 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'give a copied database an id of its own',
     load: async () => (await import('./commands/installation.ts')).installation,
   },
+  key: {
+    summary: 'replace the key of the tokens of launches',
+    load: async () => (await import('./commands/key-rotate-launch-tokens.ts')).key,
+  },
   version: {
     summary: 'print the version',
     load: async () => ({

@@ -4,6 +4,8 @@
  */
 import { describe, expect, test } from 'vitest';
 import type { FollowEvents, HandlerProgress, HandlerRun, Launcher } from './launcher.ts';
+import type { Limits } from './limits.ts';
+import { parseRegistry, settingsFor } from './registry.ts';
 
 /**
  * What a run does: gives its payload back; fails; reports 40 %, then waits until it may go on and gives `"done"` back;
@@ -12,12 +14,14 @@ import type { FollowEvents, HandlerProgress, HandlerRun, Launcher } from './laun
 export type Work = 'echo' | 'fail' | 'reportAndWait' | 'waitForEver' | 'ignoreStop' | 'reportOften' | 'neverStart';
 
 /** Limits of a run, as in its registry entry. */
-export type Limits = Partial<Pick<HandlerRun['settings'], 'runSeconds' | 'quietSeconds' | 'graceSeconds'>>;
+export type RunLimits = Partial<Limits>;
 
 /** A launcher with nothing in it, and what it takes to try it. */
 export interface LauncherUnderTest extends AsyncDisposable {
   readonly launcher: Launcher;
-  run(work: Work, limits?: Limits): HandlerRun;
+  /** The launcher of another worker, as near to the first one as two workers can be. */
+  readonly other: Launcher;
+  run(work: Work, limits?: RunLimits): HandlerRun;
   /** Lets runs of `reportAndWait` go on. */
   proceed(): void;
 }
@@ -46,6 +50,7 @@ export function launcherContract(make: () => LauncherUnderTest): void {
       await using at = make();
       expect(await startToEnd(at, at.run('fail'))).toMatchObject({
         kind: 'failed',
+        code: expect.any(String),
         diagnosticEvents: [{ code: expect.any(String), message: expect.any(String), time: expect.any(Number) }],
       });
     });
@@ -80,6 +85,54 @@ export function launcherContract(make: () => LauncherUnderTest): void {
       await launcher.forget(key);
       expect(await launcher.list()).toEqual([]);
       expect((await launcher.follow(run, silent, never())).kind).toBe('lost');
+    });
+
+    test('it finds the runs of one Operation, whatever launch, and nothing of others', async () => {
+      await using at = make();
+      const run = at.run('waitForEver');
+      const { agendaId, attempt, operation } = run;
+      const others = [
+        { launch: 2, operationAttempt: 2 },
+        { operation: 'other' },
+        { attempt: 2 },
+        { agendaId: 'another' },
+      ];
+      const runs = [run, ...others.map((who, n) => ({ ...run, key: `other-${n}`, ...who }))];
+      for (const each of runs) await at.launcher.start(each);
+      const found = await at.launcher.find({ agendaId, attempt, operation });
+      expect(new Set(found.map(({ key, launch, alive }) => [key, launch, alive].join()))).toEqual(
+        new Set([`${run.key},1,true`, 'other-0,2,true']),
+      );
+      expect(await at.launcher.find({ agendaId, attempt: 3, operation })).toEqual([]);
+      for (const { key } of runs) await at.launcher.stop(key, 1);
+    });
+
+    test('its place is shared only by who can adopt its runs', async () => {
+      await using at = make();
+      const run = at.run('waitForEver');
+      await at.launcher.start(run);
+      const { survivesWorker } = at.launcher;
+      expect(at.other.place === at.launcher.place).toBe(survivesWorker);
+      expect(await at.other.find(run)).toHaveLength(survivesWorker ? 1 : 0);
+      if (survivesWorker) expect(await at.other.start(run)).toEqual({ key: run.key, adopted: true });
+      else expect(await at.other.follow(run, silent, never())).toMatchObject({ kind: 'lost' });
+      await at.launcher.stop(run.key, 1);
+    });
+
+    test('it refuses a type of another launcher', async () => {
+      await using at = make();
+      const run = at.run('echo');
+      const isLocal = run.settings.launch === 'local';
+      const strange = { podConfig: isLocal ? { function: 'noOp' } : { command: ['true'] } };
+      const settings = settingsFor(
+        parseRegistry(JSON.stringify({ basePodConfig: {}, strange }), '/registry'),
+        'strange',
+      );
+      if (settings === undefined) throw new Error('The type is not registered.');
+      await expect(at.launcher.start({ ...run, settings })).rejects.toMatchObject({
+        code: isLocal ? 'notLocal' : 'notInProcess',
+      });
+      expect(await at.launcher.list()).toEqual([]);
     });
 
     test('a follower that gives up leaves the run alone', async () => {

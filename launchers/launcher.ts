@@ -1,10 +1,11 @@
 /** A launcher starts a handler run in its place, follows it to its end, and stops it. */
+import type { FailureCode, FailureCodeOf } from '../agenda/failure.ts';
 import type { DiagnosticEvent, Json, JsonObject } from '../agenda/types.ts';
 import type { Fence } from '../messages/resource-pool.ts';
 import type { HandlerSettings } from './registry.ts';
 
 /** Everything a handler run needs. `key` names the launch: a start with the same key adopts what is there. */
-export interface HandlerRun extends Fence {
+export interface HandlerRun<Settings extends HandlerSettings = HandlerSettings> extends Fence {
   /** Made from the fence (launch-key.ts); safe as a file name and as a Pod name. */
   readonly key: string;
   readonly type: string;
@@ -19,8 +20,18 @@ export interface HandlerRun extends Fence {
   /** The OperationProgress of an earlier run, JSON text, for resuming. */
   readonly lastProgress?: string;
   readonly traceparent?: string;
+  /** For a handler that reports by itself. Absent: the service gave no token. */
+  readonly report?: ReportAccess;
   /** The registry entry of its type, limits of the Operation already laid over it. */
-  readonly settings: HandlerSettings;
+  readonly settings: Settings;
+}
+
+/** How the handler of one launch reaches the ResourcePool service by itself. */
+export interface ReportAccess {
+  /** The api's base with its path, such as `http://127.0.0.1:8080/v1`; no secret. */
+  readonly url: string;
+  /** For this launch only. A secret: it is handed over in a file, never in an environment, an argument or a log. */
+  readonly token: string;
 }
 
 /** The progress that a handler reports while it runs. */
@@ -36,17 +47,23 @@ export interface HandlerProgress {
 /** How a launch ended. Times are epoch milliseconds. */
 export type Ending = (
   | { readonly kind: 'succeeded'; readonly result?: Json }
-  | { readonly kind: 'failed'; readonly diagnosticEvents: readonly DiagnosticEvent[]; readonly result?: Json }
+  | {
+      readonly kind: 'failed';
+      /** Why; words that a handler chose itself are in the events only. */
+      readonly code: FailureCode;
+      readonly diagnosticEvents: readonly DiagnosticEvent[];
+      readonly result?: Json;
+    }
   | {
       readonly kind: 'timedOut';
       readonly limit: 'scheduled' | 'quiet' | 'run';
       readonly diagnosticEvents: readonly DiagnosticEvent[];
     }
   /**
-   * The run is gone without an end of its own (host rebooted, node lost). The launch is repeated, and the Operation is
-   * not charged for it.
+   * The run is gone without an end of its own (host rebooted, node lost). The launch may be repeated, and the Operation
+   * is not charged for it.
    */
-  | { readonly kind: 'lost'; readonly message: string }
+  | { readonly kind: 'lost'; readonly code: FailureCodeOf<'infrastructure'>; readonly message: string }
   | { readonly kind: 'cancelled'; readonly message: string }
 ) & {
   readonly startedTime?: number;
@@ -76,12 +93,16 @@ export interface RunHandle {
 
 /** Starts, follows and stops the runs of one place. */
 export interface Launcher {
-  /** The place, such as `local:<host>:<directory>`. Two workers with the same place can adopt each other's runs. */
+  /** The place: workers with the same place can adopt each other's runs, and no other worker has the same. */
   readonly place: string;
+  /** The name that a version before gave to this place, while runs of it may be there. */
+  readonly formerPlace?: string;
+  /** True when a run goes on without the worker that started it, to be adopted; false when it ends with it. */
+  readonly survivesWorker: boolean;
   /**
    * Creates the run, or adopts the run with this key. It returns once it is certain that the run exists.
-   * @throws LaunchError when the run can never be started (bad command): the Operation fails. Any other error is one of
-   * the infrastructure, and the start is retried.
+   * @throws LaunchError when the run can never be started (bad command): the Operation fails. With any other error it
+   * cannot be started now (no process, no memory, a full disk): it is no launch yet, and the start is tried again.
    */
   start(run: HandlerRun): Promise<RunHandle>;
   /** Follows the run to its end. When `signal` aborts, it rejects with the signal's reason and leaves the run alone. */
@@ -95,7 +116,12 @@ export interface Launcher {
   forget(key: string): Promise<void>;
   /** All runs in this place, whichever worker started them. */
   list(): Promise<readonly KnownRun[]>;
+  /** Those of one Operation, whatever launch. */
+  find(operation: OperationOfRun): Promise<readonly KnownRun[]>;
 }
+
+/** An Operation in an attempt of its Agenda. */
+export type OperationOfRun = Pick<Fence, 'agendaId' | 'attempt' | 'operation'>;
 
 /** What a launcher remembers of a run, enough to ask whether it is still wanted. */
 export interface KnownRun extends Fence {
@@ -103,10 +129,14 @@ export interface KnownRun extends Fence {
   readonly alive: boolean;
 }
 
-/** A run that can never start; `code` is stable. */
+/** Whether the run is one of the Operation's. */
+export const isOf = (run: OperationOfRun, { agendaId, attempt, operation }: OperationOfRun): boolean =>
+  run.agendaId === agendaId && run.attempt === attempt && run.operation === operation;
+
+/** A run that can never start. */
 export class LaunchError extends Error {
-  readonly code: string;
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  readonly code: FailureCode;
+  constructor(code: FailureCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'LaunchError';
     this.code = code;

@@ -53,8 +53,10 @@ describe('layers', () => {
   });
 
   test('a program with a slash starts from the registry’s folder, others from PATH', () => {
-    const command = (program: string) =>
-      settingsFor(parse({ basePodConfig: {}, a: { podConfig: { command: [program] } } }), 'a')?.command[0];
+    const command = (program: string) => {
+      const settings = settingsFor(parse({ basePodConfig: {}, a: { podConfig: { command: [program] } } }), 'a');
+      return settings?.launch === 'local' ? settings.command[0] : undefined;
+    };
     expect(command('./bin/run')).toBe('/etc/pop/bin/run');
     expect(command('bin/run')).toBe('/etc/pop/bin/run');
     expect(command('/bin/run')).toBe('/bin/run');
@@ -67,7 +69,13 @@ describe('layers', () => {
       noop: { podConfig: { function: 'noop' } },
       said: { podConfig: { launch: 'inProcess', function: 'noop' } },
     });
-    expect(settingsFor(registry, 'noop')).toMatchObject({ launch: 'inProcess', function: 'noop', command: [] });
+    expect(settingsFor(registry, 'noop')).toEqual({
+      launch: 'inProcess',
+      function: 'noop',
+      folder: '/etc/pop',
+      scheduledSeconds: 300,
+      graceSeconds: 10,
+    });
     expect(settingsFor(registry, 'said')).toMatchObject({ launch: 'inProcess', function: 'noop' });
   });
 
@@ -125,6 +133,41 @@ describe('refusals', () => {
     expect(messages).toHaveLength(11);
     expect(messages?.at(-1)).toBe('[Truncating additional issues] 5000 in total');
     for (const message of messages ?? []) expect(message.length).toBeLessThan(500);
+  });
+
+  test('what another launcher would read is refused in a type, at its line; in the base it is for the types that read it', () => {
+    const source = `{
+  "basePodConfig": { "command": ["true"], "logBytes": 2048, "quietSeconds": 5 },
+  "step": {
+    "podConfig": {
+      "function": "noOp",
+      "runSeconds": 1,
+      "envVars": {},
+      "logBytes": 4096
+    }
+  },
+  "process": {
+    "podConfig": {
+      "command": ["true"],
+      "function": "noOp"
+    }
+  },
+  "said": {
+    "podConfig": {
+      "launch": "inProcess",
+      "function": "noOp",
+      "command": ["true"]
+    }
+  }
+}`;
+    expect(refused(source)).toEqual([
+      '/etc/registry.json:7 /step/podConfig/envVars: it would do nothing with "launch": "inProcess"',
+      '/etc/registry.json:8 /step/podConfig/logBytes: it would do nothing with "launch": "inProcess"',
+      '/etc/registry.json:14 /process/podConfig/function: it would do nothing with "launch": "local"',
+      '/etc/registry.json:21 /said/podConfig/command: it would do nothing with "launch": "inProcess"',
+    ]);
+    expect(refused('{"basePodConfig":{"logBytes":2048},"a":{"podConfig":{"function":"noOp"}}}')).toEqual([]);
+    expect(refused('{"basePodConfig":{"launch":"kubernetes"}}')[0]).toContain('/basePodConfig/launch');
   });
 
   test('no basePodConfig, no JSON, no file, no command, no function', () => {

@@ -1,8 +1,8 @@
 /**
  * The registry: which program performs an operation type, and how it is treated.
  * A JSON file `{ "basePodConfig": {…}, "<type>": { "podConfig": {…} } }`. Layers, later wins, a whole field at a time:
- * the defaults below < `basePodConfig` < the type's `podConfig`. Lists and maps are replaced, never merged.
- * A field that would do nothing in this version is refused, so that nobody believes in a setting that is not there.
+ * the defaults of its launcher < `basePodConfig` < the type's `podConfig`. Lists and maps are replaced, never merged.
+ * A field that would do nothing for the type's launch is refused, so that nobody believes in a setting that is not there.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -11,48 +11,16 @@ import { cut } from '../agenda/cut.ts';
 import { FaultList } from '../agenda/fault-list.ts';
 import { pointerOf } from '../agenda/json-pointer.ts';
 import type { OperationTimeout } from '../agenda/types.ts';
-import { type AllowedCommand, commandsSchema } from './allowed-commands.ts';
+import { type InProcessSettings, inProcessFields, inProcessSettings } from './in-process/in-process-settings.ts';
+import { limitFields, limitsOf } from './limits.ts';
+import { type LocalSettings, localFields, localSettings } from './local/local-settings.ts';
 import { lineOfField, lineOfSyntaxError } from './registry-lines.ts';
-import { rootsSchema } from './roots.ts';
 
-/** The registry entry of one operation type, all layers resolved. */
-export interface HandlerSettings {
-  /** `local`: a child process; `inProcess`: a function in the pool worker, named by `function`. */
-  readonly launch: 'local' | 'inProcess';
-  /**
-   * Program and its first arguments; empty with `inProcess`. A program with a slash is absolute, the word `node` is
-   * this Node, and any other program is looked up in PATH.
-   */
-  readonly command: readonly string[];
-  /** Name of the function of an `inProcess` type. */
-  readonly function?: string;
-  /** Arguments that follow `command`. */
-  readonly arguments: readonly string[];
-  readonly envVars: Readonly<Record<string, string>>;
-  /** What the handler may run when a payload asks for it. Absent: nothing. */
-  readonly commands?: readonly AllowedCommand[];
-  /** Absolute folders below which the handler may read what a payload names. Absent: nothing. */
-  readonly readRoots?: readonly string[];
-  /** As `readRoots`, to write, replace and remove. */
-  readonly writeRoots?: readonly string[];
-  /** The handler's working directory: the registry file's. */
-  readonly folder: string;
-  readonly scheduledSeconds: number;
-  /** Absent: silence is no fault. */
-  readonly quietSeconds?: number;
-  /** Absent: it may run for ever. */
-  readonly runSeconds?: number;
-  /** Seconds between SIGTERM and SIGKILL. */
-  readonly graceSeconds: number;
-  readonly resultFrom: 'file' | 'lastLogLine';
-  /** `pop1`: the ending is what the progress report says; the exit code is ignored. */
-  readonly contract: 'pop2' | 'pop1';
-  /** With `pop1`: a handler that came to its end prints this text. */
-  readonly endOfLogIdentifier: string;
-  readonly payloadTransport: 'envVar' | 'compressedEnvVar';
-  /** Most bytes of output that are kept: the last ones. */
-  readonly logBytes: number;
-}
+/** The registry entry of one operation type, all layers resolved: a union by `launch`, one member for each launcher. */
+export type HandlerSettings = LocalSettings | InProcessSettings;
+
+/** Which launcher runs a type. */
+export type LaunchKind = HandlerSettings['launch'];
 
 /** A registry as read from its file. */
 export interface Registry {
@@ -69,35 +37,19 @@ export class RegistryError extends Error {
   }
 }
 
-const seconds = z.number().positive().max(31_536_000);
-const milliseconds = z.number().positive().max(31_536_000_000);
-const noNul = /^[^\0]*$/;
-const text = z.string().regex(noNul, 'must not contain a NUL character');
-const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** Of each launch: its fields, the entry that they make, and the field that such an entry cannot be without. */
+const launches = {
+  local: { fields: localFields, settle: localSettings, needs: 'command' },
+  inProcess: { fields: inProcessFields, settle: inProcessSettings, needs: 'function' },
+} as const;
+const kinds = Object.keys(launches) as LaunchKind[];
 
 const podConfigSchema = (folder: string, environment: NodeJS.ProcessEnv) =>
   z.strictObject({
-    launch: z.enum(['local', 'inProcess']).optional(),
-    command: z.array(text).min(1).optional(),
-    function: z.string().min(1).optional(),
-    arguments: z.array(text).optional(),
-    envVars: z.record(z.string().regex(variableName, 'is not a name of an environment variable'), text).optional(),
-    commands: commandsSchema.optional(),
-    readRoots: rootsSchema(folder, environment).optional(),
-    writeRoots: rootsSchema(folder, environment).optional(),
-    scheduledSeconds: seconds.optional(),
-    quietSeconds: seconds.optional(),
-    runSeconds: seconds.optional(),
-    graceSeconds: z.number().min(0).max(3_600).optional(),
-    resultFrom: z.enum(['file', 'lastLogLine']).optional(),
-    contract: z.enum(['pop2', 'pop1']).optional(),
-    endOfLogIdentifier: z.string().min(1).optional(),
-    payloadTransport: z.enum(['envVar', 'compressedEnvVar']).optional(),
-    logBytes: z.number().int().min(1_024).max(16_777_216).optional(),
-    /** POP's name of `scheduledSeconds`, in milliseconds. */
-    podScheduledTimeoutMs: milliseconds.optional(),
-    /** POP's name of `quietSeconds`, in milliseconds. */
-    podStdoutTimeout: milliseconds.optional(),
+    launch: z.enum(kinds).optional(),
+    ...limitFields,
+    ...localFields(folder, environment),
+    ...inProcessFields(),
   });
 function fileSchema(folder: string, environment: NodeJS.ProcessEnv) {
   const podConfig = podConfigSchema(folder, environment);
@@ -105,23 +57,6 @@ function fileSchema(folder: string, environment: NodeJS.ProcessEnv) {
 }
 
 type PodConfig = z.infer<ReturnType<typeof podConfigSchema>>;
-
-/** Fields that reach a handler through its environment, which a function has not. */
-const forProcesses = ['commands', 'readRoots', 'writeRoots'] as const;
-
-const defaults = {
-  launch: 'local',
-  command: [],
-  arguments: [],
-  envVars: {},
-  scheduledSeconds: 300,
-  graceSeconds: 10,
-  resultFrom: 'file',
-  contract: 'pop2',
-  endOfLogIdentifier: 'HandlerComplete',
-  payloadTransport: 'envVar',
-  logBytes: 1024 * 1024,
-} as const;
 
 /**
  * Reads a registry file; `environment` fills `${NAME}` in its roots. @throws RegistryError naming the first faults with
@@ -155,18 +90,18 @@ export function parseRegistry(source: string, path: string, environment = proces
   const { basePodConfig, ...entries } = parsed.data;
   const types = new Map<string, HandlerSettings>();
   const unusable = new FaultList();
-  for (const [type, entry] of Object.entries(entries)) {
-    const settings = settle(inSeconds(basePodConfig), inSeconds(entry.podConfig), folder);
-    const needed = settings.launch === 'local' ? 'command' : 'function';
-    const present = settings.launch === 'local' ? settings.command.length > 0 : settings.function !== undefined;
-    const refuse = (at: readonly string[], message: string) =>
-      unusable.add(() => ({ pointer: pointerOf(at), code: lineAt(path, source, at), message }));
-    if (!present) refuse([type, 'podConfig'], `"launch": "${settings.launch}" needs "${needed}"`);
-    for (const field of settings.launch === 'inProcess' ? forProcesses : []) {
-      if (entry.podConfig[field] !== undefined)
-        refuse([type, 'podConfig', field], 'it would do nothing with "launch": "inProcess"');
-    }
-    types.set(type, settings);
+  const refuse = (at: readonly string[], message: string) =>
+    unusable.add(() => ({ pointer: pointerOf(at), code: lineAt(path, source, at), message }));
+  for (const [type, { podConfig }] of Object.entries(entries)) {
+    const launch = launchOf(basePodConfig, podConfig);
+    const at = [type, 'podConfig'];
+    for (const field of strangersTo(launch, podConfig, folder, environment))
+      refuse([...at, field], `it would do nothing with "launch": "${launch}"`);
+    const { settle, needs } = launches[launch];
+    const limits = limitsOf([basePodConfig, podConfig]);
+    const settings = settle({ ...basePodConfig, ...defined(podConfig) }, limits, folder);
+    if (settings === undefined) refuse(at, `"launch": "${launch}" needs "${needs}"`);
+    else types.set(type, settings);
   }
   if (unusable.total > 0) throw new RegistryError(linesOf(unusable));
   return { path: resolve(path), types };
@@ -178,7 +113,10 @@ export function settingsFor(registry: Registry, type: string): HandlerSettings |
 }
 
 /** The settings of a type, with the limits that an Operation states for itself laid over them. */
-export function withLimits(settings: HandlerSettings, timeout: OperationTimeout | undefined): HandlerSettings {
+export function withLimits<Settings extends HandlerSettings>(
+  settings: Settings,
+  timeout: OperationTimeout | undefined,
+): Settings {
   if (timeout === undefined) return settings;
   return {
     ...settings,
@@ -238,54 +176,32 @@ function versionOf(path: string): string {
   return stat === undefined ? 'missing' : `${stat.mtimeNs}:${stat.size}:${stat.ino}`;
 }
 
-/**
- * POP's names become ours within their layer, so that a type's `quietSeconds` overrides a base's `podStdoutTimeout`.
- */
-function inSeconds(config: PodConfig): Omit<PodConfig, 'podScheduledTimeoutMs' | 'podStdoutTimeout'> {
-  const { podScheduledTimeoutMs, podStdoutTimeout, ...rest } = config;
-  return {
-    ...(podScheduledTimeoutMs !== undefined && { scheduledSeconds: podScheduledTimeoutMs / 1_000 }),
-    ...(podStdoutTimeout !== undefined && { quietSeconds: podStdoutTimeout / 1_000 }),
-    ...rest,
-  };
+/** A launch that is not stated follows from what is: a type with only a `function` runs in process. */
+function launchOf(base: PodConfig, own: PodConfig): LaunchKind {
+  if (own.launch !== undefined) return own.launch;
+  if (own.command !== undefined) return 'local';
+  return own.function !== undefined ? 'inProcess' : (base.launch ?? 'local');
 }
 
-function settle(base: PodConfig, own: PodConfig, folder: string): HandlerSettings {
-  const merged = { ...defaults, ...defined(base), ...defined(own) };
-  // An entry without `launch` shows it by its other fields: a type with only a `function` runs in process.
-  const launch =
-    own.launch ??
-    (own.function !== undefined && own.command === undefined
-      ? 'inProcess'
-      : own.command !== undefined
-        ? 'local'
-        : merged.launch);
-  const [program, ...rest] = merged.command ?? [];
-  const { quietSeconds, runSeconds, function: name, commands, readRoots, writeRoots, ...fields } = merged;
-  return {
-    ...fields,
-    launch,
-    command: launch === 'inProcess' || program === undefined ? [] : [locate(program, folder), ...rest],
-    folder,
-    ...(quietSeconds !== undefined && { quietSeconds }),
-    ...(runSeconds !== undefined && { runSeconds }),
-    ...(launch === 'local' && defined({ commands, readRoots, writeRoots })),
-    ...(launch === 'inProcess' && name !== undefined && { function: name }),
-  };
+/** Fields of a type that another launcher than its own would read. What the base holds is for all types and may be. */
+function strangersTo(
+  launch: LaunchKind,
+  own: PodConfig,
+  folder: string,
+  environment: NodeJS.ProcessEnv,
+): readonly string[] {
+  const known = new Set(['launch', ...Object.keys(limitFields), ...fieldsOf(launch, folder, environment)]);
+  return Object.keys(defined(own)).filter((field) => !known.has(field));
+}
+
+function fieldsOf(launch: LaunchKind, folder: string, environment: NodeJS.ProcessEnv): readonly string[] {
+  return Object.keys(launches[launch].fields(folder, environment));
 }
 
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 
 function defined<T extends object>(value: T): Defined<T> {
   return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as Defined<T>;
-}
-
-/**
- * Finds a program as a shell does: a program with a slash is a path, one without is looked up in PATH when it starts.
- */
-function locate(program: string, folder: string): string {
-  if (program === 'node') return process.execPath;
-  return program.includes('/') ? resolve(folder, program) : program;
 }
 
 function faults(error: z.ZodError, source: string, path: string): string {

@@ -19,6 +19,14 @@ export const mostCodeCharacters = 200;
 export const mostAgendaIdCharacters = 200;
 /** Characters of where a worker launches. */
 export const mostPlaceCharacters = 1_000;
+/** Characters of a launcher's name. */
+export const mostLauncherCharacters = 100;
+/** Launchers of one worker. */
+export const mostLaunchers = 20;
+/** Characters of the name of a verdict that a worker says it knows. */
+export const mostVerdictCharacters = 100;
+/** Verdicts that it names. */
+export const mostVerdicts = 20;
 /** Characters of a worker's name. */
 export const mostWorkerCharacters = 500;
 /** Largest attempt and launch: as wide as their columns. */

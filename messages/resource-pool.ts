@@ -32,11 +32,24 @@ export interface StartOperationItem {
   readonly agendaId: string;
   readonly attempt: number;
   readonly operation: string;
-  /** Where this worker launches; the current launch is adopted when it lives there, else a new one begins. */
+  /** The Operation's type, as the plan says; `launcher` is meant for it. */
+  readonly type?: string | undefined;
+  /** Which of `places` the type is launched at by this worker; absent when it does not know the type. */
+  readonly launcher?: string | undefined;
+  /** Type to launcher, for whoever was not told the type: workflow code of version 0.1.0 does not tell it. */
+  readonly launchers?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Where this worker launches what `places` does not say, and a place more that is in its reach. The current launch is
+   * adopted when it lives at any of them, else a new one begins. Workers of version 0.1.0 have no other.
+   */
   readonly place: string;
+  /** Launcher to place. */
+  readonly places?: Readonly<Record<string, string>> | undefined;
   readonly worker: string;
   /** The launch this worker knows to be lost. */
   readonly lostLaunch?: number | undefined;
+  /** Verdicts that the worker knows beyond those of version 0.1.0: `later`. */
+  readonly understands?: readonly string[] | undefined;
   readonly scheduledTime?: number | undefined;
   readonly pulledTime?: number | undefined;
 }
@@ -47,6 +60,8 @@ export interface ReportProgressItem extends Fence {
   /** Nobody at the worker follows this run: it asks whether the run is still wanted, which is no sign of life. */
   readonly orphan?: boolean | undefined;
   readonly startedTime?: number | undefined;
+  /** It could not be started: the launcher's place refused it, and it is tried again under the same launch. */
+  readonly blocked?: { readonly reason: string } | undefined;
   readonly message?: string | undefined;
   /** 0 to 100. */
   readonly percentComplete?: number | undefined;
@@ -57,6 +72,11 @@ export interface ReportProgressItem extends Fence {
 /** How a launch ended. */
 export interface FinishOperationItem extends Fence {
   readonly outcome: 'succeeded' | 'failed' | 'cancelled';
+  /** How the launch ended; who says it knows the verdict `again`, too. */
+  readonly ending?: 'succeeded' | 'failed' | 'timedOut' | 'lost' | 'cancelled' | undefined;
+  /** Why it failed; see docs/failures.md. A word of a later version is taken, too. */
+  readonly category?: string | undefined;
+  readonly code?: string | undefined;
   /** JSON text of the result. */
   readonly result?: string | undefined;
   readonly diagnosticEvents?: readonly ReportedEvent[] | undefined;
@@ -78,6 +98,8 @@ export type StartVerdict =
       readonly verdict: 'run';
       readonly operationAttempt: number;
       readonly launch: number;
+      /** Where the launch lives. Absent in version 0.1.0, which knows one place of a worker. */
+      readonly place?: string;
       readonly type: string;
       readonly cid: string;
       readonly customerId: string;
@@ -86,10 +108,19 @@ export type StartVerdict =
       /** Resolved payload, JSON text (`null` when the Operation has none). */
       readonly payload: string;
       readonly lastProgress?: string;
+      /** This launch was handed out before: what runs of it is adopted. */
+      readonly adopt?: true;
       readonly timeout?: OperationTimeout;
+      /** Lets the handler of this launch report by itself. Absent in version 0.1.0. */
+      readonly token?: string;
     }
   /** It has ended already (or could not begin, such as with an invalid reference): nothing is launched. */
   | { readonly verdict: 'ended'; readonly outcome: string }
+  /**
+   * Not yet: something that it depends on has not succeeded, or it waits after a lost launch. Nothing changed; it is
+   * asked for again then.
+   */
+  | { readonly verdict: 'later'; readonly inMilliseconds: number }
   /** Cancel was asked for: nothing is launched; what runs is to be stopped. */
   | { readonly verdict: 'cancelled' }
   /** This attempt is not the current one, or the Agenda is over or unknown to this pool. */
@@ -97,15 +128,22 @@ export type StartVerdict =
 
 /** The answers to reports of progress: one per item, in the same order. */
 export type ProgressVerdict =
-  | { readonly verdict: 'ok' }
+  /** `inMilliseconds`, where it said that it is blocked: when to try again. */
+  | { readonly verdict: 'ok'; readonly inMilliseconds?: number }
   | { readonly verdict: 'cancelled' }
-  /** Another launch took its place, it has ended, or the Agenda is over: stop the run and forget it. */
-  | { readonly verdict: 'over' };
+  /**
+   * Another launch took its place, it has ended, or the Agenda is over: stop the run and forget it. `ended`: this
+   * launch's own end is in the record already, such as when its handler reported it by itself; what it printed is still
+   * wanted.
+   */
+  | { readonly verdict: 'over'; readonly ended?: true };
 
 /** The answers to ends: one per item, in the same order. */
 export type FinishVerdict =
   /** Recorded now, or by an earlier send of the same report. */
   | { readonly verdict: 'stored'; readonly outcome: string }
+  /** The launch was lost and another one is to follow: the Operation is asked for again then. */
+  | { readonly verdict: 'again'; readonly inMilliseconds: number }
   /** Refused: not the current launch, or over. Changes nothing. */
   | { readonly verdict: 'over'; readonly outcome?: string }
   /**

@@ -10,9 +10,6 @@ import { readFileSync } from 'node:fs';
 import { glob } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 
-/** Rooms whose statements have no names yet. */
-const unnamedYet = ['db/operation/'];
-
 const name = /^\s*\/\* [a-zA-Z]+: [\w ]+ \*\/\s/;
 const verb = /^\s*(select|insert|update|delete|with|truncate|lock|merge)\b/i;
 
@@ -31,7 +28,7 @@ test('each statement of db/ begins with its name', async () => {
   const unnamed: string[] = [];
   let named = 0;
   for await (const file of glob('db/**/*.ts')) {
-    if (file.endsWith('.test.ts') || unnamedYet.some((room) => file.startsWith(room))) continue;
+    if (file.endsWith('.test.ts')) continue;
     for (const { line, text } of templatesOf(readFileSync(file, 'utf8'))) {
       if (name.test(text)) named += 1;
       else if (isUnnamed(text)) unnamed.push(`${file}:${line} ${text.trim().slice(0, 60)}`);

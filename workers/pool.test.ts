@@ -95,7 +95,8 @@ async function poolProcess(host: Host): Promise<PoolProcess> {
 }
 
 async function submit(type: string): Promise<{ key: OperationKey; workflow: WorkflowHandle }> {
-  const key: OperationKey = { agendaId: await service.admit([{ name: 'step', type }]), attempt: 1, operation: 'step' };
+  const agendaId = await service.admit([{ name: 'step', type }]);
+  const key: OperationKey = { agendaId, attempt: 1, operation: 'step', type };
   const workflow = await environment.client.workflow.start('runOneOperation', {
     taskQueue: 'test',
     workflowId: key.agendaId,

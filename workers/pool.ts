@@ -86,7 +86,11 @@ async function main(log: Logger): Promise<void> {
     name,
     client,
     registry,
-    launchers: { local: new LocalLauncher({ root: settings.runDirectory }), inProcess: new InProcessLauncher() },
+    launchers: {
+      local: new LocalLauncher({ root: settings.runDirectory }),
+      inProcess: new InProcessLauncher({ worker: name }),
+    },
+    url: settings.url,
     running,
     shutdown: shutdown.signal,
     log,

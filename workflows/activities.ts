@@ -77,6 +77,8 @@ export interface OperationKey {
   readonly agendaId: string;
   readonly attempt: number;
   readonly operation: string;
+  /** As in the plan. Absent in what workflow code of version 0.1.0 scheduled. */
+  readonly type?: string;
 }
 
 /** Activities of the control worker. All are idempotent. */

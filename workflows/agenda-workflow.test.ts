@@ -78,6 +78,18 @@ describe('walking', () => {
     expect(finishes(calls)).toEqual(['finish succeeded']);
   });
 
+  test('a pool is told the type of each Operation', async () => {
+    const agenda = new ScriptedAgenda([
+      { name: 'a', type: 'transcode' },
+      { name: 'b', type: 'package', after: ['a'] },
+    ]);
+    await walk(agenda);
+    expect(agenda.asked.map(({ operation, type }) => [operation, type])).toEqual([
+      ['a', 'transcode'],
+      ['b', 'package'],
+    ]);
+  });
+
   test('there are no levels: an Operation starts when its own dependencies are done, whatever else still runs', async () => {
     const second = gate();
     const agenda = new ScriptedAgenda([

@@ -250,7 +250,8 @@ class Flight {
       activityId: `run:${this.#name(index)}`,
       summary: this.#name(index),
     });
-    return pool.runOperation(operation);
+    const type = this.plan.types[index];
+    return pool.runOperation({ ...operation, ...(type !== undefined && { type }) });
   }
 
   /** Among Operations that are equally urgent, customers take turns by weight. */

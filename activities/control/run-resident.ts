@@ -3,6 +3,7 @@
  * They go through the same fenced record as any other, in a place that every control worker shares.
  */
 import { ApplicationFailure } from '@temporalio/activity';
+import { type FailureCode, failureOf } from '../../agenda/failure.ts';
 import type { DiagnosticEvent, Json } from '../../agenda/types.ts';
 import { readPool } from '../../db/agenda/claim-attempt.ts';
 import { finishOperations } from '../../db/operation/finish-operations.ts';
@@ -13,7 +14,7 @@ import type { ControlParts } from './parts.ts';
 
 interface Performed {
   readonly result?: Json;
-  readonly fault?: DiagnosticEvent;
+  readonly fault?: DiagnosticEvent & { readonly code: FailureCode };
 }
 
 /** What a resident type does with its payload. */
@@ -53,6 +54,8 @@ export async function runResident(parts: ControlParts, { agendaId, attempt, oper
       attempt,
       operation,
       place: 'control',
+      launcher: 'resident',
+      understands: ['later'],
       worker: `control ${process.pid}`,
       scheduledTime: startedTime,
       pulledTime: startedTime,
@@ -60,6 +63,12 @@ export async function runResident(parts: ControlParts, { agendaId, attempt, oper
   ]);
   parts.wake(wakeInsights);
   const [verdict] = verdicts;
+  if (verdict?.verdict === 'later')
+    throw ApplicationFailure.create({
+      type: 'later',
+      message: `The time of ${operation} has not come.`,
+      nextRetryDelay: Math.max(1, verdict.inMilliseconds),
+    });
   if (verdict?.verdict !== 'run') return;
   const perform = residents.get(verdict.type);
   if (perform === undefined) throw ApplicationFailure.nonRetryable(`${verdict.type} is not a resident type`);
@@ -69,7 +78,9 @@ export async function runResident(parts: ControlParts, { agendaId, attempt, oper
   });
   const item: FinishOperationItem = {
     ...{ agendaId, attempt, operation, operationAttempt: verdict.operationAttempt, launch: verdict.launch },
-    outcome: fault === undefined ? 'succeeded' : 'failed',
+    ...(fault === undefined
+      ? { outcome: 'succeeded', ending: 'succeeded' }
+      : { outcome: 'failed', ending: 'failed', ...failureOf(fault.code) }),
     ...(result === undefined ? {} : { result: JSON.stringify(result) }),
     ...(fault === undefined ? {} : { diagnosticEvents: [fault] }),
     startedTime,

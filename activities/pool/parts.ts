@@ -1,8 +1,6 @@
 import type { Logger } from 'pino';
-import type { InProcessLauncher } from '../../launchers/in-process/in-process-launcher.ts';
-import type { KnownRun, Launcher } from '../../launchers/launcher.ts';
-import type { HandlerSettings, LiveRegistry } from '../../launchers/registry.ts';
-import type { OperationKey } from '../../workflows/activities.ts';
+import type { KnownRun, Launcher, OperationOfRun } from '../../launchers/launcher.ts';
+import type { LaunchKind, LiveRegistry } from '../../launchers/registry.ts';
 import type { ResourcePoolClient } from './resource-pool-client.ts';
 import type { RunningOperations } from './running-operations.ts';
 
@@ -13,9 +11,9 @@ export interface PoolWorker {
   readonly name: string;
   readonly client: Pick<ResourcePoolClient, 'startOperation' | 'reportProgress' | 'finishOperation'>;
   readonly registry: Pick<LiveRegistry, 'current' | 'settingsFor'>;
-  readonly launchers: { readonly local: Launcher; readonly inProcess: InProcessLauncher } & Readonly<
-    Record<HandlerSettings['launch'], Launcher>
-  >;
+  readonly launchers: Readonly<Record<LaunchKind, Launcher>>;
+  /** The ResourcePool service's URL, for handlers that report by themselves. */
+  readonly url: string;
   readonly running: RunningOperations;
   /** Aborts when this process was asked to end. */
   readonly shutdown: AbortSignal;
@@ -29,21 +27,40 @@ export interface ReachableRun {
 }
 
 /** All runs in this worker's reach, whichever worker started them. */
-export async function reachableRuns({ launchers }: Pick<PoolWorker, 'launchers'>): Promise<readonly ReachableRun[]> {
+export function reachableRuns(pool: Pick<PoolWorker, 'launchers'>): Promise<readonly ReachableRun[]> {
+  return ofEach(pool, (launcher) => launcher.list());
+}
+
+/** Those of them that belong to one Operation, whatever launch. */
+export function runsOf(
+  pool: Pick<PoolWorker, 'launchers'>,
+  operation: OperationOfRun,
+): Promise<readonly ReachableRun[]> {
+  return ofEach(pool, (launcher) => launcher.find(operation));
+}
+
+async function ofEach(
+  { launchers }: Pick<PoolWorker, 'launchers'>,
+  runsAt: (launcher: Launcher) => Promise<readonly KnownRun[]>,
+): Promise<readonly ReachableRun[]> {
   const lists = await Promise.all(
-    Object.values(launchers).map(async (launcher: Launcher) =>
-      (await launcher.list()).map((known) => ({ launcher, known })),
-    ),
+    Object.values(launchers).map(async (launcher) => (await runsAt(launcher)).map((known) => ({ launcher, known }))),
   );
   return lists.flat();
 }
 
-/** Those of them that belong to one Operation, whatever launch. */
-export async function runsOf(
-  pool: Pick<PoolWorker, 'launchers'>,
-  { agendaId, attempt, operation }: OperationKey,
-): Promise<readonly ReachableRun[]> {
-  return (await reachableRuns(pool)).filter(
-    ({ known }) => known.agendaId === agendaId && known.attempt === attempt && known.operation === operation,
-  );
+/** Where this worker launches, as the ask of `startOperation` says it. */
+export function placesOf({ launchers }: Pick<PoolWorker, 'launchers'>): {
+  place: string;
+  places: Record<string, string>;
+} {
+  const { place, formerPlace } = launchers.local;
+  const places = Object.entries(launchers).map(([kind, launcher]) => [kind, launcher.place] as const);
+  // What version 0.1.0 launched here lives under the name that the place had then.
+  return { place: formerPlace ?? place, places: Object.fromEntries(places) };
+}
+
+/** The launcher at a place; undefined when the place is not in this worker's reach. */
+export function launcherAt({ launchers }: Pick<PoolWorker, 'launchers'>, place: string): Launcher | undefined {
+  return Object.values(launchers).find((launcher) => [launcher.place, launcher.formerPlace].includes(place));
 }

@@ -1,5 +1,6 @@
 /** Tells the ResourcePool service how a launch ended, until it has acknowledged; only then is the run forgotten. */
 import type { Context } from '@temporalio/activity';
+import { type FailureCode, failureOf } from '../../agenda/failure.ts';
 import type { DiagnosticEvent } from '../../agenda/types.ts';
 import type { Ending, HandlerRun, Launcher } from '../../launchers/launcher.ts';
 import { type FinishOperationItem, type FinishVerdict, fenceOf } from '../../messages/resource-pool.ts';
@@ -25,7 +26,7 @@ export interface HeldLaunch {
 const patienceMilliseconds = 600_000;
 
 /**
- * Resolves when the end is in the record.
+ * Resolves with the verdict when the end is in the record.
  * @throws when the activity is to let go first, or the service refuses this pool.
  */
 export async function reportEnd(
@@ -33,11 +34,11 @@ export async function reportEnd(
   activity: Context,
   launch: HeldLaunch,
   ending: Ending,
-): Promise<void> {
+): Promise<FinishVerdict> {
   const noticedTime = Date.now();
   const item = finishItem(launch, ending, noticedTime);
   const verdict = await finishInSomeForm(pool, activity, item);
-  const outcome = verdict.verdict === 'refused' ? 'failed' : (verdict.outcome ?? 'over');
+  const outcome = outcomeOf(verdict);
   const { run } = launch;
   pool.log.info(
     {
@@ -53,6 +54,8 @@ export async function reportEnd(
       outcome,
       verdict: verdict.verdict,
       ...(verdict.verdict === 'refused' ? { code: verdict.code, reason: verdict.message } : {}),
+      ...(verdict.verdict === 'again' ? { inMilliseconds: verdict.inMilliseconds } : {}),
+      ...(ending.kind === 'lost' ? { code: ending.code, reason: ending.message } : {}),
       adopted: launch.adopted ?? false,
       waitedMilliseconds: Math.max(0, Math.round(launch.askedTime - activity.info.scheduledTimestampMs)),
       ...(ending.startedTime === undefined
@@ -63,9 +66,23 @@ export async function reportEnd(
         : { runMilliseconds: Math.round(ending.endedTime - ending.startedTime) }),
       reportMilliseconds: Date.now() - noticedTime,
     },
-    'operation ended',
+    verdict.verdict === 'again' ? 'launch lost, it is repeated' : 'operation ended',
   );
   await forget(pool, launch);
+  return verdict;
+}
+
+function outcomeOf(verdict: FinishVerdict): string {
+  switch (verdict.verdict) {
+    case 'stored':
+      return verdict.outcome;
+    case 'refused':
+      return 'failed';
+    case 'again':
+      return 'lost';
+    case 'over':
+      return verdict.outcome ?? 'over';
+  }
 }
 
 /** Drops what is kept of an acknowledged run. A failure is left to the reaper: the Operation has ended all the same. */
@@ -89,12 +106,14 @@ async function finishInSomeForm(
   item: FinishOperationItem,
 ): Promise<FinishVerdict> {
   const { log, ...withoutLog } = item;
-  const { result, params, diagnosticEvents, outcome, ...bare } = withoutLog;
+  const { result, params, diagnosticEvents, outcome, ending, category, code, ...bare } = withoutLog;
   const forms: ((refusal: ServiceRefused) => FinishOperationItem)[] = [
     ...(log === undefined ? [] : [() => withoutLog]),
     (refusal) => ({
       ...bare,
-      outcome: outcome === 'cancelled' ? 'cancelled' : 'failed',
+      ...(outcome === 'cancelled'
+        ? { outcome, ending: outcome, ...failureOf('cancelled') }
+        : { outcome: 'failed', ending: 'failed', ...failureOf('reportRefused') }),
       diagnosticEvents: fittingEvents([
         {
           code: 'reportRefused',
@@ -140,6 +159,8 @@ function finishItem({ run }: HeldLaunch, ending: Ending, noticedTime: number): F
   return {
     ...fenceOf(run),
     outcome: ending.kind === 'succeeded' || ending.kind === 'cancelled' ? ending.kind : 'failed',
+    ending: ending.kind,
+    ...(ending.kind === 'succeeded' ? {} : failureOf(codeOf(ending))),
     ...(result === undefined ? {} : { result: JSON.stringify(result) }),
     ...(events.length === 0 ? {} : { diagnosticEvents: fittingEvents(events) }),
     ...(progress?.params === undefined ? {} : { params: progress.params }),
@@ -148,6 +169,18 @@ function finishItem({ run }: HeldLaunch, ending: Ending, noticedTime: number): F
     ...(endedTime === undefined ? {} : { endedTime: Math.round(endedTime) }),
     noticedTime,
   };
+}
+
+function codeOf(ending: Exclude<Ending, { kind: 'succeeded' }>): FailureCode {
+  switch (ending.kind) {
+    case 'failed':
+    case 'lost':
+      return ending.code;
+    case 'timedOut':
+      return `${ending.limit}Limit`;
+    case 'cancelled':
+      return 'cancelled';
+  }
 }
 
 /** What the handler said of itself comes first, then what its launcher says of its end. */
@@ -163,7 +196,7 @@ function eventsOf(ending: Ending): readonly DiagnosticEvent[] {
       return [...own, ...ending.diagnosticEvents.filter((event) => !said.has(JSON.stringify(event)))];
     }
     case 'lost':
-      return [...own, { code: 'lost', message: ending.message, time }];
+      return [...own, { code: ending.code, message: ending.message, time }];
     case 'cancelled':
       return [...own, { code: 'cancelled', message: ending.message, time }];
   }

@@ -1,11 +1,12 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { InProcessFunction } from '../../launchers/in-process/in-process-launcher.ts';
 import type { StartedRecord } from '../../launchers/local/run-files.ts';
 import type { FinishOperationItem, ReportProgressItem } from '../../messages/resource-pool.ts';
-import { type Host, type TestWorker, testHost, testWorker } from '../../test/support/pool-worker.ts';
+import { type Activity, type Host, type TestWorker, testHost, testWorker } from '../../test/support/pool-worker.ts';
 import { ResourcePoolService } from '../../test/support/resource-pool-service.ts';
 import type { OperationKey } from '../../workflows/activities.ts';
 
@@ -24,6 +25,7 @@ async function admitted(type: string): Promise<OperationKey> {
     agendaId: await service.admit([{ name: 'step', type, payload: { of: type } }]),
     attempt: 1,
     operation: 'step',
+    type,
   };
 }
 const recorded = ({ agendaId, operation }: OperationKey) => service.recorded(agendaId, operation);
@@ -182,21 +184,40 @@ describe('what never starts', () => {
     expect(await worker.local.list()).toEqual([]);
   });
 
-  test('a launcher in trouble is for Temporal to retry, and the Operation runs later', async () => {
+  test('what cannot be started now says why and since when, frees its slot, and is tried again under the same launch', async () => {
     await using host = await testHost();
     using worker = testWorker(host, service);
     await host.openGate();
     const key = await admitted('gated');
     renameSync(host.runs, `${host.runs}-away`);
     writeFileSync(host.runs, 'a file where the directory was');
-    const failure = await worker.run(key).ended.catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(ApplicationFailure);
-    expect(failure).toMatchObject({ nonRetryable: false, type: 'infrastructure' });
-    expect((await recorded(key)).state).toBe('EXECUTING');
+    const failure = await waitOf(worker.run(key));
+    expect(failure).toMatchObject({ nonRetryable: false, type: 'blocked', category: 'BENIGN' });
+    expect(failure.nextRetryDelay).toBeGreaterThanOrEqual(800);
+    expect(await recorded(key)).toMatchObject({ state: 'EXECUTING', blocked: expect.stringContaining('ENOTDIR') });
+    await waitOf(worker.run(key, { attempt: 2 }));
+    expect(await recorded(key)).toMatchObject({ launch: 1, blocked: expect.stringContaining('ENOTDIR') });
     renameSync(host.runs, `${host.runs}-file`);
     renameSync(`${host.runs}-away`, host.runs);
-    await worker.run(key, { attempt: 2 }).ended;
-    expect(await recorded(key)).toMatchObject({ message: 'succeeded', launch: 1 });
+    await worker.run(key, { attempt: 3 }).ended;
+    expect(await recorded(key)).toMatchObject({ message: 'succeeded', launch: 1, blocked: null });
+    expect(await service.launches(key.agendaId)).toMatchObject([{ launch: 1, ending: 'succeeded' }]);
+  });
+
+  test('what cannot be started is told so to the service as soon as that answers, and waits meanwhile', async () => {
+    await using host = await testHost();
+    using worker = testWorker(host, service);
+    const key = await admitted('gated');
+    renameSync(host.runs, `${host.runs}-away`);
+    writeFileSync(host.runs, 'a file where the directory was');
+    service.fail(({ operation }) => (operation === 'reportProgress' ? { status: 503 } : undefined));
+    const failure = await waitOf(worker.run(key, { attempt: 4 }));
+    expect(failure.type).toBe('blocked');
+    // The fourth try: 8 s and a fifth less or more.
+    expect(failure.nextRetryDelay).toBeGreaterThanOrEqual(6_400);
+    expect(failure.nextRetryDelay).toBeLessThanOrEqual(9_600);
+    renameSync(host.runs, `${host.runs}-file`);
+    renameSync(`${host.runs}-away`, host.runs);
   });
 
   test('a refused key is said and retried slowly', async () => {
@@ -214,34 +235,61 @@ describe('what never starts', () => {
 });
 
 describe('a launch that is lost', () => {
-  test('is repeated under the next number', async () => {
+  test('frees its slot, keeps its output, and is repeated under the next number when its wait is over', async () => {
     await using host = await testHost();
     using worker = testWorker(host, service);
     const { key, activity, run, pid } = await begun(host, worker);
     killRun(host, run, pid);
-    await vi.waitFor(async () => expect((await recorded(key)).launch).toBe(2), eventually);
+    const failure = await waitOf(activity);
+    expect(failure).toMatchObject({ type: 'lost', nonRetryable: false, category: 'BENIGN' });
+    expect(failure.nextRetryDelay).toBeGreaterThanOrEqual(800);
+    expect(failure.nextRetryDelay).toBeLessThanOrEqual(1_200);
+    expect(worker.pool.running.size).toBe(0);
+    expect(await worker.local.list()).toEqual([]);
+    expect(await recorded(key)).toMatchObject({
+      state: 'EXECUTING',
+      category: 'infrastructure',
+      code: 'lost',
+      waits: true,
+    });
+
+    // Too early: nothing is launched.
+    expect(await waitOf(worker.run(key, { attempt: 2 }))).toMatchObject({ type: 'later', category: 'BENIGN' });
+    expect(await recorded(key)).toMatchObject({ launch: 1 });
+
+    await service.endWaits(key.agendaId);
     await host.openGate();
-    await activity.ended;
-    expect(await recorded(key)).toMatchObject({ message: 'succeeded', launch: 2 });
-    expect(service.sent('startOperation').at(-1)?.items[0]).toMatchObject({ lostLaunch: 1 });
+    await worker.run(key, { attempt: 3 }).ended;
+    expect(await recorded(key)).toMatchObject({ message: 'succeeded', launch: 2, category: null, code: null });
+    const output = expect.stringContaining('begun');
+    expect(await service.launches(key.agendaId)).toMatchObject([
+      { launch: 1, ending: 'lost', category: 'infrastructure', code: 'lost', decision: 'again', output },
+      { launch: 2, ending: 'succeeded', category: null, code: null, decision: 'ended', output },
+    ]);
   });
 
-  test('five times in a row fails the Operation', async () => {
+  test('five times in a row fails the Operation, and says that nothing more is tried', async () => {
     await using host = await testHost();
     using worker = testWorker(host, service);
     const { key, activity, run, pid } = await begun(host, worker);
     killRun(host, run, pid);
+    await waitOf(activity);
     for (let launch = 2; launch <= 5; launch++) {
-      await vi.waitFor(async () => expect((await recorded(key)).launch).toBe(launch), eventually);
+      await service.endWaits(key.agendaId);
+      const again = worker.run(key, { attempt: launch });
       const next = await handlerOf(host, worker);
       killRun(host, next.run, next.pid);
+      if (launch < 5) await waitOf(again);
+      else await again.ended;
     }
-    await activity.ended;
     expect(await recorded(key)).toMatchObject({
-      message: 'failed',
-      launch: 5,
-      events: [expect.objectContaining({ code: 'lost' })],
+      ...{ message: 'failed', launch: 5, category: 'infrastructure', code: 'lost' },
+      events: [expect.objectContaining({ code: 'launchesSpent' }), expect.objectContaining({ code: 'lost' })],
     });
+    expect((await service.launches(key.agendaId)).map(({ decision }) => decision)).toEqual([
+      ...['again', 'again', 'again', 'again'],
+      'ended',
+    ]);
   });
 
   test('a function that ran in another process is lost with it', async () => {
@@ -255,8 +303,100 @@ describe('a launch that is lost', () => {
     await vi.waitFor(async () => expect((await recorded(key)).launch).toBe(1), eventually);
     first.shutDown();
     await expect(activity.ended).rejects.toMatchObject({ type: 'letGo' });
-    await second.run(key, { attempt: 2 }).ended;
+    expect(await waitOf(second.run(key, { attempt: 2 }))).toMatchObject({ type: 'later' });
+    expect(await recorded(key)).toMatchObject({
+      launch: 1,
+      category: 'infrastructure',
+      code: 'placeGone',
+      waits: true,
+    });
+    await service.endWaits(key.agendaId);
+    await second.run(key, { attempt: 3 }).ended;
     expect(await recorded(key)).toMatchObject({ message: 'succeeded', launch: 2, result: '"from the second"' });
+  });
+});
+
+describe('where it is launched', () => {
+  test('the ask says the launcher of the type and all places of the worker, and the record where it was launched', async () => {
+    await using host = await testHost();
+    using worker = testWorker(host, service);
+    const key = await admitted('noOp');
+    await worker.run(key).ended;
+    const { local, inProcess } = worker.pool.launchers;
+    expect(await service.launches(key.agendaId)).toMatchObject([{ launcher: 'inProcess', place: inProcess.place }]);
+    expect(service.sent('startOperation')[0]?.items[0]).toMatchObject({
+      type: 'noOp',
+      launcher: 'inProcess',
+      place: local.place,
+      places: { local: local.place, inProcess: inProcess.place },
+    });
+  });
+
+  test('an Operation that workflow code of before asked for without its type runs at the place of its type', async () => {
+    await using host = await testHost();
+    using worker = testWorker(host, service);
+    const { type: _, ...untyped } = await admitted('noOp');
+    await worker.run(untyped).ended;
+    expect(await recorded(untyped)).toMatchObject({
+      message: 'succeeded',
+      launch: 1,
+      place: worker.pool.launchers.inProcess.place,
+    });
+  });
+
+  test('a type that is launched otherwise since an edit of the registry begins anew, and nothing of before goes on', async () => {
+    await using host = await testHost();
+    using first = testWorker(host, service);
+    const { key, activity, pid } = await begun(host, first);
+    first.shutDown();
+    await expect(activity.ended).rejects.toMatchObject({ type: 'letGo' });
+    writeFileSync(host.registry, '{"basePodConfig":{},"gated":{"podConfig":{"function":"noOp"}}}');
+    using second = testWorker(host, service);
+    expect(await waitOf(second.run(key, { attempt: 2 }))).toMatchObject({ type: 'later' });
+    expect(isAlive(pid)).toBe(false);
+    expect(await second.local.list()).toEqual([]);
+    await service.endWaits(key.agendaId);
+    await second.run(key, { attempt: 3 }).ended;
+    expect(await recorded(key)).toMatchObject({
+      message: 'succeeded',
+      launch: 2,
+      place: second.pool.launchers.inProcess.place,
+    });
+  });
+
+  test('a process that version 0.1.0 started goes on', async () => {
+    await using host = await testHost();
+    using first = testWorker(host, service);
+    const { key, activity, pid } = await begun(host, first);
+    first.shutDown();
+    await expect(activity.ended).rejects.toMatchObject({ type: 'letGo' });
+    // As that version left it: no id in the root, and its name of the place in the record.
+    rmSync(join(host.runs, '.place.json'));
+    await service.recordPlace(key.agendaId, `local:${hostname()}:${realpathSync(host.runs)}`);
+    using second = testWorker(host, service);
+    await host.openGate();
+    await second.run(key, { attempt: 2 }).ended;
+    expect(await recorded(key)).toMatchObject({ message: 'succeeded', launch: 1, result: JSON.stringify({ pid }) });
+  });
+
+  test('a shutdown asks a function to end, since it ends with its process', async () => {
+    await using host = await testHost();
+    const aborted = vi.fn();
+    const waiter: InProcessFunction = (_, { signal }) =>
+      new Promise((_resolve, reject) =>
+        signal.addEventListener('abort', () => {
+          aborted();
+          reject(signal.reason);
+        }),
+      );
+    using worker = testWorker(host, service, { waiter });
+    const key = await admitted('waiter');
+    const activity = worker.run(key);
+    await vi.waitFor(async () => expect(await worker.pool.launchers.inProcess.list()).toHaveLength(1), eventually);
+    worker.shutDown();
+    await expect(activity.ended).rejects.toMatchObject({ type: 'letGo' });
+    expect(aborted).toHaveBeenCalledOnce();
+    expect(await recorded(key)).toMatchObject({ state: 'EXECUTING' });
   });
 });
 
@@ -479,6 +619,13 @@ describe('the report of an end', () => {
     await activity.ended;
   });
 });
+
+/** How an activity ended that Temporal is to begin again later. */
+async function waitOf(activity: Activity): Promise<ApplicationFailure> {
+  const failure = await activity.ended.catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(ApplicationFailure);
+  return failure as ApplicationFailure;
+}
 
 /** As a host does that loses power: handler and shim are gone, and nobody wrote an end. */
 function killRun(host: Host, run: string, pid: number): void {

@@ -3,30 +3,38 @@
  *
  *   ask ──ended, over──▶ return                          (nothing to do, or not ours)
  *    │ ──cancelled─────▶ stop what runs here, return
+ *    │ ──later─────────▶ let Temporal call again then      (this slot is free meanwhile)
  *    ▼ run
  *   start or adopt ─▶ follow ─▶ report the end ─▶ forget, return
- *    ▲                  │
- *    └── lost ──────────┘                                (a new launch, at most five times in a row)
+ *    │                             │
+ *    │ cannot be started now       │ again                 (the launch was lost: the service says whether and when another one begins)
+ *    ▼                             ▼
+ *   say so, let Temporal call again then
  *
  * It can be interrupted everywhere, by Temporal or by the ResourcePool service's answer to a beat; `interrupted` says
  * what becomes of the run then. The rule: a run is stopped only by who is certain that nobody else is its owner now.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import type { FailureCode } from '../../agenda/failure.ts';
+import { waitWhileBlocked } from '../../agenda/infrastructure-budget.ts';
 import { launchKey } from '../../launchers/launch-key.ts';
 import { type Ending, type HandlerRun, LaunchError, type Launcher } from '../../launchers/launcher.ts';
 import { withLimits } from '../../launchers/registry.ts';
-import { fenceOf, type StartVerdict } from '../../messages/resource-pool.ts';
+import { fenceOf, type StartOperationItem, type StartVerdict } from '../../messages/resource-pool.ts';
 import type { OperationKey } from '../../workflows/activities.ts';
-import type { PoolWorker } from './parts.ts';
+import { launcherAt, type PoolWorker, placesOf } from './parts.ts';
 import { forget, type HeldLaunch, reportEnd } from './report-end.ts';
 import { type RunningOperation, ToldByService } from './running-operations.ts';
 import { ServiceRefused } from './service-errors.ts';
-import { stopOperation } from './stop-operation.ts';
+import { stopOperation, unknownGraceSeconds } from './stop-operation.ts';
 
-/** After so many launches lost one after the other the fault is not the hosts'. */
-const mostLostInRow = 5;
+/** The process itself is forced to end soon after. */
+const mostShutdownGraceSeconds = 10;
+/** Verdicts of the service that this worker knows beyond those of version 0.1.0. */
+const understands = ['later'];
+/** Longest reason for which something cannot be started. */
+const mostReasonCharacters = 2_000;
 
 /** Everything one activity knows of what it does. */
 interface Work {
@@ -52,75 +60,81 @@ export async function runOperation(pool: PoolWorker, activity: Context, key: Ope
 }
 
 async function untilEnded(work: Work): Promise<void> {
-  const { pool, activity, running, key } = work;
-  const { inProcess, local } = pool.launchers;
-  const times = { scheduledTime: Math.round(activity.info.scheduledTimestampMs), pulledTime: Date.now() };
-  let lostLaunch: number | undefined;
-  let lostInRow = 0;
-  for (;;) {
-    const verdict = await pool.client.startOperation(
-      { ...key, place: local.place, worker: pool.name, ...times, ...(lostLaunch === undefined ? {} : { lostLaunch }) },
-      running.signal,
-    );
-    if (verdict.verdict === 'cancelled') await stopOperation(pool, activity, key);
-    if (verdict.verdict !== 'run') return;
+  const { pool, activity, key } = work;
+  const verdict = await ask(work);
+  if (verdict.verdict === 'later') throw callAgain('later', 'Its time has not come.', verdict.inMilliseconds);
+  if (verdict.verdict === 'cancelled') await stopOperation(pool, activity, key);
+  if (verdict.verdict !== 'run') return;
 
-    const run = handlerRunOf(key, verdict);
-    const settings = pool.registry.settingsFor(verdict.type);
-    if (settings === undefined) {
-      const types = [...pool.registry.current.types.keys()].join(', ') || 'none';
-      const where = `in resource pool ${pool.resourcePoolId} (registered: ${types})`;
-      const message = `No handler is registered for operation type "${verdict.type}" ${where}.`;
-      return reportEnd(
-        pool,
-        activity,
-        { run, graceSeconds: 0, askedTime: Date.now() },
-        failedWith('unknownOperationType', message),
-      );
-    }
-    // A function lives in one process only. That this is a retry and the run is not here means: it was in another.
-    const isElsewhere =
-      settings.launch === 'inProcess' &&
-      activity.info.attempt > 1 &&
-      lostLaunch === undefined &&
-      !inProcess.holds(run.key);
-    if (isElsewhere) {
-      lostLaunch = run.launch;
-      continue;
-    }
-    const launcher = pool.launchers[settings.launch];
-    const launch: HeldLaunch = { run, launcher, graceSeconds: settings.graceSeconds, askedTime: Date.now() };
-    work.launch = launch;
-    const ending = await launchAndFollow(work, launch, launcher, {
-      ...run,
-      settings: withLimits(settings, verdict.timeout),
-    });
-    running.ended();
-    if (ending.kind === 'lost' && ++lostInRow < mostLostInRow) {
-      const who = { cid: run.cid, agendaId: run.agendaId, operation: run.operation, launch: run.launch };
-      pool.log.warn({ ...who, reason: ending.message }, 'launch lost, it is repeated');
-      lostLaunch = run.launch;
-      delete work.launch;
-      await delay(50 * 3 ** (lostInRow - 1), undefined, { signal: running.signal });
-      continue;
-    }
-    launch.ending = ending;
-    return reportEnd(pool, activity, launch, ending);
+  const run = handlerRunOf(pool, key, verdict);
+  const settings = pool.registry.settingsFor(verdict.type);
+  if (settings === undefined) {
+    const types = [...pool.registry.current.types.keys()].join(', ') || 'none';
+    const message = `No handler is registered for operation type "${verdict.type}" in resource pool ${pool.resourcePoolId} (registered: ${types}).`;
+    const unregistered = { run, graceSeconds: 0, askedTime: Date.now() };
+    await reportEnd(pool, activity, unregistered, failedWith('unknownOperationType', message));
+    return;
   }
+  const launcher = pool.launchers[settings.launch];
+  const launch: HeldLaunch = { run, launcher, graceSeconds: settings.graceSeconds, askedTime: Date.now() };
+  work.launch = launch;
+  const ending = await launchAndFollow(work, launch, launcher, {
+    ...run,
+    settings: withLimits(settings, verdict.timeout),
+  });
+  work.running.ended();
+  launch.ending = ending;
+  const reported = await reportEnd(pool, activity, launch, ending);
+  if (reported.verdict !== 'again') return;
+  // Its run is forgotten: whatever interrupts now finds nothing to stop.
+  delete work.launch;
+  throw callAgain('lost', `Launch ${run.launch} was lost; another one follows.`, reported.inMilliseconds);
 }
 
-async function launchAndFollow(
-  { running }: Work,
-  launch: HeldLaunch,
-  launcher: Launcher,
-  run: HandlerRun,
-): Promise<Ending> {
+/** Asks what to run, and where this worker launches it. */
+async function ask({ pool, activity, running, key }: Work): Promise<StartVerdict> {
+  const item: StartOperationItem = {
+    ...typedAsk(pool, key),
+    ...placesOf(pool),
+    worker: pool.name,
+    understands,
+    scheduledTime: Math.round(activity.info.scheduledTimestampMs),
+    pulledTime: Date.now(),
+  };
+  const verdict = await pool.client.startOperation(item, running.signal);
+  if (verdict.verdict !== 'run' || verdict.place === undefined) return verdict;
+  const home = launcherAt(pool, verdict.place);
+  const settings = pool.registry.settingsFor(verdict.type);
+  if (home === undefined || settings === undefined || home === pool.launchers[settings.launch]) return verdict;
+  // The registry was edited while it ran, so it begins anew at its type's own place.
+  const again = await pool.client.startOperation({ ...item, lostLaunch: verdict.launch }, running.signal);
+  // Only now that it counts no more for anybody.
+  const { key: name } = handlerRunOf(pool, key, verdict);
+  await home.stop(name, unknownGraceSeconds);
+  await home.forget(name);
+  return again;
+}
+
+/** The Operation with the launcher of its type; without its type, which workflow code of version 0.1.0 does not tell, with those of all. */
+function typedAsk(pool: PoolWorker, { agendaId, attempt, operation, type }: OperationKey) {
+  const key = { agendaId, attempt, operation };
+  if (type === undefined) {
+    const launchers = [...pool.registry.current.types].map(([name, { launch }]) => [name, launch] as const);
+    return { ...key, launchers: Object.fromEntries(launchers) };
+  }
+  const launcher = pool.registry.settingsFor(type)?.launch;
+  return { ...key, type, ...(launcher === undefined ? {} : { launcher }) };
+}
+
+async function launchAndFollow(work: Work, launch: HeldLaunch, launcher: Launcher, run: HandlerRun): Promise<Ending> {
+  const { running } = work;
   running.launched(run.key, fenceOf(run));
   try {
     launch.adopted = (await launcher.start(run)).adopted;
   } catch (error) {
     if (error instanceof LaunchError) return failedWith(error.code, error.message);
-    throw error;
+    if (running.signal.aborted) throw error;
+    throw await blocked(work, launch, error);
   }
   launch.follow = (signal) => launcher.follow(run, { progress: () => {}, started: () => {} }, signal);
   return launcher.follow(
@@ -128,6 +142,35 @@ async function launchAndFollow(
     { progress: (progress) => running.reported(progress), started: (startedTime) => running.started(startedTime) },
     running.signal,
   );
+}
+
+/** Its place cannot start it now: the record says so, and the same launch is tried again later, after ever longer waits. */
+async function blocked({ pool, activity }: Work, launch: HeldLaunch, error: unknown): Promise<ApplicationFailure> {
+  const { run } = launch;
+  const reason = (error instanceof Error ? error.message : String(error)).slice(0, mostReasonCharacters).toWellFormed();
+  pool.log.warn(
+    { err: error, cid: run.cid, agendaId: run.agendaId, operation: run.operation, launch: run.launch },
+    'a launch cannot be started now, it is tried again',
+  );
+  // What was begun of it takes up space, and the next try may be another worker's.
+  await forget(pool, launch);
+  const wait = await tellBlocked(pool, run, reason);
+  // Without an answer there is nothing but the number of tries to go by.
+  const blind = () => waitWhileBlocked(1_000 * 2 ** Math.min(activity.info.attempt - 1, 10), Math.random());
+  return callAgain('blocked', reason, wait ?? blind());
+}
+
+/** Until when to wait, as the service says; undefined when it cannot say. */
+async function tellBlocked(pool: PoolWorker, run: HeldLaunch['run'], reason: string): Promise<number | undefined> {
+  try {
+    const fence = fenceOf(run);
+    const [answer] = await pool.client.reportProgress([{ ...fence, worker: pool.name, blocked: { reason } }]);
+    if (answer === undefined || 'refused' in answer) throw answer?.refused ?? new Error('There was no answer.');
+    return answer.verdict.verdict === 'ok' ? answer.verdict.inMilliseconds : 0;
+  } catch (error) {
+    pool.log.warn({ err: error, key: run.key }, 'that a launch cannot be started could not be reported');
+    return undefined;
+  }
 }
 
 /** What becomes of the run when the activity is interrupted, by the reason of the interruption. */
@@ -138,12 +181,19 @@ async function interrupted(work: Work): Promise<void> {
   if (reason instanceof ToldByService) {
     if (launch === undefined) return;
     if (reason.verdict === 'over') await drop(pool, launch);
+    else if (reason.verdict === 'ended') await concludeEnded(work, launch);
     else await stopAndReport(work, launch);
     return;
   }
   const why = activity.cancellationDetails;
-  // The process ends or Temporal's user wants a pause: the run goes on, and whoever comes next adopts it.
-  if (why?.workerShutdown || why?.paused) throw letGo(why.paused ? reason : undefined);
+  // The process ends or Temporal's user wants a pause: a run goes on where it can, and whoever comes next adopts it.
+  if (why?.workerShutdown) {
+    // What ends with this process is asked to end now: whoever comes next begins it anew.
+    if (launch?.launcher?.survivesWorker === false)
+      await launch.launcher.stop(launch.run.key, Math.min(launch.graceSeconds, mostShutdownGraceSeconds));
+    throw letGo();
+  }
+  if (why?.paused) throw letGo(reason);
   if (why?.notFound || why?.timedOut) {
     // This attempt is no longer the one that counts (the process was frozen, or Temporal was away): the next may own
     // the run by now.
@@ -180,12 +230,36 @@ async function stopAndReport({ pool, activity }: Work, launch: HeldLaunch): Prom
   });
 }
 
+/** The handler reported the end of its launch by itself, which stands: its process may come to its own end, and its log is kept. */
+async function concludeEnded({ pool, activity }: Work, launch: HeldLaunch): Promise<void> {
+  let ending = await withinGrace(launch, activity.cancellationSignal);
+  if (ending === undefined && activity.cancellationDetails?.workerShutdown) throw letGo();
+  if (ending === undefined) {
+    await launch.launcher?.stop(launch.run.key, launch.graceSeconds);
+    ending = await endingOf(pool, launch);
+  }
+  if (ending === undefined) await forget(pool, launch);
+  else await reportEnd(pool, activity, launch, ending);
+}
+
+/** The ending, if the run comes to it before its grace is over and the signal aborts. */
+async function withinGrace(launch: HeldLaunch, signal: AbortSignal): Promise<Ending | undefined> {
+  if (launch.ending !== undefined) return launch.ending;
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, Math.ceil(launch.graceSeconds * 1_000)))]);
+  try {
+    return await launch.follow?.(limit);
+  } catch (error) {
+    if (limit.aborted) return undefined;
+    throw error;
+  }
+}
+
 /** What a stopped run left: its times and its log. */
 async function endingOf(pool: PoolWorker, launch: HeldLaunch): Promise<Ending | undefined> {
   try {
     return await launch.follow?.(AbortSignal.timeout(5_000));
   } catch (error) {
-    pool.log.warn({ err: error, key: launch.run.key }, 'the log of a cancelled run could not be read');
+    pool.log.warn({ err: error, key: launch.run.key }, 'the log of a stopped run could not be read');
     return undefined;
   }
 }
@@ -209,11 +283,13 @@ async function isOver(pool: PoolWorker, { run }: HeldLaunch): Promise<boolean> {
 }
 
 function handlerRunOf(
+  pool: PoolWorker,
   key: OperationKey,
   verdict: Extract<StartVerdict, { verdict: 'run' }>,
 ): Omit<HandlerRun, 'settings'> {
   const { agendaId, attempt, operation } = key;
-  const { operationAttempt, launch, type, cid, customerId, operationId, progressId, payload, lastProgress } = verdict;
+  const { operationAttempt, launch, type, cid, customerId, operationId, progressId, payload, lastProgress, token } =
+    verdict;
   return {
     key: launchKey({ agendaId, attempt, operation, operationAttempt, launch }),
     agendaId,
@@ -228,12 +304,24 @@ function handlerRunOf(
     progressId,
     payload,
     ...(lastProgress === undefined ? {} : { lastProgress }),
+    ...(token === undefined ? {} : { report: { url: pool.url, token } }),
   };
 }
 
-function failedWith(code: string, message: string): Ending {
+function failedWith(code: FailureCode, message: string): Ending {
   const time = Date.now();
-  return { kind: 'failed', diagnosticEvents: [{ code, message, time }], endedTime: time };
+  return { kind: 'failed', code, diagnosticEvents: [{ code, message, time }], endedTime: time };
+}
+
+/** Ends this attempt so that Temporal begins the next one then, and nothing here is held until then. */
+function callAgain(type: string, message: string, inMilliseconds: number): ApplicationFailure {
+  return ApplicationFailure.create({
+    type,
+    message,
+    category: ApplicationFailureCategory.BENIGN,
+    // 0 would mean: as the retry policy says.
+    nextRetryDelay: Math.max(1, Math.round(inMilliseconds)),
+  });
 }
 
 /**

@@ -12,8 +12,8 @@ import { fittingProgress } from './report-limits.ts';
 
 /** Why an Operation's signal aborted: the ResourcePool service said so. */
 export class ToldByService extends Error {
-  readonly verdict: 'cancelled' | 'over';
-  constructor(verdict: 'cancelled' | 'over') {
+  readonly verdict: 'cancelled' | 'over' | 'ended';
+  constructor(verdict: 'cancelled' | 'over' | 'ended') {
     super(verdict === 'cancelled' ? 'Cancel was asked for.' : 'This launch is over.');
     this.name = 'ToldByService';
     this.verdict = verdict;
@@ -138,8 +138,10 @@ export class RunningOperation {
       failed: () => {
         if (this.#launch === launch) this.#untold = { ...told, ...this.#untold };
       },
-      answered: ({ verdict }) => {
-        if (this.#launch === launch && verdict !== 'ok') this.#stop.abort(new ToldByService(verdict));
+      answered: (answer) => {
+        if (this.#launch !== launch || answer.verdict === 'ok') return;
+        const ended = answer.verdict === 'over' && answer.ended === true;
+        this.#stop.abort(new ToldByService(ended ? 'ended' : answer.verdict));
       },
     };
   }

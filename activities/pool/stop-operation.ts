@@ -1,4 +1,5 @@
 import type { Context } from '@temporalio/activity';
+import { failureOf } from '../../agenda/failure.ts';
 import { fenceOf } from '../../messages/resource-pool.ts';
 import type { OperationKey } from '../../workflows/activities.ts';
 import { type PoolWorker, type ReachableRun, runsOf } from './parts.ts';
@@ -44,6 +45,8 @@ export async function stopReachable(
       {
         ...fenceOf(known),
         outcome: 'cancelled',
+        ending: 'cancelled',
+        ...failureOf('cancelled'),
         diagnosticEvents: [{ code: 'cancelled', message: 'The run was stopped.', time: Date.now() }],
         noticedTime: Date.now(),
       },

@@ -1,5 +1,6 @@
 /** What an Agenda looks like in requests and answers: POP's fields and ours. */
 import { z } from '@hono/zod-openapi';
+import { failureCategories } from '../../agenda/outcomes.ts';
 import {
   highestPriority,
   type JsonObject,
@@ -208,7 +209,8 @@ export const agendaBodySchema = z
   })
   .register(objectNames, { name: 'an Agenda' });
 
-const diagnosticEventView = z
+/** A diagnostic event as it is shown. */
+export const diagnosticEventView = z
   .object({
     message: z.string(),
     statusCode: z.number().optional(),
@@ -249,6 +251,18 @@ export const operationProgressViewSchema = z
     attemptCount: z.number().int(),
     attemptTime: epochMillisecondsSchema.optional(),
     launch: z.number().int().openapi({ description: 'Raised when an earlier launch of the same attempt was lost.' }),
+    failureCategory: z
+      .enum(failureCategories)
+      .optional()
+      .openapi({ description: 'Whose matter the failure of its newest launch is; see docs/failures.md.' }),
+    failureCode: z.string().optional().openapi({ description: 'Why it failed; see docs/failures.md.' }),
+    againTime: epochMillisecondsSchema
+      .optional()
+      .openapi({ description: 'Its newest launch was lost; the next one is not before.' }),
+    blocked: z
+      .object({ reason: z.string(), since: epochMillisecondsSchema })
+      .optional()
+      .openapi({ description: 'It cannot be started now: why, and since when. It is tried again.' }),
     admittedTime: epochMillisecondsSchema.optional(),
     scheduledTime: epochMillisecondsSchema.optional(),
     pulledTime: epochMillisecondsSchema.optional(),

@@ -154,6 +154,13 @@ export function operationProgressView(row: OperationProgressRow): View {
     attemptCount: row.attemptCount,
     attemptTime: row.attemptTime?.getTime(),
     launch: row.launch,
+    failureCategory: row.failureCategory ?? undefined,
+    failureCode: row.failureCode ?? undefined,
+    againTime: row.againTime?.getTime(),
+    blocked:
+      row.blockedReason === null || row.blockedSince === null
+        ? undefined
+        : { reason: row.blockedReason, since: row.blockedSince.getTime() },
     admittedTime: row.admittedTime?.getTime(),
     scheduledTime: row.scheduledTime?.getTime(),
     pulledTime: row.pulledTime?.getTime(),

@@ -7,6 +7,18 @@ const tag = 'Agenda';
 
 const pageQuery = listQuerySchema.pick({ limit: true, cursor: true });
 
+const ordinalQuery = z
+  .string()
+  .regex(/^[1-9]\d{0,8}$/)
+  .transform(Number)
+  .optional();
+
+/** Query parameters of lists of launches. */
+export const ofLaunchesQuery = {
+  operation: z.string().max(2_000).optional().openapi({ description: 'Of this Operation only.', example: 'hello' }),
+  attempt: ordinalQuery.openapi({ type: 'integer', description: 'Of this attempt of the Agenda only.' }),
+};
+
 const logView = z
   .object({
     operation: z.string(),
@@ -43,13 +55,8 @@ export const listLogs = defineEndpoint({
   description: 'Per launch that has ended, in the order of the Operations. Long output takes several pages.',
   scope: 'read',
   query: pageQuery.extend({
-    operation: z.string().max(2_000).optional().openapi({ description: 'Of this Operation only.', example: 'hello' }),
-    attempt: z
-      .string()
-      .regex(/^[1-9]\d{0,8}$/)
-      .transform(Number)
-      .optional()
-      .openapi({ type: 'integer', description: 'Of this attempt of the Agenda only.' }),
+    ...ofLaunchesQuery,
+    launch: ordinalQuery.openapi({ type: 'integer', description: 'Of this launch only.' }),
   }),
   answers: {
     200: {

@@ -22,10 +22,10 @@ async function listLogs(
   { database }: ApiParts,
 ): Promise<Response> {
   await visibleAgenda(database, access, id);
-  const { operation, attempt, limit = 100 } = query;
-  const [index = -1, ofAttempt = 0, launch = 0] = query.cursor === undefined ? [] : readNumberCursor(query.cursor, 3);
-  const after = { index, attempt: ofAttempt, launch };
-  const rows = await readLogs(database, id, { operation, attempt, after, limit, bytes: mostOutputBytes });
+  const { operation, attempt, launch, limit = 100 } = query;
+  const [index = -1, ofAttempt = 0, ofLaunch = 0] = query.cursor === undefined ? [] : readNumberCursor(query.cursor, 3);
+  const after = { index, attempt: ofAttempt, launch: ofLaunch };
+  const rows = await readLogs(database, id, { operation, attempt, launch, after, limit, bytes: mostOutputBytes });
   if (rows.length === 0 && operation !== undefined && !(await hasOperation(database, id, operation))) {
     throw notFound('Operation', operation);
   }

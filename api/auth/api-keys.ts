@@ -52,7 +52,8 @@ async function lookUp(database: Database, prefix: string, hash: string): Promise
   };
 }
 
-function bearerOf(request: Request): string {
+/** The credential of `Authorization: Bearer <credential>`. @throws ProblemError 401 */
+export function bearerOf(request: Request): string {
   const header = request.headers.get('authorization');
   if (header === null) throw unauthenticated('A credential is required: send "Authorization: Bearer <key>".');
   const found = /^bearer +(\S+)$/i.exec(header.trim());

@@ -1,6 +1,7 @@
 /** Who calls and what they may do. Visibility is by owner: what a caller may not see does not exist for it. */
 import { quoted } from '../../agenda/cut.ts';
 import type { Visibility } from '../../db/list.ts';
+import type { Fence } from '../../messages/resource-pool.ts';
 import { forbidden, notFound } from '../http/problem.ts';
 
 /** `read` sees, `submit` runs Agendas, `operate` cancels and changes them, `admin` changes settings and may do all. */
@@ -19,6 +20,8 @@ export interface Access {
   readonly scopes: readonly string[];
   /** The one ResourcePool it may work for (scope `pool:<id>`). */
   readonly pool?: string;
+  /** The one launch that it may report of, and nothing else; `pool` is the pool of it. */
+  readonly launch?: Fence;
   /** When the credential ends; what it makes ends then at the latest. */
   readonly expiresTime?: Date;
 }
@@ -26,8 +29,12 @@ export interface Access {
 /** @throws ProblemError 401 when there is no valid credential. */
 export type Authorize = (request: Request) => Promise<Access>;
 
-/** @throws ProblemError 403 naming the scope that is missing. */
-export function requireScope(access: Access, scope: Scope | 'pool'): void {
+/** @throws ProblemError 403 naming the scope that is missing; the token of a launch has none. */
+export function requireScope(access: Access, scope: Scope | 'pool', launchToken = false): void {
+  if (access.launch !== undefined) {
+    if (launchToken) return;
+    throw forbidden('The token of a launch may report the progress and the end of that launch, and nothing else.');
+  }
   if (scope === 'pool') {
     if (access.pool === undefined) throw forbidden('This needs a credential with a scope pool:<id>.');
     return;

@@ -15,6 +15,12 @@ export function makeDocument(api: Api, basePath: string): Document {
     bearerFormat: 'pop_<env>_<id>_<secret>',
     description: 'An API key.',
   });
+  api.openAPIRegistry.registerComponent('securitySchemes', 'launchToken', {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'popl_<key>_<launch>_<mac>',
+    description: 'The token of one launch, found by its handler in the file that POP_TOKEN_FILE names.',
+  });
   return api.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {

@@ -9,6 +9,7 @@ import { cut, quoted } from '../../agenda/cut.ts';
 import { FaultList } from '../../agenda/fault-list.ts';
 import type { Database } from '../../db/connect.ts';
 import { type Access, type Authorize, requireScope, type Scope } from '../auth/authorize.ts';
+import type { LaunchTokens } from '../auth/launch-token.ts';
 import { faultsOf, parseGiven } from './faults.ts';
 import { giveTurns } from './give-turns.ts';
 import { largeBodyBytes, parseJson, readBody } from './json-body.ts';
@@ -36,6 +37,8 @@ export interface ApiParts {
   readonly countPoolWorkers?: (resourcePoolId: string) => Promise<number | undefined>;
   /** `<env>` of keys made here; default `live`. */
   readonly keyEnvironment?: string;
+  /** Signs the tokens that are handed to launches. */
+  readonly launchTokens: Pick<LaunchTokens, 'sign'>;
   /** The process is going: `/readyz` answers 503. */
   readonly draining?: () => boolean;
 }
@@ -61,6 +64,8 @@ export interface Endpoint<Query extends z.ZodObject = NoQuery, Body extends z.Zo
   readonly description?: string;
   /** `public` asks for no credential; `pool` is any credential of a ResourcePool. */
   readonly scope: Scope | 'pool' | 'public';
+  /** The token of a launch is taken as well; the handler checks that the request speaks of that launch only. */
+  readonly launchToken?: boolean;
   /** Without it every query parameter is unknown. Names are matched ignoring case. */
   readonly query?: Query;
   readonly body?: {
@@ -126,7 +131,7 @@ export function addEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.
   api.on(endpoint.method.toUpperCase(), endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
     const access = endpoint.scope === 'public' ? nobody : await parts.authorize(c.req.raw);
     c.set('access', access);
-    if (endpoint.scope !== 'public') requireScope(access, endpoint.scope);
+    if (endpoint.scope !== 'public') requireScope(access, endpoint.scope, endpoint.launchToken);
     const { fieldValidation, ...queryValues } = readQuery(c.req.url, query);
     const call = {
       c,
@@ -304,6 +309,10 @@ function warned(schema: z.ZodType): z.ZodType {
   return schema instanceof z.ZodObject ? schema.extend({ warnings: warningsSchema }) : schema;
 }
 
+function securityOf(launchToken = false): Record<string, string[]>[] {
+  return launchToken ? [{ key: [] }, { launchToken: [] }] : [{ key: [] }];
+}
+
 function described<Query extends z.ZodObject, Body extends z.ZodType>(endpoint: Endpoint<Query, Body>): Described {
   const hasId = endpoint.path.includes('{id}');
   const usual = [
@@ -346,7 +355,7 @@ function described<Query extends z.ZodObject, Body extends z.ZodType>(endpoint: 
     tags: [endpoint.tag],
     summary: endpoint.summary,
     ...(endpoint.description === undefined ? {} : { description: endpoint.description }),
-    ...(endpoint.scope === 'public' ? {} : { security: [{ key: [] }] }),
+    ...(endpoint.scope === 'public' ? {} : { security: securityOf(endpoint.launchToken) }),
     request: {
       headers: z.object(
         Object.fromEntries(

@@ -20,6 +20,8 @@ const fenceExample = {
   launch: 1,
 };
 
+const placeExample = 'local:2f6f1f0a-7a11-4c4a-9b1f-0197f3c26d1e@9f86d081884c7d65';
+
 /** Tells a pool worker which ResourcePool its key is for. */
 export const pool = defineEndpoint({
   method: 'get',
@@ -46,8 +48,8 @@ export const start = defineEndpoint({
   tag,
   summary: 'Take Operations to run',
   description:
-    'Hands out resolved payloads and launch numbers. Asking again for the same Operation from the same place gives ' +
-    'the same launch.',
+    'Hands out resolved payloads and launch numbers. Asking again from a worker that reaches the place of the launch ' +
+    'gives the same launch; `token` lets its handler report by itself.',
   scope: 'pool',
   headers: pairingHeaders,
   problems: [409],
@@ -60,7 +62,10 @@ export const start = defineEndpoint({
           agendaId: fenceExample.agendaId,
           attempt: 1,
           operation: 'hello',
-          place: 'local:host-a:/var/lib/pop/runs',
+          type: 'sample',
+          launcher: 'local',
+          place: placeExample,
+          places: { local: placeExample },
           worker: 'host-a:4711',
         },
       ],
@@ -76,6 +81,7 @@ export const start = defineEndpoint({
             verdict: 'run',
             operationAttempt: 1,
             launch: 1,
+            place: placeExample,
             type: 'sample',
             cid: 'nightly-2026-07-01',
             customerId: 'acme',
@@ -95,9 +101,11 @@ export const report = defineEndpoint({
   path: '/resourcepool/service/reportProgress',
   tag,
   summary: 'Report how far Operations are',
+  description: 'With the token of a launch: of that launch only, without `worker`, `orphan` and `blocked`.',
   scope: 'pool',
   headers: pairingHeaders,
   problems: [409],
+  launchToken: true,
   body: {
     schema: reportProgressSchema,
     anyText: true,
@@ -112,10 +120,13 @@ export const finish = defineEndpoint({
   path: '/resourcepool/service/finishOperation',
   tag,
   summary: 'Report how Operations ended',
-  description: 'To be repeated until it is answered: a repeat is told what was stored.',
+  description:
+    'To be repeated until it is answered: a repeat is told what was stored. With the token of a launch: of that ' +
+    'launch only, without `log`, `ending`, `category` and `code`.',
   scope: 'pool',
   headers: pairingHeaders,
   problems: [409],
+  launchToken: true,
   body: {
     schema: finishOperationSchema,
     anyText: true,

@@ -5,8 +5,9 @@
 import { finishOperations } from '../../db/operation/finish-operations.ts';
 import { reportProgress } from '../../db/operation/report-progress.ts';
 import { startOperations } from '../../db/operation/start-operations.ts';
-import type { FinishVerdict, ProgressVerdict, StartVerdict } from '../../messages/resource-pool.ts';
+import type { FinishVerdict, ProgressVerdict, StartOperationItem, StartVerdict } from '../../messages/resource-pool.ts';
 import { type Api, type ApiParts, addEndpoint, type CallOf } from '../http/endpoint.ts';
+import { requireOwnLaunch, toldEnds } from './own-launch.ts';
 import { poolCheck, type ServedPool } from './pool-check.ts';
 import * as described from './service-descriptions.ts';
 
@@ -23,12 +24,13 @@ export function addResourcePoolServiceRoutes(api: Api, parts: ApiParts): void {
 
 async function start(
   { c, access, body }: CallOf<typeof described.start>,
-  { database, wake }: ApiParts,
+  parts: ApiParts,
   servedPool: ServedPool,
 ): Promise<Response> {
-  const started = await startOperations(database, await servedPool(c, access), body.items);
-  if (started.wakeInsights.length > 0) wake(started.wakeInsights);
-  return c.json({ items: started.verdicts satisfies readonly StartVerdict[] });
+  const pool = await servedPool(c, access);
+  const started = await startOperations(parts.database, pool, body.items);
+  if (started.wakeInsights.length > 0) parts.wake(started.wakeInsights);
+  return c.json({ items: await withTokens(parts, pool, body.items, started.verdicts) });
 }
 
 async function report(
@@ -36,6 +38,7 @@ async function report(
   { database }: ApiParts,
   servedPool: ServedPool,
 ): Promise<Response> {
+  requireOwnLaunch(access, body.items);
   const items: readonly ProgressVerdict[] = await reportProgress(database, await servedPool(c, access), body.items);
   return c.json({ items });
 }
@@ -45,6 +48,30 @@ async function finish(
   { database }: ApiParts,
   servedPool: ServedPool,
 ): Promise<Response> {
-  const items: readonly FinishVerdict[] = await finishOperations(database, await servedPool(c, access), body.items);
+  requireOwnLaunch(access, body.items);
+  const told = toldEnds(access, body.items);
+  const items: readonly FinishVerdict[] = await finishOperations(database, await servedPool(c, access), told);
   return c.json({ items });
+}
+
+/** Each launch that is given out gets a token of its own. */
+async function withTokens(
+  { launchTokens }: ApiParts,
+  resourcePoolId: string,
+  items: readonly StartOperationItem[],
+  verdicts: readonly StartVerdict[],
+): Promise<readonly StartVerdict[]> {
+  const launches = verdicts.flatMap((verdict, n) => {
+    const item = items[n];
+    if (verdict.verdict !== 'run' || item === undefined) return [];
+    const { agendaId, attempt, operation } = item;
+    const { operationAttempt, launch } = verdict;
+    return [{ n, resourcePoolId, agendaId, attempt, operation, operationAttempt, launch }];
+  });
+  const tokens = await launchTokens.sign(launches);
+  const given = new Map(launches.map(({ n }, position) => [n, tokens[position]]));
+  return verdicts.map((verdict, n) => {
+    const token = given.get(n);
+    return token === undefined || verdict.verdict !== 'run' ? verdict : { ...verdict, token };
+  });
 }

@@ -8,10 +8,14 @@ import {
   mostDiagnosticEvents,
   mostEventCharacters,
   mostItems,
+  mostLauncherCharacters,
+  mostLaunchers,
   mostMessageCharacters,
   mostOrdinal,
   mostPlaceCharacters,
   mostProgressItems,
+  mostVerdictCharacters,
+  mostVerdicts,
   mostWorkerCharacters,
 } from '../../messages/limits.ts';
 import type {
@@ -60,9 +64,17 @@ export const startOperationSchema = z.strictObject({
         agendaId: fence.agendaId,
         attempt: ordinal,
         operation: fence.operation,
+        type: text(maximumNameLength).optional(),
+        launcher: text(mostLauncherCharacters).optional(),
+        launchers: z.record(text(maximumNameLength), text(mostLauncherCharacters)).optional(),
         place: text(mostPlaceCharacters),
+        places: z
+          .record(text(mostLauncherCharacters), text(mostPlaceCharacters))
+          .refine((places) => Object.keys(places).length <= mostLaunchers, `at most ${mostLaunchers} launchers`)
+          .optional(),
         worker: text(mostWorkerCharacters),
         lostLaunch: ordinal.optional(),
+        understands: z.array(text(mostVerdictCharacters)).max(mostVerdicts).optional(),
         scheduledTime: epochMilliseconds.optional(),
         pulledTime: epochMilliseconds.optional(),
       }) satisfies z.ZodType<StartOperationItem>,
@@ -80,6 +92,7 @@ export const reportProgressSchema = z.strictObject({
         worker: text(mostWorkerCharacters).optional(),
         orphan: z.boolean().optional(),
         startedTime: epochMilliseconds.optional(),
+        blocked: z.strictObject({ reason: text(mostMessageCharacters) }).optional(),
         message: text(mostMessageCharacters).optional(),
         percentComplete: z.number().min(0).max(100).optional(),
         diagnosticEvents: diagnosticEvents.optional(),
@@ -97,6 +110,10 @@ export const finishOperationSchema = z.strictObject({
       z.strictObject({
         ...fence,
         outcome: z.enum(['succeeded', 'failed', 'cancelled']),
+        ending: z.enum(['succeeded', 'failed', 'timedOut', 'lost', 'cancelled']).optional(),
+        // A word of a later version is taken, too.
+        category: text(mostCodeCharacters).optional(),
+        code: text(mostCodeCharacters).optional(),
         result: z.string().optional(),
         diagnosticEvents: diagnosticEvents.optional(),
         params: z.record(z.string(), anyJson).optional(),

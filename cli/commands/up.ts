@@ -36,8 +36,8 @@ async function run(args: readonly string[]): Promise<number> {
   if (!existsSync(values.registry)) throw new Error(`There is no registry file ${values.registry}.`);
   // Here rather than in the pool worker, so that its faults are read in the terminal, and before anything has started.
   const registry = loadRegistry(values.registry, { ...process.env, POP_HOME: resolve(values.home) });
-  const usesMedia = [...registry.types.values()].some(({ readRoots = [] }) =>
-    readRoots.includes(resolve(values.home, 'media')),
+  const usesMedia = [...registry.types.values()].some(
+    (settings) => settings.launch === 'local' && settings.readRoots?.includes(resolve(values.home, 'media')),
   );
   const media = usesMedia ? await makeMediaFolder(values.home) : undefined;
   const ports: Ports = {

@@ -4,6 +4,7 @@ import type { DiagnosticEvent } from '../../agenda/types.ts';
 import { settleEnded } from '../admission/settlement.ts';
 import { insightsThatWait } from '../admission/wake.ts';
 import type { Database, Statements } from '../connect.ts';
+import { abandonExecuting } from '../operation/end-unreported.ts';
 import { storable } from '../storable.ts';
 import { type AttemptKey, type ClaimingRun, eventsText, isOfChain } from './attempt.ts';
 
@@ -52,15 +53,7 @@ export async function finishAgenda(
       sql`
         /* finishAgenda: wait for submissions */
         select from customer where id = ${held.customerId} and maximum_running is not null for update`,
-      sql`
-        /* finishAgenda: abandon Operations */
-        update operation_progress set
-          processing_state = 'COMPLETE',
-          processing_state_message = 'abandoned',
-          launch = launch + 1,
-          completed_time = clock_timestamp(),
-          updated_time = clock_timestamp()
-        where agenda_id = ${key.agendaId} and processing_state = 'EXECUTING'`,
+      abandonExecuting(sql, key),
       endProgress(sql, key.agendaId, told, 'system'),
       sql`
         /* finishAgenda: give capacity back */

@@ -30,12 +30,13 @@ export function readLogs(
   page: {
     operation: string | undefined;
     attempt: number | undefined;
+    launch: number | undefined;
     after: LogPosition;
     limit: number;
     bytes: number;
   },
 ): Promise<readonly LogRow[]> {
-  const { operation: name = null, attempt = null, after } = page;
+  const { operation: name = null, attempt = null, launch = null, after } = page;
   return database.$client<LogRow[]>`
     /* readLogs: page */
     with sized as (
@@ -51,6 +52,7 @@ export function readLogs(
       where l.agenda_id = ${agendaId}
         and (${name}::text is null or o.name = ${name})
         and (${attempt}::int is null or l.attempt = ${attempt})
+        and (${launch}::int is null or l.launch = ${launch})
         and (l.index, l.attempt, l.launch) > (${after.index}::int, ${after.attempt}::int, ${after.launch}::int))
     select
       s.operation,

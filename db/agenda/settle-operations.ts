@@ -1,6 +1,7 @@
 /** How Operations of a running attempt ended, for its walker. */
 import type { OperationOutcome } from '../../agenda/outcomes.ts';
-import type { Database, Sql, Statements } from '../connect.ts';
+import type { Database, Sql } from '../connect.ts';
+import { endUnreported, type UnreportedEnd } from '../operation/end-unreported.ts';
 import { type AttemptKey, eventsText } from './attempt.ts';
 
 /** An Operation that is asked for. */
@@ -21,7 +22,8 @@ export interface SettledOperation {
 /**
  * Tells how Operations ended, from the record. Where it has no ending, `without` becomes it, and the launch number is
  * raised so that a report that comes late is refused. `failed` becomes `cancelled` once a cancel was asked for: the
- * pool hears of that before the workflow does, and stops. Undefined when the attempt is no longer the running one.
+ * pool hears of that before the workflow does, and stops. What only waits to be launched again is cancelled with it.
+ * Undefined when the attempt is no longer the running one.
  */
 export async function settleOperations(
   database: Database,
@@ -33,37 +35,31 @@ export async function settleOperations(
   const isOpen = ({ outcome }: SettledOperation) => outcome === 'waiting' || outcome === 'executing';
   if (ended.length === operations.length && !ended.some(isOpen)) return ended;
 
-  const given = operations.filter((operation) => operation.without !== undefined);
   return database.$client.begin(async (sql) => {
     const [held] = await sql`
       /* settleOperations: lock attempt */
       select 1 from running_agenda
       where agenda_id = ${key.agendaId} and attempt = ${key.attempt} for update`;
     if (held === undefined) return undefined;
-    if (given.length > 0) await giveEndings(sql, key, given);
+    // A statement of its own: the lock may have waited for a cancel, which one that began before it would not see.
+    const [agenda] = await sql<{ cancelled: boolean }[]>`
+      /* settleOperations: cancel */
+      select cancel_requested_time is not null as cancelled from agenda where id = ${key.agendaId}`;
+    const ends = operations.flatMap((operation) => unreportedEnd(operation, agenda?.cancelled === true));
+    if (ends.length > 0) await endUnreported(sql, key, ends);
     return readEndings(sql, key, operations);
   }) as Promise<SettledOperation[] | undefined>;
 }
 
-function giveEndings(sql: Statements, { agendaId }: AttemptKey, given: readonly OperationToSettle[]) {
-  const values = given.map(({ index, without, fault }) => ({
-    index,
-    without,
-    events: fault === undefined ? null : eventsText({ message: fault, code: 'noEnding', time: Date.now() }),
-  }));
-  return sql`
-    /* settleOperations: give endings */
-    update operation_progress p set
-      processing_state = 'COMPLETE',
-      launch = p.launch + 1,
-      processing_state_message = case when s.without = 'failed' and a.cancel_requested_time is not null
-        then 'cancelled' else s.without end,
-      diagnostic_events = coalesce(s.events::json, p.diagnostic_events),
-      completed_time = clock_timestamp(),
-      updated_time = clock_timestamp()
-    from json_to_recordset(${JSON.stringify(values)}::json) as s(index int, without text, events text), agenda a
-    where p.agenda_id = ${agendaId} and a.id = p.agenda_id and p.index = s.index
-      and p.processing_state <> 'COMPLETE'`;
+/**
+ * The end that an Operation is given where the record has none; of what waits to be launched, a cancel leaves nothing
+ * to stop.
+ */
+function unreportedEnd({ index, without, fault }: OperationToSettle, cancelled: boolean): UnreportedEnd[] {
+  if (without === undefined) return cancelled ? [{ index, outcome: 'cancelled', events: null, onlyIdle: true }] : [];
+  const outcome = without === 'failed' && cancelled ? 'cancelled' : without;
+  const events = fault === undefined ? null : eventsText({ message: fault, code: 'noEnding', time: Date.now() });
+  return [{ index, outcome, events }];
 }
 
 /** How these Operations of a running attempt stand, in order of their index. */

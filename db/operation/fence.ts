@@ -3,6 +3,9 @@
  * it.
  *
  *   WAITING --startOperations--> EXECUTING --finishOperations--> COMPLETE (succeeded | failed | cancelled)
+ *                                   │  ▲
+ *              the launch was lost  ▼  │  startOperations, not before againTime
+ *                            EXECUTING, with againTime: nothing of it runs
  *
  * Everything takes the Agenda's lock first (its row in running_agenda, by id), so it never meets half a cancel or half
  * an end; no such row, or another attempt in it, means the Agenda is over for this caller. A report counts only with
@@ -38,10 +41,17 @@ export interface OperationRow {
   readonly left_queue: boolean;
   /** Its Agenda's last sign of life is a while ago. */
   readonly quiet: boolean;
+  /** Its newest launch has ended and it waits for the next: how long still, at least 0. Null: its newest launch counts. */
+  readonly again_milliseconds: number | null;
+  /** How long its launch could not be started by now; null while nothing hinders it. */
+  readonly blocked_milliseconds: number | null;
+  /** Something that it depends on has not succeeded yet; with `contents` only. */
+  readonly early: boolean;
 }
 
 /** Takes the locks of these Agendas, in one order for everybody, and nothing of Agendas of another pool. */
 export const lockAgendas = (sql: Statements, resourcePoolId: string, agendaIds: readonly string[]) => sql`
+  /* fence: lock Agendas */
   select agenda_id from running_agenda
   where agenda_id = any(${agendaIds.map(storable)}) and resource_pool_id = ${resourcePoolId} order by agenda_id for update`;
 
@@ -55,10 +65,16 @@ export const readOperations = (
   items: readonly { agendaId: string; attempt: number; operation: string }[],
   contents: boolean,
 ) => sql<OperationRow[]>`
-  select i.n::int, p.agenda_id, p.index, o.type, o.given_id, ${contents ? sql`o.payload, p.params, p.diagnostic_events` : sql`null as payload`},
+  /* fence: read Operations */
+  select i.n::int, p.agenda_id, p.index, o.type, o.given_id,
+    ${contents ? sql`o.payload, p.params, p.diagnostic_events, ${isEarly(sql)} as early` : sql`null as payload`},
     o.timeout, p.processing_state, p.processing_state_message, p.percent_complete, p.attempt_count, p.launch, p.place, p.id as progress_id,
     p.customer_id, p.cid, a.cancel_requested_time is not null as cancelled, r.left_queue_time is not null as left_queue,
-    r.seen_time < clock_timestamp() - interval '1 second' as quiet
+    r.seen_time < clock_timestamp() - interval '1 second' as quiet,
+    case when p.again_time is not null
+      then greatest(0, ceil(extract(epoch from p.again_time - clock_timestamp()) * 1000)) end::float8 as again_milliseconds,
+    case when p.blocked_since is not null
+      then greatest(0, extract(epoch from clock_timestamp() - p.blocked_since) * 1000) end::float8 as blocked_milliseconds
   from unnest(${items.map((i) => storable(i.agendaId))}::text[], ${items.map((i) => i.attempt)}::int[],
     ${items.map((i) => storable(i.operation))}::text[])
     with ordinality as i(agenda_id, attempt, operation, n)
@@ -68,6 +84,12 @@ export const readOperations = (
   join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index
   order by i.n`;
 
+/** Something that the Operation `o` depends on has not succeeded. */
+const isEarly = (sql: Statements) => sql`exists (
+  select 1 from unnest(o.dependencies) as d(index)
+  join operation_progress q on q.agenda_id = o.agenda_id and q.index = d.index
+  where q.processing_state <> 'COMPLETE' or q.processing_state_message <> 'succeeded')`;
+
 /**
  * Says that these Agendas live, to the sweep and to who watches `updatedTime`: those that were quiet, for in a burst of
  * reports each would write the same two rows again.
@@ -76,13 +98,18 @@ export function touchQuiet(sql: Statements, rows: readonly OperationRow[], agend
   const quiet = distinct(rows.filter((row) => row.quiet && agendaIds.has(row.agenda_id)).map((row) => row.agenda_id));
   if (quiet.length === 0) return undefined;
   return sql`
+    /* fence: touch quiet */
     with seen as (update running_agenda set seen_time = clock_timestamp() where agenda_id = any(${quiet}))
     update agenda_progress set updated_time = clock_timestamp() where agenda_id = any(${quiet}) and processing_state <> 'COMPLETE'`;
 }
 
-/** A report of the launch that counts. */
-export const isCurrent = (row: OperationRow, item: { operationAttempt: number; launch: number }): boolean =>
+/** A report of the newest launch. */
+export const isNewest = (row: OperationRow, item: { operationAttempt: number; launch: number }): boolean =>
   row.attempt_count === item.operationAttempt && row.launch === item.launch;
+
+/** A report of the launch that counts: the newest one, unless that was lost already. */
+export const isCurrent = (row: OperationRow, item: { operationAttempt: number; launch: number }): boolean =>
+  isNewest(row, item) && row.again_milliseconds === null;
 
 /** Each once, in the order in which they come first. */
 export const distinct = (values: readonly string[]): string[] => [...new Set(values)];

@@ -84,6 +84,7 @@ describe('starting', () => {
             verdict: 'run',
             operationAttempt: 1,
             launch: 1,
+            place: 'here',
             type: 'sample',
             cid: 'test-cid',
             customerId: 'customer',
@@ -329,7 +330,10 @@ describe('progress', () => {
     });
     expect(await rowOf(agenda)).toEqual(before);
     await finish(agenda);
-    expect(await progress(agenda, { percentComplete: 50 })).toEqual({ verdict: 'over' });
+    const ended = await rowOf(agenda);
+    expect(await progress(agenda, { percentComplete: 50 })).toEqual({ verdict: 'over', ended: true });
+    expect(await progress(agenda, { percentComplete: 50, launch: 2 })).toEqual({ verdict: 'over' });
+    expect(await rowOf(agenda)).toEqual(ended);
   });
 
   test('twice of one Operation in a request counts together, the later over the earlier', async () => {

@@ -1,10 +1,12 @@
 /** What Operations say while they run. */
+import { waitWhileBlocked } from '../../agenda/infrastructure-budget.ts';
 import type { DiagnosticEvent, JsonObject } from '../../agenda/types.ts';
 import type { ProgressVerdict, ReportProgressItem } from '../../messages/resource-pool.ts';
 import { refreshAgendaProgress } from '../agenda/agenda-progress.ts';
 import type { Database } from '../connect.ts';
 import { type Change, unchanged, writeChanges } from './change.ts';
-import { distinct, isCurrent, lockAgendas, readOperations, touchQuiet } from './fence.ts';
+import { distinct, isCurrent, isNewest, lockAgendas, type OperationRow, readOperations, touchQuiet } from './fence.ts';
+import { launchedKey } from './past-launches.ts';
 
 /** Takes in what handlers say of themselves; also the sign of life of an Agenda that has nothing to say. */
 export async function reportProgress(
@@ -23,28 +25,15 @@ export async function reportProgress(
     const alive = new Set<string>();
     for (const row of rows) {
       const item = items[row.n - 1];
-      if (item === undefined || row.processing_state !== 'EXECUTING' || !isCurrent(row, item)) continue;
-      verdicts[row.n - 1] = { verdict: row.cancelled ? 'cancelled' : 'ok' };
+      if (item === undefined) continue;
+      if (row.processing_state === 'COMPLETE' && isNewest(row, item))
+        verdicts[row.n - 1] = { verdict: 'over', ended: true };
+      if (row.processing_state !== 'EXECUTING' || !isCurrent(row, item)) continue;
+      verdicts[row.n - 1] = verdictOf(row, item);
       if (item.orphan !== true) alive.add(row.agenda_id);
-      const says = item.message ?? item.percentComplete ?? item.params ?? item.diagnosticEvents ?? item.startedTime;
-      if (says === undefined) continue;
-      const key = `${row.agenda_id} ${row.index}`;
-      const earlier = changes.get(key) ?? unchanged;
-      changes.set(key, {
-        ...earlier,
-        agendaId: row.agenda_id,
-        index: row.index,
-        state: 'EXECUTING',
-        message: item.message ?? earlier.message,
-        percent:
-          item.percentComplete === undefined ? earlier.percent : Math.max(item.percentComplete, earlier.percent ?? 0),
-        diagnosticEvents: (item.diagnosticEvents as DiagnosticEvent[] | undefined) ?? earlier.diagnosticEvents,
-        params: (item.params as JsonObject | undefined) ?? earlier.params,
-        attemptCount: row.attempt_count,
-        launch: row.launch,
-        worker: item.worker ?? earlier.worker,
-        started: item.startedTime ?? earlier.started,
-      });
+      if (saysNothing(item)) continue;
+      const key = launchedKey({ agendaId: row.agenda_id, index: row.index });
+      changes.set(key, changeOf(row, item, changes.get(key) ?? unchanged));
     }
     if (alive.size === 0) return verdicts;
     const told = distinct([...changes.values()].map((change) => change.agendaId));
@@ -55,3 +44,32 @@ export async function reportProgress(
     return verdicts;
   }) as Promise<ProgressVerdict[]>;
 }
+
+/** What cannot be started is tried again after as long as it has waited by now. */
+function verdictOf(row: OperationRow, item: ReportProgressItem): ProgressVerdict {
+  if (row.cancelled) return { verdict: 'cancelled' };
+  if (item.blocked === undefined) return { verdict: 'ok' };
+  return { verdict: 'ok', inMilliseconds: waitWhileBlocked(row.blocked_milliseconds ?? 0, Math.random()) };
+}
+
+const saysNothing = (item: ReportProgressItem): boolean =>
+  (item.message ?? item.percentComplete ?? item.params ?? item.diagnosticEvents ?? item.startedTime) === undefined &&
+  item.blocked === undefined;
+
+/** The report on top of an earlier one of the same request. */
+const changeOf = (row: OperationRow, item: ReportProgressItem, earlier: typeof unchanged): Change => ({
+  ...earlier,
+  agendaId: row.agenda_id,
+  index: row.index,
+  attempt: item.attempt,
+  state: 'EXECUTING',
+  message: item.message ?? earlier.message,
+  percent: item.percentComplete === undefined ? earlier.percent : Math.max(item.percentComplete, earlier.percent ?? 0),
+  diagnosticEvents: (item.diagnosticEvents as DiagnosticEvent[] | undefined) ?? earlier.diagnosticEvents,
+  params: (item.params as JsonObject | undefined) ?? earlier.params,
+  attemptCount: row.attempt_count,
+  launch: row.launch,
+  worker: item.worker ?? earlier.worker,
+  started: item.startedTime ?? earlier.started,
+  blocked: item.blocked?.reason ?? earlier.blocked,
+});

@@ -5,6 +5,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { cut } from '../../agenda/cut.ts';
+import type { FailureCodeOf } from '../../agenda/failure.ts';
 import { mostFaults } from '../../agenda/fault-list.ts';
 import { findReferences, replaceReferences } from '../../agenda/references.ts';
 import { resolvedBytes } from '../../agenda/resolved-bytes.ts';
@@ -25,7 +26,10 @@ export interface OperationToResolve {
 }
 
 /** The payload as JSON text, or why it cannot be had. */
-export type ResolvedPayload = { readonly payload: string } | { readonly fault: DiagnosticEvent };
+export type ResolvedPayload = { readonly payload: string } | { readonly fault: PayloadFault };
+
+/** Why there is no payload. */
+export type PayloadFault = DiagnosticEvent & { readonly code: FailureCodeOf<'data'> };
 
 interface StoredResult {
   readonly bytes: number;
@@ -62,9 +66,11 @@ async function readStored(
   const pairs = asked.flatMap(({ agendaId, names }) => names.map((name) => ({ agendaId, name })));
   if (pairs.length === 0) return new Map();
   const rows = await sql<{ agenda_id: string; operation: string; bytes: number | null; text: string | null }[]>`
+    /* resolvePayloads: results */
     select distinct on (p.agenda_id, p.index) p.agenda_id, p.operation, octet_length(p.result_payload) as bytes,
       case when octet_length(p.result_payload) <= ${smallResultBytes} then p.result_payload end as text
-    from unnest(${pairs.map((pair) => pair.agendaId)}::text[], ${pairs.map((pair) => pair.name)}::text[]) as w(agenda_id, name)
+    from unnest(${pairs.map((pair) => pair.agendaId)}::text[], ${pairs.map((pair) => pair.name)}::text[])
+      as w(agenda_id, name)
     join operation o on o.agenda_id = w.agenda_id and o.name = w.name
     join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index
     where p.processing_state = 'COMPLETE' and p.processing_state_message = 'succeeded'`;
@@ -107,7 +113,9 @@ class ResultReader {
 
   async #readLarge(agendaId: string, name: string): Promise<string> {
     const [row] = await this.#sql<{ result_payload: string | null }[]>`
-      select p.result_payload from operation o join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index
+      /* resolvePayloads: large result */
+      select p.result_payload
+      from operation o join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index
       where o.agenda_id = ${agendaId} and o.name = ${name}`;
     return row?.result_payload ?? 'null';
   }
@@ -160,6 +168,6 @@ function sizes(referenced: readonly { readonly name: string; readonly bytes: num
   return `Referenced: ${largest.map(({ name, bytes }) => `${cut(name)} ${bytes}`).join(', ')}`;
 }
 
-const fault = (code: string, message: string): { fault: DiagnosticEvent } => ({
+const fault = (code: FailureCodeOf<'data'>, message: string): { fault: PayloadFault } => ({
   fault: { code, message, time: Date.now() },
 });

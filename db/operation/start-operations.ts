@@ -1,17 +1,22 @@
 /** The beginning of Operations: what to run, and under which launch number. */
-import type { DiagnosticEvent } from '../../agenda/types.ts';
+import { type FailureCode, failureOf } from '../../agenda/failure.ts';
+import { type BudgetDecision, decideAfterLoss } from '../../agenda/infrastructure-budget.ts';
 import type { StartOperationItem, StartVerdict } from '../../messages/resource-pool.ts';
 import { insightsThatWait } from '../admission/wake.ts';
 import type { Database, Statements } from '../connect.ts';
-import { storable } from '../storable.ts';
 import { type Change, unchanged, writeChanges } from './change.ts';
 import { distinct, lockAgendas, type OperationRow, readOperations, touchQuiet } from './fence.ts';
+import { decideOnLost, type LostLaunch, launchedKey, spentEvent } from './past-launches.ts';
+import { beginningOf, isInReach } from './place.ts';
 import { type ResolvedPayload, resolvePayloads } from './resolve-payload.ts';
+
+/** How soon to ask again for an Operation whose turn has not come. */
+const earlyMilliseconds = 1_000;
 
 /**
  * Hands out Operations to be run: resolves payloads, gives the launch number. The launch stays the same for a worker in
- * the same place (it adopts what runs there) and is raised when it is reported lost or lives where the caller cannot
- * reach it.
+ * the reach of the place where it lives (it adopts what runs there). Where it is reported lost or lives where the
+ * caller cannot reach it, it ends as lost, and the infrastructure's budget says whether and when the next one begins.
  */
 export async function startOperations(
   database: Database,
@@ -24,25 +29,41 @@ export async function startOperations(
       lockAgendas(sql, resourcePoolId, agendaIds),
       readOperations(sql, resourcePoolId, items, true),
     ]);
-    const payloads = await payloadsOf(sql, rows, items);
+    const [payloads, decisions] = await Promise.all([
+      payloadsOf(sql, rows, items),
+      decideOnLost(sql, lostAmong(rows, items)),
+    ]);
     const verdicts: StartVerdict[] = items.map(() => ({ verdict: 'over' }));
+    // A launch that ends and the next one are two changes of one Operation, in this order.
+    const ended: Change[] = [];
     const changes = new Map<string, Change>();
+    const newest = new Map<string, Change>();
     for (const row of rows) {
       const item = items[row.n - 1];
       if (item === undefined) continue;
-      const key = `${row.agenda_id} ${row.index}`;
-      const { verdict, change } = startOne(after(row, changes.get(key)), item, payloads.get(row.n));
-      verdicts[row.n - 1] = verdict;
+      const key = launchedKey({ agendaId: row.agenda_id, index: row.index });
+      const now = after(row, newest.get(key));
+      const answer = startOne(now, item, payloads.get(row.n), () => decisions.get(key) ?? decideOnUnwritten());
+      verdicts[row.n - 1] = answer.verdict;
+      if (answer.ended !== undefined) {
+        ended.push(answer.ended);
+        newest.set(key, answer.ended);
+      }
+      const { change } = answer;
       // The same Operation twice in one request: what adopts the launch of the first has nothing to add.
-      if (change !== undefined && (change.fresh || !changes.has(key))) changes.set(key, change);
+      if (change === undefined || !(change.fresh || !changes.has(key))) continue;
+      changes.set(key, change);
+      newest.set(key, change);
     }
-    if (changes.size === 0) return { verdicts, left: [] };
-    const touched = new Set([...changes.values()].map((change) => change.agendaId));
+    const all = [...ended, ...changes.values()];
+    if (all.length === 0) return { verdicts, left: [] };
+    const touched = new Set(all.map((change) => change.agendaId));
     const first = distinct(
       rows.filter((row) => !row.left_queue && touched.has(row.agenda_id)).map((row) => row.agenda_id),
     );
-    const [, , left] = await Promise.all([
-      writeChanges(sql, [...changes.values()]),
+    const [, , , left] = await Promise.all([
+      ended.length === 0 ? undefined : writeChanges(sql, ended),
+      changes.size === 0 ? undefined : writeChanges(sql, [...changes.values()]),
       touchQuiet(sql, rows, touched),
       first.length === 0 ? [] : leaveQueue(sql, first),
     ]);
@@ -53,6 +74,7 @@ export async function startOperations(
 
 /** The first Operation of these Agendas is started: their places in the queues of the Insights it answers are free. */
 const leaveQueue = (sql: Statements, agendaIds: string[]) => sql<{ insight_id: string }[]>`
+  /* startOperations: leave queue */
   with left_queue as (
     update running_agenda set left_queue_time = clock_timestamp() where agenda_id = any(${agendaIds}) and left_queue_time is null
     returning insight_id),
@@ -64,7 +86,7 @@ const leaveQueue = (sql: Statements, agendaIds: string[]) => sql<{ insight_id: s
 
 /** The payloads of those that may start, by their place in the request. */
 async function payloadsOf(sql: Statements, rows: readonly OperationRow[], items: readonly StartOperationItem[]) {
-  const wanted = rows.filter((row) => row.processing_state !== 'COMPLETE' && !row.cancelled);
+  const wanted = rows.filter((row) => row.processing_state !== 'COMPLETE' && !row.cancelled && !row.early);
   const resolved = await resolvePayloads(
     sql,
     wanted.map((row) => ({ agendaId: row.agenda_id, name: items[row.n - 1]?.operation ?? '', payload: row.payload })),
@@ -72,36 +94,111 @@ async function payloadsOf(sql: Statements, rows: readonly OperationRow[], items:
   return new Map(wanted.map((row, position) => [row.n, resolved[position]]));
 }
 
+/** Why the newest launch can be followed no more, from where the caller is; undefined when it can, or there is none. */
+function lossOf(row: OperationRow, item: StartOperationItem): FailureCode | undefined {
+  const isRunning = row.processing_state === 'EXECUTING' && row.launch > 0 && row.again_milliseconds === null;
+  if (!isRunning || row.cancelled) return undefined;
+  if (item.lostLaunch === row.launch) return 'lost';
+  return isInReach(row.place, item) ? undefined : 'placeGone';
+}
+
+/** The launches that this request ends. */
+function lostAmong(rows: readonly OperationRow[], items: readonly StartOperationItem[]): LostLaunch[] {
+  return rows.flatMap((row) => {
+    const item = items[row.n - 1];
+    const code = item && lossOf(row, item);
+    if (item === undefined || code === undefined) return [];
+    const { agenda_id: agendaId, index, launch } = row;
+    return [{ agendaId, index, attempt: item.attempt, launch, failure: failureOf(code) }];
+  });
+}
+
+/** What one asker is told, and what that changes: `ended` of a launch that is lost now, `change` of the one that begins or goes on. */
+interface StartAnswer {
+  readonly verdict: StartVerdict;
+  readonly ended?: Change;
+  readonly change?: Change;
+}
+
 function startOne(
   row: OperationRow,
   item: StartOperationItem,
   resolved: ResolvedPayload | undefined,
-): { verdict: StartVerdict; change?: Change } {
+  decide: () => BudgetDecision,
+): StartAnswer {
   if (row.processing_state === 'COMPLETE')
     return { verdict: { verdict: 'ended', outcome: row.processing_state_message } };
   if (row.cancelled) return { verdict: { verdict: 'cancelled' } };
+  if (row.early) return { verdict: { verdict: 'later', inMilliseconds: earlyMilliseconds } };
+  const code = lossOf(row, item);
+  if (code === undefined) return handOut(row, item, resolved);
+  const decision = decide();
+  const ended = lostChange(row, item, code, decision);
+  if (decision.decision === 'ended') return { verdict: { verdict: 'ended', outcome: 'failed' }, ended };
+  const waits = { ...row, again_milliseconds: decision.inMilliseconds };
+  return { ...handOut(waits, item, resolved), ended };
+}
+
+/** The same request began the launch and ends it, from two places: it has no row to read yet. */
+const decideOnUnwritten = (): BudgetDecision =>
+  decideAfterLoss([{ ...failureOf('placeGone'), ranMilliseconds: 0 }], Math.random());
+
+/** The end of a launch that nobody can follow any more. */
+const lostChange = (
+  row: OperationRow,
+  item: StartOperationItem,
+  code: FailureCode,
+  decision: BudgetDecision,
+): Change => {
+  const time = Date.now();
+  const message =
+    code === 'placeGone'
+      ? `Launch ${row.launch} can be reached no more: it ran at another place than the one that asks for the Operation now.`
+      : `Launch ${row.launch} was lost.`;
+  return {
+    ...unchanged,
+    ...{ agendaId: row.agenda_id, index: row.index, attempt: item.attempt },
+    ...{ attemptCount: row.attempt_count, launch: row.launch, noticed: time, ending: 'lost', ...failureOf(code) },
+    ...(decision.decision === 'ended'
+      ? {
+          ...{ state: 'COMPLETE', message: 'failed', decision: 'ended' },
+          diagnosticEvents: [spentEvent(decision.reason), { code, message, time }],
+        }
+      : {
+          ...{ state: 'EXECUTING', message: 'executing', decision: 'again' },
+          ...{ againInMilliseconds: decision.inMilliseconds, diagnosticEvents: [{ code, message, time }] },
+        }),
+  };
+};
+
+/** The next launch, or the one that is there already for who can adopt it; not before its time. */
+function handOut(row: OperationRow, item: StartOperationItem, resolved: ResolvedPayload | undefined): StartAnswer {
+  const again = row.again_milliseconds;
+  // Workers of version 0.1.0 know no waits: for them the next launch begins at once.
+  if (again !== null && again > 0 && item.understands?.includes('later') === true)
+    return { verdict: { verdict: 'later', inMilliseconds: again } };
+  if (resolved === undefined) throw new Error(`no payload was resolved for Operation ${item.operation}`);
   const begun = row.launch > 0;
-  const adopt = begun && row.place === storable(item.place) && item.lostLaunch !== row.launch;
+  const adopt = begun && again === null;
+  const { launcher, place } = adopt ? { launcher: null, place: row.place ?? item.place } : beginningOf(row, item);
   const change: Change = {
     ...unchanged,
-    agendaId: row.agenda_id,
-    index: row.index,
-    state: 'EXECUTING',
-    message: 'executing',
+    ...{ agendaId: row.agenda_id, index: row.index, attempt: item.attempt, state: 'EXECUTING', message: 'executing' },
     attemptCount: Math.max(1, row.attempt_count),
     launch: adopt ? row.launch : row.launch + 1,
-    place: item.place,
+    launcher,
+    place,
     worker: item.worker,
     fresh: !adopt,
     scheduled: item.scheduledTime ?? null,
     pulled: item.pulledTime ?? null,
   };
-  if (resolved === undefined) throw new Error(`no payload was resolved for Operation ${item.operation}`);
   if ('fault' in resolved) {
-    const events: DiagnosticEvent[] = [resolved.fault];
+    const { fault } = resolved;
+    const ending = { ending: 'failed', ...failureOf(fault.code), decision: 'ended' } as const;
     return {
       verdict: { verdict: 'ended', outcome: 'failed' },
-      change: { ...change, state: 'COMPLETE', message: 'failed', diagnosticEvents: events },
+      change: { ...change, ...ending, state: 'COMPLETE', message: 'failed', diagnosticEvents: [fault] },
     };
   }
   return {
@@ -109,12 +206,14 @@ function startOne(
       verdict: 'run',
       operationAttempt: change.attemptCount,
       launch: change.launch,
+      place,
       type: row.type,
       cid: row.cid,
       customerId: row.customer_id,
       operationId: row.given_id ?? item.operation,
       progressId: row.progress_id,
       payload: resolved.payload,
+      ...(adopt ? { adopt } : {}),
       ...(begun ? { lastProgress: lastProgressOf(row, item.operation) } : {}),
       ...(row.timeout === null ? {} : { timeout: row.timeout }),
     },
@@ -148,4 +247,5 @@ const after = (row: OperationRow, change: Change | undefined): OperationRow =>
         attempt_count: change.attemptCount,
         launch: change.launch,
         place: change.place ?? row.place,
+        again_milliseconds: change.againInMilliseconds,
       };

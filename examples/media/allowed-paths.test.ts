@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Json } from '../../agenda/types.ts';
-import type { HandlerSettings } from '../../launchers/registry.ts';
+import type { LocalSettings } from '../../launchers/local/local-settings.ts';
 import { MediaScratch } from '../../test/support/media-scratch.ts';
 
 let scratch: MediaScratch;
@@ -31,7 +31,7 @@ beforeAll(async () => {
 afterAll(() => scratch[Symbol.asyncDispose]());
 
 /** The first diagnostic event of an Operation that must fail. */
-async function refusal(type: string, payload: Json, settings?: Partial<HandlerSettings>) {
+async function refusal(type: string, payload: Json, settings?: Partial<LocalSettings>) {
   const { ending } = await scratch.perform(type, payload, settings);
   if (ending.kind !== 'failed') throw new Error(`${type} ${ending.kind}: ${JSON.stringify(payload)}`);
   return ending.diagnosticEvents[0];

@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { testHost } from '../../test/support/pool-worker.ts';
-import { type Limits, launcherContract, type Work } from '../contract.ts';
+import { launcherContract, type RunLimits, type Work } from '../contract.ts';
 import type { Ending, HandlerRun } from '../launcher.ts';
 import { parseRegistry } from '../registry.ts';
 import { type InProcessFunction, InProcessLauncher } from './in-process-launcher.ts';
@@ -11,7 +11,7 @@ import { type InProcessFunction, InProcessLauncher } from './in-process-launcher
 const never = new AbortController().signal;
 const silent = { progress: () => {}, started: () => {} };
 
-function runOf(name: string, limits: Limits = {}, payload: unknown = null, folder = '/tmp'): HandlerRun {
+function runOf(name: string, limits: RunLimits = {}, payload: unknown = null, folder = '/tmp'): HandlerRun {
   const registry = parseRegistry(
     JSON.stringify({ basePodConfig: {}, type: { podConfig: { launch: 'inProcess', function: name, ...limits } } }),
     `${folder}/registry.json`,
@@ -31,8 +31,8 @@ function runOf(name: string, limits: Limits = {}, payload: unknown = null, folde
   return { ...who, key: 'op-1', operationId: 'step', progressId: 'p', payload: JSON.stringify(payload), settings };
 }
 
-async function perform(perform: InProcessFunction, limits: Limits = {}, payload: unknown = null): Promise<Ending> {
-  const launcher = new InProcessLauncher({ it: perform });
+async function perform(perform: InProcessFunction, limits: RunLimits = {}, payload: unknown = null): Promise<Ending> {
+  const launcher = new InProcessLauncher({ worker: 'w', functions: { it: perform } });
   const run = runOf('it', limits, payload);
   await launcher.start(run);
   return launcher.follow(run, silent, never);
@@ -65,7 +65,8 @@ const works = (gate: Promise<void>): Readonly<Record<Exclude<Work, 'neverStart'>
 launcherContract(() => {
   const gate = Promise.withResolvers<void>();
   return {
-    launcher: new InProcessLauncher({ ...works(gate.promise) }),
+    launcher: new InProcessLauncher({ worker: 'first', functions: { ...works(gate.promise) } }),
+    other: new InProcessLauncher({ worker: 'second', functions: { ...works(gate.promise) } }),
     run: (work, limits) => runOf(work, limits, { a: 1 }),
     proceed: () => gate.resolve(),
     [Symbol.asyncDispose]: async () => gate.resolve(),
@@ -96,7 +97,7 @@ test('what throws, before or after its first await, fails', async () => {
 
 test('two starts of one key at once run the function once', async () => {
   const it = vi.fn<InProcessFunction>(() => 'done');
-  const launcher = new InProcessLauncher({ it });
+  const launcher = new InProcessLauncher({ worker: 'w', functions: { it } });
   const run = runOf('it');
   const handles = await Promise.all([launcher.start(run), launcher.start(run)]);
   expect(handles.map(({ adopted }) => adopted).sort()).toEqual([false, true]);
@@ -113,7 +114,7 @@ test('a function may come from a module beside the registry', async () => {
   await using host = await testHost();
   const module = `${host.directory}/functions.mjs`;
   await writeFile(module, 'export const double = (n) => 2 * n; export const notOne = 1;');
-  const launcher = new InProcessLauncher();
+  const launcher = new InProcessLauncher({ worker: 'w' });
   const run = runOf(`./${basename(module)}#double`, {}, 21, dirname(module));
   await launcher.start(run);
   expect(await launcher.follow(run, silent, never)).toMatchObject({ kind: 'succeeded', result: 42 });
@@ -123,4 +124,25 @@ test('a function may come from a module beside the registry', async () => {
       code: 'unknownFunction',
     });
   }
+});
+
+test('a limit of a year is no limit of a moment', async () => {
+  const limits = { runSeconds: 31_536_000, quietSeconds: 31_536_000, scheduledSeconds: 31_536_000 };
+  const ending = await perform(() => new Promise((resolve) => setTimeout(() => resolve('done'), 50)), limits);
+  expect(ending).toMatchObject({ kind: 'succeeded', result: 'done' });
+});
+
+test('a module that is never loaded fails its Operation when scheduledSeconds are over', async () => {
+  await using host = await testHost();
+  await writeFile(
+    `${host.directory}/hangs.mjs`,
+    'setInterval(() => {}, 1e6).unref(); await new Promise(() => {}); export const f = 1;',
+  );
+  const launcher = new InProcessLauncher({ worker: 'w' });
+  const run = runOf('hangs.mjs#f', { scheduledSeconds: 0.2 }, null, host.directory);
+  await expect(launcher.start(run)).rejects.toMatchObject({
+    code: 'scheduledLimit',
+    message: expect.stringContaining('scheduledSeconds = 0.2'),
+  });
+  expect(await launcher.list()).toEqual([]);
 });

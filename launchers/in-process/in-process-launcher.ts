@@ -3,7 +3,6 @@
  * would cost more than the work. Nothing is written to disk, so a run dies with its worker and cannot be adopted by
  * another. A function that ignores its signal cannot be forced: after the grace its run counts as gone.
  */
-import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Json } from '../../agenda/types.ts';
@@ -13,12 +12,14 @@ import {
   type FollowEvents,
   type HandlerProgress,
   type HandlerRun,
+  isOf,
   type KnownRun,
   LaunchError,
   type Launcher,
+  type OperationOfRun,
   type RunHandle,
 } from '../launcher.ts';
-import type { HandlerSettings } from '../registry.ts';
+import type { InProcessSettings } from './in-process-settings.ts';
 
 /** The tools that a function of an `inProcess` type gets. */
 export interface InProcessTools {
@@ -44,20 +45,32 @@ interface Run {
   limits: NodeJS.Timeout[];
 }
 
+/** What such a launcher is made of. */
+export interface InProcessLauncherOptions {
+  /** Name of the worker's process, which no other process ever has. */
+  readonly worker: string;
+  /** By the name that a registry entry's `function` gives; `noOp` is there always. */
+  readonly functions?: Readonly<Record<string, InProcessFunction>>;
+}
+
 /** Runs functions in this process. Its runs are known to this process only. */
 export class InProcessLauncher implements Launcher {
-  readonly place = `process:${randomUUID()}`;
+  readonly place: string;
+  readonly survivesWorker = false;
   readonly #functions: Readonly<Record<string, InProcessFunction>>;
   readonly #runs = new Map<string, Run>();
 
-  /** Functions by the name a registry entry's `function` gives; `noOp` is there always. */
-  constructor(functions: Readonly<Record<string, InProcessFunction>> = {}) {
+  constructor({ worker, functions }: InProcessLauncherOptions) {
+    this.place = `inProcess:${worker}`;
     this.#functions = { ...builtIn, ...functions };
   }
 
   async start(run: HandlerRun): Promise<RunHandle> {
     if (this.#runs.has(run.key)) return { key: run.key, adopted: true };
-    const perform = await this.#find(run.settings);
+    const { settings, type } = run;
+    if (settings.launch !== 'inProcess')
+      throw new LaunchError('notInProcess', `The type "${type}" is launched "${settings.launch}", not as a function.`);
+    const perform = await this.#loaded(settings);
     // Two starts of one key may both have waited for the module.
     if (this.#runs.has(run.key)) return { key: run.key, adopted: true };
     this.#runs.set(run.key, begin(run, perform));
@@ -67,7 +80,7 @@ export class InProcessLauncher implements Launcher {
   async follow({ key }: HandlerRun, events: FollowEvents, signal: AbortSignal): Promise<Ending> {
     signal.throwIfAborted();
     const run = this.#runs.get(key);
-    if (run === undefined) return { kind: 'lost', message: 'The run is not in this worker.' };
+    if (run === undefined) return { kind: 'lost', code: 'lost', message: 'The run is not in this worker.' };
     events.started(run.startedTime);
     if (run.progress !== undefined) events.progress(run.progress);
     run.listeners.add(events);
@@ -95,18 +108,31 @@ export class InProcessLauncher implements Launcher {
     if (this.#runs.get(key)?.alive === false) this.#runs.delete(key);
   }
 
+  async find(operation: OperationOfRun): Promise<readonly KnownRun[]> {
+    return (await this.list()).filter((run) => isOf(run, operation));
+  }
+
   async list(): Promise<readonly KnownRun[]> {
     return [...this.#runs.values()].map(({ run, alive }) => ({ key: run.key, ...fenceOf(run), alive }));
   }
 
-  /** True when this process has the run, ended or not. */
-  holds(key: string): boolean {
-    return this.#runs.has(key);
+  /** Loading a module may take for ever, such as when it waits at its top level. */
+  async #loaded(settings: InProcessSettings): Promise<InProcessFunction> {
+    const { scheduledSeconds } = settings;
+    const late = Promise.withResolvers<never>();
+    const timer = timerOf(scheduledSeconds, () => {
+      const message = `The function "${settings.function}" was not loaded within scheduledSeconds = ${scheduledSeconds}.`;
+      late.reject(new LaunchError('scheduledLimit', message));
+    });
+    try {
+      return await Promise.race([this.#functionOf(settings), late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** A name, or `<module>#<export>` with the module's path relative to the registry's folder. */
-  async #find({ function: name, folder }: HandlerSettings): Promise<InProcessFunction> {
-    if (name === undefined) throw new LaunchError('unknownFunction', 'The registry entry names no function.');
+  async #functionOf({ function: name, folder }: InProcessSettings): Promise<InProcessFunction> {
     if (Object.hasOwn(this.#functions, name)) return this.#functions[name] as InProcessFunction;
     const [path, exported] = splitAtLast(name, '#');
     if (path === undefined || exported === undefined) {
@@ -132,6 +158,14 @@ export class InProcessLauncher implements Launcher {
       throw new LaunchError('unknownFunction', `The module ${path} exports no function "${exported}".`);
     return found as InProcessFunction;
   }
+}
+
+/** Node's timers fire at once when they are set for longer. */
+const longestTimerSeconds = 2_147_483;
+
+/** Undefined for a limit of more than 24 days: a process that keeps functions waiting for so long does not live on. */
+function timerOf(seconds: number, fire: () => void): NodeJS.Timeout | undefined {
+  return seconds > longestTimerSeconds ? undefined : setTimeout(fire, seconds * 1_000);
 }
 
 /** The reason with which a function's signal aborts; it tells how the run has then ended. */
@@ -164,7 +198,7 @@ function begin(handlerRun: HandlerRun, perform: InProcessFunction): Run {
   };
   const { runSeconds, quietSeconds, graceSeconds } = handlerRun.settings;
   const limit = (which: 'run' | 'quiet', seconds: number) =>
-    setTimeout(() => {
+    timerOf(seconds, () => {
       const message = `The ${which} limit of ${seconds} s was exceeded.`;
       const ending: Ending = {
         kind: 'timedOut',
@@ -173,8 +207,9 @@ function begin(handlerRun: HandlerRun, perform: InProcessFunction): Run {
       };
       run.stop.abort(new Stopped(ending));
       giveUpAfter(run, graceSeconds, ending);
-    }, seconds * 1000);
-  if (runSeconds !== undefined) run.limits.push(limit('run', runSeconds));
+    });
+  const whole = runSeconds === undefined ? undefined : limit('run', runSeconds);
+  if (whole !== undefined) run.limits.push(whole);
   const quiet = quietSeconds === undefined ? undefined : limit('quiet', quietSeconds);
   if (quiet !== undefined) run.limits.push(quiet);
   const tools: InProcessTools = {
@@ -212,6 +247,7 @@ function failed(error: unknown): Ending {
   const stackTrace = error instanceof Error ? error.stack : undefined;
   return {
     kind: 'failed',
+    code: 'exception',
     diagnosticEvents: [
       { code: 'exception', message, time: Date.now(), ...(stackTrace === undefined ? {} : { stackTrace }) },
     ],

@@ -30,6 +30,7 @@ launcherContract(() => {
   const gate = `${at.root}.gate`;
   return {
     launcher: at.launcher,
+    other: new LocalLauncher({ root: at.root }),
     run: (work, limits) => {
       const settings = { ...limits, envVars: { GATE: gate } };
       return runOf(work === 'neverStart' ? { command: ['no-such-program'] } : shell(scripts[work], settings));

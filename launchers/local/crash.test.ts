@@ -263,7 +263,8 @@ describe('stopping', { timeout: seconds }, () => {
     const runs = ['a', 'b', 'c'].map((key) => runOf(shell('sleep 1000'), { key }));
     await Promise.all(runs.map((run) => at.launcher.start(run)));
     await stopAll(at.root, 1);
-    for (const run of runs) expect(await at.launcher.follow(run, recorded(), never())).toMatchObject({ kind: 'lost' });
+    for (const run of runs)
+      expect(await at.launcher.follow(run, recorded(), never())).toMatchObject({ kind: 'lost', code: 'drained' });
     expect((await at.launcher.list()).filter((run) => run.alive)).toEqual([]);
   });
 

@@ -1,8 +1,10 @@
 /** Makes the Ending of a run out of what its directory says. */
-import { closeSync, fstatSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, readFileSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { FailureCode } from '../../agenda/failure.ts';
 import { type DiagnosticEvent, type Json, maximumPayloadBytes } from '../../agenda/types.ts';
-import type { Ending, HandlerLog, HandlerRun } from '../launcher.ts';
+import type { Ending, HandlerLog } from '../launcher.ts';
+import type { LocalRun } from './local-run.ts';
 import { readLog } from './log-file.ts';
 import { cleanJson, type ProgressFile } from './progress-file.ts';
 import {
@@ -15,11 +17,12 @@ import {
 } from './run-files.ts';
 
 const lastLines = 10;
+const fewestFreeBytes = 65_536;
 const maximumLineCharacters = 2_000;
 
 /** The facts of a run of which nothing is alive any more. */
 export interface Remains {
-  readonly run: HandlerRun;
+  readonly run: LocalRun;
   readonly directory: string;
   readonly progress: ProgressFile;
   readonly started?: StartedRecord | undefined;
@@ -43,19 +46,18 @@ export function endingOf(remains: Remains): Ending {
   };
   if (stop?.reason === 'cancelled') return { kind: 'cancelled', message: 'The handler was stopped.', ...common };
   if (stop?.reason === 'shutdown')
-    return { kind: 'lost', message: 'The handler was stopped with its place.', ...common };
+    return { kind: 'lost', code: 'drained', message: 'The handler was stopped with its place.', ...common };
   if (stop?.reason === 'timedOut') {
     const event = timedOutEvent(stop, log, endedTime);
     return { kind: 'timedOut', limit: stop.limit, diagnosticEvents: [...reported(progress), event], ...common };
   }
   if (exit === undefined && stop === undefined) {
-    return {
-      kind: 'lost',
-      message:
-        'The handler is gone and nothing saw how it ended: ' +
-        'its host restarted, or it was killed together with its shim.',
-      ...common,
-    };
+    const unseen =
+      'The handler is gone and nothing saw how it ended: ' +
+      'its host restarted, or it was killed together with its shim';
+    return isDiskFull(directory)
+      ? { kind: 'lost', code: 'diskFull', message: `${unseen}. The disk of its run directory is full.`, ...common }
+      : { kind: 'lost', code: 'lost', message: `${unseen}.`, ...common };
   }
   return {
     ...(run.settings.contract === 'pop1' ? outcomeOfReport(remains, log) : outcomeOfExit(remains, log)),
@@ -65,7 +67,7 @@ export function endingOf(remains: Remains): Ending {
 
 type Outcome =
   | { kind: 'succeeded'; result?: Json }
-  | { kind: 'failed'; diagnosticEvents: readonly DiagnosticEvent[]; result?: Json };
+  | { kind: 'failed'; code: FailureCode; diagnosticEvents: readonly DiagnosticEvent[]; result?: Json };
 
 function outcomeOfExit(remains: Remains, log: HandlerLog): Outcome {
   const { exit, progress } = remains;
@@ -78,7 +80,8 @@ function outcomeOfExit(remains: Remains, log: HandlerLog): Outcome {
       time,
     });
   }
-  const isFailed = progress.report?.outcome === 'failed' || exit?.exitCode !== 0;
+  const isReported = progress.report?.outcome === 'failed';
+  const isFailed = isReported || exit?.exitCode !== 0;
   if (exit?.signal != null) {
     events.push({ code: 'signal', message: `The handler was killed by ${exit.signal}.`, time, payload: tail(log) });
   } else if (exit?.exitCode !== 0) {
@@ -90,7 +93,8 @@ function outcomeOfExit(remains: Remains, log: HandlerLog): Outcome {
     });
   }
   const result = remains.run.settings.resultFrom === 'file' ? resultOfFile(remains) : resultOfLog(log.output);
-  return conclude(isFailed, events, result, log, time);
+  const code = isReported ? 'reportedFailure' : exit?.signal != null ? 'signal' : 'exitCode';
+  return conclude(isFailed ? code : undefined, events, result, log, time);
 }
 
 /** POP's rule: the report decides; the exit code says nothing. */
@@ -99,11 +103,12 @@ function outcomeOfReport(remains: Remains, log: HandlerLog): Outcome {
   const time = exit?.endedTime ?? Date.now();
   const events = [...reported(progress)];
   const outcome = progress.report?.outcome;
-  let isFailed = outcome !== 'succeeded';
-  if (outcome === undefined)
-    events.push({ code: 'noProgress', message: 'No progress was reported.', time, payload: tail(log) });
-  else if (!log.output.includes(run.settings.endOfLogIdentifier)) {
-    isFailed = true;
+  let code: FailureCode | undefined = outcome === 'succeeded' ? undefined : 'reportedFailure';
+  if (outcome === undefined) {
+    code = 'noProgress';
+    events.push({ code, message: 'No progress was reported.', time, payload: tail(log) });
+  } else if (!log.output.includes(run.settings.endOfLogIdentifier)) {
+    code ??= 'endOfLogMissing';
     events.push({
       code: 'endOfLogMissing',
       message: `The output does not end with "${run.settings.endOfLogIdentifier}".`,
@@ -111,15 +116,15 @@ function outcomeOfReport(remains: Remains, log: HandlerLog): Outcome {
       payload: tail(log),
     });
   }
-  if (isFailed && events.length === 0)
-    events.push({ code: 'reportedFailure', message: 'The handler reported a failure.', time });
+  if (code !== undefined && events.length === 0)
+    events.push({ code, message: 'The handler reported a failure.', time });
   const payload = progress.report?.resultPayload;
   const fromElsewhere = () =>
     run.settings.resultFrom === 'file'
       ? resultOfFile(remains)
       : resultOfLog(log.output, run.settings.endOfLogIdentifier);
   return conclude(
-    isFailed,
+    code,
     events,
     payload === undefined ? fromElsewhere() : parseResult(payload, 'The reported result'),
     log,
@@ -127,8 +132,9 @@ function outcomeOfReport(remains: Remains, log: HandlerLog): Outcome {
   );
 }
 
+/** `code` of a handler that failed; else what cannot be read as its result fails it. */
 function conclude(
-  isFailed: boolean,
+  code: FailureCode | undefined,
   events: readonly DiagnosticEvent[],
   result: Result,
   log: HandlerLog,
@@ -137,10 +143,13 @@ function conclude(
   if (result.kind === 'fault')
     return {
       kind: 'failed',
+      code: code ?? result.code,
       diagnosticEvents: [...events, { code: result.code, message: result.message, time, payload: tail(log) }],
     };
   const value = result.kind === 'value' ? { result: result.value } : {};
-  return isFailed ? { kind: 'failed', diagnosticEvents: events, ...value } : { kind: 'succeeded', ...value };
+  return code === undefined
+    ? { kind: 'succeeded', ...value }
+    : { kind: 'failed', code, diagnosticEvents: events, ...value };
 }
 
 type Result =
@@ -228,6 +237,12 @@ function timedOutEvent(
 function reported(progress: ProgressFile): readonly DiagnosticEvent[] {
   const events = progress.report?.progress.diagnosticEvents ?? [];
   return progress.fault === undefined ? events : [...events, progress.fault];
+}
+
+/** So little is left that not even an ending could be written there. */
+function isDiskFull(directory: string): boolean {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize < fewestFreeBytes;
 }
 
 /** At most ten lines, the last ones. */

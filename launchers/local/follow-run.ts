@@ -1,9 +1,10 @@
 /** Looks at a run: finds what is new, which limit is broken, and whether the run is over. */
 import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Ending, FollowEvents, HandlerRun } from '../launcher.ts';
+import type { Ending, FollowEvents } from '../launcher.ts';
 import { claimHolder } from './claim.ts';
 import { endingOf } from './ending.ts';
+import type { LocalRun } from './local-run.ts';
 import { LogCutter } from './log-file.ts';
 import { isAlive, isGroupAlive, signalGroup } from './process-identity.ts';
 import { ProgressFile } from './progress-file.ts';
@@ -14,14 +15,14 @@ export type Breach = { reason: 'timedOut'; limit: 'quiet' | 'run'; seconds: numb
 
 /** A run that is followed, look by look. It keeps what it has seen, so that each look tells only what is new. */
 export class FollowedRun {
-  readonly #run: HandlerRun;
+  readonly #run: LocalRun;
   readonly #directory: string;
   readonly #events: FollowEvents;
   readonly #progress: ProgressFile;
   readonly #cutter: LogCutter;
   #started: StartedRecord | undefined;
 
-  constructor(run: HandlerRun, directory: string, events: FollowEvents) {
+  constructor(run: LocalRun, directory: string, events: FollowEvents) {
     this.#run = run;
     this.#directory = directory;
     this.#events = events;
@@ -31,7 +32,7 @@ export class FollowedRun {
 
   /** Looks once, and tells `events` what is new. It returns the ending once the run is over. */
   look(): Ending | undefined {
-    if (!existsSync(this.#directory)) return { kind: 'lost', message: 'The run directory is gone.' };
+    if (!existsSync(this.#directory)) return { kind: 'lost', code: 'lost', message: 'The run directory is gone.' };
     // Read this before looking at the processes: a process that is found dead afterwards had its last word already.
     const exit = readRecord<ExitRecord>(this.#directory, fileNames.exit);
     if (this.#started === undefined) {

@@ -17,7 +17,6 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
-import { hostname } from 'node:os';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fenceOf } from '../../messages/resource-pool.ts';
@@ -25,25 +24,32 @@ import {
   type Ending,
   type FollowEvents,
   type HandlerRun,
+  isOf,
   type KnownRun,
   LaunchError,
   type Launcher,
+  type OperationOfRun,
   type RunHandle,
 } from '../launcher.ts';
 import { claimHolder } from './claim.ts';
 import { handlerArguments, handlerEnvironment } from './environment.ts';
 import { FollowedRun } from './follow-run.ts';
+import { type LocalRun, localRunOf } from './local-run.ts';
+import { placeOf } from './place.ts';
 import { isAlive, isGroupAlive } from './process-identity.ts';
 import {
   fileNames,
   isMissing,
   type LaunchRecord,
+  NotReadableError,
   type RefusedRecord,
   type RunRecord,
   readRecord,
+  readRegular,
   type StartedRecord,
   type StopRecord,
   writeOnce,
+  writeWhole,
 } from './run-files.ts';
 import { runDirectories, type StopOrder, stopRun } from './stop-run.ts';
 import { Watcher } from './watcher.ts';
@@ -62,24 +68,28 @@ const compileCache = '.compile-cache';
 /** Runs handlers as child processes of this host, each in a run directory of its own. */
 export class LocalLauncher implements Launcher {
   readonly place: string;
+  readonly formerPlace?: string;
+  readonly survivesWorker = true;
   readonly #root: string;
   readonly #watcher = new Watcher();
 
   constructor(options: LocalLauncherOptions) {
     mkdirSync(resolve(options.root), { recursive: true, mode: 0o700 });
     this.#root = realpathSync(options.root);
-    this.place = `local:${hostname()}:${this.#root}`;
+    const { place, formerPlace } = placeOf(this.#root);
+    this.place = place;
+    if (formerPlace !== undefined) this.formerPlace = formerPlace;
   }
 
-  async start(run: HandlerRun): Promise<RunHandle> {
+  async start(given: HandlerRun): Promise<RunHandle> {
+    const run = localRunOf(given);
     const directory = this.#directory(run.key);
     const { settings } = run;
-    if (settings.launch !== 'local')
-      throw new LaunchError('notLocal', `The type "${run.type}" is launched "${settings.launch}", not as a process.`);
     // A run that is there is adopted, whatever has become of its command.
     if (!isStanding(directory)) prepare(run, directory);
+    else renewToken(run, directory);
     let shims = 0;
-    let shim: { pid: number; isRunning: boolean } | undefined;
+    let shim: Shim | undefined;
     const deadline = Date.now() + settings.scheduledSeconds * 1_000;
     let answer: RunHandle | undefined;
     await this.#watcher.until(directory, () => {
@@ -106,7 +116,7 @@ export class LocalLauncher implements Launcher {
       if (isClaimed || shim?.isRunning || isStanding(directory)) return false;
       if (shims === mostShims)
         throw new Error(
-          `The shim of ${run.key} ended ${shims} times before the handler started: ${shimLog(directory)}`,
+          `The shim of ${run.key} ended ${shims} times before the handler started: ${shim?.trouble ?? shimLog(directory)}`,
         );
       shims += 1;
       shim = spawnShim(directory, join(this.#root, compileCache));
@@ -116,7 +126,8 @@ export class LocalLauncher implements Launcher {
     return answer;
   }
 
-  async follow(run: HandlerRun, events: FollowEvents, signal: AbortSignal): Promise<Ending> {
+  async follow(given: HandlerRun, events: FollowEvents, signal: AbortSignal): Promise<Ending> {
+    const run = localRunOf(given);
     const directory = this.#directory(run.key);
     const followed = new FollowedRun(run, directory, events);
     const failure = new AbortController();
@@ -166,9 +177,17 @@ export class LocalLauncher implements Launcher {
   }
 
   async list(): Promise<readonly KnownRun[]> {
+    return this.#known(() => true);
+  }
+
+  async find(operation: OperationOfRun): Promise<readonly KnownRun[]> {
+    return this.#known((run) => isOf(run, operation));
+  }
+
+  #known(isWanted: (run: RunRecord) => boolean): readonly KnownRun[] {
     return runDirectories(this.#root).flatMap((directory) => {
       const record = readRecord<RunRecord>(directory, fileNames.run);
-      if (record === undefined) return [];
+      if (record === undefined || !isWanted(record)) return [];
       return [{ key: record.key, ...fenceOf(record), alive: isRunning(directory) }];
     });
   }
@@ -193,7 +212,7 @@ function isRunning(directory: string): boolean {
 }
 
 /** Writes what the shim needs. Two workers that do this at once write the same. */
-function prepare(run: HandlerRun, directory: string): void {
+function prepare(run: LocalRun, directory: string): void {
   const { settings } = run;
   const [program = '', ...rest] = settings.command;
   const environment = handlerEnvironment(run, directory, process.env);
@@ -213,7 +232,26 @@ function prepare(run: HandlerRun, directory: string): void {
   writeOnce(join(directory, fileNames.run), JSON.stringify(record));
   writeOnce(join(directory, fileNames.payload), run.payload);
   if (run.lastProgress !== undefined) writeOnce(join(directory, fileNames.lastProgress), run.lastProgress);
+  if (run.report !== undefined) writeOnce(join(directory, fileNames.token), run.report.token);
   writeOnce(join(directory, fileNames.launch), JSON.stringify(launch));
+}
+
+/** The key of its token may have been replaced since: the handler finds the newest one where it found the first. */
+function renewToken({ report }: LocalRun, directory: string): void {
+  const path = join(directory, fileNames.token);
+  // A run that was started without one has no variable that names the file.
+  if (report === undefined || !existsSync(path)) return;
+  if (readGiven(path) !== report.token) writeWhole(path, report.token);
+}
+
+/** What a handler may have put in its place counts as nothing. */
+function readGiven(path: string): string | undefined {
+  try {
+    return readRegular(path, 4_096);
+  } catch (error) {
+    if (error instanceof NotReadableError) return undefined;
+    throw error;
+  }
 }
 
 /** The program's absolute path. @throws LaunchError `commandNotFound` */
@@ -240,7 +278,14 @@ function isProgram(path: string): boolean {
   }
 }
 
-function spawnShim(directory: string, cache: string): { pid: number; isRunning: boolean } {
+/** A shim that was asked for; `trouble`: why there is none. */
+interface Shim {
+  readonly pid: number;
+  isRunning: boolean;
+  trouble?: string;
+}
+
+function spawnShim(directory: string, cache: string): Shim {
   const log = openSync(join(directory, fileNames.shimLog), 'a', 0o600);
   try {
     const child = spawn(process.execPath, [shimPath, directory], {
@@ -250,7 +295,7 @@ function spawnShim(directory: string, cache: string): { pid: number; isRunning: 
       detached: true,
       stdio: ['ignore', 'ignore', log],
     });
-    const shim = { pid: child.pid ?? 0, isRunning: child.pid !== undefined };
+    const shim: Shim = { pid: child.pid ?? 0, isRunning: child.pid !== undefined };
     once(child, 'exit').then(
       () => {
         shim.isRunning = false;
@@ -258,7 +303,7 @@ function spawnShim(directory: string, cache: string): { pid: number; isRunning: 
       (error: Error) => {
         // No process could be made (too many, no memory). The next look counts this as a shim that failed.
         shim.isRunning = false;
-        process.emitWarning(`A shim could not be started for ${directory}: ${error.message}`);
+        shim.trouble = error.message;
       },
     );
     child.unref();

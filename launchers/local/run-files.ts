@@ -3,10 +3,12 @@
  *   run.json      who it is (for `list`)                 written once, by the launcher
  *   launch.json   what the shim is to start              written once, by the launcher
  *   payload.json, last-progress.json                     written once, by the launcher
+ *   token         to report with; replaced as a whole when an adopting worker was given a newer one
  *   claim.<n>     the shim that may start the handler    written once, by that shim; the highest n counts
  *   started.json  the handler's process and when it began   by the shim, before the handler's first instruction
  *   stop.json     why it is being ended                  written once, by whoever ends it, before the first signal
  *   exit.json     how the handler ended                  by the shim, last
+ *   exit.space    disk space for it                      by the shim, before the handler starts: it must be writable on a full disk
  *   refused.json  why it can never be started            by the shim
  *   progress.json, result.json                           by the handler
  *   log/output.log  stdout and stderr                    by the handler; in a folder of its own, so that no line
@@ -25,10 +27,12 @@ import {
   renameSync,
   rmSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { FailureCode } from '../../agenda/failure.ts';
 import type { Fence } from '../../messages/resource-pool.ts';
-import type { HandlerSettings } from '../registry.ts';
+import type { LocalSettings } from './local-settings.ts';
 
 /** The file names of a run directory; the top of this file says what each holds. */
 export const fileNames = {
@@ -36,9 +40,11 @@ export const fileNames = {
   launch: 'launch.json',
   payload: 'payload.json',
   lastProgress: 'last-progress.json',
+  token: 'token',
   started: 'started.json',
   stop: 'stop.json',
   exit: 'exit.json',
+  exitSpace: 'exit.space',
   refused: 'refused.json',
   progress: 'progress.json',
   result: 'result.json',
@@ -58,7 +64,7 @@ export interface LaunchRecord {
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly folder: string;
-  readonly logBytes: HandlerSettings['logBytes'];
+  readonly logBytes: LocalSettings['logBytes'];
 }
 
 /** A process that cannot be mistaken for a later one with the same number. */
@@ -86,7 +92,7 @@ export interface ExitRecord {
 
 /** `refused.json` */
 export interface RefusedRecord {
-  readonly code: string;
+  readonly code: FailureCode;
   readonly message: string;
 }
 
@@ -103,8 +109,47 @@ export type StopRecord = { readonly stoppedTime: number; readonly graceSeconds: 
 /** Replaces the file as a whole, durable once this returns. */
 export function writeWhole(path: string, content: string): void {
   const temporary = temporaryOf(path);
-  writeDurably(temporary, content);
-  renameSync(temporary, path);
+  try {
+    writeDurably(temporary, content);
+    renameSync(temporary, path);
+  } catch (error) {
+    // A full disk must not fill further with every try.
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncDirectory(dirname(path));
+}
+
+/** Longest content of a reserved file. */
+const reservedBytes = 4_096;
+
+/** Takes up the space of a file that is to be written when the disk may be full. */
+export function reserve(path: string): void {
+  // Not durable: a host that goes down takes the handler with it, and then there is nothing to write.
+  writeFileSync(path, ' '.repeat(reservedBytes), { mode: 0o600 });
+}
+
+/** As writeWhole, in the space that was reserved at `reserved` if that is still there. */
+export function writeReserved(reserved: string, path: string, content: string): void {
+  const bytes = Buffer.byteLength(content);
+  if (bytes > reservedBytes) throw new Error(`${path} would have ${bytes} bytes; ${reservedBytes} are reserved`);
+  let file: number;
+  try {
+    file = openSync(reserved, constants.O_RDWR | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (!isMissing(error) && errorCode(error) !== 'ELOOP') throw error;
+    // The handler took it away.
+    writeWhole(path, content);
+    return;
+  }
+  try {
+    // As long as what was there: not one more block is needed.
+    writeSync(file, `${content}${' '.repeat(reservedBytes - bytes)}`, 0);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(reserved, path);
   syncDirectory(dirname(path));
 }
 
@@ -114,8 +159,8 @@ export function writeWhole(path: string, content: string): void {
  */
 export function writeOnce(path: string, content: string): boolean {
   const temporary = temporaryOf(path);
-  writeDurably(temporary, content);
   try {
+    writeDurably(temporary, content);
     linkSync(temporary, path);
     return true;
   } catch (error) {

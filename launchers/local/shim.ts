@@ -13,13 +13,16 @@ import { LogCutter } from './log-file.ts';
 import { identify, isGroupAlive, signalGroup } from './process-identity.ts';
 import {
   type ExitRecord,
+  errorCode,
   fileNames,
   type LaunchRecord,
   type RefusedRecord,
   readRecord,
+  reserve,
   type StartedRecord,
   syncFile,
   writeOnce,
+  writeReserved,
   writeWhole,
 } from './run-files.ts';
 
@@ -51,8 +54,11 @@ async function run(directory: string): Promise<void> {
   const logPath = join(directory, fileNames.log);
   mkdirSync(dirname(logPath), { recursive: true });
   const log = openSync(logPath, 'a', 0o600);
+  reserve(join(directory, fileNames.exitSpace));
   const [program = '', ...parameters] = launch.command;
   const refuse = (reason: unknown) => {
+    // The system has no process to give now: this shim gives up, and the launcher says why.
+    if (isPassing(reason)) throw reason;
     const why = reason instanceof Error ? reason.message : String(reason);
     const message = `The command ${JSON.stringify(program)} could not be started in ${launch.folder}: ${why}`;
     const refused: RefusedRecord = { code: 'commandNotStarted', message };
@@ -96,5 +102,10 @@ async function run(directory: string): Promise<void> {
   // Durable before the ending is: an ending must never be believed without its result.
   for (const name of [fileNames.result, fileNames.progress, fileNames.log]) syncFile(join(directory, name));
   const exit: ExitRecord = { exitCode, signal, endedTime, droppedBytes: cutter.droppedBytes };
-  writeWhole(join(directory, fileNames.exit), JSON.stringify(exit));
+  writeReserved(join(directory, fileNames.exitSpace), join(directory, fileNames.exit), JSON.stringify(exit));
+}
+
+/** What another try may not meet any more: too many processes or files, no memory, no space. */
+function isPassing(error: unknown): boolean {
+  return ['EAGAIN', 'ENOMEM', 'EMFILE', 'ENFILE', 'ENOSPC', 'EDQUOT'].includes(errorCode(error) ?? '');
 }

@@ -18,6 +18,7 @@ test.for([
   ['README.md', 'examples/handlers/registry.json'],
   ['docs/handlers.md', 'examples/handlers/count-words.ts'],
   ['docs/handlers.md', 'examples/handlers/size.sh'],
+  ['docs/handlers.md', 'examples/handlers/by-itself.sh'],
   ['docs/handlers.md', 'examples/handlers/registry.json'],
 ])('%s shows %s as it is', async ([page = '', file = '']) => {
   expect(await read(page)).toContain(`\n${(await read(file)).trimEnd()}\n\`\`\``);

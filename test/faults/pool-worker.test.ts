@@ -1,5 +1,14 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { isAlive } from '../../launchers/local/process-identity.ts';
+import {
+  fileNames,
+  type ProcessIdentity,
+  type RunRecord,
+  readRecord,
+  type StartedRecord,
+} from '../../launchers/local/run-files.ts';
 import { type Agenda, TestSystem, until, witness } from './test-system.ts';
 
 let it: TestSystem;
@@ -101,3 +110,66 @@ test('a pool worker frozen past its heartbeat lets go of what another adopted', 
   }
   await it.prove();
 });
+
+test('a launch whose process is killed together with its shim has a row of its own, with its output, beside the next one', async () => {
+  const gate = it.gate();
+  const agenda = await it.submit([witness('held', { until: gate.until })]);
+  const first = await it.handlerStarted(agenda, 'held');
+  // Its first words are in the file by the time of its first report.
+  await until('it is at work', async () => {
+    const [operation] = (await it.progress(agenda)).operationProgress;
+    return operation.processingStateMessage === 'at work';
+  });
+  killWithShim(first.self);
+  const second = await until('the second launch', () =>
+    it.witnessed.find((line) => line.agendaId === agenda.id && line.what === 'start' && line.launch === 2),
+  );
+  await gate.open();
+  await it.gone(second.self);
+  await it.allSucceed([agenda]);
+  const attempts = (await it.send('GET', `/agenda/${agenda.id}/attempts`)).body.all;
+  expect(attempts).toMatchObject([
+    { launch: 1, operationAttempt: 1, ending: 'lost', category: 'infrastructure', code: 'lost', decision: 'again' },
+    { launch: 2, operationAttempt: 1, ending: 'succeeded', decision: 'ended' },
+  ]);
+  const stamps = ['admittedTime', 'scheduledTime', 'pulledTime', 'startedTime', 'endedTime', 'noticedTime'];
+  const [lost, succeeded] = attempts;
+  expect(stamps.filter((stamp) => succeeded[stamp] === undefined)).toEqual([]);
+  // Nobody saw when it ended.
+  expect(stamps.filter((stamp) => lost[stamp] === undefined)).toEqual(['endedTime']);
+  expect(second.time).toBeGreaterThanOrEqual(lost.againTime);
+  for (const { launch, output } of attempts) {
+    const { body } = await it.send('GET', output.path.replace(/^\/v1/, ''));
+    expect(body.all).toMatchObject([{ launch, output: expect.stringContaining(`launch ${launch} is at work`) }]);
+  }
+  await it.prove({ mostLaunches: 2 });
+});
+
+test('an Operation that waits after a lost launch is cancelled at once, and not abandoned', async () => {
+  const gate = it.gate();
+  const agenda = await it.submit([witness('held', { until: gate.until })]);
+  const { self } = await it.handlerStarted(agenda, 'held');
+  killWithShim(self);
+  await until('it waits', async () => {
+    const [operation] = (await it.progress(agenda)).operationProgress;
+    return operation.againTime !== undefined;
+  });
+  await it.cancel(agenda);
+  const progress = await it.ended(agenda);
+  expect(progress.processingStateMessage).toBe('cancelled');
+  expect(progress.operationProgress[0].processingStateMessage).toBe('cancelled');
+  await it.prove({ mostLaunches: 2 });
+});
+
+/** As a host does that goes down: nobody is left to write an end. */
+function killWithShim(self: ProcessIdentity): void {
+  const root = it.system.runDirectory;
+  const started = readdirSync(root)
+    .filter((name) => readRecord<RunRecord>(join(root, name), fileNames.run) !== undefined)
+    .map((name) => readRecord<StartedRecord>(join(root, name), fileNames.started))
+    .find((record) => record?.pid === self.pid);
+  if (started === undefined) throw new Error(`no run has the process ${self.pid}`);
+  // The shim first, or it would write the end.
+  process.kill(started.shim.pid, 'SIGKILL');
+  process.kill(-started.pid, 'SIGKILL');
+}

@@ -10,8 +10,9 @@ import type { Json } from '../../agenda/types.ts';
 import { makeClip } from '../../examples/media/make-clip.ts';
 import type { Ending, HandlerRun } from '../../launchers/launcher.ts';
 import { LocalLauncher } from '../../launchers/local/local-launcher.ts';
+import type { LocalSettings } from '../../launchers/local/local-settings.ts';
 import { stopAll } from '../../launchers/local/stop-run.ts';
-import { type HandlerSettings, loadRegistry, settingsFor } from '../../launchers/registry.ts';
+import { loadRegistry, settingsFor } from '../../launchers/registry.ts';
 import { never, recorded, runOf } from './scratch.ts';
 
 /** How one Operation went. */
@@ -50,16 +51,16 @@ export class MediaScratch implements AsyncDisposable {
     return join(this.media, 'output', name);
   }
 
-  run(type: string, payload: Json, settings: Partial<HandlerSettings> = {}): HandlerRun {
+  run(type: string, payload: Json, settings: Partial<LocalSettings> = {}): HandlerRun {
     const registered = settingsFor(this.#registry, type);
-    if (registered === undefined) throw new Error(`${type} is not registered`);
+    if (registered?.launch !== 'local') throw new Error(`${type} is not registered as a process`);
     this.#count += 1;
     const run = runOf({ command: ['true'] }, { key: `run-${this.#count}`, type, payload: JSON.stringify(payload) });
     return { ...run, settings: { ...registered, ...settings } };
   }
 
   /** One Operation to its end; `settings` stand for the registry's. */
-  async perform(type: string, payload: Json, settings?: Partial<HandlerSettings>): Promise<Performed> {
+  async perform(type: string, payload: Json, settings?: Partial<LocalSettings>): Promise<Performed> {
     const run = this.run(type, payload, settings);
     const events = recorded();
     await this.launcher.start(run);

@@ -80,12 +80,15 @@ export interface TestWorker extends Disposable {
   shutDown(): void;
 }
 
+let workers = 0;
+
 /** Starts a pool worker on a host; it reports to the service. */
 export function testWorker(
   host: Host,
   service: Pick<ResourcePoolService, 'url' | 'apiKey' | 'resourcePoolId'>,
   functions: Readonly<Record<string, InProcessFunction>> = {},
 ): TestWorker {
+  const name = `test-${++workers}`;
   const lines: Record<string, unknown>[] = [];
   const log = pino(
     { level: 'debug', messageKey: 'message' },
@@ -98,7 +101,7 @@ export function testWorker(
   });
   const running = new RunningOperations({
     report: (items) => client.reportProgress(items),
-    worker: 'test',
+    worker: name,
     log,
     beatMilliseconds: 50,
     gatherMilliseconds: 10,
@@ -107,12 +110,13 @@ export function testWorker(
   const local = new LocalLauncher({ root: host.runs });
   const pool: PoolWorker = {
     resourcePoolId: service.resourcePoolId,
-    name: 'test',
+    name,
     client,
     registry: new LiveRegistry(host.registry, (error) => {
       throw error;
     }),
-    launchers: { local, inProcess: new InProcessLauncher(functions) },
+    launchers: { local, inProcess: new InProcessLauncher({ worker: name, functions }) },
+    url: service.url,
     running,
     shutdown: shutdown.signal,
     log,

@@ -8,10 +8,11 @@ import type { Operation } from '../../agenda/types.ts';
 import { admitBatch } from '../../db/admission/admit-batch.ts';
 import { cancelAgenda } from '../../db/agenda/cancel-agenda.ts';
 import { submitAgenda } from '../../db/agenda/submit-agenda.ts';
+import { rotateLaunchTokenKeys } from '../../db/operation/launch-token-keys.ts';
 import { customer, insight, resourcePool } from '../../db/schema.ts';
 import { createKey } from '../../db/settings/first-key.ts';
 import type { FinishOperationItem, ReportProgressItem, StartOperationItem } from '../../messages/resource-pool.ts';
-import { testApp } from './test-app.ts';
+import { type TestApp, testApp } from './test-app.ts';
 import { type TestDatabase, testDatabase } from './test-database.ts';
 
 /** The endpoints that a pool worker calls. */
@@ -40,6 +41,24 @@ export interface RecordedOperation {
   readonly result: string | null;
   readonly events: readonly { code?: string; message: string }[];
   readonly worker: string | null;
+  readonly place: string | null;
+  readonly category: string | null;
+  readonly code: string | null;
+  readonly blocked: string | null;
+  /** It waits to be launched again. */
+  readonly waits: boolean;
+}
+
+/** A row of operation_attempt, as far as tests look. */
+export interface RecordedLaunch {
+  readonly launch: number;
+  readonly ending: string | null;
+  readonly category: string | null;
+  readonly code: string | null;
+  readonly decision: string | null;
+  readonly launcher: string | null;
+  readonly place: string | null;
+  readonly output: string | null;
 }
 
 /** A server on a free port, with one ResourcePool and a key for it. */
@@ -50,13 +69,13 @@ export class ResourcePoolService implements AsyncDisposable {
   readonly #server = createServer((request, response) => void this.#answer(request, response));
   #fault: (request: ServiceRequest) => Fault | undefined = () => undefined;
   readonly #database: TestDatabase;
-  readonly #app: ReturnType<typeof testApp>['app'];
+  readonly #api: TestApp;
   #batches = 0;
 
   private constructor(database: TestDatabase, apiKey: string) {
     this.#database = database;
     this.apiKey = apiKey;
-    this.#app = testApp(database).app;
+    this.#api = testApp(database);
   }
 
   static async open(): Promise<ResourcePoolService> {
@@ -135,16 +154,48 @@ export class ResourcePoolService implements AsyncDisposable {
     await this.#database.$client`delete from running_agenda where agenda_id = ${agendaId}`;
   }
 
+  /** Lines of the api's log. */
+  get lines(): readonly Record<string, unknown>[] {
+    return this.#api.lines;
+  }
+
+  /** Resolves once the api signs with the new key. */
+  async rotateLaunchTokenKeys(): Promise<void> {
+    const { made } = await rotateLaunchTokenKeys(this.#database);
+    // It reads the keys again when it meets one that it does not know.
+    const authorization = `Bearer popl_${made}_A_${'0'.repeat(64)}`;
+    await this.#api.anonymous('POST', '/resourcepool/service/reportProgress', undefined, { authorization });
+  }
+
+  /** As if its Operations had been launched at this place. */
+  async recordPlace(agendaId: string, place: string): Promise<void> {
+    await this.#database.$client`update operation_progress set place = ${place} where agenda_id = ${agendaId}`;
+  }
+
   async recorded(agendaId: string, operation: string): Promise<RecordedOperation> {
     const [row] = await this.#database.$client<RecordedOperation[]>`
       select processing_state as state, processing_state_message as message, launch, result_payload as result,
-        coalesce(diagnostic_events, '[]'::json) as events, worker
+        coalesce(diagnostic_events, '[]'::json) as events, worker, failure_category as category, failure_code as code,
+        blocked_reason as blocked, again_time is not null as waits, place
       from operation_progress where agenda_id = ${agendaId} and operation = ${operation}`;
     if (row === undefined) throw new Error(`no Operation ${operation}`);
     return row;
   }
 
-  /** Texts of logs kept of an Operation. */
+  /** The launches of an Agenda's Operations, with what is kept of their output. */
+  async launches(agendaId: string): Promise<readonly RecordedLaunch[]> {
+    return this.#database.$client<RecordedLaunch[]>`
+      select t.launch, t.ending, t.category, t.code, t.decision, t.launcher, t.place, l.output
+      from operation_attempt t left join operation_log l using (agenda_id, index, attempt, launch)
+      where t.agenda_id = ${agendaId} order by t.index, t.launch`;
+  }
+
+  /** What waits to be launched again may be launched now. */
+  async endWaits(agendaId: string): Promise<void> {
+    await this.#database.$client`
+      update operation_progress set again_time = clock_timestamp() where agenda_id = ${agendaId} and again_time is not null`;
+  }
+
   /** When there was a sign of life of a running Agenda, as text. */
   async lastSeen(agendaId: string): Promise<string | undefined> {
     const [row] = await this.#database.$client<{ seen: string }[]>`
@@ -152,6 +203,7 @@ export class ResourcePoolService implements AsyncDisposable {
     return row?.seen;
   }
 
+  /** Texts of logs kept of an Agenda's Operations. */
   async logs(agendaId: string): Promise<string[]> {
     const rows = await this.#database.$client<
       { output: string }[]
@@ -166,7 +218,7 @@ export class ResourcePoolService implements AsyncDisposable {
     const path = request.url ?? '';
     const headers = passedOn(request);
     if (request.method === 'GET') {
-      const answer = await this.#app.request(path, { headers });
+      const answer = await this.#api.app.request(path, { headers });
       response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(await answer.text());
       return;
     }
@@ -177,7 +229,7 @@ export class ResourcePoolService implements AsyncDisposable {
     this.requests.push(asked);
     const fault = this.#fault(asked);
     if (fault === undefined || fault.afterwards) {
-      const answer = await this.#app.request(path, { method: 'POST', headers, body });
+      const answer = await this.#api.app.request(path, { method: 'POST', headers, body });
       const text = await answer.text();
       if (fault === undefined) {
         response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(text);

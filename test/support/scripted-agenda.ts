@@ -6,6 +6,7 @@ import type { OperationOutcome } from '../../agenda/outcomes.ts';
 import type {
   ControlActivities,
   LoadPlanAnswer,
+  OperationKey,
   Plan,
   PlanPiece,
   PlanPosition,
@@ -36,6 +37,8 @@ export type ScriptedSteps = Pick<
 export class ScriptedAgenda {
   /** Every call in order: `run a`, `settle a without failed (fault)`, `finish succeeded`. */
   readonly calls: string[] = [];
+  /** What the pool was asked to run. */
+  readonly asked: OperationKey[] = [];
   readonly states: ('waiting' | 'executing' | OperationOutcome)[];
   readonly #operations: readonly ScriptedOperation[];
   readonly #plan: Partial<Plan>;
@@ -101,7 +104,10 @@ export class ScriptedAgenda {
 
   /** The activities of its pool. */
   readonly pool: PoolActivities = {
-    runOperation: ({ operation }) => this.#run('run', operation),
+    runOperation: (key) => {
+      this.asked.push(key);
+      return this.#run('run', key.operation);
+    },
     stopOperation: async ({ operation }) => {
       this.calls.push(`stop ${operation}`);
       const stopped = (await this.#operations.find(({ name }) => name === operation)?.stop?.()) ?? true;

@@ -11,7 +11,7 @@ import { type JsonObject, runHandler } from '../../../handler/index.ts';
 import { identify } from '../../../launchers/local/process-identity.ts';
 import type { Witnessed } from '../witness-file.ts';
 
-await runHandler(async ({ payload, operation, report, signal }) => {
+await runHandler(async ({ payload, operation, report, log, signal }) => {
   const { until, milliseconds, grandchild, deaf } = payload as JsonObject;
   const { launch } = JSON.parse(readFileSync(join(dirname(process.env.POP_RESULT_FILE ?? ''), 'run.json'), 'utf8')) as {
     launch: number;
@@ -35,6 +35,7 @@ await runHandler(async ({ payload, operation, report, signal }) => {
   signal.addEventListener('abort', () => say('asked to end'));
   say('start');
   report({ percentComplete: 50, message: 'at work' });
+  log(`launch ${launch} is at work`);
   const heed = deaf === true ? {} : { signal };
   if (typeof milliseconds === 'number') await delay(milliseconds, undefined, heed);
   while (typeof until === 'string' && !existsSync(until)) await delay(25, undefined, heed);
