@@ -1,6 +1,6 @@
 /**
- * Why launches fail: the closed list of codes, each of one category. Codes are stable words for programs, the words for people are in the
- * diagnostic events. docs/failures.md tells each.
+ * Why launches fail: the closed list of codes, each of one category. Codes are stable words for programs, the words for
+ * people are in the diagnostic events. docs/failures.md tells each.
  */
 import { type FailureCategory, failureCategories, type LaunchEnding } from './outcomes.ts';
 
@@ -86,7 +86,10 @@ const codesOfEndings: Readonly<Record<Exclude<LaunchEnding, 'succeeded'>, Failur
   abandoned: 'abandoned',
 };
 
-/** The failure as a pool worker of any version tells it: by its code where that is known, else by its category, else by how the launch ended. */
+/**
+ * The failure as a pool worker of any version tells it: by its code where that is known, else by its category, else by
+ * how the launch ended.
+ */
 export function toldFailure(
   ending: Exclude<LaunchEnding, 'succeeded'>,
   told: { readonly category?: string | undefined; readonly code?: string | undefined },

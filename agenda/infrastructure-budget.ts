@@ -1,6 +1,6 @@
 /**
- * Whether a launch that the infrastructure took away is repeated, and when: decided from the launches of one Operation in one attempt of
- * its Agenda, so never from a counter that could go wrong. The customer's attempts are not touched.
+ * Whether a launch that the infrastructure took away is repeated, and when: decided from the launches of one Operation
+ * in one attempt of its Agenda, so never from a counter that could go wrong. The customer's attempts are not touched.
  *
  *   losses          5 in a row, 20 in all; a launch that ran for 10 minutes ends the row
  *   displacements   100: drains and preemptions are orderly, and may come often
@@ -31,7 +31,10 @@ const rowEndsAfterMilliseconds = 10 * 60_000;
 const shortestWaitMilliseconds = 1_000;
 const longestWaitMilliseconds = 5 * 60_000;
 
-/** Decides after the last of `launches`, oldest first, all of one Operation and Agenda attempt. `jitter`: 0 to 1, chosen by chance. */
+/**
+ * Decides after the last of `launches`, oldest first, all of one Operation and Agenda attempt. `jitter`: 0 to 1, chosen
+ * by chance.
+ */
 export function decideAfterLoss(launches: readonly PastLaunch[], jitter: number): BudgetDecision {
   const last = launches.at(-1);
   if (last?.category !== 'infrastructure') throw new Error('the last launch was not lost to the infrastructure');

@@ -135,7 +135,7 @@ describe('refusals', () => {
     for (const message of messages ?? []) expect(message.length).toBeLessThan(500);
   });
 
-  test('what another launcher would read is refused in a type, at its line; in the base it is for the types that read it', () => {
+  test('what another launcher would read is refused in a type, at its line; the base may hold it for other types', () => {
     const source = `{
   "basePodConfig": { "command": ["true"], "logBytes": 2048, "quietSeconds": 5 },
   "step": {

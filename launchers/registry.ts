@@ -2,7 +2,8 @@
  * The registry: which program performs an operation type, and how it is treated.
  * A JSON file `{ "basePodConfig": {…}, "<type>": { "podConfig": {…} } }`. Layers, later wins, a whole field at a time:
  * the defaults of its launcher < `basePodConfig` < the type's `podConfig`. Lists and maps are replaced, never merged.
- * A field that would do nothing for the type's launch is refused, so that nobody believes in a setting that is not there.
+ * A field that would do nothing for the type's launch is refused, so that nobody believes in a setting that is not
+ * there.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';

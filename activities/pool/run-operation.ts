@@ -7,7 +7,7 @@
  *    ▼ run
  *   start or adopt ─▶ follow ─▶ report the end ─▶ forget, return
  *    │                             │
- *    │ cannot be started now       │ again                 (the launch was lost: the service says whether and when another one begins)
+ *    │ cannot be started now       │ again                 (the launch was lost: the service says when another begins)
  *    ▼                             ▼
  *   say so, let Temporal call again then
  *
@@ -70,7 +70,8 @@ async function untilEnded(work: Work): Promise<void> {
   const settings = pool.registry.settingsFor(verdict.type);
   if (settings === undefined) {
     const types = [...pool.registry.current.types.keys()].join(', ') || 'none';
-    const message = `No handler is registered for operation type "${verdict.type}" in resource pool ${pool.resourcePoolId} (registered: ${types}).`;
+    const where = `in resource pool ${pool.resourcePoolId} (registered: ${types})`;
+    const message = `No handler is registered for operation type "${verdict.type}" ${where}.`;
     const unregistered = { run, graceSeconds: 0, askedTime: Date.now() };
     await reportEnd(pool, activity, unregistered, failedWith('unknownOperationType', message));
     return;
@@ -115,7 +116,10 @@ async function ask({ pool, activity, running, key }: Work): Promise<StartVerdict
   return again;
 }
 
-/** The Operation with the launcher of its type; without its type, which workflow code of version 0.1.0 does not tell, with those of all. */
+/**
+ * The Operation with the launcher of its type; without its type, which workflow code of version 0.1.0 does not tell,
+ * with those of all.
+ */
 function typedAsk(pool: PoolWorker, { agendaId, attempt, operation, type }: OperationKey) {
   const key = { agendaId, attempt, operation };
   if (type === undefined) {
@@ -144,7 +148,9 @@ async function launchAndFollow(work: Work, launch: HeldLaunch, launcher: Launche
   );
 }
 
-/** Its place cannot start it now: the record says so, and the same launch is tried again later, after ever longer waits. */
+/**
+ * Its place cannot start it now: the record says so, and the same launch is tried again later, after ever longer waits.
+ */
 async function blocked({ pool, activity }: Work, launch: HeldLaunch, error: unknown): Promise<ApplicationFailure> {
   const { run } = launch;
   const reason = (error instanceof Error ? error.message : String(error)).slice(0, mostReasonCharacters).toWellFormed();
@@ -230,7 +236,10 @@ async function stopAndReport({ pool, activity }: Work, launch: HeldLaunch): Prom
   });
 }
 
-/** The handler reported the end of its launch by itself, which stands: its process may come to its own end, and its log is kept. */
+/**
+ * The handler reported the end of its launch by itself, which stands: its process may come to its own end, and its log
+ * is kept.
+ */
 async function concludeEnded({ pool, activity }: Work, launch: HeldLaunch): Promise<void> {
   let ending = await withinGrace(launch, activity.cancellationSignal);
   if (ending === undefined && activity.cancellationDetails?.workerShutdown) throw letGo();

@@ -1,7 +1,7 @@
 /**
- * Tokens with which the handler of one launch reports by itself: `popl_<key number>_<payload>_<mac>`. The payload says which launch,
- * the MAC (HMAC-SHA256) that this service said so. It has no clock: a token is good for nothing once another launch is the current one
- * or its Operation has ended, which every report is checked for anyway.
+ * Tokens with which the handler of one launch reports by itself: `popl_<key number>_<payload>_<mac>`. The payload says
+ * which launch, the MAC (HMAC-SHA256) that this service said so. It has no clock: a token is good for nothing once
+ * another launch is the current one or its Operation has ended, which every report is checked for anyway.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Database } from '../../db/connect.ts';

@@ -6,11 +6,15 @@ import type { Access } from '../auth/authorize.ts';
 import { forbidden } from '../http/problem.ts';
 
 const fence = ['agendaId', 'attempt', 'operation', 'operationAttempt', 'launch'] as const;
-/** Who follows it, whether it could be started, what it printed and whose fault an end was is the pool worker's to say. */
+/**
+ * Who follows it, whether it could be started, what it printed and whose fault an end was is the pool worker's to say.
+ */
 const ofTheWorker = ['worker', 'orphan', 'blocked', 'log', 'ending', 'category', 'code'] as const;
 const mostFaults = 10;
 
-/** @throws ProblemError 403 naming what does not fit, when the credential is of one launch and an item speaks of more */
+/**
+ * @throws ProblemError 403 naming what does not fit, when the credential is of one launch and an item speaks of more
+ */
 export function requireOwnLaunch({ launch }: Access, items: readonly Fence[]): void {
   if (launch === undefined) return;
   const faults: Fault[] = [];

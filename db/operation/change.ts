@@ -1,6 +1,6 @@
 /**
- * Changes of Operations in the record, as one statement writes them: `operation_progress`, which shows the newest launch, and the row of
- * that launch in `operation_attempt`, which no later launch touches.
+ * Changes of Operations in the record, as one statement writes them: `operation_progress`, which shows the newest
+ * launch, and the row of that launch in `operation_attempt`, which no later launch touches.
  */
 import type { FailureCategory, LaunchDecision, LaunchEnding } from '../../agenda/outcomes.ts';
 import type { DiagnosticEvent, JsonObject } from '../../agenda/types.ts';
@@ -68,7 +68,10 @@ export const unchanged: Omit<Change, 'agendaId' | 'index' | 'attempt' | 'state' 
   blocked: null,
 };
 
-/** As one column of a parameter; Postgres can hold no NUL and no half of a surrogate pair, and JSON is text until it is in its column. */
+/**
+ * As one column of a parameter; Postgres can hold no NUL and no half of a surrogate pair, and JSON is text until it is
+ * in its column.
+ */
 function texts(changes: readonly Change[], read: (change: Change) => string | null): (string | null)[] {
   return changes.map((change) => {
     const value = read(change);
@@ -78,7 +81,10 @@ function texts(changes: readonly Change[], read: (change: Change) => string | nu
 
 const jsonOf = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
 
-/** The changes as rows of `c`. Arrays, for of these Postgres knows how many there are, and looks each up by the primary key. */
+/**
+ * The changes as rows of `c`. Arrays, for of these Postgres knows how many there are, and looks each up by the primary
+ * key.
+ */
 function rowsOf(sql: Statements, changes: readonly Change[]) {
   const numbers = (read: (change: Change) => number | null) => sql`${changes.map(read)}::float8[]`;
   const integers = (read: (change: Change) => number) => sql`${changes.map(read)}::int[]`;
@@ -149,7 +155,8 @@ export function writeChanges(sql: Statements, changes: readonly Change[]) {
     select c.agenda_id, c.index, c.attempt, c.launch, c.attempt_count, c.launcher, c.place, c.worker,
       r.admitted_time, c.scheduled_time, c.pulled_time,
       to_timestamp(c.started / 1000), to_timestamp(c.ended / 1000), to_timestamp(c.noticed / 1000),
-      c.ending, c.category, c.code, c.decision, case when c.ending is not null then c.diagnostic_events end, c.again_time
+      c.ending, c.category, c.code, c.decision, case when c.ending is not null then c.diagnostic_events end,
+      c.again_time
     from changed c join running_agenda r on r.agenda_id = c.agenda_id
     where c.fresh or c.ending is not null or c.started is not null
     on conflict (agenda_id, index, attempt, launch) do update set

@@ -1,4 +1,7 @@
-/** Ends of Operations that no pool worker reports: given by whoever knows that none will come. The launch number is raised, so that a late report is refused. */
+/**
+ * Ends of Operations that no pool worker reports: given by whoever knows that none will come. The launch number is
+ * raised, so that a late report is refused.
+ */
 import { type FailureCode, failureOf } from '../../agenda/failure.ts';
 import type { LaunchEnding, OperationOutcome } from '../../agenda/outcomes.ts';
 import type { Statements } from '../connect.ts';
@@ -35,7 +38,8 @@ export function endUnreported(sql: Statements, key: RunningKey, ends: readonly U
         failure_category = e.category, failure_code = e.code,
         diagnostic_events = coalesce(e.events::json, p.diagnostic_events)
       from unnest(${ends.map((end) => end.index)}::int[], ${ends.map((end) => end.outcome)}::text[],
-        ${ends.map((end) => end.events)}::text[], ${ends.map((end) => String(end.onlyIdle === true))}::text[]::boolean[],
+        ${ends.map((end) => end.events)}::text[],
+        ${ends.map((end) => String(end.onlyIdle === true))}::text[]::boolean[],
         ${ends.map(({ outcome }) => launchEnds[outcome]?.ending ?? null)}::text[],
         ${codes.map((code) => (code === null ? null : failureOf(code).category))}::text[], ${codes}::text[])
         as e(index, outcome, events, only_idle, ending, category, code)

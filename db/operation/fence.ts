@@ -41,7 +41,9 @@ export interface OperationRow {
   readonly left_queue: boolean;
   /** Its Agenda's last sign of life is a while ago. */
   readonly quiet: boolean;
-  /** Its newest launch has ended and it waits for the next: how long still, at least 0. Null: its newest launch counts. */
+  /**
+   * Its newest launch has ended and it waits for the next: how long still, at least 0. Null: its newest launch counts.
+   */
   readonly again_milliseconds: number | null;
   /** How long its launch could not be started by now; null while nothing hinders it. */
   readonly blocked_milliseconds: number | null;
@@ -53,7 +55,8 @@ export interface OperationRow {
 export const lockAgendas = (sql: Statements, resourcePoolId: string, agendaIds: readonly string[]) => sql`
   /* fence: lock Agendas */
   select agenda_id from running_agenda
-  where agenda_id = any(${agendaIds.map(storable)}) and resource_pool_id = ${resourcePoolId} order by agenda_id for update`;
+  where agenda_id = any(${agendaIds.map(storable)}) and resource_pool_id = ${resourcePoolId}
+  order by agenda_id for update`;
 
 /**
  * The Operations asked for, as far as their Agendas run in this pool with that attempt; `contents` brings what can be
@@ -68,17 +71,21 @@ export const readOperations = (
   /* fence: read Operations */
   select i.n::int, p.agenda_id, p.index, o.type, o.given_id,
     ${contents ? sql`o.payload, p.params, p.diagnostic_events, ${isEarly(sql)} as early` : sql`null as payload`},
-    o.timeout, p.processing_state, p.processing_state_message, p.percent_complete, p.attempt_count, p.launch, p.place, p.id as progress_id,
-    p.customer_id, p.cid, a.cancel_requested_time is not null as cancelled, r.left_queue_time is not null as left_queue,
+    o.timeout, p.processing_state, p.processing_state_message, p.percent_complete, p.attempt_count, p.launch, p.place,
+    p.id as progress_id, p.customer_id, p.cid, a.cancel_requested_time is not null as cancelled,
+    r.left_queue_time is not null as left_queue,
     r.seen_time < clock_timestamp() - interval '1 second' as quiet,
     case when p.again_time is not null
-      then greatest(0, ceil(extract(epoch from p.again_time - clock_timestamp()) * 1000)) end::float8 as again_milliseconds,
+      then greatest(0, ceil(extract(epoch from p.again_time - clock_timestamp()) * 1000)) end::float8
+      as again_milliseconds,
     case when p.blocked_since is not null
-      then greatest(0, extract(epoch from clock_timestamp() - p.blocked_since) * 1000) end::float8 as blocked_milliseconds
+      then greatest(0, extract(epoch from clock_timestamp() - p.blocked_since) * 1000) end::float8
+      as blocked_milliseconds
   from unnest(${items.map((i) => storable(i.agendaId))}::text[], ${items.map((i) => i.attempt)}::int[],
     ${items.map((i) => storable(i.operation))}::text[])
     with ordinality as i(agenda_id, attempt, operation, n)
-  join running_agenda r on r.agenda_id = i.agenda_id and r.attempt = i.attempt and r.resource_pool_id = ${resourcePoolId}
+  join running_agenda r on r.agenda_id = i.agenda_id and r.attempt = i.attempt
+    and r.resource_pool_id = ${resourcePoolId}
   join agenda a on a.id = i.agenda_id
   join operation o on o.agenda_id = i.agenda_id and o.name = i.operation
   join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index
@@ -100,7 +107,8 @@ export function touchQuiet(sql: Statements, rows: readonly OperationRow[], agend
   return sql`
     /* fence: touch quiet */
     with seen as (update running_agenda set seen_time = clock_timestamp() where agenda_id = any(${quiet}))
-    update agenda_progress set updated_time = clock_timestamp() where agenda_id = any(${quiet}) and processing_state <> 'COMPLETE'`;
+    update agenda_progress set updated_time = clock_timestamp()
+    where agenda_id = any(${quiet}) and processing_state <> 'COMPLETE'`;
 }
 
 /** A report of the newest launch. */

@@ -132,7 +132,10 @@ async function recordEnds(sql: Statements, rows: readonly OperationRow[], ends: 
   ]);
 }
 
-/** The infrastructure took the launch away, and whoever reports it knows what it is to do next. Workers of version 0.1.0 have tried on their own. */
+/**
+ * The infrastructure took the launch away, and whoever reports it knows what it is to do next. Workers of version 0.1.0
+ * have tried on their own.
+ */
 const isForBudget = (end: End): end is End & { failure: Failure } =>
   end.failure?.category === 'infrastructure' && end.outcome === 'failed' && end.item.ending !== undefined;
 

@@ -29,8 +29,8 @@ async function readKeys(database: Database): Promise<readonly LaunchTokenKey[]> 
 }
 
 /**
- * Adds a key, which signs from now on. The key before it stays valid, so that handlers that run now keep their tokens; older ones are
- * retired. `retireAll` retires every key before the new one, for a key that somebody may have seen.
+ * Adds a key, which signs from now on. The key before it stays valid, so that handlers that run now keep their tokens;
+ * older ones are retired. `retireAll` retires every key before the new one, for a key that somebody may have seen.
  */
 export async function rotateLaunchTokenKeys(
   database: Database,

@@ -8,7 +8,10 @@ export function isInReach(place: string | null, asking: Pick<StartOperationItem,
   return place !== null && [asking.place, ...Object.values(asking.places ?? {})].map(storable).includes(place);
 }
 
-/** Where a launch begins. `launcher` is null when the worker does not know the type, or is of version 0.1.0 and does not say. */
+/**
+ * Where a launch begins. `launcher` is null when the worker does not know the type, or is of version 0.1.0 and does not
+ * say.
+ */
 export function beginningOf(
   { type }: Pick<OperationRow, 'type'>,
   asking: Pick<StartOperationItem, 'type' | 'launcher' | 'launchers' | 'place' | 'places'>,

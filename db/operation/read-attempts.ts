@@ -30,8 +30,8 @@ export interface AttemptRow extends LogPosition {
 }
 
 /**
- * Launches in submitted order of their Operations, then as they were launched: as many after `after` as have at most `bytes` of
- * diagnostic events together, and one at least.
+ * Launches in submitted order of their Operations, then as they were launched: as many after `after` as have at most
+ * `bytes` of diagnostic events together, and one at least.
  */
 export function readAttempts(
   database: Database,

@@ -76,7 +76,8 @@ export async function startOperations(
 const leaveQueue = (sql: Statements, agendaIds: string[]) => sql<{ insight_id: string }[]>`
   /* startOperations: leave queue */
   with left_queue as (
-    update running_agenda set left_queue_time = clock_timestamp() where agenda_id = any(${agendaIds}) and left_queue_time is null
+    update running_agenda set left_queue_time = clock_timestamp()
+    where agenda_id = any(${agendaIds}) and left_queue_time is null
     returning insight_id),
   executing as (
     update agenda_progress set processing_state = 'EXECUTING', processing_state_message = 'Running Operations',
@@ -113,7 +114,10 @@ function lostAmong(rows: readonly OperationRow[], items: readonly StartOperation
   });
 }
 
-/** What one asker is told, and what that changes: `ended` of a launch that is lost now, `change` of the one that begins or goes on. */
+/**
+ * What one asker is told, and what that changes: `ended` of a launch that is lost now, `change` of the one that begins
+ * or goes on.
+ */
 interface StartAnswer {
   readonly verdict: StartVerdict;
   readonly ended?: Change;
@@ -153,7 +157,7 @@ const lostChange = (
   const time = Date.now();
   const message =
     code === 'placeGone'
-      ? `Launch ${row.launch} can be reached no more: it ran at another place than the one that asks for the Operation now.`
+      ? `Launch ${row.launch} can be reached no more: it ran at another place than the one that asks now.`
       : `Launch ${row.launch} was lost.`;
   return {
     ...unchanged,

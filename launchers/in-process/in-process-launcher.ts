@@ -121,8 +121,10 @@ export class InProcessLauncher implements Launcher {
     const { scheduledSeconds } = settings;
     const late = Promise.withResolvers<never>();
     const timer = timerOf(scheduledSeconds, () => {
-      const message = `The function "${settings.function}" was not loaded within scheduledSeconds = ${scheduledSeconds}.`;
-      late.reject(new LaunchError('scheduledLimit', message));
+      const limit = `scheduledSeconds = ${scheduledSeconds}`;
+      late.reject(
+        new LaunchError('scheduledLimit', `The function "${settings.function}" was not loaded within ${limit}.`),
+      );
     });
     try {
       return await Promise.race([this.#functionOf(settings), late.promise]);

@@ -114,10 +114,10 @@ export class LocalLauncher implements Launcher {
       const holder = claimHolder(directory);
       const isClaimed = holder !== undefined && isAlive(holder);
       if (isClaimed || shim?.isRunning || isStanding(directory)) return false;
-      if (shims === mostShims)
-        throw new Error(
-          `The shim of ${run.key} ended ${shims} times before the handler started: ${shim?.trouble ?? shimLog(directory)}`,
-        );
+      if (shims === mostShims) {
+        const why = shim?.trouble ?? shimLog(directory);
+        throw new Error(`The shim of ${run.key} ended ${shims} times before the handler started: ${why}`);
+      }
       shims += 1;
       shim = spawnShim(directory, join(this.#root, compileCache));
       return false;

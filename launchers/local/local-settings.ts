@@ -8,7 +8,10 @@ import { rootsSchema } from '../roots.ts';
 /** The registry entry of a `launch: "local"` type, all layers resolved. */
 export interface LocalSettings extends Limits {
   readonly launch: 'local';
-  /** Program and its first arguments. A program with a slash is absolute, the word `node` is this Node, others are looked up in PATH. */
+  /**
+   * Program and its first arguments. A program with a slash is absolute, the word `node` is this Node, others are
+   * looked up in PATH.
+   */
   readonly command: readonly string[];
   /** Follow `command`. */
   readonly arguments: readonly string[];

@@ -20,7 +20,7 @@ test('workers that share a run root have one place, over restarts', () => {
   expect(placeOf(root)).toEqual({ place: new LocalLauncher({ root }).place });
 });
 
-test('two machines with one host name and one path are two places, and so is a shared root used on two machines', () => {
+test('two machines with one host name and path are two places, and so is a shared root used on two machines', () => {
   const root = newRoot();
   const here = placeOf(root, 'machine-1').place;
   expect(placeOf(root, 'machine-2').place).not.toBe(here);

@@ -1,7 +1,8 @@
 /**
- * Which place a run root is. A host name and a path do not tell: two machines may have the same ones, and a worker that took the
- * other's runs for its own would start them a second time under the same launch. So a root has a random id of its own, kept in it,
- * and counts together with the machine that it is used on, for a root on a shared disk has its processes on one machine only.
+ * Which place a run root is. A host name and a path do not tell: two machines may have the same ones, and a worker that
+ * took the other's runs for its own would start them a second time under the same launch. So a root has a random id of
+ * its own, kept in it, and counts together with the machine that it is used on, for a root on a shared disk has its
+ * processes on one machine only.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -44,7 +45,10 @@ function give(root: string): PlaceRecord {
   return kept;
 }
 
-/** Not the machine's id itself, which is not for strangers (machine-id(5)), but a digest; the host name where there is none. */
+/**
+ * Not the machine's id itself, which is not for strangers (machine-id(5)), but a digest; the host name where there is
+ * none.
+ */
 function machineId(): string {
   for (const path of ['/etc/machine-id', '/var/lib/dbus/machine-id']) {
     try {

@@ -193,7 +193,8 @@ export class ResourcePoolService implements AsyncDisposable {
   /** What waits to be launched again may be launched now. */
   async endWaits(agendaId: string): Promise<void> {
     await this.#database.$client`
-      update operation_progress set again_time = clock_timestamp() where agenda_id = ${agendaId} and again_time is not null`;
+      update operation_progress set again_time = clock_timestamp()
+      where agenda_id = ${agendaId} and again_time is not null`;
   }
 
   /** When there was a sign of life of a running Agenda, as text. */
