@@ -16,6 +16,7 @@
  */
 import type { Context } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
+import { cut } from '../../agenda/cut.ts';
 import type { FailureCode } from '../../agenda/failure.ts';
 import { waitWhileBlocked } from '../../agenda/infrastructure-budget.ts';
 import { launchKey } from '../../launchers/launch-key.ts';
@@ -153,7 +154,7 @@ async function launchAndFollow(work: Work, launch: HeldLaunch, launcher: Launche
  */
 async function blocked({ pool, activity }: Work, launch: HeldLaunch, error: unknown): Promise<ApplicationFailure> {
   const { run } = launch;
-  const reason = (error instanceof Error ? error.message : String(error)).slice(0, mostReasonCharacters).toWellFormed();
+  const reason = cut((error instanceof Error ? error.message : String(error)).toWellFormed(), mostReasonCharacters);
   pool.log.warn(
     { err: error, cid: run.cid, agendaId: run.agendaId, operation: run.operation, launch: run.launch },
     'a launch cannot be started now, it is tried again',

@@ -79,7 +79,7 @@ export const badParameter = (name: string, message: string): ProblemError =>
 export const unauthenticated = (detail: string): ProblemError =>
   new ProblemError('unauthenticated', detail, { headers: { 'WWW-Authenticate': 'Bearer realm="pop"' } });
 /** 403: visible to the caller, and not allowed. */
-export const forbidden = (detail: string, errors: readonly Fault[] = []): ProblemError =>
+export const forbidden = (detail: string, errors: readonly Fault[] | FaultList = []): ProblemError =>
   new ProblemError('forbidden', detail, { errors });
 /** 404: absent or not visible, which look the same. */
 export const notFound = (kind: string, id: string): ProblemError =>

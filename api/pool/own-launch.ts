@@ -1,6 +1,7 @@
 /** What the handler of one launch may report: its own, and only what is a handler's to say. */
+import { cut } from '../../agenda/cut.ts';
 import { failureOf } from '../../agenda/failure.ts';
-import type { Fault } from '../../agenda/types.ts';
+import { FaultList } from '../../agenda/fault-list.ts';
 import type { Fence, FinishOperationItem } from '../../messages/resource-pool.ts';
 import type { Access } from '../auth/authorize.ts';
 import { forbidden } from '../http/problem.ts';
@@ -10,29 +11,25 @@ const fence = ['agendaId', 'attempt', 'operation', 'operationAttempt', 'launch']
  * Who follows it, whether it could be started, what it printed and whose fault an end was is the pool worker's to say.
  */
 const ofTheWorker = ['worker', 'orphan', 'blocked', 'log', 'ending', 'category', 'code'] as const;
-const mostFaults = 10;
 
 /**
  * @throws ProblemError 403 naming what does not fit, when the credential is of one launch and an item speaks of more
  */
 export function requireOwnLaunch({ launch }: Access, items: readonly Fence[]): void {
   if (launch === undefined) return;
-  const faults: Fault[] = [];
+  const faults = new FaultList();
   for (const [index, item] of items.entries()) {
     const refuse = (field: string, message: string) =>
-      faults.push({ pointer: `/items/${index}/${field}`, code: 'notThisLaunch', message });
+      faults.add(() => ({ pointer: `/items/${index}/${field}`, code: 'notThisLaunch', message }));
     for (const field of fence) {
       if (item[field] === launch[field]) continue;
-      const [is, given] = [launch[field], item[field]].map((value) => JSON.stringify(value).slice(0, 200));
+      const [is, given] = [launch[field], item[field]].map((value) => cut(JSON.stringify(value)));
       refuse(field, `This token is for one launch only: ${field} must be ${is}, not ${given}.`);
     }
     for (const field of ofTheWorker)
       if (field in item) refuse(field, `${field} is the pool worker's to say, not for the token of a launch.`);
-    if (faults.length > mostFaults) break;
   }
-  if (faults.length === 0) return;
-  const named = faults.slice(0, mostFaults);
-  throw forbidden(named.map(({ message }) => message).join(' '), named);
+  if (faults.total > 0) throw forbidden(faults.first.map(({ message }) => message).join(' '), faults);
 }
 
 /** The ends, those of a handler with their category: whatever word it chose for a failure, it is the handler's. */
