@@ -135,7 +135,7 @@ describe('refusals', () => {
     for (const message of messages ?? []) expect(message.length).toBeLessThan(500);
   });
 
-  test('what another launcher would read is refused in a type, at its line; the base may hold it for other types', () => {
+  test('what another launcher would read is refused in a type at its line, and allowed in the base', () => {
     const source = `{
   "basePodConfig": { "command": ["true"], "logBytes": 2048, "quietSeconds": 5 },
   "step": {

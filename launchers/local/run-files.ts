@@ -8,7 +8,7 @@
  *   started.json  the handler's process and when it began   by the shim, before the handler's first instruction
  *   stop.json     why it is being ended                  written once, by whoever ends it, before the first signal
  *   exit.json     how the handler ended                  by the shim, last
- *   exit.space    disk space for it                      by the shim, before the handler starts: it is written on a full disk too
+ *   exit.space    disk space for it                      by the shim, before the handler starts, for a full disk
  *   refused.json  why it can never be started            by the shim
  *   progress.json, result.json                           by the handler
  *   log/output.log  stdout and stderr                    by the handler; in a folder of its own, so that no line

@@ -111,7 +111,7 @@ test('a pool worker frozen past its heartbeat lets go of what another adopted', 
   await it.prove();
 });
 
-test('a launch that is killed together with its shim has a row of its own, with its output, beside the next', async () => {
+test('a launch killed together with its shim has a row of its own, with its output, beside the next', async () => {
   const gate = it.gate();
   const agenda = await it.submit([witness('held', { until: gate.until })]);
   const first = await it.handlerStarted(agenda, 'held');
