@@ -26,7 +26,7 @@ import {
 } from '@temporalio/workflow';
 import type { OperationOutcome } from '../agenda/outcomes.ts';
 import { endOperation, outcomeOf, running, stopNew, takeReady, type Walk } from '../agenda/walk.ts';
-import type { ControlActivities, Plan, PoolActivities } from './activities.ts';
+import type { ControlActivities, PoolActivities } from './activities.ts';
 import { agendaDetails, viewOf } from './agenda-details.ts';
 import { inTurn } from './in-turn.ts';
 import { type AgendaWalkView, type AgendaWorkflowInput, type AgendaWorkflowResult, progressQuery } from './messages.ts';
