@@ -105,7 +105,7 @@ export class WaitingRecord {
     const sql = this.#sql;
     await sql`
       truncate running_agenda, waiting_queue, customer_lane, insight_band, insight_state, resource_pool_state,
-        settlement, admission, admission_batch, learned_duration`;
+        settlement, admission, admission_batch, learned_duration, event`;
     await sql`
       delete from ready_agenda r using bench_waiting b where b.agenda_id = r.agenda_id and b.attempt <> r.attempt`;
     await sql`

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ControlParts } from '../activities/control/parts.ts';
 import { startAgain } from '../activities/control/start-admitted.ts';
 import { deleteOldAdmissions } from '../db/admission/old-admissions.ts';
+import { fillOutcomes } from '../db/agenda/fill-outcomes.ts';
 import { finishAgenda } from '../db/agenda/finish-agenda.ts';
 import { type SweepFindings, sweep } from '../db/sweep.ts';
 import { replaceAdmission } from '../temporal/admission-workflows.ts';
@@ -19,6 +20,7 @@ export async function runSweeper(parts: ControlParts, signal: AbortSignal): Prom
       if (findings !== undefined) {
         await actOn(parts, findings);
         await deleteOldAdmissions(parts.database, parts.settings.admissionsDays);
+        await fillOutcomes(parts.database);
       }
       if (failing) parts.log.info('sweep works again');
       failing = false;

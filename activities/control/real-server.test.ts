@@ -245,6 +245,21 @@ describe('the sweep', () => {
     expect(await claimOf(paused)).toEqual({ runId });
   });
 
+  test('gives an outcome to what ended under a version without outcomes', async () => {
+    const agenda = await admitted(await addInsight(database));
+    const { $client: sql } = database;
+    await sql`delete from running_agenda where agenda_id = ${agenda.agendaId}`;
+    await sql`
+      update agenda_progress set processing_state = 'COMPLETE', processing_state_message = 'failed'
+      where agenda_id = ${agenda.agendaId}`;
+    await sweepUntil(async () => {
+      const [row] = await sql`
+        select g.outcome, p.outcome as operation from agenda_progress g join operation_progress p using (agenda_id)
+        where agenda_id = ${agenda.agendaId}`;
+      return row?.['outcome'] === 'failed' && row['operation'] === 'skipped';
+    });
+  });
+
   test('tells a workflow of a cancel that was asked for', async () => {
     const insight = await addInsight(database);
     const agenda = await admitted(insight);

@@ -1,6 +1,6 @@
 /** What an Agenda looks like in requests and answers: POP's fields and ours. */
 import { z } from '@hono/zod-openapi';
-import { failureCategories } from '../../agenda/outcomes.ts';
+import { agendaOutcomes, failureCategories, operationOutcomes } from '../../agenda/outcomes.ts';
 import {
   highestPriority,
   type JsonObject,
@@ -245,6 +245,10 @@ const progressBase = {
 export const operationProgressViewSchema = z
   .object({
     ...progressBase,
+    outcome: z.enum(operationOutcomes).optional().openapi({
+      description:
+        'How it ended. `skipped`: it never ran, see `diagnosticEvents`. `timedOut`: message `failed`, as POP has it.',
+    }),
     agendaProgressId: z.string(),
     operation: z.string().openapi({ description: "The Operation's name." }),
     resultPayload: z.string().optional().openapi({ description: 'JSON text.' }),
@@ -275,6 +279,11 @@ export const operationProgressViewSchema = z
 export const agendaProgressViewSchema = z
   .object({
     ...progressBase,
+    outcome: z.enum(agendaOutcomes).optional().openapi({ description: 'How it ended.' }),
+    failing: z.boolean().openapi({
+      description:
+        'It cannot succeed any more: one of its Operations ended other than `succeeded`. Others may still run.',
+    }),
     agendaId: z.string(),
     linkId: z.string().optional(),
     externalId: z.string().optional(),

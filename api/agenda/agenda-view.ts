@@ -1,4 +1,5 @@
 /** How rows look as JSON: absent instead of null, times as epoch milliseconds. */
+import type { AgendaOutcome, OperationOutcome } from '../../agenda/outcomes.ts';
 import type { Agenda, Json, Operation } from '../../agenda/types.ts';
 import type { agenda, agendaProgress, operation, operationProgress } from '../../db/schema.ts';
 
@@ -55,6 +56,14 @@ const stateOf = (
   startedTime: row.startedTime?.getTime(),
   completedTime: row.completedTime?.getTime(),
 });
+
+/** How it ended. A version that knew no outcomes kept it as the message only; a sweep fills it in. */
+function outcomeOf<Outcome extends AgendaOutcome | OperationOutcome>(
+  row: { readonly outcome: Outcome | null } & Pick<OperationProgressRow, 'processingState' | 'processingStateMessage'>,
+): Outcome | undefined {
+  if (row.outcome !== null) return row.outcome;
+  return row.processingState === 'COMPLETE' ? (row.processingStateMessage as Outcome) : undefined;
+}
 
 /** An Agenda; without `operations` for lists. */
 export function agendaView(row: AgendaRow, operations?: readonly Operation[]): View {
@@ -135,6 +144,8 @@ export function agendaProgressView(row: AgendaProgressRow, operations?: readonly
   return {
     ...agendaOf(row),
     ...stateOf(row),
+    outcome: outcomeOf(row),
+    failing: row.failing,
     agendaId: row.agendaId,
     externalId: row.externalId ?? undefined,
     attemptsCompleted: row.attemptsCompleted,
@@ -148,6 +159,7 @@ export function operationProgressView(row: OperationProgressRow): View {
   return {
     ...baseOf(row),
     ...stateOf(row),
+    outcome: outcomeOf(row),
     agendaProgressId: row.agendaProgressId,
     operation: row.operation,
     resultPayload: row.resultPayload ?? undefined,

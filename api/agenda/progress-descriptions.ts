@@ -1,6 +1,7 @@
 /** The endpoints of progress as the OpenAPI document shows them; `progress-routes.ts` does what they say. */
 import { z } from '@hono/zod-openapi';
 import { quoted } from '../../agenda/cut.ts';
+import { agendaOutcomes, operationOutcomes } from '../../agenda/outcomes.ts';
 import { defineEndpoint } from '../http/endpoint.ts';
 import { fieldsQuery } from '../http/list-fields.ts';
 import { byQuery, listAnswerSchema, listQuerySchema } from '../http/schemas.ts';
@@ -38,6 +39,7 @@ const operationProgressExample = {
   operation: 'hello',
   processingState: 'COMPLETE',
   processingStateMessage: 'succeeded',
+  outcome: 'succeeded' as const,
   percentComplete: 100,
   resultPayload: '{"greeted":"world"}',
   attemptCount: 1,
@@ -56,6 +58,8 @@ const agendaProgressExample = {
   agendaId: '0197f3c2-6d1e-7c4a-9b1f-2f6f1f0a7a11',
   processingState: 'COMPLETE',
   processingStateMessage: 'succeeded',
+  outcome: 'succeeded' as const,
+  failing: false,
   percentComplete: 100,
   attemptsCompleted: 1,
   maximumAttempts: 3,
@@ -88,6 +92,7 @@ export const listAgendas = defineEndpoint({
       'byResourcePoolId',
     ),
     byState: stateQuery,
+    byOutcome: z.enum(agendaOutcomes).optional(),
     fields: fieldsQuery(agendaProgressViewSchema),
   }),
   answers: {
@@ -127,6 +132,7 @@ export const listOperations = defineEndpoint({
   query: listQuerySchema.extend({
     ...byQuery('byId', 'byCid', 'byCustomerId', 'byAgendaProgressId', 'byAgendaId', 'byOperation'),
     byState: stateQuery,
+    byOutcome: z.enum(operationOutcomes).optional(),
     fields: fieldsQuery(operationProgressViewSchema),
   }),
   answers: {

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { agendaOutcomes, operationOutcomes } from '../../agenda/outcomes.ts';
 import { admitBatch } from '../../db/admission/admit-batch.ts';
+import { finishAgenda } from '../../db/agenda/finish-agenda.ts';
 import { type Send, type TestApp, testApp } from '../../test/support/test-app.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 
@@ -221,6 +223,84 @@ describe('lists of progress', () => {
     expect(await found(`byAgendaId=${id}&byState=WAITING`)).toMatchObject([{ operation: 'b' }]);
     const first = (await acme('GET', `/progress/operation?byAgendaId=${id}&limit=1&fields=resultPayload`)).body;
     expect(first).toMatchObject({ count: 1, nextCursor: expect.any(String) });
+  });
+
+  test('tell how all ended, and are found by it', async () => {
+    const { id, progressId } = await running({ linkId: 'outcomes' });
+    await pool('POST', `${service}/startOperation`, { items: [start(id, 'a')] });
+    const agendas = async (query: string) =>
+      (await acme('GET', `/progress/agenda?byLinkId=outcomes&fields=agendaId,outcome,failing${query}`)).body.all;
+    expect(await agendas('')).toEqual([{ agendaId: id, failing: false }]);
+    await pool('POST', `${service}/finishOperation`, {
+      items: [{ ...fence(id, 'a'), outcome: 'failed', ending: 'timedOut', category: 'timeout', code: 'runLimit' }],
+    });
+    expect(await agendas('')).toEqual([{ agendaId: id, failing: true }]);
+    await finishAgenda(database, { agendaId: id, attempt: 1 }, { outcome: 'failed' });
+    expect(await agendas('&byOutcome=failed')).toEqual([{ agendaId: id, outcome: 'failed', failing: true }]);
+    expect(await agendas('&BYOUTCOME=succeeded')).toEqual([]);
+    const operations = async (query: string) =>
+      (await acme('GET', `/progress/operation?byAgendaId=${id}&fields=operation,outcome${query}`)).body.all;
+    expect(await operations('')).toEqual([
+      { operation: 'a', outcome: 'timedOut' },
+      { operation: 'b', outcome: 'skipped' },
+    ]);
+    expect(await operations('&byOutcome=skipped')).toEqual([{ operation: 'b', outcome: 'skipped' }]);
+    expect((await acme('GET', `/progress/operation?byAgendaId=${id}&byState=WAITING&countOnly=true`)).body.count).toBe(
+      0,
+    );
+    expect((await acme('GET', `/progress/agenda/${progressId}`)).body).toMatchObject({
+      ...{ outcome: 'failed', failing: true, percentComplete: 0 },
+      operationProgress: [
+        { processingStateMessage: 'failed', outcome: 'timedOut' },
+        {
+          ...{ processingState: 'COMPLETE', processingStateMessage: 'skipped', outcome: 'skipped' },
+          diagnosticEvents: [{ code: 'skipped', message: 'Not started: Operation a timed out' }],
+        },
+      ],
+    });
+  });
+
+  test('of what an older version ended tell the outcome before a sweep fills it in', async () => {
+    const { id, progressId } = await running();
+    const operations = await database.$client`
+      update operation_progress set processing_state = 'COMPLETE', processing_state_message = 'abandoned'
+      where agenda_id = ${id} returning 1`;
+    expect(operations).toHaveLength(2);
+    await database.$client`
+      update agenda_progress set processing_state = 'COMPLETE', processing_state_message = 'cancelled'
+      where agenda_id = ${id}`;
+    expect((await acme('GET', `/progress/agenda/${progressId}`)).body).toMatchObject({
+      ...{ outcome: 'cancelled', failing: false },
+      operationProgress: [{ outcome: 'abandoned' }, { outcome: 'abandoned' }],
+    });
+  });
+
+  test.each([
+    ['agenda', agendaOutcomes],
+    ['operation', operationOutcomes],
+  ])('refuse an outcome that no %s has, and name those there are', async (what, outcomes) => {
+    const { status, body } = await acme('GET', `/progress/${what}?byOutcome=Failed`);
+    expect(status).toBe(400);
+    for (const word of ['byOutcome', ...outcomes]) expect(JSON.stringify(body)).toContain(word);
+  });
+
+  test('have their outcomes in the document, as closed lists', async () => {
+    const { body } = await acme('GET', '/openapi.json');
+    const { AgendaProgress, OperationProgress } = body.components.schemas;
+    expect(AgendaProgress.properties.outcome.enum).toEqual(agendaOutcomes);
+    expect(OperationProgress.properties.outcome.enum).toEqual(operationOutcomes);
+    expect(AgendaProgress.properties.failing.type).toBe('boolean');
+    for (const [path, outcomes] of [
+      ['/progress/agenda', agendaOutcomes],
+      ['/progress/operation', operationOutcomes],
+    ] as const) {
+      const [, documented] = Object.entries<{ get: { parameters: { name: string; schema: unknown }[] } }>(
+        body.paths,
+      ).find(([own]) => own.endsWith(path)) ?? ['', undefined];
+      expect(documented?.get.parameters.find(({ name }) => name === 'byOutcome')?.schema).toMatchObject({
+        enum: outcomes,
+      });
+    }
   });
 
   test('of an Operation are found by id, whatever its name', async () => {

@@ -1,6 +1,7 @@
 /** Writes who was admitted: what it holds from now on, and why it was chosen. */
 import { amountsOfKey } from '../../scheduling/need.ts';
 import type { Statements } from '../connect.ts';
+import { agendaEvents } from '../event/write-events.ts';
 import type { Admitted } from './decide.ts';
 import { secondsOf } from './rules-view.ts';
 import type { Settings } from './settings.ts';
@@ -45,6 +46,7 @@ function storeRunning(
 ): Promise<unknown> {
   return sql`
     /* admitBatch: store running */
+    with stored as (
     insert into running_agenda (
       agenda_id, insight_id, resource_pool_id, customer_id, attempt, batch_id,
       slots, cpu, memory, gpu, admitted_time, seen_time)
@@ -71,7 +73,9 @@ function storeRunning(
         memory float8,
         gpu float8
       )) with ordinality as r("agendaId", attempt, "customerId", slots, cpu, memory, gpu, position),
-      lateral (select clock.now + r.position * interval '1 microsecond' as time) at`.execute();
+      lateral (select clock.now + r.position * interval '1 microsecond' as time) at
+    returning agenda_id, attempt)
+    ${agendaEvents(sql, 'agenda.admitted', sql`(select agenda_id, attempt from stored)`)}`.execute();
 }
 
 function storeRecords(

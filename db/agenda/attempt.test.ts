@@ -210,7 +210,7 @@ test('an end gives the place back, once, and says whom to wake and what to log',
     ...{ processing_state: 'COMPLETE', processing_state_message: 'failed', attempts_completed: 1, percent_complete: 0 },
     diagnostic_events: [{ message: 'why', code: 'failed' }],
   });
-  expect(await statesOf(agenda)).toEqual(['COMPLETE abandoned', 'WAITING pending']);
+  expect(await statesOf(agenda)).toEqual(['COMPLETE abandoned', 'COMPLETE skipped']);
   const audit =
     await database.$client`select actor, action, after from audit_entry where object_id = ${agenda.agendaId}`;
   expect([...audit]).toEqual([{ actor: 'system', action: 'agenda.end', after: { outcome: 'failed', message: 'why' } }]);

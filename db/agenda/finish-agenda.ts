@@ -4,9 +4,11 @@ import type { DiagnosticEvent } from '../../agenda/types.ts';
 import { settleEnded } from '../admission/settlement.ts';
 import { insightsThatWait } from '../admission/wake.ts';
 import type { Database, Statements } from '../connect.ts';
+import { agendaEvents } from '../event/write-events.ts';
 import { abandonExecuting } from '../operation/end-unreported.ts';
 import { storable } from '../storable.ts';
 import { type AttemptKey, type ClaimingRun, eventsText, isOfChain } from './attempt.ts';
+import { skipWaiting } from './skip-waiting.ts';
 
 /** How an Agenda ended. */
 export interface AgendaEnd {
@@ -44,16 +46,18 @@ export async function finishAgenda(
     if (held === undefined) return undefined;
     const cause = end.outcome === 'failed' ? await firstCause(sql, key.agendaId) : undefined;
     const told =
-      cause === undefined
+      cause?.message === undefined
         ? end
-        : { ...end, message: [end.message, cause].filter((part) => part !== undefined).join(': ') };
-    const [, , line] = await Promise.all([
+        : { ...end, message: [end.message, cause.message].filter((part) => part !== undefined).join(': ') };
+    const [, , , line] = await Promise.all([
       // A submission of a limited customer that is under way shares its customer's row. It is waited for, so that its
       // Insight is told of this end.
       sql`
         /* finishAgenda: wait for submissions */
         select from customer where id = ${held.customerId} and maximum_running is not null for update`,
-      abandonExecuting(sql, key),
+      // Sent at once, for the ends of its Operations come before its own.
+      abandonExecuting(sql, key).execute(),
+      skipWaiting(sql, { ...key, reason: whyNotStarted(end, cause) }).execute(),
       endProgress(sql, key.agendaId, told, 'system'),
       sql`
         /* finishAgenda: give capacity back */
@@ -87,14 +91,31 @@ async function lockAttempt(
 
 const longestCause = 1_000;
 
-/** What the first Operation that failed said of it, so that nobody has to look for it. */
-async function firstCause(sql: Statements, agendaId: string): Promise<string | undefined> {
-  const [failed] = await sql<{ events: readonly DiagnosticEvent[] | null }[]>`
+interface FirstFailure {
+  readonly operation: string;
+  readonly isTimedOut: boolean;
+  /** What the Operation said of it, cut. */
+  readonly message?: string | undefined;
+}
+
+/** The first Operation that failed, so that nobody has to look for it. */
+async function firstCause(sql: Statements, agendaId: string): Promise<FirstFailure | undefined> {
+  const [failed] = await sql<{ operation: string; isTimedOut: boolean; events: readonly DiagnosticEvent[] | null }[]>`
     /* finishAgenda: first cause */
-    select diagnostic_events as events from operation_progress
+    select operation, outcome is not distinct from 'timedOut' as "isTimedOut", diagnostic_events as events
+    from operation_progress
     where agenda_id = ${agendaId} and processing_state = 'COMPLETE' and processing_state_message = 'failed'
     order by completed_time, index limit 1`;
-  return failed?.events?.[0]?.message.slice(0, longestCause);
+  if (failed === undefined) return undefined;
+  const { events, ...which } = failed;
+  return { ...which, message: events?.[0]?.message.slice(0, longestCause) };
+}
+
+/** What kept the Operations that never ran from starting. */
+function whyNotStarted({ outcome, message }: AgendaEnd, failed: FirstFailure | undefined): string {
+  if (failed !== undefined) return `Operation ${failed.operation} ${failed.isTimedOut ? 'timed out' : 'failed'}`;
+  if (outcome === 'cancelled') return 'the Agenda was cancelled';
+  return message ?? `the Agenda ended ${outcome}`;
 }
 
 /** What an end tells the log: all ids of the Agenda, and seconds since its submission. */
@@ -117,12 +138,14 @@ export async function endProgress(
   const message = given === undefined ? undefined : storable(given);
   const events = message === undefined ? null : eventsText({ message, code: outcome, time: Date.now() });
   const after = JSON.stringify({ outcome, ...(message === undefined ? {} : { message }) });
+  const ofEnded = sql`(select a.id as agenda_id, a.attempt from ended join agenda a on a.id = ended.agenda_id)`;
   const [row] = await sql<EndedProgress[]>`
     /* endProgress: end */
     with ended as (
       update agenda_progress set
         processing_state = 'COMPLETE',
         processing_state_message = ${outcome},
+        outcome = ${outcome},
         percent_complete = case when ${outcome} = 'succeeded' then 100 else percent_complete end,
         attempts_completed = attempts_completed + 1,
         completed_time = clock_timestamp(),
@@ -139,6 +162,7 @@ export async function endProgress(
         link_id,
         external_id,
         extract(epoch from clock_timestamp() - added_time)::float8 as seconds),
+    told as (${agendaEvents(sql, 'agenda.complete', ofEnded, { outcome, message: message ?? null })}),
     audited as (
       insert into audit_entry (customer_id, actor, action, object_id, cid, after)
       select customer_id, ${actor}, 'agenda.end', agenda_id, cid, ${after}::json from ended)

@@ -4,6 +4,7 @@
  */
 import { and, count, eq, exists, getTableColumns, inArray, type SQL, sql } from 'drizzle-orm';
 import type { PgColumn } from 'drizzle-orm/pg-core';
+import type { AgendaOutcome, OperationOutcome } from '../../agenda/outcomes.ts';
 import type { ProcessingState } from '../../agenda/types.ts';
 import type { Database } from '../connect.ts';
 import { equals, type ListFilter, type ListSource, listPage, listRows, type Page, type Visibility } from '../list.ts';
@@ -28,6 +29,7 @@ export interface AgendaFilter extends ListFilter {
 export interface AgendaProgressFilter extends AgendaFilter {
   readonly byAgendaId?: string | undefined;
   readonly byExternalId?: string | undefined;
+  readonly byOutcome?: AgendaOutcome | undefined;
 }
 
 /** Filters of a list of OperationProgress. */
@@ -39,6 +41,7 @@ export interface OperationProgressFilter extends ListFilter {
   readonly byAgendaId?: string | undefined;
   readonly byOperation?: string | undefined;
   readonly byState?: ProcessingState | undefined;
+  readonly byOutcome?: OperationOutcome | undefined;
 }
 
 /** Lists Agendas; `payloads` when their Operations are going to be read too. */
@@ -101,6 +104,7 @@ export function listAgendaProgress(
     equals(agendaProgress.agendaId, filter.byAgendaId),
     equals(agendaProgress.externalId, filter.byExternalId),
     equals(agendaProgress.processingState, filter.byState),
+    equals(agendaProgress.outcome, filter.byOutcome),
     equals(agenda.insightId, filter.byInsightId),
     equals(agenda.resourcePoolId, filter.byResourcePoolId),
   ];
@@ -153,6 +157,11 @@ export async function listOperationProgress(
     equals(operationProgress.agendaId, filter.byAgendaId),
     equals(operationProgress.operation, filter.byOperation),
     equals(operationProgress.processingState, filter.byState),
+    equals(operationProgress.outcome, filter.byOutcome),
+    // Said for plans that do not know the value: the index has only these.
+    filter.byOutcome === undefined || filter.byOutcome === 'succeeded'
+      ? undefined
+      : sql`${operationProgress.outcome} <> 'succeeded'`,
   ];
   const columns = {
     ...getTableColumns(operationProgress),

@@ -3,6 +3,7 @@ import type { OperationOutcome } from '../../agenda/outcomes.ts';
 import type { Database, Sql } from '../connect.ts';
 import { endUnreported, type UnreportedEnd } from '../operation/end-unreported.ts';
 import { type AttemptKey, eventsText } from './attempt.ts';
+import { markFailing } from './mark-failing.ts';
 
 /** An Operation that is asked for. */
 export interface OperationToSettle {
@@ -46,7 +47,7 @@ export async function settleOperations(
       /* settleOperations: cancel */
       select cancel_requested_time is not null as cancelled from agenda where id = ${key.agendaId}`;
     const ends = operations.flatMap((operation) => unreportedEnd(operation, agenda?.cancelled === true));
-    if (ends.length > 0) await endUnreported(sql, key, ends);
+    if (ends.length > 0) await Promise.all([endUnreported(sql, key, ends), markFailing(sql, [key.agendaId])]);
     return readEndings(sql, key, operations);
   }) as Promise<SettledOperation[] | undefined>;
 }

@@ -5,6 +5,7 @@
 import type { FailureCategory, LaunchDecision, LaunchEnding } from '../../agenda/outcomes.ts';
 import type { DiagnosticEvent, JsonObject } from '../../agenda/types.ts';
 import type { Statements } from '../connect.ts';
+import { mostMessageCharacters, operationEvents } from '../event/write-events.ts';
 import { storable } from '../storable.ts';
 
 /** One change of an Operation and of its launch `launch`; what is null stays as it is. */
@@ -81,6 +82,10 @@ function texts(changes: readonly Change[], read: (change: Change) => string | nu
 
 const jsonOf = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
 
+/** What the end of a launch tells people, for its event. */
+const saidAtEnd = ({ ending, diagnosticEvents }: Change): string | null =>
+  ending === null ? null : (diagnosticEvents?.[0]?.message.slice(0, mostMessageCharacters) ?? null);
+
 /**
  * The changes as rows of `c`. Arrays, for of these Postgres knows how many there are, and looks each up by the primary
  * key.
@@ -99,16 +104,17 @@ function rowsOf(sql: Statements, changes: readonly Change[]) {
       ${numbers((c) => c.scheduled)}, ${numbers((c) => c.pulled)}, ${numbers((c) => c.started)},
       ${numbers((c) => c.ended)}, ${numbers((c) => c.noticed)},
       ${words((c) => c.ending)}, ${words((c) => c.category)}, ${words((c) => c.code)}, ${words((c) => c.decision)},
-      ${numbers((c) => c.againInMilliseconds)}, ${words((c) => c.blocked)}
+      ${numbers((c) => c.againInMilliseconds)}, ${words((c) => c.blocked)}, ${words(saidAtEnd)}
     ) as c(agenda_id, index, attempt, state, message, percent, result, diagnostic_events, params, attempt_count, launch,
       launcher, place, worker, fresh, scheduled, pulled, started, ended, noticed, ending, category, code, decision,
-      again, blocked)`;
+      again, blocked, said)`;
 }
 
 /** What a change makes of `p`, a row of operation_progress. */
 const progressOf = (sql: Statements) => sql`
   processing_state = c.state,
   processing_state_message = coalesce(c.message, p.processing_state_message),
+  outcome = case when c.state = 'COMPLETE' then case when c.category = 'timeout' then 'timedOut' else c.message end end,
   percent_complete = case when c.fresh then coalesce(c.percent, 0)
     else greatest(p.percent_complete, coalesce(c.percent, 0)) end,
   result_payload = coalesce(c.result, p.result_payload),
@@ -138,6 +144,20 @@ const progressOf = (sql: Statements) => sql`
   completed_time = case when c.state = 'COMPLETE' then clock_timestamp() end,
   updated_time = clock_timestamp()`;
 
+/** The events of `changed`: a launch that begins, one that is to be repeated, an end. */
+const happened = (sql: Statements) => sql`(
+  select agenda_id, attempt, index, launch, attempt_count as operation_attempt,
+    outcome, category, code, said as message,
+    case when processing_state = 'COMPLETE' then 'operation.complete' when decision = 'again' then 'operation.retrying'
+      else 'operation.executing' end as kind
+  from changed where fresh or ending is not null)`;
+
+/** Agendas in which an Operation ends here, and not with success. */
+export const withFailures = (changes: readonly Change[]): string[] =>
+  changes
+    .filter(({ state, message }) => state === 'COMPLETE' && message !== 'succeeded')
+    .map(({ agendaId }) => agendaId);
+
 /** Writes all in one statement. A launch that began under an older version has no row yet: its end makes it. */
 export function writeChanges(sql: Statements, changes: readonly Change[]) {
   return sql`
@@ -148,7 +168,8 @@ export function writeChanges(sql: Statements, changes: readonly Change[]) {
       where p.agenda_id = c.agenda_id and p.index = c.index
       returning p.agenda_id, p.index, p.launch, p.attempt_count, p.place, p.worker, p.scheduled_time, p.pulled_time,
         p.diagnostic_events, p.again_time, c.attempt, c.launcher, c.fresh, c.started, c.ended, c.noticed,
-        c.ending, c.category, c.code, c.decision)
+        c.ending, c.category, c.code, c.decision, p.processing_state, p.outcome, c.said),
+    told as (${operationEvents(sql, happened(sql))})
     insert into operation_attempt as t (agenda_id, index, attempt, launch, operation_attempt, launcher, place, worker,
       admitted_time, scheduled_time, pulled_time, started_time, ended_time, noticed_time,
       ending, category, code, decision, diagnostic_events, again_time)

@@ -5,6 +5,7 @@
 import { type FailureCode, failureOf } from '../../agenda/failure.ts';
 import type { LaunchEnding, OperationOutcome } from '../../agenda/outcomes.ts';
 import type { Statements } from '../connect.ts';
+import { operationEvents } from '../event/write-events.ts';
 
 interface RunningKey {
   readonly agendaId: string;
@@ -34,7 +35,7 @@ export function endUnreported(sql: Statements, key: RunningKey, ends: readonly U
   return sql`
     /* endUnreported: end */
     with ended as (
-      update operation_progress p set ${endedColumns(sql)}, processing_state_message = e.outcome,
+      update operation_progress p set ${endedColumns(sql)}, processing_state_message = e.outcome, outcome = e.outcome,
         failure_category = e.category, failure_code = e.code,
         diagnostic_events = coalesce(e.events::json, p.diagnostic_events)
       from unnest(${ends.map((end) => end.index)}::int[], ${ends.map((end) => end.outcome)}::text[],
@@ -45,7 +46,7 @@ export function endUnreported(sql: Statements, key: RunningKey, ends: readonly U
         as e(index, outcome, events, only_idle, ending, category, code)
       where p.agenda_id = ${key.agendaId} and p.index = e.index and p.processing_state <> 'COMPLETE'
         and (not e.only_idle or p.again_time is not null or p.blocked_since is not null)
-      returning p.*, e.ending),
+      returning p.*, e.ending, e.events::json->0->>'message' as said),
     ${endLaunches(sql, key)}
     select from launches`;
 }
@@ -56,10 +57,11 @@ export function abandonExecuting(sql: Statements, key: RunningKey) {
   return sql`
     /* abandonExecuting: end */
     with ended as (
-      update operation_progress p set ${endedColumns(sql)}, processing_state_message = 'abandoned',
+      update operation_progress p set ${endedColumns(sql)},
+        processing_state_message = 'abandoned', outcome = 'abandoned',
         failure_category = ${category}, failure_code = ${code}
       where agenda_id = ${key.agendaId} and processing_state = 'EXECUTING'
-      returning p.*, 'abandoned' as ending),
+      returning p.*, 'abandoned' as ending, null::text as said),
     ${endLaunches(sql, key)}
     select from launches`;
 }
@@ -69,9 +71,19 @@ const endedColumns = (sql: Statements) => sql`processing_state = 'COMPLETE', lau
   completed_time = clock_timestamp(), updated_time = clock_timestamp()`;
 
 /**
- * Completes the rows of the launches of `ended` that have no end yet; those that began under an older version get one.
+/**
+ * Tells of the ends, and completes the rows of the launches of `ended` that have no end yet; those that began under an
+ * older version get one.
  */
 const endLaunches = (sql: Statements, { attempt }: RunningKey) => sql`
+  told as (${operationEvents(
+    sql,
+    sql`(
+      select agenda_id, ${attempt}::int as attempt, 'operation.complete' as kind, index,
+        nullif(launch - 1, 0) as launch, attempt_count as operation_attempt, outcome,
+        failure_category as category, failure_code as code, said as message
+      from ended)`,
+  )}),
   launches as (
     insert into operation_attempt as t (
       agenda_id, index, attempt, launch, operation_attempt, place, worker, admitted_time,

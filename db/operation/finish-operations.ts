@@ -5,9 +5,10 @@ import type { LaunchEnding } from '../../agenda/outcomes.ts';
 import { type DiagnosticEvent, type Json, type JsonObject, maximumPayloadBytes } from '../../agenda/types.ts';
 import type { FinishOperationItem, FinishVerdict } from '../../messages/resource-pool.ts';
 import { refreshAgendaProgress } from '../agenda/agenda-progress.ts';
+import { markFailing } from '../agenda/mark-failing.ts';
 import type { Database, Statements } from '../connect.ts';
 import { storable } from '../storable.ts';
-import { type Change, unchanged, writeChanges } from './change.ts';
+import { type Change, unchanged, withFailures, writeChanges } from './change.ts';
 import { distinct, isNewest, lockAgendas, type OperationRow, readOperations, touchQuiet } from './fence.ts';
 import { decideOnLost, type LostLaunch, launchedKey, spentEvent } from './past-launches.ts';
 
@@ -123,9 +124,11 @@ async function recordEnds(sql: Statements, rows: readonly OperationRow[], ends: 
     }
   }
   const all = [...ends.values()];
+  const changes = all.map(changeOf);
   const touched = distinct(all.map(({ row }) => row.agenda_id));
   await Promise.all([
-    writeChanges(sql, all.map(changeOf)),
+    writeChanges(sql, changes),
+    markFailing(sql, withFailures(changes)),
     touchQuiet(sql, rows, new Set(touched)),
     writeLogs(sql, all),
     refreshAgendaProgress(sql, touched),

@@ -6,6 +6,7 @@ import type {
   StartOperationItem,
   StartVerdict,
 } from '../../messages/resource-pool.ts';
+import { eventsAgainstRecord } from '../../test/support/events-against-record.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import {
   addAgenda,
@@ -573,6 +574,7 @@ test('starts, reports, ends, cancels, settlements and finishes in any order neve
         jobs.push(finishAgenda(database, agenda, { outcome: 'cancelled' }));
   }
   await Promise.all(jobs);
+  expect(await eventsAgainstRecord(database)).toEqual([]);
   await Promise.all(agendas.map((agenda) => finishAgenda(database, agenda, { outcome: 'cancelled' })));
   const [left] = await database.$client`
     select (select count(*)::int from running_agenda where resource_pool_id = ${pool}) as running,
@@ -581,4 +583,5 @@ test('starts, reports, ends, cancels, settlements and finishes in any order neve
       (select count(*)::int from agenda_progress p join agenda a on a.id = p.agenda_id
         where a.insight_id = ${insight.insightId} and (p.processing_state <> 'COMPLETE' or p.attempts_completed <> 1)) as open`;
   expect(left).toEqual({ running: 0, executing: 0, open: 0 });
+  expect(await eventsAgainstRecord(database)).toEqual([]);
 });

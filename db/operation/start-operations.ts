@@ -3,8 +3,10 @@ import { type FailureCode, failureOf } from '../../agenda/failure.ts';
 import { type BudgetDecision, decideAfterLoss } from '../../agenda/infrastructure-budget.ts';
 import type { StartOperationItem, StartVerdict } from '../../messages/resource-pool.ts';
 import { insightsThatWait } from '../admission/wake.ts';
+import { markFailing } from '../agenda/mark-failing.ts';
 import type { Database, Statements } from '../connect.ts';
-import { type Change, unchanged, writeChanges } from './change.ts';
+import { agendaEvents } from '../event/write-events.ts';
+import { type Change, unchanged, withFailures, writeChanges } from './change.ts';
 import { distinct, lockAgendas, type OperationRow, readOperations, touchQuiet } from './fence.ts';
 import { decideOnLost, type LostLaunch, launchedKey, spentEvent } from './past-launches.ts';
 import { beginningOf, isInReach } from './place.ts';
@@ -61,11 +63,12 @@ export async function startOperations(
     const first = distinct(
       rows.filter((row) => !row.left_queue && touched.has(row.agenda_id)).map((row) => row.agenda_id),
     );
-    const [, , , left] = await Promise.all([
+    const [left] = await Promise.all([
+      first.length === 0 ? [] : leaveQueue(sql, first),
       ended.length === 0 ? undefined : writeChanges(sql, ended),
       changes.size === 0 ? undefined : writeChanges(sql, [...changes.values()]),
+      markFailing(sql, withFailures(all)),
       touchQuiet(sql, rows, touched),
-      first.length === 0 ? [] : leaveQueue(sql, first),
     ]);
     return { verdicts, left: left.map((row) => row.insight_id) };
   })) as { verdicts: StartVerdict[]; left: string[] };
@@ -78,11 +81,16 @@ const leaveQueue = (sql: Statements, agendaIds: string[]) => sql<{ insight_id: s
   with left_queue as (
     update running_agenda set left_queue_time = clock_timestamp()
     where agenda_id = any(${agendaIds}) and left_queue_time is null
-    returning insight_id),
+    returning agenda_id, attempt, insight_id),
   executing as (
     update agenda_progress set processing_state = 'EXECUTING', processing_state_message = 'Running Operations',
       started_time = coalesce(started_time, clock_timestamp()), updated_time = clock_timestamp()
-    where agenda_id = any(${agendaIds}) and processing_state = 'WAITING')
+    where agenda_id = any(${agendaIds}) and processing_state = 'WAITING' returning agenda_id),
+  told as (${agendaEvents(
+    sql,
+    'agenda.executing',
+    sql`(select agenda_id, attempt from left_queue join executing using (agenda_id))`,
+  )})
   select distinct insight_id from left_queue`;
 
 /** The payloads of those that may start, by their place in the request. */

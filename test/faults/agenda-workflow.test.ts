@@ -64,7 +64,7 @@ test('an Agenda terminated in the Web UI is found and released, and its handler 
   expect(progress.diagnosticEvents).toMatchObject([{ message: 'workflow terminated' }]);
   expect(
     progress.operationProgress.map((operation: { processingStateMessage: string }) => operation.processingStateMessage),
-  ).toEqual(['abandoned', 'pending']);
+  ).toEqual(['abandoned', 'skipped']);
   await it.gone(handler.self, 20);
   expect((await it.progress(other)).processingState).toBe('EXECUTING');
   await gate.open();

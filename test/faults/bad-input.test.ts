@@ -73,7 +73,7 @@ test('bad handlers fail at their Operation with a clear word, and other Agendas 
     expect([good?.processingStateMessage, bad?.processingStateMessage, after?.processingStateMessage], type).toEqual([
       'succeeded',
       'failed',
-      'pending',
+      'skipped',
     ]);
     const events = bad?.diagnosticEvents ?? [];
     expect(

@@ -29,7 +29,7 @@ test('a cancel from the api ends the handler and what it left beside itself', as
   expect(await it.cancel(agenda)).toBe('requested');
   const progress = await it.ended(agenda);
   expect(progress.processingStateMessage).toBe('cancelled');
-  expect(endings(progress)).toEqual(['cancelled', 'pending']);
+  expect(endings(progress)).toEqual(['cancelled', 'skipped']);
   // Gone by the time it says so, not some time later.
   expect([self, child].map((identity) => identity !== undefined && isAlive(identity))).toEqual([false, false]);
   expect(asked(agenda)).toHaveLength(1);
@@ -54,7 +54,7 @@ test('a cancel from Temporal takes the same path', async () => {
   await it.workflow(agenda).cancel();
   const progress = await it.ended(agenda);
   expect(progress.processingStateMessage).toBe('cancelled');
-  expect(endings(progress)).toEqual(['cancelled', 'pending']);
+  expect(endings(progress)).toEqual(['cancelled', 'skipped']);
   expect(isAlive(self)).toBe(false);
   expect(asked(agenda)).toHaveLength(1);
   await it.prove();
@@ -70,7 +70,7 @@ test('a cancel of what still waits ends it at once, and it never runs', async ()
   expect(await it.cancel(agenda)).toBe('ended');
   const progress = await it.progress(agenda);
   expect(progress.processingStateMessage).toBe('cancelled');
-  expect(endings(progress)).toEqual(['pending']);
+  expect(endings(progress)).toEqual(['skipped']);
   await gate.open();
   await it.allSucceed(before);
   expect(it.witnessed.filter((line) => line.agendaId === agenda.id)).toEqual([]);
@@ -86,7 +86,7 @@ test('a cancel while the pool worker is dead is bounded, and the orphan is ended
   const progress = await it.ended(agenda);
   expect(Date.now() - begun).toBeLessThan((cancelSeconds + 10) * 1000);
   expect(progress.processingStateMessage).toBe('cancelled');
-  expect(endings(progress)).toEqual(['abandoned', 'pending']);
+  expect(endings(progress)).toEqual(['abandoned', 'skipped']);
   expect(isAlive(self)).toBe(true);
   await it.system.start('pool');
   await it.gone(self);
@@ -104,7 +104,7 @@ test('a cancel while Temporal is down is repeated by the sweep once it is back',
   await it.system.start('temporal');
   const progress = await it.ended(agenda, 90);
   expect(progress.processingStateMessage).toBe('cancelled');
-  expect(endings(progress)).toEqual(['cancelled', 'pending']);
+  expect(endings(progress)).toEqual(['cancelled', 'skipped']);
   await it.prove();
 });
 

@@ -1,7 +1,7 @@
 /**
- * A whole running system for one file of fault tests, with limits small enough to matter, and the proof that every test
- * ends with: what was accepted has ended, nothing ran twice to a visible end, all places are free, no process is left,
- * no limit was ever exceeded.
+ * A whole running system for one file of fault tests, with limits small enough to matter, and the proof that every
+ * test ends with: what was accepted has ended, with each of its Operations, and events tell the same as the record;
+ * nothing ran twice to a visible end, all places are free, no process is left, no limit was ever exceeded.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,6 +16,7 @@ import type { ProcessIdentity } from '../../launchers/local/run-files.ts';
 import { GuardedProcess } from '../../machine/guarded-process.ts';
 import { type PartName, partNames, System } from '../../machine/system.ts';
 import { plainNames } from '../../workflows/names.ts';
+import { eventsAgainstRecord } from '../support/events-against-record.ts';
 import type { TestAnswer } from '../support/test-app.ts';
 import { RecordWatch } from './record-watch.ts';
 import { countPerOperation, readWitness, type Witnessed } from './witness-file.ts';
@@ -332,6 +333,11 @@ export class TestSystem implements AsyncDisposable {
       const rows = await this.#sql`select agenda_id from running_agenda union all select agenda_id from ready_agenda`;
       return rows.length === 0;
     });
+    expect(await eventsAgainstRecord({ $client: this.#sql }), 'events tell what the record has').toEqual([]);
+    const [left] = await this.#sql`
+      select count(*)::int as waiting from operation_progress p join agenda_progress g on g.agenda_id = p.agenda_id
+      where g.processing_state = 'COMPLETE' and p.processing_state <> 'COMPLETE'`;
+    expect(left, 'nothing is left without an end').toEqual({ waiting: 0 });
     for (const { self, child } of lines)
       for (const identity of [self, ...(child === undefined ? [] : [child])]) await this.gone(identity);
     for (const [operation, ends] of countPerOperation(this.witnessed, 'end'))

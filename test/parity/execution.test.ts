@@ -171,7 +171,7 @@ test('row 66: no more Operations run at once than the Agenda or the pool worker 
   expect(mostAtOnce(ofWorker.operationProgress)).toBe(2);
 });
 
-test('row 67: after a failure nothing new starts, what runs may end, the Agenda fails', async () => {
+test('row 67: after a failure nothing new starts, what runs may end, the rest is skipped, all fails', async () => {
   const progress = await run(await newTenant(), {
     operations: [
       sample('top'),
@@ -185,10 +185,13 @@ test('row 67: after a failure nothing new starts, what runs may end, the Agenda 
       sample('afterSibling', {}, { dependsOn: ['sibling'] }),
     ],
   });
-  expect(progress).toMatchObject({ processingState: 'COMPLETE', processingStateMessage: 'failed' });
+  expect(progress).toMatchObject({
+    ...{ processingState: 'COMPLETE', processingStateMessage: 'failed', outcome: 'failed', failing: true },
+  });
   expect(operationOf(progress, 'failing')).toMatchObject({
     processingState: 'COMPLETE',
     processingStateMessage: 'failed',
+    outcome: 'failed',
   });
   const sibling = operationOf(progress, 'sibling');
   expect(sibling).toMatchObject({
@@ -197,7 +200,14 @@ test('row 67: after a failure nothing new starts, what runs may end, the Agenda 
     resultPayload: '"done"',
   });
   expect(sibling.completedTime).toBeGreaterThan(operationOf(progress, 'failing').completedTime);
-  for (const name of ['bottom', 'afterSibling']) expect(operationOf(progress, name).processingState).toBe('WAITING');
+  for (const name of ['bottom', 'afterSibling']) {
+    const skipped = operationOf(progress, name);
+    expect(skipped).toMatchObject({
+      ...{ processingState: 'COMPLETE', processingStateMessage: 'skipped', outcome: 'skipped', percentComplete: 0 },
+      diagnosticEvents: [{ code: 'skipped', message: 'Not started: Operation failing failed' }],
+    });
+    expect(skipped).not.toHaveProperty('startedTime');
+  }
 });
 
 test('row 68: a failed Operation tells why, with the last lines of its output', async () => {

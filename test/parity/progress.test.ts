@@ -43,7 +43,11 @@ test('row 86: states, messages, percent and times agree at the end', async () =>
   });
   expect(failed).toMatchObject({ processingState: 'COMPLETE', processingStateMessage: 'failed', attemptsCompleted: 1 });
   expect(failed.percentComplete).toBeLessThan(100);
-  expect(operationOf(failed, 'c')).toMatchObject({ processingState: 'WAITING', percentComplete: 0 });
+  expect(operationOf(failed, 'c')).toMatchObject({
+    processingState: 'COMPLETE',
+    outcome: 'skipped',
+    percentComplete: 0,
+  });
   expect(operationOf(failed, 'c').startedTime).toBeUndefined();
 });
 

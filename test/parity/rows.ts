@@ -95,7 +95,7 @@ const features: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     64: 'Reference values',
     65: 'References within text',
     66: 'Operations at once',
-    67: 'First failure stops new ones',
+    67: 'First failure stops new ones, which are skipped at the end',
     68: 'Diagnostics with last lines',
     69: 'No progress reported',
     70: 'Quiet, not started in time',

@@ -4,6 +4,7 @@
  */
 import type postgres from 'postgres';
 import { expect } from 'vitest';
+import { eventsAgainstRecord } from '../../support/events-against-record.ts';
 import { type Standing, takeBatches } from './admission-watch.ts';
 import { entitled, insights, slots } from './entitlements.ts';
 import { type AdmittedBatch, compareService, runsOf } from './fairness-bound.ts';
@@ -31,6 +32,7 @@ export async function proveAdmissions(
   agendaIds: readonly string[],
   { from, to }: { readonly from: Date; readonly to: Date },
 ): Promise<void> {
+  expect(await eventsAgainstRecord({ $client: sql }), 'events tell what the record has').toEqual([]);
   const { before, batches } = await takeBatches(sql);
   expect(batches.flatMap((batch) => batch.agendaIds).toSorted(), 'each took capacity once').toEqual(
     agendaIds.toSorted(),
