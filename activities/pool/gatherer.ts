@@ -12,6 +12,7 @@ export type ItemAnswer<Verdict> = { readonly verdict: Verdict } | { readonly ref
 /** Sends JSON texts of items as one request, once. @throws ServiceUnavailable | ServiceRefused for all of them. */
 export type Exchange<Verdict> = (items: readonly string[]) => Promise<readonly ItemAnswer<Verdict>[]>;
 
+/** How much goes into one request, and when. */
 export interface GathererOptions {
   readonly mostItems: number;
   readonly mostBytes: number;
@@ -36,6 +37,7 @@ interface Waiting<Verdict> {
   readonly settle: { resolve(verdict: Verdict): void; reject(error: unknown): void };
 }
 
+/** Gathers items into requests, and hands each its verdict. */
 export class Gatherer<Item, Verdict> {
   readonly #exchange: Exchange<Verdict>;
   readonly #options: GathererOptions;

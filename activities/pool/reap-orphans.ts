@@ -8,6 +8,7 @@ import type { PoolWorker, ReachableRun } from './parts.ts';
 import { reachableRuns } from './parts.ts';
 import { stopReachable, unknownGraceSeconds } from './stop-operation.ts';
 
+/** What one round found. */
 export interface ReapReport {
   readonly asked: number;
   readonly stopped: number;
@@ -16,6 +17,7 @@ export interface ReapReport {
 
 const usualSeconds = 60;
 
+/** Asks now and then for runs that no activity follows, and ends those that are wanted no more. */
 export class OrphanReaper {
   readonly #pool: PoolWorker;
   readonly #roundMilliseconds: number;

@@ -50,7 +50,7 @@ function runDirectory(host: Host, worker: TestWorker): Promise<string> {
 
 const untilGate = 'until [ -e "$GATE" ]; do sleep 0.02; done';
 
-test('a shell script reports progress and its end with curl; that its process exits with another code changes nothing', async () => {
+test('a shell script reports progress and its end with curl, and no exit code changes that', async () => {
   await using host = await hostOf(`. "$EXAMPLE" && echo said all; exit 3`);
   using worker = testWorker(host, service);
   const key = await admitted();

@@ -11,6 +11,7 @@ import type {
 import { Gatherer, type GathererOptions, type ItemAnswer } from './gatherer.ts';
 import { errorOf, ServiceRefused, ServiceUnavailable } from './service-errors.ts';
 
+/** What a client is made of. */
 export interface ResourcePoolClientOptions {
   /** The api's base with its path, such as `http://127.0.0.1:8080/v1`. */
   readonly url: string;
@@ -28,6 +29,7 @@ export interface ResourcePoolClientOptions {
 
 const mostBytes = 16 * 1024 * 1024;
 
+/** Speaks to the ResourcePool service over HTTP. */
 export class ResourcePoolClient {
   readonly #service: string;
   readonly #headers: Readonly<Record<string, string>>;

@@ -184,7 +184,7 @@ describe('what never starts', () => {
     expect(await worker.local.list()).toEqual([]);
   });
 
-  test('what cannot be started now says why and since when, frees its slot, and is tried again under the same launch', async () => {
+  test('what cannot be started says why and since when, frees its slot, and is tried again', async () => {
     await using host = await testHost();
     using worker = testWorker(host, service);
     await host.openGate();
@@ -317,7 +317,7 @@ describe('a launch that is lost', () => {
 });
 
 describe('where it is launched', () => {
-  test('the ask says the launcher of the type and all places of the worker, and the record where it was launched', async () => {
+  test('the ask says the launcher and all places, and the record where it was launched', async () => {
     await using host = await testHost();
     using worker = testWorker(host, service);
     const key = await admitted('noOp');
@@ -332,7 +332,7 @@ describe('where it is launched', () => {
     });
   });
 
-  test('an Operation that workflow code of before asked for without its type runs at the place of its type', async () => {
+  test('an Operation that older workflow code asked for without its type runs at the place of its type', async () => {
     await using host = await testHost();
     using worker = testWorker(host, service);
     const { type: _, ...untyped } = await admitted('noOp');
@@ -344,7 +344,7 @@ describe('where it is launched', () => {
     });
   });
 
-  test('a type that is launched otherwise since an edit of the registry begins anew, and nothing of before goes on', async () => {
+  test('a type that the registry launches otherwise now begins anew, and nothing of before goes on', async () => {
     await using host = await testHost();
     using first = testWorker(host, service);
     const { key, activity, pid } = await begun(host, first);

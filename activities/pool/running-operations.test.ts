@@ -110,7 +110,7 @@ test('a verdict aborts the launch that was asked about, never a later one', asyn
   all.close();
 });
 
-test('heartbeats come at a third of their timeout, also without a launch, and cancellation passes through', async () => {
+test('heartbeats come at a third of their timeout, without a launch too, and cancellation passes through', async () => {
   using it = running(() => ({ verdict: 'ok' }), 10);
   const quick = activity(60);
   const slow = activity(600_000);

@@ -27,6 +27,7 @@ export interface ActivityBeat {
   heartbeat(details?: unknown): void;
 }
 
+/** How they beat, and to whom. */
 export interface RunningOperationsOptions {
   readonly report: (items: readonly ReportProgressItem[]) => Promise<readonly ItemAnswer<ProgressVerdict>[]>;
   /** This worker's name in the record. */
@@ -151,6 +152,7 @@ export class RunningOperation {
   }
 }
 
+/** The Operations that the activities of this worker are at. */
 export class RunningOperations {
   readonly #options: RunningOperationsOptions;
   readonly #beatMilliseconds: number;

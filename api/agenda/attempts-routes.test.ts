@@ -55,7 +55,7 @@ beforeAll(async () => {
 });
 afterAll(() => database[Symbol.asyncDispose]());
 
-test('a lost launch is shown with why, its output, and when the next one comes; so is its Operation', async () => {
+test('a lost launch shows why, where its output is, and when the next one comes; so does its Operation', async () => {
   const { status, body } = await operator('GET', `/agenda/${agendaId}/attempts`);
   expect(status).toBe(200);
   expect(body.all).toEqual([

@@ -6,8 +6,8 @@ import type { Command } from '../command.ts';
 
 const help = `pop key rotate-launch-tokens [--retire-all]
   Makes a new key for the tokens with which handlers report by themselves. It needs DATABASE_URL, as the api does.
-  Tokens of the key before it stay valid until the next rotation, so wait longer than the longest handler runs between
-two.
+  Tokens of the key before it stay valid until the next rotation: between two, wait longer than the longest
+  handler runs.
 
   --retire-all   tokens of every earlier key are taken no more: for a key that somebody may have seen`;
 

@@ -38,8 +38,9 @@ const again = { verdict: 'again', inMilliseconds: expect.any(Number) };
 const failed = { verdict: 'stored', outcome: 'failed' };
 
 const launchesOf = ({ agendaId }: TestAgenda) => database.$client`
-  select launch, operation_attempt as "operationAttempt", place, worker, ending, category, code, decision, again_time is not null as waits,
-    diagnostic_events as events from operation_attempt where agenda_id = ${agendaId} order by index, launch`;
+  select launch, operation_attempt as "operationAttempt", place, worker, ending, category, code, decision,
+    again_time is not null as waits, diagnostic_events as events
+  from operation_attempt where agenda_id = ${agendaId} order by index, launch`;
 const rowOf = async ({ agendaId }: TestAgenda, operation = 'only') => {
   const [row] = await database.$client`
     select processing_state as state, processing_state_message as message, launch, attempt_count as "attemptCount",
@@ -135,7 +136,7 @@ describe('the row of a launch', () => {
 });
 
 describe('a launch that was lost', () => {
-  test('is followed by another after its wait, at no cost to the customer; meanwhile it is over for its own reports', async () => {
+  test('is followed by another after its wait, at no cost to the customer; its reports are over', async () => {
     const agenda = await add();
     await start(agenda);
     expect(await finish(agenda, loss)).toEqual(again);
@@ -218,7 +219,7 @@ describe('a launch that was lost', () => {
     expect(await launchesOf(agenda)).toMatchObject([{ ending: 'lost', decision: 'again' }]);
   });
 
-  test('because a worker at another place took over has ended, and the other worker comes again after the wait', async () => {
+  test('because a worker at another place took over has ended; that worker comes again later', async () => {
     const agenda = await add();
     await start(agenda);
     expect(await start(agenda, { place: 'there' })).toEqual({ verdict: 'later', inMilliseconds: expect.any(Number) });
@@ -266,7 +267,7 @@ describe('a pool worker of version 0.1.0', () => {
     expect(await rowOf(agenda)).toMatchObject({ state: 'EXECUTING', launch: 3, waits: false });
   });
 
-  test('has the last word: what it reports as failed has ended, with the category that its last event tells', async () => {
+  test('has the last word: what it reports as failed has ended, with the category of its last event', async () => {
     const agenda = await add({ name: 'only' }, { name: 'other' });
     await start(agenda, old);
     const own = { code: 'myOwn', message: 'as the handler says' };
@@ -278,7 +279,7 @@ describe('a pool worker of version 0.1.0', () => {
   });
 });
 
-test('A7: an Operation is handed out only when all that it depends on has succeeded, and the early question changes nothing', async () => {
+test('an Operation is handed out only when all it depends on has succeeded; an early ask changes nothing', async () => {
   const agenda = await add(
     { name: 'a' },
     { name: 'b', payload: '@<a.out>', dependencies: [0] },

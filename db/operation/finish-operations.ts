@@ -216,6 +216,6 @@ function resultFault(item: FinishOperationItem): { code: FailureCodeOf<'data'>; 
   if (!isDeeperThan(value, maximumResultDepth)) return undefined;
   return {
     code: 'resultTooDeep',
-    message: `The result of Operation ${item.operation} is nested deeper than ${maximumResultDepth}, which is the limit.`,
+    message: `The result of Operation ${item.operation} is nested deeper than the limit of ${maximumResultDepth}.`,
   };
 }

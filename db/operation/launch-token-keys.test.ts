@@ -48,7 +48,7 @@ test('of rotations at once each is whole, and two keys are left', async () => {
   expect(await numbersOf(new LaunchTokenKeys(database), first + 6)).toEqual([first + 4, first + 5]);
 });
 
-test('a process sees a key that another one has made at once when it meets it, and signs with it when its time is over', async () => {
+test('a key that another process has made is known when it is met, and signs from then on', async () => {
   const believing = new LaunchTokenKeys(database, long);
   const { number: first } = await believing.newest();
   const { made } = await rotateLaunchTokenKeys(database);

@@ -130,11 +130,12 @@ describe('starting', () => {
     expect((await ask('b')).wakeInsights).toEqual([]);
   });
 
-  test('another Operation of an Agenda under way writes neither row of the Agenda again, unless that was quiet', async () => {
+  test('another Operation of an Agenda under way writes neither row of it again, unless it was quiet', async () => {
     const agenda = await add({ name: 'a' }, { name: 'b' }, { name: 'c' });
     const versions = async () => {
       const [row] = await database.$client<{ running: string; progress: string }[]>`
-        select r.xmin::text as running, g.xmin::text as progress from running_agenda r join agenda_progress g using (agenda_id)
+        select r.xmin::text as running, g.xmin::text as progress
+        from running_agenda r join agenda_progress g using (agenda_id)
         where r.agenda_id = ${agenda.agendaId}`;
       return row;
     };
@@ -142,12 +143,14 @@ describe('starting', () => {
     const before = await versions();
     await start(agenda, 'b');
     expect(await versions()).toEqual(before);
-    await database.$client`update running_agenda set seen_time = seen_time - interval '2 seconds' where agenda_id = ${agenda.agendaId}`;
+    await database.$client`
+      update running_agenda set seen_time = seen_time - interval '2 seconds' where agenda_id = ${agenda.agendaId}`;
     await database.$client`update agenda_progress set updated_time = '2020-01-01' where agenda_id = ${agenda.agendaId}`;
     await start(agenda, 'c');
     expect((await agendaRowOf(agenda))['updated_time']).not.toEqual(new Date('2020-01-01'));
     const [running] = await database.$client`
-      select seen_time > clock_timestamp() - interval '1 second' as seen from running_agenda where agenda_id = ${agenda.agendaId}`;
+      select seen_time > clock_timestamp() - interval '1 second' as seen
+      from running_agenda where agenda_id = ${agenda.agendaId}`;
     expect(running?.['seen']).toBe(true);
   });
 
@@ -305,8 +308,8 @@ describe('progress', () => {
     await database.$client`update running_agenda set seen_time = '2000-01-01' where agenda_id = ${agenda.agendaId}`;
     const before = await rowOf(agenda);
     expect(await progress(agenda)).toEqual({ verdict: 'ok' });
-    const [running] =
-      await database.$client`select seen_time > '2020-01-01' as seen from running_agenda where agenda_id = ${agenda.agendaId}`;
+    const [running] = await database.$client`
+      select seen_time > '2020-01-01' as seen from running_agenda where agenda_id = ${agenda.agendaId}`;
     expect(running?.['seen']).toBe(true);
     expect(await rowOf(agenda)).toEqual(before);
   });
@@ -526,7 +529,7 @@ describe('batches', () => {
   });
 });
 
-test('starts, reports, ends, cancels, settlements and finishes in any order never deadlock and leave nothing running', async () => {
+test('calls of every kind in any order never deadlock, and leave nothing running', async () => {
   const insight = await addInsight(database, { queueSize: 1000 });
   const operations = ['a', 'b', 'c'].map((name) => ({ name }));
   const agendas: TestAgenda[] = [];
@@ -581,7 +584,8 @@ test('starts, reports, ends, cancels, settlements and finishes in any order neve
       (select count(*)::int from operation_progress p join agenda a on a.id = p.agenda_id
         where a.insight_id = ${insight.insightId} and p.processing_state = 'EXECUTING') as executing,
       (select count(*)::int from agenda_progress p join agenda a on a.id = p.agenda_id
-        where a.insight_id = ${insight.insightId} and (p.processing_state <> 'COMPLETE' or p.attempts_completed <> 1)) as open`;
+        where a.insight_id = ${insight.insightId}
+          and (p.processing_state <> 'COMPLETE' or p.attempts_completed <> 1)) as open`;
   expect(left).toEqual({ running: 0, executing: 0, open: 0 });
   expect(await eventsAgainstRecord(database)).toEqual([]);
 });

@@ -16,7 +16,8 @@ async function withResults(results: readonly Json[]): Promise<string> {
   const { agendaId } = await addAgenda(database, await addInsight(database), { operations });
   for (const [n, result] of results.entries()) {
     await database.$client`
-      update operation_progress set processing_state = 'COMPLETE', processing_state_message = 'succeeded', result_payload = ${JSON.stringify(result)}
+      update operation_progress set processing_state = 'COMPLETE', processing_state_message = 'succeeded',
+        result_payload = ${JSON.stringify(result)}
       where agenda_id = ${agendaId} and index = ${n}`;
   }
   return agendaId;

@@ -18,6 +18,7 @@ const smallResultBytes = 64 * 1024;
 /** So much is parsed before other work has its turn. */
 const bytesBetweenTurns = 256 * 1024;
 
+/** An Operation whose payload is asked for. */
 export interface OperationToResolve {
   readonly agendaId: string;
   readonly name: string;
@@ -130,7 +131,8 @@ async function resolve(
   const referenced = names.map((other) => ({ name: `${other}.out`, bytes: reader.bytesOf(agendaId, other) }));
   const together = referenced.reduce((sum, { bytes }) => sum + bytes, 0);
   if (together > maximumReferencedBytes) {
-    const message = `The payload of Operation ${name} refers to results of ${together} bytes together; the limit is ${maximumReferencedBytes}. ${sizes(referenced)}`;
+    const limit = `the limit is ${maximumReferencedBytes}. ${sizes(referenced)}`;
+    const message = `The payload of Operation ${name} refers to results of ${together} bytes together; ${limit}`;
     return fault('payloadTooLarge', message);
   }
   const values = new Map<string, Json>([
@@ -146,7 +148,9 @@ async function resolve(
   // Measured before it is made: a small payload can name a large result many times.
   const measured = resolvedBytes(submitted, lookup);
   if (measured.bytes > maximumPayloadBytes) {
-    const message = `The payload of Operation ${name} has ${measured.bytes} bytes with its references replaced; the limit is ${maximumPayloadBytes}. ${sizes(measured.names)}`;
+    const limit = `the limit is ${maximumPayloadBytes}. ${sizes(measured.names)}`;
+    const bytes = `${measured.bytes} bytes with its references replaced`;
+    const message = `The payload of Operation ${name} has ${bytes}; ${limit}`;
     return fault('payloadTooLarge', message);
   }
   const { value, missing, invalid } = replaceReferences(submitted, lookup);
