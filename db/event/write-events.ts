@@ -25,16 +25,17 @@ export const agendaEvents = (
   agendas: Paragraph,
   { outcome = null, message = null }: { outcome?: AgendaOutcome | null; message?: string | null } = {},
 ): Paragraph => sql`
+  /* agendaEvents: tell */
   insert into event (agenda_id, number, attempt, kind, outcome, message)
   select h.agenda_id, last.number + 1, h.attempt, ${kind}, ${outcome}, left(${message}::text, ${mostMessageCharacters})
   from ${agendas} h ${lastNumber(sql)}`;
 
 /**
  * One event for each row of `operations`, a subquery in parentheses; those of one Agenda in the order of their indexes.
- * It selects
- * `agenda_id, attempt, kind, index, launch, operation_attempt, outcome, category, code, message`.
+ * It selects `agenda_id, attempt, kind, index, launch, operation_attempt, outcome, category, code, message`.
  */
 export const operationEvents = (sql: Statements, operations: Paragraph): Paragraph => sql`
+  /* operationEvents: tell */
   insert into event (agenda_id, number, attempt, kind, index, launch, operation_attempt,
     outcome, category, code, message)
   select h.agenda_id, last.number + row_number() over (partition by h.agenda_id order by h.index), h.attempt,

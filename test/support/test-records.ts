@@ -101,7 +101,7 @@ export async function addAgenda(
   const base = { cid: 'test-cid', customerId };
   await database.insert(agenda).values({ ...base, id: agendaId, progressId, insightId, resourcePoolId, attempt });
   await database.$client.begin((sql) =>
-    agendaEvents(sql, 'agenda.submitted', sql`select ${agendaId} as agenda_id, ${attempt}::int as attempt`),
+    agendaEvents(sql, 'agenda.submitted', sql`(select ${agendaId} as agenda_id, ${attempt}::int as attempt)`),
   );
   await database.insert(operation).values(
     operations.map(
