@@ -56,6 +56,7 @@ const longSteps = proxyActivities<ControlActivities>({
   retry: { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '10 s' },
 });
 
+/** Admits the Agendas of one Insight for as long as the Insight lives. */
 export async function admissionWorkflow({ insightId, ticks: earlierTicks = 0 }: AdmissionWorkflowInput): Promise<void> {
   const { runId } = workflowInfo();
   const steps = inTurn<ControlActivities>(localSteps);

@@ -90,7 +90,7 @@ describe('walking', () => {
     ]);
   });
 
-  test('there are no levels: an Operation starts when its own dependencies are done, whatever else still runs', async () => {
+  test('an Operation starts when its own dependencies are done, whatever else still runs: no levels', async () => {
     const second = gate();
     const agenda = new ScriptedAgenda([
       {
@@ -237,7 +237,7 @@ describe('the record decides', () => {
     expect(await walk(agenda, { steps: { settleOperations } })).toEqual(['load', 'run a']);
   });
 
-  test('an activity that closed without an ending in the record is begun again, as of a state that Temporal has forgotten', async () => {
+  test('an activity that closed without an ending in the record is begun again', async () => {
     let closed = 0;
     const agenda = new ScriptedAgenda([{ name: 'a', run: () => (++closed < 3 ? undefined : 'succeeded') }]);
     expect(await walk(agenda)).toEqual([
@@ -260,7 +260,7 @@ describe('the record decides', () => {
     expect(agenda.states).toEqual(['failed']);
   });
 
-  test('an activity that closes while its Operation waits, as with a pool worker of another system, is begun again without end', async () => {
+  test('an activity that closes while its Operation waits is begun again without end', async () => {
     let closed = 0;
     const agenda = new ScriptedAgenda([
       {

@@ -51,6 +51,7 @@ interface Closed {
 
 const supersededResult: AgendaWorkflowResult = { outcome: 'over', reason: 'this attempt is no longer the running one' };
 
+/** Walks an attempt of an Agenda: starts what is ready, waits for ends, and ends the Agenda when all have ended. */
 export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput): Promise<AgendaWorkflowResult> {
   const control = inTurn<ControlActivities>(controlSteps);
   let cancelled = false;

@@ -83,7 +83,7 @@ test('a backlog of two customers on one queue is started in proportion to their 
   expect(red).toBeLessThanOrEqual(32);
 }, 90_000);
 
-test('the next Operation of an Agenda under way goes before the first ones of new Agendas, whatever their weight', async () => {
+test('the next Operation of an Agenda under way goes before the first ones of new Agendas', async () => {
   const started: string[] = [];
   const others = Array.from({ length: 8 }, (_, n) => `red-new${n}`);
   const { add, control, pool, start, isRunning } = manyAgendas('picked', async ({ agendaId, operation }) => {

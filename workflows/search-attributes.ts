@@ -4,6 +4,7 @@
  */
 import { defineSearchAttributeKey } from '@temporalio/common';
 
+/** The search attributes that Agendas' workflows have in Temporal: found by them in its UI and its lists. */
 export const searchAttributes = {
   customerId: defineSearchAttributeKey('CustomerId', 'KEYWORD'),
   insightId: defineSearchAttributeKey('InsightId', 'KEYWORD'),

@@ -30,12 +30,3 @@ export async function hasOperation(database: Database, agendaId: string, name: s
     .where(and(eq(operation.agendaId, agendaId), eq(operation.name, name)));
   return rows.length > 0;
 }
-
-/** Reads where these Agendas went. */
-export async function readInsightsOf(database: Database, agendaIds: readonly string[]) {
-  const rows = await database
-    .select({ id: agenda.id, insightId: agenda.insightId, resourcePoolId: agenda.resourcePoolId })
-    .from(agenda)
-    .where(inArray(agenda.id, [...agendaIds]));
-  return new Map(rows.map((row) => [row.id, row]));
-}

@@ -60,16 +60,18 @@ test('of an attempt that is not the running one nothing is read', async () => {
   expect(await readPlanned(database, { agendaId: 'nothing', attempt: 1 }, start, plenty)).toEqual([]);
 });
 
-test("a plan has the customer's weight: its own, or what its Insight says, or 1 for one that is not in the record", async () => {
+test("a plan has the customer's weight: its own, or its Insight's for it, or 1 for one not in the record", async () => {
   const insight = await addInsight(database);
   const [set, unknown] = [freshId('customer'), freshId('customer')];
-  await database.$client`insert into customer (id, cid, customer_id, title, weight) values (${set}, 'test', 'owner', 'A customer', 4)`;
+  await database.$client`
+    insert into customer (id, cid, customer_id, title, weight) values (${set}, 'test', 'owner', 'A customer', 4)`;
   const ofSet = await addAgenda(database, insight, { customerId: set });
   const ofUnknown = await addAgenda(database, insight, { customerId: unknown });
   expect(await readPlanHead(database, ofSet.agendaId)).toEqual({ customerId: set, weight: 4, parallelism: null });
   expect(await readPlanHead(database, ofUnknown.agendaId)).toMatchObject({ weight: 1 });
-  await database.$client`update insight set customers = ${JSON.stringify({ [set]: { weight: 0.5 }, [unknown]: { band: 1 } })}::text::json
-    where id = ${insight.insightId}`;
+  const customers = JSON.stringify({ [set]: { weight: 0.5 }, [unknown]: { band: 1 } });
+  await database.$client`
+    update insight set customers = ${customers}::text::json where id = ${insight.insightId}`;
   expect(await readPlanHead(database, ofSet.agendaId)).toMatchObject({ weight: 0.5 });
   expect(await readPlanHead(database, ofUnknown.agendaId)).toMatchObject({ weight: 1 });
   await expect(readPlanHead(database, 'nothing')).rejects.toThrow('not in the record');
