@@ -37,8 +37,11 @@ export function namesOf(installation = ''): Names {
 /** The names of an installation without a name of its own, and of all that version 0.1.0 began. */
 export const plainNames: Names = namesOf();
 
+/** The type of the workflow that walks an Agenda; a released name never changes. */
 export const agendaWorkflowType = 'agendaWorkflow';
+/** The type of the admission loop of an Insight. */
 export const admissionWorkflowType = 'admissionWorkflow';
+/** The type of the workflow that says whose a namespace is. */
 export const markerWorkflowType = 'installationMarker';
 
 /** Operation types that run in the control worker itself. */

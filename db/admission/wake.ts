@@ -7,9 +7,9 @@
  * full pool; one that becomes ready later sends its own wake. Settings ask within their transaction; the sweep
  * finds what came in between.
  */
-import { sql as drizzleSql, type SQL } from 'drizzle-orm';
+import { sql as drizzleSql } from 'drizzle-orm';
 import { type Amounts, resourceNames } from '../../scheduling/need.ts';
-import type { Database, Statements, Writer } from '../connect.ts';
+import type { Database, Sql, Statements, Writer } from '../connect.ts';
 import { amountOfNeed } from './need-amount.ts';
 
 /** Flips the flags that were false and returns those Insights: they are the caller's to signal. */
@@ -34,19 +34,28 @@ export async function clearWake(database: Database, insightId: string): Promise<
     update insight_wake set wake_pending = false where insight_id = ${insightId} and wake_pending`;
 }
 
-/** Insights in which an Agenda waits: of a pool, or among these. */
+/** Insights in which an Agenda waits: of a pool, or among these. Asked at every start and end, so it is prepared. */
 export async function insightsThatWait(
-  writer: Pick<Writer, 'execute'>,
+  sql: Sql,
   among: { readonly resourcePoolId: string } | { readonly insightIds: readonly string[] },
 ): Promise<string[]> {
-  const asked: SQL =
+  const asked =
     'resourcePoolId' in among
-      ? drizzleSql`(select id from insight where resource_pool_id = ${among.resourcePoolId})`
-      : drizzleSql`(select id from unnest(${drizzleSql.param(among.insightIds)}::text[]) given(id))`;
-  const rows = await writer.execute<{ id: string }>(drizzleSql`
+      ? sql`(select id from insight where resource_pool_id = ${among.resourcePoolId})`
+      : sql`(select id from unnest(${among.insightIds as string[]}::text[]) given(id))`;
+  const rows = await sql<{ id: string }[]>`
     /* wake: that wait */
     select i.id from ${asked} i
-    where exists (select 1 from ready_agenda w where w.insight_id = i.id)`);
+    where exists (select 1 from ready_agenda w where w.insight_id = i.id)`;
+  return rows.map((row) => row.id);
+}
+
+/** The same of a pool, within the transaction that changes settings. */
+export async function insightsThatWaitNow(writer: Pick<Writer, 'execute'>, resourcePoolId: string): Promise<string[]> {
+  const rows = await writer.execute<{ id: string }>(drizzleSql`
+    /* wake: that wait now */
+    select i.id from insight i
+    where i.resource_pool_id = ${resourcePoolId} and exists (select 1 from ready_agenda w where w.insight_id = i.id)`);
   return rows.map((row) => row.id);
 }
 

@@ -29,6 +29,8 @@ interface Held {
   readonly resourcePoolId: string;
   readonly insightId: string;
   readonly customerId: string;
+  /** Operations have no end yet, or one of an older version. Whoever gives them one holds this row as well. */
+  readonly hasUnended: boolean;
 }
 
 /**
@@ -56,8 +58,8 @@ export async function finishAgenda(
         /* finishAgenda: wait for submissions */
         select from customer where id = ${held.customerId} and maximum_running is not null for update`,
       // Sent at once, for the ends of its Operations come before its own.
-      abandonExecuting(sql, key).execute(),
-      skipWaiting(sql, { ...key, reason: whyNotStarted(end, cause) }).execute(),
+      held.hasUnended ? abandonExecuting(sql, key).execute() : undefined,
+      held.hasUnended ? skipWaiting(sql, { ...key, reason: whyNotStarted(end, cause) }).execute() : undefined,
       endProgress(sql, key.agendaId, told, 'system'),
       sql`
         /* finishAgenda: give capacity back */
@@ -70,7 +72,7 @@ export async function finishAgenda(
   const { held, line } = ended;
   return {
     outcome: end.outcome,
-    wakeInsights: await insightsThatWait(database, held),
+    wakeInsights: await insightsThatWait(database.$client, held),
     ...(line === undefined ? {} : { line: { ...line, insightId: held.insightId } }),
   };
 }
@@ -82,7 +84,9 @@ async function lockAttempt(
   const ofRun = runId === undefined ? sql`` : sql`and (run_id is null or ${isOfChain(sql, { runId, ...chain })})`;
   const [held] = await sql<Held[]>`
     /* finishAgenda: lock attempt */
-    select resource_pool_id as "resourcePoolId", insight_id as "insightId", customer_id as "customerId"
+    select resource_pool_id as "resourcePoolId", insight_id as "insightId", customer_id as "customerId",
+      exists (select from operation_progress p where p.agenda_id = ${agendaId}
+        and (p.processing_state <> 'COMPLETE' or p.outcome is null)) as "hasUnended"
     from running_agenda
     where agenda_id = ${agendaId} and attempt = ${attempt} ${ofRun}
     for update`;

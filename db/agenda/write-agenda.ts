@@ -9,7 +9,7 @@ import type { Agenda, Json } from '../../agenda/types.ts';
 import { defaultAttempts, maximumAttemptsOf } from '../../agenda/validate-agenda.ts';
 import { keyOfNeed } from '../../scheduling/need.ts';
 import type { Statements } from '../connect.ts';
-import { agendaEvents } from '../event/write-events.ts';
+import { firstEvents } from '../event/write-events.ts';
 import { type IdempotencyKey, rememberAnswer } from './idempotency.ts';
 import { makeReady, settleWaiting } from './make-ready.ts';
 import type { SubmitAnswer } from './submit-answer.ts';
@@ -65,7 +65,7 @@ export async function writeAgenda(
     with at as materialized (select clock_timestamp() as now),
     ${lockedChoice(sql, entry)},
     ${storeAgenda(sql, entry)},
-    told as (${agendaEvents(sql, 'agenda.submitted', sql`(select agenda_id, attempt from stored)`)}),
+    told as (${firstEvents(sql, sql`(select agenda_id, attempt from stored)`)}),
     ${operationRows(sql, entry)},
     ${storeOperations(sql, entry)},
     ${storeProgress(sql, entry)},

@@ -13,7 +13,8 @@ import type { Statements } from '../connect.ts';
 /** A query that is part of another. */
 type Paragraph = postgres.PendingQuery<postgres.Row[]>;
 
-type AgendaEventKind = Extract<EventKind, `agenda.${string}`>;
+/** What happens to an Agenda after its submission. */
+type AgendaEventKind = Exclude<Extract<EventKind, `agenda.${string}`>, 'agenda.submitted'>;
 
 /** Characters of a message; the whole of it is with the Agenda or Operation. */
 export const mostMessageCharacters = 500;
@@ -29,6 +30,12 @@ export const agendaEvents = (
   insert into event (agenda_id, number, attempt, kind, outcome, message)
   select h.agenda_id, last.number + 1, h.attempt, ${kind}, ${outcome}, left(${message}::text, ${mostMessageCharacters})
   from ${agendas} h ${lastNumber(sql)}`;
+
+/** The first event of each row of `agendas`, which are new: no number is looked up. */
+export const firstEvents = (sql: Statements, agendas: Paragraph): Paragraph => sql`
+  /* firstEvents: tell */
+  insert into event (agenda_id, number, attempt, kind)
+  select h.agenda_id, 1, h.attempt, 'agenda.submitted' from ${agendas} h`;
 
 /**
  * One event for each row of `operations`, a subquery in parentheses; those of one Agenda in the order of their indexes.

@@ -71,7 +71,6 @@ const endedColumns = (sql: Statements) => sql`processing_state = 'COMPLETE', lau
   completed_time = clock_timestamp(), updated_time = clock_timestamp()`;
 
 /**
-/**
  * Tells of the ends, and completes the rows of the launches of `ended` that have no end yet; those that began under an
  * older version get one.
  */

@@ -72,7 +72,10 @@ export async function startOperations(
     ]);
     return { verdicts, left: left.map((row) => row.insight_id) };
   })) as { verdicts: StartVerdict[]; left: string[] };
-  return { verdicts, wakeInsights: left.length === 0 ? [] : await insightsThatWait(database, { insightIds: left }) };
+  return {
+    verdicts,
+    wakeInsights: left.length === 0 ? [] : await insightsThatWait(database.$client, { insightIds: left }),
+  };
 }
 
 /** The first Operation of these Agendas is started: their places in the queues of the Insights it answers are free. */

@@ -2,7 +2,7 @@
 import { arrayOverlaps, eq, or, sql } from 'drizzle-orm';
 import type { CostModel } from '../../scheduling/cost-models.ts';
 import { differ, settleChanged } from '../admission/settlement.ts';
-import { insightsThatWait } from '../admission/wake.ts';
+import { insightsThatWaitNow } from '../admission/wake.ts';
 import { type Database, lockPool, type Writer } from '../connect.ts';
 import { equals, type Page, type Visibility } from '../list.ts';
 import {
@@ -147,9 +147,7 @@ export async function settleInsight(writer: Writer, before: InsightRow, after: I
   const named = new Set([...Object.keys(before.customers), ...Object.keys(after.customers)]);
   const changed = [...named].filter((id) => differ(before.customers, after.customers, [id]));
   await settleChanged(writer, [after.id], changed);
-  const others = differ(before, after, divisionSettings)
-    ? await insightsThatWait(writer, { resourcePoolId: after.resourcePoolId })
-    : [];
+  const others = differ(before, after, divisionSettings) ? await insightsThatWaitNow(writer, after.resourcePoolId) : [];
   return [...new Set([after.id, ...others])];
 }
 

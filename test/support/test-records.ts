@@ -3,7 +3,7 @@ import type { Json, JsonObject, OperationTimeout } from '../../agenda/types.ts';
 import { admitBatch } from '../../db/admission/admit-batch.ts';
 import { claimAttempt } from '../../db/agenda/claim-attempt.ts';
 import type { Database } from '../../db/connect.ts';
-import { agendaEvents } from '../../db/event/write-events.ts';
+import { firstEvents } from '../../db/event/write-events.ts';
 import {
   agenda,
   agendaProgress,
@@ -101,7 +101,7 @@ export async function addAgenda(
   const base = { cid: 'test-cid', customerId };
   await database.insert(agenda).values({ ...base, id: agendaId, progressId, insightId, resourcePoolId, attempt });
   await database.$client.begin((sql) =>
-    agendaEvents(sql, 'agenda.submitted', sql`(select ${agendaId} as agenda_id, ${attempt}::int as attempt)`),
+    firstEvents(sql, sql`(select ${agendaId} as agenda_id, ${attempt}::int as attempt)`),
   );
   await database.insert(operation).values(
     operations.map(
