@@ -20,6 +20,8 @@ export interface GuardParts {
 
 /** Between two looks of an api that keeps away. */
 const closedMilliseconds = 5_000;
+/** Between two looks while Postgres or Temporal does not answer: requests in between are not held up by asking. */
+const awayMilliseconds = 1_000;
 
 /**
  * Takes the names for the installation of this database, for a control worker that begins. @throws SettingError when
@@ -63,6 +65,8 @@ async function ownId({ database, client }: GuardParts): Promise<string> {
 export class NamespaceGate {
   readonly #parts: GuardParts;
   #trouble: SettingError | undefined;
+  #away: { readonly error: unknown } | undefined;
+  #looking: Promise<void> | undefined;
   #knownUntil = 0;
   #quietUntil = 0;
 
@@ -72,7 +76,13 @@ export class NamespaceGate {
 
   /** False while the names are another installation's. @throws while Postgres or Temporal is away */
   async isOpen(): Promise<boolean> {
-    if (performance.now() >= this.#knownUntil) await this.#look();
+    if (performance.now() >= this.#knownUntil) {
+      this.#looking ??= this.#look().finally(() => {
+        this.#looking = undefined;
+      });
+      await this.#looking;
+    }
+    if (this.#away !== undefined) throw this.#away.error;
     return this.#trouble === undefined;
   }
 
@@ -94,10 +104,15 @@ export class NamespaceGate {
       await checkMarker(this.#parts.client, await ownId(this.#parts));
       this.#trouble = undefined;
     } catch (error) {
-      if (!(error instanceof SettingError)) throw error;
+      if (!(error instanceof SettingError)) {
+        this.#away = { error };
+        this.#knownUntil = performance.now() + awayMilliseconds;
+        return;
+      }
       this.#trouble = error;
       this.#complain(error);
     }
+    this.#away = undefined;
     // A control worker with the right names may be about to start.
     this.#knownUntil = performance.now() + (this.#trouble === undefined ? lookMilliseconds : closedMilliseconds);
   }
