@@ -63,3 +63,22 @@ test("an api stays away from workflows while the names are another's, and says s
   expect(await gate.isOpen()).toBe(false);
   expect(parts.said).toEqual([expect.stringContaining('are of the installation another')]);
 });
+
+test('while Temporal is away it is asked once for many requests', async () => {
+  const parts = partsOf('away');
+  let asked = 0;
+  const client = Object.assign(Object.create(parts.client) as TemporalClient, {
+    workflow: {
+      getHandle: () => ({
+        describe: async () => {
+          asked += 1;
+          throw new Error('no connection');
+        },
+      }),
+    },
+  });
+  const gate = new NamespaceGate({ ...parts, client });
+  const answers = await Promise.allSettled(Array.from({ length: 20 }, () => gate.isOpen()));
+  expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 'rejected'));
+  expect(asked).toBe(1);
+});
