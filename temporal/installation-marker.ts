@@ -60,23 +60,37 @@ export async function checkMarker(client: TemporalClient, installationId: string
 /**
  * Looks now and then until the signal aborts: another may have taken the names since. @throws OtherInstallationError
  */
-export async function watchMarker(
+export function watchMarker(
   client: TemporalClient,
   installationId: string,
   signal: AbortSignal,
   log: Pick<Logger, 'debug'>,
   every = lookMilliseconds,
 ): Promise<void> {
+  return lookAgain(() => checkMarker(client, installationId), signal, log, every);
+}
+
+/** Looks now and then until the signal aborts. @throws SettingError when a look does */
+export async function lookAgain(
+  look: () => Promise<unknown>,
+  signal: AbortSignal,
+  log: Pick<Logger, 'debug'>,
+  every: number,
+): Promise<void> {
   for (;;) {
     await delay(every, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
-    try {
-      await checkMarker(client, installationId);
-    } catch (error) {
-      if (error instanceof OtherInstallationError) throw error;
-      // Temporal is away: the next look will tell.
-      log.debug({ err: error }, 'the marker of the installation was not read');
-    }
+    await unlessAway(look, log);
+  }
+}
+
+/** Looks once; that one of the sides is away is left to the next look. @throws SettingError when the look does */
+export async function unlessAway(look: () => Promise<unknown>, log: Pick<Logger, 'debug'>): Promise<void> {
+  try {
+    await look();
+  } catch (error) {
+    if (error instanceof SettingError) throw error;
+    log.debug({ err: error }, 'the marker of the installation was not read');
   }
 }
 

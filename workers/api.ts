@@ -18,7 +18,7 @@ import { positiveNumber, required, SettingError, wholeNumber } from '../process/
 import { createLog } from '../process/log.ts';
 import { untilShutdown } from '../process/shutdown.ts';
 import { tellCancel } from '../temporal/agenda-workflows.ts';
-import { lazyTemporalClient, temporalSettings, within } from '../temporal/connect.ts';
+import { lazyTemporalClient, type TemporalClient, temporalSettings, within } from '../temporal/connect.ts';
 import { poolWorkerCounter } from '../temporal/count-pool-workers.ts';
 import { NamespaceGate } from './namespace-guard.ts';
 import { addRecordMetrics } from './record-metrics.ts';
@@ -29,6 +29,19 @@ import { wakeInsights } from './wake-insights.ts';
 const graceMilliseconds = 10_000;
 /** How long Temporal is tried after an answer went out; what does not get through by then is left to the sweep. */
 const temporalMilliseconds = 2_000;
+
+/** Says things to Temporal in the time there is for it, the question of the marker included; what fails is logged. */
+const sayingWhereOurs =
+  (gate: NamespaceGate, client: TemporalClient, log: Logger) =>
+  async (what: object, failure: string, say: () => Promise<void>): Promise<void> => {
+    try {
+      await within(client, temporalMilliseconds, async () => {
+        if (await gate.isOpen()) await say();
+      });
+    } catch (error) {
+      log.warn({ err: error, ...what }, failure);
+    }
+  };
 
 async function main(log: Logger): Promise<void> {
   const databaseUrl = required('DATABASE_URL');
@@ -49,7 +62,8 @@ async function main(log: Logger): Promise<void> {
   if (shutdown.signal.aborted) return;
   await using client = lazyTemporalClient(temporalSettings());
   const gate = new NamespaceGate({ database, client, log });
-  await briefly(() => gate.refuseOthers());
+  await within(client, temporalMilliseconds, () => gate.refuseOthers());
+  const whereOurs = sayingWhereOurs(gate, client, log);
   const background = new BackgroundWork();
 
   const registry = new Registry();
@@ -60,34 +74,24 @@ async function main(log: Logger): Promise<void> {
     database,
     registry,
     authorize: authorizeByKey(database),
-    wake: (insightIds) => background.add(briefly(() => wakeWhereOurs(insightIds))),
-    tellCancel: (agendaId) => background.add(deliverCancel(agendaId)),
+    wake: (insightIds) =>
+      background.add(
+        whereOurs({ insightIds }, 'wake failed; the sweep will repeat it', () =>
+          wakeInsights({ database, client, log }, insightIds),
+        ),
+      ),
+    tellCancel: (agendaId) =>
+      background.add(
+        whereOurs({ agendaId }, 'cancel was not delivered; the sweep will repeat it', () =>
+          tellCancel(client, agendaId),
+        ),
+      ),
     countPoolWorkers: poolWorkerCounter(client, log),
     keyEnvironment: process.env.POP_KEY_ENVIRONMENT ?? 'live',
     draining: () => shutdown.signal.aborted,
     log,
     basePath,
   });
-
-  function briefly(work: () => Promise<void>): Promise<void> {
-    return within(client, temporalMilliseconds, work);
-  }
-
-  async function wakeWhereOurs(insightIds: readonly string[]): Promise<void> {
-    try {
-      if (await gate.isOpen()) await wakeInsights({ database, client, log }, insightIds);
-    } catch (error) {
-      log.warn({ err: error, insightIds }, 'wake failed; the sweep will repeat it');
-    }
-  }
-
-  async function deliverCancel(agendaId: string): Promise<void> {
-    try {
-      if (await gate.isOpen()) await briefly(() => tellCancel(client, agendaId));
-    } catch (error) {
-      log.warn({ err: error, agendaId }, 'cancel was not delivered; the sweep will repeat it');
-    }
-  }
 
   // Longer than the idle time of usual load balancers, so that it is they who close idle connections.
   const server = createAdaptorServer({

@@ -3,13 +3,19 @@
  * marker in Temporal's namespace, at the start and then now and then, for Temporal's store may be lost or replaced and
  * the id renewed.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Database } from '../db/connect.ts';
 import { OtherNameError, readInstallation, takeInstallationName } from '../db/installation.ts';
 import { SettingError } from '../process/environment.ts';
 import type { TemporalClient } from '../temporal/connect.ts';
-import { checkMarker, claimNames, describeNames, lookMilliseconds } from '../temporal/installation-marker.ts';
+import {
+  checkMarker,
+  claimNames,
+  describeNames,
+  lookAgain,
+  lookMilliseconds,
+  unlessAway,
+} from '../temporal/installation-marker.ts';
 
 /** What both sides are asked with. */
 export interface GuardParts {
@@ -37,18 +43,8 @@ export async function enterNamespace(parts: GuardParts & { readonly database: Da
  * Looks again and again until the signal aborts, and makes the marker anew where it was lost. @throws SettingError
  * when the names became another's
  */
-export async function keepNamespace(parts: GuardParts, signal: AbortSignal, every = lookMilliseconds): Promise<void> {
-  for (;;) {
-    await delay(every, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) return;
-    try {
-      await claimNames(parts.client, await ownId(parts));
-    } catch (error) {
-      if (error instanceof SettingError) throw error;
-      // Either side is away: the next look will tell.
-      parts.log.debug({ err: error }, 'the marker of the installation was not read');
-    }
-  }
+export function keepNamespace(parts: GuardParts, signal: AbortSignal, every = lookMilliseconds): Promise<void> {
+  return lookAgain(async () => claimNames(parts.client, await ownId(parts)), signal, parts.log, every);
 }
 
 /** The id of the database, when it goes by the names of this program. @throws OtherNameError */
@@ -64,9 +60,8 @@ async function ownId({ database, client }: GuardParts): Promise<string> {
  */
 export class NamespaceGate {
   readonly #parts: GuardParts;
-  #trouble: SettingError | undefined;
-  #away: { readonly error: unknown } | undefined;
-  #looking: Promise<void> | undefined;
+  /** The newest look, shared by all who ask until its time is up. */
+  #answer: Promise<boolean> | undefined;
   #knownUntil = 0;
   #quietUntil = 0;
 
@@ -75,15 +70,12 @@ export class NamespaceGate {
   }
 
   /** False while the names are another installation's. @throws while Postgres or Temporal is away */
-  async isOpen(): Promise<boolean> {
-    if (performance.now() >= this.#knownUntil) {
-      this.#looking ??= this.#look().finally(() => {
-        this.#looking = undefined;
-      });
-      await this.#looking;
+  isOpen(): Promise<boolean> {
+    if (this.#answer === undefined || performance.now() >= this.#knownUntil) {
+      this.#knownUntil = Number.POSITIVE_INFINITY;
+      this.#answer = this.#look();
     }
-    if (this.#away !== undefined) throw this.#away.error;
-    return this.#trouble === undefined;
+    return this.#answer;
   }
 
   /**
@@ -91,30 +83,27 @@ export class NamespaceGate {
    * away
    */
   async refuseOthers(): Promise<void> {
-    try {
-      await checkMarker(this.#parts.client, (await readInstallation(this.#parts.database)).id);
-    } catch (error) {
-      if (error instanceof SettingError) throw error;
-      this.#parts.log.debug({ err: error }, 'the marker of the installation was not read');
-    }
+    await unlessAway(
+      async () => checkMarker(this.#parts.client, (await readInstallation(this.#parts.database)).id),
+      this.#parts.log,
+    );
   }
 
-  async #look(): Promise<void> {
+  async #look(): Promise<boolean> {
+    let untilNext = awayMilliseconds;
     try {
       await checkMarker(this.#parts.client, await ownId(this.#parts));
-      this.#trouble = undefined;
+      untilNext = lookMilliseconds;
+      return true;
     } catch (error) {
-      if (!(error instanceof SettingError)) {
-        this.#away = { error };
-        this.#knownUntil = performance.now() + awayMilliseconds;
-        return;
-      }
-      this.#trouble = error;
+      if (!(error instanceof SettingError)) throw error;
+      // A control worker with the right names may be about to start.
+      untilNext = closedMilliseconds;
       this.#complain(error);
+      return false;
+    } finally {
+      this.#knownUntil = performance.now() + untilNext;
     }
-    this.#away = undefined;
-    // A control worker with the right names may be about to start.
-    this.#knownUntil = performance.now() + (this.#trouble === undefined ? lookMilliseconds : closedMilliseconds);
   }
 
   /** Once a minute: whoever runs it is to notice. */
