@@ -1,6 +1,5 @@
 /** Customers over HTTP. */
 import { z } from '@hono/zod-openapi';
-import { quoted } from '../../agenda/cut.ts';
 import {
   type CustomerRow,
   type CustomerSettings,
@@ -17,10 +16,9 @@ import {
 } from '../../db/settings/customer.ts';
 import type { Api, ApiParts } from '../http/endpoint.ts';
 import { fieldsQuery } from '../http/list-fields.ts';
-import { inUse } from '../http/problem.ts';
 import { byQuery, idSchema, listQuerySchema, textOfBytes, titleSchema } from '../http/schemas.ts';
 import { bandSchema, maximumRunningSchema, pausedSchema, weightSchema } from './admission-fields.ts';
-import { requirePool, requirePoolOwner } from './require-pool.ts';
+import { refuseMove, requirePool, requirePoolOwner } from './require-pool.ts';
 import { addSettingsEndpoints } from './settings-endpoints.ts';
 import { baseView, baseViewShape, documentedBodies, type SettingsKind } from './settings-kind.ts';
 
@@ -118,11 +116,8 @@ const customers: SettingsKind<CustomerRow, CustomerSettings> = {
       resourcePoolId === null ? undefined : await requirePool(writer, access, resourcePoolId, before?.resourcePoolId);
     const changed = entitlements.filter((field) => settings[field] !== (before ?? plainEntitlements)[field]);
     requirePoolOwner(access, 'Customer', pool, changed);
-    if (before === undefined || before.resourcePoolId === resourcePoolId) return;
-    // Waiting and running rows carry the pool; they would be left behind in the old one.
-    const uses = await customerInUse(writer, before.id);
-    if (uses !== undefined)
-      throw inUse(`Customer ${quoted(before.id)} cannot move to another pool while it has ${uses}.`);
+    if (before !== undefined && before.resourcePoolId !== resourcePoolId)
+      refuseMove('Customer', before.id, await customerInUse(writer, before.id));
   },
   settle: settleCustomer,
 };

@@ -1,6 +1,5 @@
 /** Insights over HTTP. */
 import { z } from '@hono/zod-openapi';
-import { quoted } from '../../agenda/cut.ts';
 import type { JsonObject } from '../../agenda/types.ts';
 import type { CustomerInInsight } from '../../db/schema.ts';
 import {
@@ -18,7 +17,6 @@ import {
 import { pausedPools } from '../../db/settings/resource-pool.ts';
 import type { Api, ApiParts } from '../http/endpoint.ts';
 import { fieldsQuery } from '../http/list-fields.ts';
-import { inUse } from '../http/problem.ts';
 import { byQuery, listQuerySchema } from '../http/schemas.ts';
 import { withoutNulls } from '../http/without-nulls.ts';
 import type { customersSchema } from './admission-fields.ts';
@@ -29,7 +27,7 @@ import {
   insightShape,
   insightViewShape,
 } from './insight-fields.ts';
-import { requirePool, requirePoolOwner } from './require-pool.ts';
+import { refuseMove, requirePool, requirePoolOwner } from './require-pool.ts';
 import { addSettingsEndpoints } from './settings-endpoints.ts';
 import { baseView, baseViewShape, documentedBodies, type SettingsKind } from './settings-kind.ts';
 
@@ -155,11 +153,8 @@ const insights: SettingsKind<InsightRow, InsightSettings> = {
       (field) => settings[field] !== (before ?? plainDivision)[field],
     );
     requirePoolOwner(access, 'Insight', pool, changed);
-    if (before === undefined || before.resourcePoolId === settings.resourcePoolId) return;
-    // Waiting and running rows carry the pool; they would be left behind in the old one.
-    const uses = await insightInUse(writer, before.id);
-    if (uses !== undefined)
-      throw inUse(`Insight ${quoted(before.id)} cannot move to another pool while it has ${uses}.`);
+    if (before !== undefined && before.resourcePoolId !== settings.resourcePoolId)
+      refuseMove('Insight', before.id, await insightInUse(writer, before.id));
   },
   settle: settleInsight,
 };

@@ -3,7 +3,7 @@ import { quoted } from '../../agenda/cut.ts';
 import type { Writer } from '../../db/connect.ts';
 import { holdResourcePool, type ResourcePoolRow } from '../../db/settings/resource-pool.ts';
 import { type Access, isVisible, ownedBy } from '../auth/authorize.ts';
-import { forbidden, invalidField } from '../http/problem.ts';
+import { forbidden, inUse, invalidField } from '../http/problem.ts';
 
 /**
  * The pool that a Customer or an Insight is to refer to. It exists, and stays until the transaction ends. Whoever names
@@ -40,4 +40,9 @@ export function requirePoolOwner(
     message: `${field} of ${kind === 'Insight' ? 'an' : 'a'} ${kind} is set by the owner of its ResourcePool; ${why}.`,
   }));
   throw forbidden(errors.map(({ message }) => message).join(' '), errors);
+}
+
+/** Waiting and running rows carry the pool: what moved would leave them behind in the old one. */
+export function refuseMove(kind: string, id: string, uses: string | undefined): void {
+  if (uses !== undefined) throw inUse(`${kind} ${quoted(id)} cannot move to another pool while it has ${uses}.`);
 }
