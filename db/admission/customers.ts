@@ -3,7 +3,7 @@
  * heads.
  */
 import type { PartLane } from '../../scheduling/fair-share-part.ts';
-import type { Statements } from '../connect.ts';
+import type { Sql, Statements } from '../connect.ts';
 import { type Heads, queueKey } from './heads.ts';
 import { customerLeft } from './limits.ts';
 import type { Settings } from './settings.ts';
@@ -117,16 +117,23 @@ function readShares(sql: Statements, { insightId }: Settings, ids: readonly stri
       c.maximum_running as "maximumRunning",
       coalesce(runs.here, 0) as here,
       coalesce(runs.everywhere, 0) as everywhere
-    from unnest(${ids as string[]}::text[]) ids(id)
-      left join customer c on c.id = ids.id
-      left join (
-        select
-          customer_id,
-          count(*) filter (where insight_id = ${insightId})::int as here,
-          count(*)::int as everywhere
-        from running_agenda where customer_id = any(${ids as string[]}) group by customer_id
-      ) runs on runs.customer_id = ids.id`.execute();
+    from ${withRuns(sql, insightId, ids)}`.execute();
 }
+
+/**
+ * Each of `ids` with its row `c`, if it is in the record, and what it runs: `runs.here` in the Insight and
+ * `runs.everywhere`, null for none.
+ */
+export const withRuns = (sql: Sql, insightId: string, ids: readonly string[]) => sql`
+  unnest(${ids as string[]}::text[]) ids(id)
+    left join customer c on c.id = ids.id
+    left join (
+      select
+        customer_id,
+        count(*) filter (where insight_id = ${insightId})::int as here,
+        count(*)::int as everywhere
+      from running_agenda where customer_id = any(${ids as string[]}) group by customer_id
+    ) runs on runs.customer_id = ids.id`;
 
 function readLanes(sql: Statements, { insightId }: Settings, ids: readonly string[]): Promise<readonly LaneRow[]> {
   return sql<LaneRow[]>`

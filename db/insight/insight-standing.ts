@@ -5,6 +5,7 @@
 import type { CostModel } from '../../scheduling/cost-models.ts';
 import { fairShareDefaults } from '../../scheduling/fair-share.ts';
 import type { Resources } from '../../scheduling/scheduler.ts';
+import { withRuns } from '../admission/customers.ts';
 import { customerLeft, rateSpan } from '../admission/limits.ts';
 import { sumsHeld } from '../admission/need-amount.ts';
 import type { Database } from '../connect.ts';
@@ -245,22 +246,14 @@ export function readOwnEntitlements(
   return database.$client<OwnEntitlement[]>`
     /* readEntitlements: own */
     select
-      n.id as "customerId",
+      ids.id as "customerId",
       coalesce(c.weight, 1) as weight,
       coalesce(c.band, 0) as band,
       coalesce(c.paused, false) as paused,
       c.maximum_running as "maximumRunning",
-      coalesce(r.here, 0) as running,
-      coalesce(r.everywhere, 0) as "runningEverywhere"
-    from unnest(${customerIds as string[]}::text[]) n(id)
-      left join customer c on c.id = n.id
-      left join (
-        select
-          customer_id,
-          count(*) filter (where insight_id = ${insightId})::int as here,
-          count(*)::int as everywhere
-        from running_agenda where customer_id = any(${customerIds as string[]}) group by customer_id
-      ) r on r.customer_id = n.id`;
+      coalesce(runs.here, 0) as running,
+      coalesce(runs.everywhere, 0) as "runningEverywhere"
+    from ${withRuns(database.$client, insightId, customerIds)}`;
 }
 
 /** A customer's own settings, and what it runs. */

@@ -180,17 +180,21 @@ export function writeChanges(sql: Statements, changes: readonly Change[]) {
       c.again_time
     from changed c join running_agenda r on r.agenda_id = c.agenda_id
     where c.fresh or c.ending is not null or c.started is not null
-    on conflict (agenda_id, index, attempt, launch) do update set
-      worker = coalesce(excluded.worker, t.worker),
-      started_time = coalesce(excluded.started_time, t.started_time),
-      ended_time = excluded.ended_time,
-      noticed_time = excluded.noticed_time,
-      ending = excluded.ending,
-      category = excluded.category,
-      code = excluded.code,
-      decision = excluded.decision,
-      diagnostic_events = excluded.diagnostic_events,
-      again_time = excluded.again_time,
-      updated_time = clock_timestamp()
-    where t.ending is null`;
+    ${completeLaunch(sql)}`;
 }
+
+/** What an `insert into operation_attempt as t` does to a row that is there: only while the launch has no end. */
+export const completeLaunch = (sql: Statements) => sql`
+  on conflict (agenda_id, index, attempt, launch) do update set
+    worker = coalesce(excluded.worker, t.worker),
+    started_time = coalesce(excluded.started_time, t.started_time),
+    ended_time = excluded.ended_time,
+    noticed_time = excluded.noticed_time,
+    ending = excluded.ending,
+    category = excluded.category,
+    code = excluded.code,
+    decision = excluded.decision,
+    diagnostic_events = excluded.diagnostic_events,
+    again_time = excluded.again_time,
+    updated_time = clock_timestamp()
+  where t.ending is null`;

@@ -6,6 +6,7 @@ import { type FailureCode, failureOf } from '../../agenda/failure.ts';
 import type { LaunchEnding, OperationOutcome } from '../../agenda/outcomes.ts';
 import type { Statements } from '../connect.ts';
 import { operationEvents } from '../event/write-events.ts';
+import { completeLaunch } from './change.ts';
 
 interface RunningKey {
   readonly agendaId: string;
@@ -92,13 +93,5 @@ const endLaunches = (sql: Statements, { attempt }: RunningKey) => sql`
       e.diagnostic_events
     from ended e join running_agenda r on r.agenda_id = e.agenda_id
     where e.launch > 1 and e.ending is not null
-    on conflict (agenda_id, index, attempt, launch) do update set
-      noticed_time = excluded.noticed_time,
-      ending = excluded.ending,
-      category = excluded.category,
-      code = excluded.code,
-      decision = excluded.decision,
-      diagnostic_events = excluded.diagnostic_events,
-      updated_time = clock_timestamp()
-    where t.ending is null
+    ${completeLaunch(sql)}
     returning t.launch)`;
