@@ -72,6 +72,8 @@ const namespace = 'default';
 const databaseName = 'pop';
 /** Logs above this are put aside at the start, once. */
 const fullLogBytes = 20_000_000;
+/** Where Node keeps what it compiled and stripped of types, so that the next start does not do it again. */
+const compiledFolder = join(root, 'node_modules', '.cache', 'pop', 'compiled');
 /** A first start compiles the workflow bundle on a busy machine. */
 const readySeconds = 90;
 
@@ -292,7 +294,13 @@ export class System implements AsyncDisposable {
       logFile,
       directory: root,
       graceSeconds: 30,
-      environment: { ...process.env, POP_HOME: this.home, ...this.#options.environment, ...settings },
+      environment: {
+        NODE_COMPILE_CACHE: compiledFolder,
+        ...process.env,
+        POP_HOME: this.home,
+        ...this.#options.environment,
+        ...settings,
+      },
     });
     spawned(child);
     await untilReady(child, { name: part, logFile, timeoutSeconds: readySeconds }, async () => ready(offset));

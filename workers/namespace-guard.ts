@@ -69,7 +69,7 @@ export class NamespaceGate {
     this.#parts = parts;
   }
 
-  /** False while the names are another installation's. @throws while Postgres or Temporal is away */
+  /** False while the names are another installation's, and while Postgres or Temporal is away. */
   isOpen(): Promise<boolean> {
     if (this.#answer === undefined || performance.now() >= this.#knownUntil) {
       this.#knownUntil = Number.POSITIVE_INFINITY;
@@ -90,15 +90,14 @@ export class NamespaceGate {
   }
 
   async #look(): Promise<boolean> {
-    let untilNext = awayMilliseconds;
+    let untilNext = lookMilliseconds;
     try {
       await checkMarker(this.#parts.client, await ownId(this.#parts));
-      untilNext = lookMilliseconds;
+      this.#quietUntil = 0;
       return true;
     } catch (error) {
-      if (!(error instanceof SettingError)) throw error;
       // A control worker with the right names may be about to start.
-      untilNext = closedMilliseconds;
+      untilNext = error instanceof SettingError ? closedMilliseconds : awayMilliseconds;
       this.#complain(error);
       return false;
     } finally {
@@ -106,11 +105,13 @@ export class NamespaceGate {
     }
   }
 
-  /** Once a minute: whoever runs it is to notice. */
-  #complain(trouble: SettingError): void {
+  /** At once, then once a minute while it lasts: whoever runs it is to notice, and no request adds a line. */
+  #complain(trouble: unknown): void {
     if (performance.now() < this.#quietUntil) return;
     this.#quietUntil = performance.now() + 60_000;
-    this.#parts.log.error(where(this.#parts.client), `nothing is said to Temporal: ${trouble.message}`);
+    const { client, log } = this.#parts;
+    if (trouble instanceof SettingError) log.error(where(client), `nothing is said to Temporal: ${trouble.message}`);
+    else log.warn({ err: trouble }, 'Postgres or Temporal does not answer; the sweep repeats what workflows miss');
   }
 }
 

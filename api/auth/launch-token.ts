@@ -68,7 +68,7 @@ export class LaunchTokens {
 }
 
 function macOf({ secret }: LaunchTokenKey, body: string): string {
-  return createHmac('sha256', Buffer.from(secret, 'hex')).update(body).digest('hex');
+  return createHmac('sha256', secret).update(body).digest('hex');
 }
 
 function payloadOf({ resourcePoolId, agendaId, attempt, operation, operationAttempt, launch }: LaunchOfPool): string {

@@ -1,5 +1,6 @@
 /** Lists by outcome are served by their indexes, in a record where most succeeded. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { genericPlansOf, plansOf } from '../../test/support/plans.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import type { Visibility } from '../list.ts';
 import { listAgendaProgress, listOperationProgress } from './list-agenda.ts';
@@ -31,24 +32,6 @@ beforeAll(async () => {
 });
 afterAll(() => database[Symbol.asyncDispose]());
 
-type Debug = (connection: number, text: string, parameters: unknown[]) => void;
-
-/** The plan of each statement that `ask` sends, with the values that it sends and, where `generic`, for any values. */
-async function plansOf(ask: () => Promise<unknown>, generic: boolean): Promise<string[]> {
-  const sql = database.$client;
-  const sent: [string, unknown[]][] = [];
-  const options = sql.options as { debug?: Debug | boolean };
-  options.debug = (_, text, parameters) => sent.push([text, parameters]);
-  await ask();
-  options.debug = false;
-  const plans = sent.map(([text, parameters]) =>
-    generic
-      ? sql.unsafe(`explain (generic_plan) ${text}`)
-      : sql.unsafe(`explain ${text}`, parameters as (string | number)[]),
-  );
-  return (await Promise.all(plans)).map((rows) => rows.map((row) => row['QUERY PLAN']).join('\n'));
-}
-
 const ofOne: Visibility = { accounts: ['customer-0'] };
 test.each<[string, Visibility, string]>([
   ['AgendaProgress of all', 'all', 'agenda_progress_by_outcome'],
@@ -62,7 +45,7 @@ test.each<[string, Visibility, string]>([
   expect((await list({ countOnly: true })).count).toBe(agendas / rare);
   expect((await list({})).all).toHaveLength(agendas / rare);
   for (const ask of [() => list({ countOnly: true }), () => list({})]) {
-    const [plan] = await plansOf(ask, false);
+    const [plan] = await plansOf(database, ask);
     expect(plan).toMatch(new RegExp(`(using|on) ${index}\\s`));
     expect(plan).not.toContain('Seq Scan');
   }
@@ -70,6 +53,6 @@ test.each<[string, Visibility, string]>([
 
 test('an index without those that succeeded serves plans that do not know the value, too', async () => {
   const ask = () => listOperationProgress(database, 'all', { byOutcome: 'failed', countOnly: true }, false);
-  const [plan] = await plansOf(ask, true);
+  const [plan] = await genericPlansOf(database, ask);
   expect(plan).toContain('operation_progress_by_outcome');
 });

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FinishOperationItem, ReportProgressItem, StartOperationItem } from '../../messages/resource-pool.ts';
+import { genericPlansOf } from '../../test/support/plans.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addRunningAgenda, type TestAgenda, type TestOperation } from '../../test/support/test-records.ts';
 import { cancelAgenda } from '../agenda/cancel-agenda.ts';
 import { finishAgenda } from '../agenda/finish-agenda.ts';
 import { settleOperations } from '../agenda/settle-operations.ts';
-import { unchanged, writeChanges } from './change.ts';
 import { finishOperations } from './finish-operations.ts';
 import { readAttempts } from './read-attempts.ts';
 import { reportProgress } from './report-progress.ts';
@@ -301,17 +301,26 @@ test('an Operation is handed out only when all it depends on has succeeded; an e
   expect(await launchesOf(agenda)).toHaveLength(2);
 });
 
-test('S6: a change finds its row by the primary key, in a table of some thousand rows', async () => {
+test('S6: what a pool worker asks finds Operations by index while the record is young and never analysed', async () => {
   await using own = await testDatabase();
-  await own.$client`
-    insert into operation_progress (agenda_id, index, id, agenda_progress_id, customer_id, cid, operation)
-    select 'agenda ' || n / 5, n % 5, 'p' || n, 'p' || n, 'c', 'c', 'o' from generate_series(0, 4999) n`;
-  await own.$client`analyze operation_progress`;
-  const plan = (await own.$client.begin((sql) => {
-    const change = { ...unchanged, agendaId: 'agenda 7', index: 3, attempt: 1, attemptCount: 1, launch: 1 };
-    return sql`explain ${writeChanges(sql, [{ ...change, state: 'EXECUTING' }])}`;
-  })) as readonly { 'QUERY PLAN': string }[];
-  const lines = plan.map((row) => row['QUERY PLAN']).join('\n');
-  expect(lines).toContain('Index Scan using operation_progress_agenda_id_index_pk on operation_progress');
-  expect(lines).not.toContain('Seq Scan on operation_progress');
+  const operations = Array.from({ length: 500 }, (_, n) => ({ name: `o${n}` }));
+  const { agendaId, attempt, resourcePoolId } = await addRunningAgenda(own, { operations });
+  const those = operations.slice(0, 20).map(({ name: operation }) => ({ agendaId, attempt, operation }));
+  const asked = await genericPlansOf(own, async () => {
+    const started = those.map((item) => ({ ...item, place: 'here', worker: 'w' }));
+    await startOperations(own, resourcePoolId, started);
+    const first = those.map((item) => ({ ...item, operationAttempt: 1, launch: 1 }));
+    await reportProgress(
+      own,
+      resourcePoolId,
+      first.map((item) => ({ ...item, percentComplete: 50 })),
+    );
+    await finishOperations(
+      own,
+      resourcePoolId,
+      first.map((item) => ({ ...item, outcome: 'succeeded' })),
+    );
+  });
+  expect(asked.filter((plan) => plan.includes('Update on operation_progress'))).toHaveLength(3);
+  expect(asked.filter((plan) => /Seq Scan on (operation|running_agenda|event)/.test(plan))).toEqual([]);
 });

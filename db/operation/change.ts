@@ -6,6 +6,7 @@ import type { FailureCategory, LaunchDecision, LaunchEnding } from '../../agenda
 import type { DiagnosticEvent, JsonObject } from '../../agenda/types.ts';
 import type { Statements } from '../connect.ts';
 import { mostMessageCharacters, operationEvents } from '../event/write-events.ts';
+import { few } from '../few.ts';
 import { storable } from '../storable.ts';
 
 /** One change of an Operation and of its launch `launch`; what is null stays as it is. */
@@ -86,15 +87,12 @@ const jsonOf = (value: unknown): string | null => (value === null ? null : JSON.
 const saidAtEnd = ({ ending, diagnosticEvents }: Change): string | null =>
   ending === null ? null : (diagnosticEvents?.[0]?.message.slice(0, mostMessageCharacters) ?? null);
 
-/**
- * The changes as rows of `c`. Arrays, for of these Postgres knows how many there are, and looks each up by the primary
- * key.
- */
+/** The changes as rows of `c`, which are looked up each by its key. */
 function rowsOf(sql: Statements, changes: readonly Change[]) {
   const numbers = (read: (change: Change) => number | null) => sql`${changes.map(read)}::float8[]`;
   const integers = (read: (change: Change) => number) => sql`${changes.map(read)}::int[]`;
   const words = (read: (change: Change) => string | null) => sql`${texts(changes, read)}::text[]`;
-  return sql`unnest(
+  const rows = sql`unnest(
       ${words((c) => c.agendaId)}, ${integers((c) => c.index)}, ${integers((c) => c.attempt)},
       ${words((c) => c.state)}, ${words((c) => c.message)}, ${numbers((c) => c.percent)}, ${words((c) => c.result)},
       ${words((c) => jsonOf(c.diagnosticEvents))}, ${words((c) => jsonOf(c.params))},
@@ -108,6 +106,7 @@ function rowsOf(sql: Statements, changes: readonly Change[]) {
     ) as c(agenda_id, index, attempt, state, message, percent, result, diagnostic_events, params, attempt_count, launch,
       launcher, place, worker, fresh, scheduled, pulled, started, ended, noticed, ending, category, code, decision,
       again, blocked, said)`;
+  return sql`${few(sql, rows, changes.length)} c`;
 }
 
 /** What a change makes of `p`, a row of operation_progress. */

@@ -1,13 +1,13 @@
 /** The keys that tokens of launches are signed with: made at migration, replaced with overlap. */
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import type { Database } from '../connect.ts';
 
 /** A key that is in use. */
 export interface LaunchTokenKey {
   /** Rises; the highest signs. */
   readonly number: number;
-  /** 32 bytes, hex. */
-  readonly secret: string;
+  /** 32 bytes; made once, for tokens are signed by the hundred. */
+  readonly secret: KeyObject;
 }
 
 /** What a rotation did. */
@@ -22,10 +22,11 @@ export interface Rotation {
 
 /** Keys whose tokens are taken, newest first. */
 async function readKeys(database: Database): Promise<readonly LaunchTokenKey[]> {
-  return database.$client<LaunchTokenKey[]>`
+  const rows = await database.$client<{ number: number; secret: string }[]>`
     /* launchTokenKeys: read */
     select number::int, secret from launch_token_key
     where retired_time is null or retired_time > clock_timestamp() order by number desc`;
+  return rows.map(({ number, secret }) => ({ number, secret: createSecretKey(secret, 'hex') }));
 }
 
 /**
