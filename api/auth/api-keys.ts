@@ -18,13 +18,13 @@ export function authorizeByKey(database: Database, options: { readonly cacheSeco
   const verified = new Map<string, { readonly access: Access; readonly until: number }>();
   return async (request) => {
     const key = bearerOf(request);
-    const prefix = prefixOf(key);
-    if (prefix === undefined) throw unauthenticated('The credential is not an API key of this service.');
     const hash = hashOf(key);
     const known = verified.get(hash);
     // A monotonic clock: a step of the wall clock must not prolong a deleted key.
     if (known !== undefined && known.until > performance.now()) return known.access;
     verified.delete(hash);
+    const prefix = prefixOf(key);
+    if (prefix === undefined) throw unauthenticated('The credential is not an API key of this service.');
     const access = await lookUp(database, prefix, hash);
     if (cacheMilliseconds > 0) {
       if (verified.size >= mostCachedKeys) verified.clear();

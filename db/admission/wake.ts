@@ -10,19 +10,22 @@
 import { sql as drizzleSql } from 'drizzle-orm';
 import { type Amounts, resourceNames } from '../../scheduling/need.ts';
 import type { Database, Sql, Statements, Writer } from '../connect.ts';
+import { few } from '../few.ts';
 import { amountOfNeed } from './need-amount.ts';
 
 /** Flips the flags that were false and returns those Insights: they are the caller's to signal. */
 export async function flipWake(database: Database, insightIds: readonly string[]): Promise<string[]> {
   if (insightIds.length === 0) return [];
-  const rows = await database.$client<{ insightId: string }[]>`
+  const sql = database.$client;
+  const given = sql`unnest(${insightIds as string[]}::text[]) as given(insight_id)`;
+  const rows = await sql<{ insightId: string }[]>`
     /* wake: flip */
     update insight_wake set wake_pending = true
     where insight_id in (
       -- In one order for everybody: two that flip the same flags never wait for each other.
-      select insight_id from insight_wake
-      where insight_id = any(${insightIds as string[]}) and not wake_pending
-      order by insight_id for update)
+      select w.insight_id from insight_wake w join ${few(sql, given, insightIds.length)} i using (insight_id)
+      where not w.wake_pending
+      order by w.insight_id for update of w)
     returning insight_id as "insightId"`;
   return rows.map((row) => row.insightId);
 }

@@ -14,6 +14,7 @@
  */
 import type { DiagnosticEvent, OperationTimeout } from '../../agenda/types.ts';
 import type { Statements } from '../connect.ts';
+import { few } from '../few.ts';
 import { storable } from '../storable.ts';
 
 /** An Operation of a running Agenda, as far as its callers ask. `n`: its place in the request, from 1. */
@@ -67,7 +68,11 @@ export const readOperations = (
   resourcePoolId: string,
   items: readonly { agendaId: string; attempt: number; operation: string }[],
   contents: boolean,
-) => sql<OperationRow[]>`
+) => {
+  const asked = sql`unnest(${items.map((i) => storable(i.agendaId))}::text[], ${items.map((i) => i.attempt)}::int[],
+    ${items.map((i) => storable(i.operation))}::text[])
+    with ordinality as given(agenda_id, attempt, operation, n)`;
+  return sql<OperationRow[]>`
   /* fence: read Operations */
   select i.n::int, p.agenda_id, p.index, o.type, o.given_id,
     ${contents ? sql`o.payload, p.params, p.diagnostic_events, ${isEarly(sql)} as early` : sql`null as payload`},
@@ -81,15 +86,14 @@ export const readOperations = (
     case when p.blocked_since is not null
       then greatest(0, extract(epoch from clock_timestamp() - p.blocked_since) * 1000) end::float8
       as blocked_milliseconds
-  from unnest(${items.map((i) => storable(i.agendaId))}::text[], ${items.map((i) => i.attempt)}::int[],
-    ${items.map((i) => storable(i.operation))}::text[])
-    with ordinality as i(agenda_id, attempt, operation, n)
+  from ${few(sql, asked, items.length)} i
   join running_agenda r on r.agenda_id = i.agenda_id and r.attempt = i.attempt
     and r.resource_pool_id = ${resourcePoolId}
   join agenda a on a.id = i.agenda_id
   join operation o on o.agenda_id = i.agenda_id and o.name = i.operation
   join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index
   order by i.n`;
+};
 
 /** Something that the Operation `o` depends on has not succeeded. */
 const isEarly = (sql: Statements) => sql`exists (
