@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { migrateDatabase } from '../db/migrate.ts';
 import { identify, isAlive } from '../launchers/local/process-identity.ts';
 import { stopAll } from '../launchers/local/stop-run.ts';
+import { cacheFolder } from '../process/cache-folder.ts';
 import { startPostgres } from './embedded-postgres.ts';
 import { freePort } from './free-port.ts';
 import { GuardedProcess } from './guarded-process.ts';
@@ -73,7 +74,7 @@ const databaseName = 'pop';
 /** Logs above this are put aside at the start, once. */
 const fullLogBytes = 20_000_000;
 /** Where Node keeps what it compiled and stripped of types, so that the next start does not do it again. */
-const compiledFolder = join(root, 'node_modules', '.cache', 'pop', 'compiled');
+const compiledFolder = join(cacheFolder, 'compiled');
 /** A first start compiles the workflow bundle on a busy machine. */
 const readySeconds = 90;
 

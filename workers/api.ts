@@ -30,18 +30,13 @@ const graceMilliseconds = 10_000;
 /** How long Temporal is tried after an answer went out; what does not get through by then is left to the sweep. */
 const temporalMilliseconds = 2_000;
 
-/** Says things to Temporal in the time there is for it, the question of the marker included; what fails is logged. */
+/** Says things to Temporal in the time there is for it, the question of the marker included. @throws as `say` */
 const sayingWhereOurs =
-  (gate: NamespaceGate, client: TemporalClient, log: Logger) =>
-  async (what: object, failure: string, say: () => Promise<void>): Promise<void> => {
-    try {
-      await within(client, temporalMilliseconds, async () => {
-        if (await gate.isOpen()) await say();
-      });
-    } catch (error) {
-      log.warn({ err: error, ...what }, failure);
-    }
-  };
+  (gate: NamespaceGate, client: TemporalClient) =>
+  (say: () => Promise<void>): Promise<void> =>
+    within(client, temporalMilliseconds, async () => {
+      if (await gate.isOpen()) await say();
+    });
 
 async function main(log: Logger): Promise<void> {
   const databaseUrl = required('DATABASE_URL');
@@ -63,7 +58,7 @@ async function main(log: Logger): Promise<void> {
   await using client = lazyTemporalClient(temporalSettings());
   const gate = new NamespaceGate({ database, client, log });
   await within(client, temporalMilliseconds, () => gate.refuseOthers());
-  const whereOurs = sayingWhereOurs(gate, client, log);
+  const whereOurs = sayingWhereOurs(gate, client);
   const background = new BackgroundWork();
 
   const registry = new Registry();
@@ -74,16 +69,11 @@ async function main(log: Logger): Promise<void> {
     database,
     registry,
     authorize: authorizeByKey(database),
-    wake: (insightIds) =>
-      background.add(
-        whereOurs({ insightIds }, 'wake failed; the sweep will repeat it', () =>
-          wakeInsights({ database, client, log }, insightIds),
-        ),
-      ),
+    wake: (insightIds) => background.add(whereOurs(() => wakeInsights({ database, client, log }, insightIds))),
     tellCancel: (agendaId) =>
       background.add(
-        whereOurs({ agendaId }, 'cancel was not delivered; the sweep will repeat it', () =>
-          tellCancel(client, agendaId),
+        whereOurs(() => tellCancel(client, agendaId)).catch((error: unknown) =>
+          log.warn({ err: error, agendaId }, 'cancel was not delivered; the sweep will repeat it'),
         ),
       ),
     countPoolWorkers: poolWorkerCounter(client, log),

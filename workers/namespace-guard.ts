@@ -63,7 +63,8 @@ export class NamespaceGate {
   /** The newest look, shared by all who ask until its time is up. */
   #answer: Promise<boolean> | undefined;
   #knownUntil = 0;
-  #quietUntil = 0;
+  /** What was told last, and until when it is not told again. */
+  #told = { isClosed: false, until: 0 };
 
   constructor(parts: GuardParts) {
     this.#parts = parts;
@@ -93,7 +94,7 @@ export class NamespaceGate {
     let untilNext = lookMilliseconds;
     try {
       await checkMarker(this.#parts.client, await ownId(this.#parts));
-      this.#quietUntil = 0;
+      this.#told.until = 0;
       return true;
     } catch (error) {
       // A control worker with the right names may be about to start.
@@ -107,10 +108,11 @@ export class NamespaceGate {
 
   /** At once, then once a minute while it lasts: whoever runs it is to notice, and no request adds a line. */
   #complain(trouble: unknown): void {
-    if (performance.now() < this.#quietUntil) return;
-    this.#quietUntil = performance.now() + 60_000;
+    const isClosed = trouble instanceof SettingError;
+    if (isClosed === this.#told.isClosed && performance.now() < this.#told.until) return;
+    this.#told = { isClosed, until: performance.now() + 60_000 };
     const { client, log } = this.#parts;
-    if (trouble instanceof SettingError) log.error(where(client), `nothing is said to Temporal: ${trouble.message}`);
+    if (isClosed) log.error(where(client), `nothing is said to Temporal: ${trouble.message}`);
     else log.warn({ err: trouble }, 'Postgres or Temporal does not answer; the sweep repeats what workflows miss');
   }
 }

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
+import { cacheFolder } from '../process/cache-folder.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 /**
@@ -11,11 +12,10 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
  * file.
  */
 export const bundledRooms = ['workflows', 'agenda'];
-const cacheDirectory = join(root, 'node_modules', '.cache', 'pop');
 
 /** Path of the bundled code. `log` hears when it has to be made, which takes some seconds. */
 export async function workflowBundle(log: (message: string) => void = () => undefined): Promise<string> {
-  const path = join(cacheDirectory, `workflows-${await versionOfSources(root)}.js`);
+  const path = join(cacheFolder, `workflows-${await versionOfSources(root)}.js`);
   try {
     await readFile(path);
     return path;
@@ -23,7 +23,7 @@ export async function workflowBundle(log: (message: string) => void = () => unde
     log('bundling the workflows');
   }
   const { code } = await bundleWorkflowCode({ workflowsPath: join(root, 'workflows', 'index.ts') });
-  await mkdir(cacheDirectory, { recursive: true });
+  await mkdir(cacheFolder, { recursive: true });
   // Two processes may make it at once: each writes its own file, the last rename wins with the same content.
   const temporary = `${path}.${process.pid}`;
   await writeFile(temporary, code);

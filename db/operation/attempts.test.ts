@@ -303,7 +303,8 @@ test('an Operation is handed out only when all it depends on has succeeded; an e
 
 test('S6: what a pool worker asks finds Operations by index while the record is young and never analysed', async () => {
   await using own = await testDatabase();
-  const operations = Array.from({ length: 500 }, (_, n) => ({ name: `o${n}` }));
+  const many = Array.from({ length: 499 }, (_, n) => ({ name: `o${n}` }));
+  const operations = [...many, { name: 'next', payload: '@<o0.out>', dependencies: [0] }];
   const { agendaId, attempt, resourcePoolId } = await addRunningAgenda(own, { operations });
   const those = operations.slice(0, 20).map(({ name: operation }) => ({ agendaId, attempt, operation }));
   const asked = await genericPlansOf(own, async () => {
@@ -318,9 +319,12 @@ test('S6: what a pool worker asks finds Operations by index while the record is 
     await finishOperations(
       own,
       resourcePoolId,
-      first.map((item) => ({ ...item, outcome: 'succeeded' })),
+      first.map((item) => ({ ...item, outcome: 'succeeded', result: '7' })),
     );
+    const next = { agendaId, attempt, operation: 'next', place: 'here', worker: 'w' };
+    const { verdicts } = await startOperations(own, resourcePoolId, [next]);
+    expect(verdicts).toMatchObject([{ verdict: 'run', payload: '7' }]);
   });
-  expect(asked.filter((plan) => plan.includes('Update on operation_progress'))).toHaveLength(3);
+  expect(asked.filter((plan) => plan.includes('Update on operation_progress'))).toHaveLength(4);
   expect(asked.filter((plan) => /Seq Scan on (operation|running_agenda|event)/.test(plan))).toEqual([]);
 });

@@ -11,6 +11,7 @@ import { findReferences, replaceReferences } from '../../agenda/references.ts';
 import { resolvedBytes } from '../../agenda/resolved-bytes.ts';
 import { type DiagnosticEvent, type Json, maximumPayloadBytes } from '../../agenda/types.ts';
 import type { Statements } from '../connect.ts';
+import { few } from '../few.ts';
 
 /** Most bytes of all results together that one payload may name. */
 export const maximumReferencedBytes = 16 * 1024 * 1024;
@@ -66,12 +67,13 @@ async function readStored(
 ): Promise<ReadonlyMap<string, StoredResult>> {
   const pairs = asked.flatMap(({ agendaId, names }) => names.map((name) => ({ agendaId, name })));
   if (pairs.length === 0) return new Map();
+  const wanted = sql`unnest(${pairs.map((pair) => pair.agendaId)}::text[], ${pairs.map((pair) => pair.name)}::text[])
+    as given(agenda_id, name)`;
   const rows = await sql<{ agenda_id: string; operation: string; bytes: number | null; text: string | null }[]>`
     /* resolvePayloads: results */
     select distinct on (p.agenda_id, p.index) p.agenda_id, p.operation, octet_length(p.result_payload) as bytes,
       case when octet_length(p.result_payload) <= ${smallResultBytes} then p.result_payload end as text
-    from unnest(${pairs.map((pair) => pair.agendaId)}::text[], ${pairs.map((pair) => pair.name)}::text[])
-      as w(agenda_id, name)
+    from ${few(sql, wanted, pairs.length)} w
     join operation o on o.agenda_id = w.agenda_id and o.name = w.name
     join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index
     where p.processing_state = 'COMPLETE' and p.processing_state_message = 'succeeded'`;
