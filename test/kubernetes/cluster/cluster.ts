@@ -85,7 +85,12 @@ export class Cluster implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     // Data is thrown away, so nobody needs an orderly end; those who would complain of others end first.
     for (const part of this.parts.toReversed()) await part.kill();
-    if (!this.#keep) await rm(this.facts.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    if (!this.#keep) await this.removeData();
+  }
+
+  /** Of a cluster that was to keep them, when nobody wants to look at them after all. */
+  async removeData(): Promise<void> {
+    await removeFolder(this.facts.directory);
   }
 }
 
@@ -109,7 +114,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     return await startParts(directory, options, started);
   } catch (error) {
     for (const part of [...started.values()].toReversed()) await part.kill();
-    if (options.keep !== true) await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    if (options.keep !== true) await removeFolder(directory);
     throw error;
   }
 }
@@ -204,6 +209,11 @@ async function untilAccounts(api: CoreV1Api): Promise<void> {
 }
 
 const folderPrefix = 'pop-cluster-';
+
+async function removeFolder(folder: string): Promise<void> {
+  // Parts that were killed a moment ago may still have written.
+  await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+}
 
 /** Folders of clusters whose process was killed: the parts are gone with it, and their data is of no use. */
 async function removeLeftovers(): Promise<void> {
