@@ -6,15 +6,27 @@
 import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CoreV1Api } from '@kubernetes/client-node';
 import { freePort } from '../../../machine/free-port.ts';
+import { findCgroups, removeCgroup } from './cgroup.ts';
 import * as plane from './control-plane.ts';
 import { type ClusterFacts, clientConfig, kubeconfigFor } from './facts.ts';
 import { type ClusterUser, kubeconfigText, makeKeys } from './keys.ts';
 import { type KwokNode, prepareKwok } from './kwok.ts';
+import { missingForNode, provideNodeNeeds } from './node-needs.ts';
 import { Part } from './part.ts';
+import {
+  importSandboxImage,
+  joinNode,
+  type KubeletOptions,
+  type NodePlace,
+  nodeContainerd,
+  nodeHolder,
+  nodeKubelet,
+  routeToApiserver,
+} from './real-node.ts';
 import { provideTools, type Tool } from './tools.ts';
 
 /** What a cluster has; without any option a control plane and one node on paper. */
@@ -84,7 +96,7 @@ export class Cluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // Data is thrown away, so nobody needs an orderly end; those who would complain of others end first.
-    for (const part of this.parts.toReversed()) await part.kill();
+    await endParts(this.facts.directory, this.parts);
     if (!this.#keep) await this.removeData();
   }
 
@@ -95,10 +107,10 @@ export class Cluster implements AsyncDisposable {
 }
 
 const admin: ClusterUser = { name: 'admin', groups: ['system:masters'] };
-const parts: readonly ClusterUser[] = [
-  { name: 'system:kube-scheduler', groups: [] },
-  { name: 'controllers', groups: ['system:masters'] },
-];
+const schedulerUser: ClusterUser = { name: 'system:kube-scheduler', groups: [] };
+const controllers: ClusterUser = { name: 'controllers', groups: ['system:masters'] };
+const realNodeName = 'real-1';
+const nodeUser: ClusterUser = { name: `system:node:${realNodeName}`, groups: ['system:nodes'] };
 
 /**
  * Builds what is missing, starts all parts and resolves when they serve.
@@ -106,6 +118,7 @@ const parts: readonly ClusterUser[] = [
  */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   await provideTools(toolsOf(options), options.say ?? (() => undefined));
+  if (options.realNode === true) await provideNodeNeeds(options.say ?? (() => undefined));
   await removeLeftovers();
   const directory = await mkdtemp(join(tmpdir(), `${folderPrefix}${process.pid}-`));
   await mkdir(join(directory, 'logs'));
@@ -113,7 +126,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   try {
     return await startParts(directory, options, started);
   } catch (error) {
-    for (const part of [...started.values()].toReversed()) await part.kill();
+    await endParts(directory, [...started.values()]);
     if (options.keep !== true) await removeFolder(directory);
     throw error;
   }
@@ -130,16 +143,77 @@ function toolsOf({ scheduler, controllerManager, kwokNodes, realNode }: ClusterO
   ];
 }
 
+/** What is at hand while a cluster starts. */
+interface Start {
+  readonly directory: string;
+  readonly options: ClusterOptions;
+  /** Notes the part, so that it is ended when another does not start, and starts it. */
+  readonly start: (part: Part) => Promise<void>;
+}
+
 async function startParts(directory: string, options: ClusterOptions, started: Map<string, Part>): Promise<Cluster> {
   const start = async (part: Part): Promise<void> => {
     started.set(part.name, part);
     await part.start();
   };
-  const users = [admin, ...parts, ...(options.users ?? [])];
+  const context: Start = { directory, options, start };
+  const node = options.realNode === true ? await startHolder(context) : undefined;
+  const controlPlane = await startControlPlane(context, node?.place.hostAddress ?? '127.0.0.1');
+  const facts = factsOf(controlPlane, options, node?.place);
+  const cluster = new Cluster(facts, started, options.keep ?? false);
+  const kubeconfig = async (name: string): Promise<string> => {
+    const file = join(directory, `${name.replaceAll(':', '-')}.kubeconfig`);
+    await writeFile(file, kubeconfigText(facts.url, facts.ca, tokenOf(controlPlane, name)), { mode: 0o600 });
+    return file;
+  };
+  await kubeconfig(admin.name);
+  const others: Promise<unknown>[] = [];
+  if (options.scheduler !== false) {
+    others.push(start(new Part(plane.scheduler(controlPlane, await kubeconfig(schedulerUser.name)))));
+  }
+  if (options.controllerManager !== false) {
+    others.push(start(new Part(plane.controllerManager(controlPlane, await kubeconfig(controllers.name)))));
+    others.push(untilAccounts(cluster.api));
+  }
+  const kwokNodes = options.kwokNodes ?? [{ name: 'kwok-1' }];
+  if (kwokNodes.length > 0) others.push(cluster.addKwokNodes('kwok', kwokNodes));
+  if (node !== undefined) {
+    await routeToApiserver(node.holder, controlPlane.address, controlPlane.ports.apiserver);
+    const settings = {
+      kubeconfig: await kubeconfig(nodeUser.name),
+      clientAuthority: controlPlane.keys.kubeletClientCertificate,
+      api: cluster.api,
+    };
+    others.push(startNode(context, node, settings));
+  }
+  // All of them, so that none starts after the others were ended.
+  for (const outcome of await Promise.allSettled(others)) if (outcome.status === 'rejected') throw outcome.reason;
+  return cluster;
+}
+
+interface HeldNode {
+  readonly holder: Part;
+  readonly place: NodePlace;
+}
+
+async function startHolder({ directory, start }: Start): Promise<HeldNode> {
+  const holder = nodeHolder(directory);
+  await start(holder);
+  return { holder, place: await joinNode(holder, directory, realNodeName) };
+}
+
+async function startNode({ start }: Start, { holder, place }: HeldNode, settings: KubeletOptions): Promise<void> {
+  await start(await nodeContainerd(holder, place));
+  await importSandboxImage(place.directory);
+  await start(await nodeKubelet(holder, place, settings));
+}
+
+async function startControlPlane({ directory, options, start }: Start, address: string): Promise<plane.ControlPlane> {
+  const users = [admin, schedulerUser, controllers, nodeUser, ...(options.users ?? [])];
   const controlPlane: plane.ControlPlane = {
     directory,
     keys: await makeKeys(join(directory, 'keys'), users),
-    address: '127.0.0.1',
+    address,
     ports: await freePorts(),
     audit: options.audit ?? false,
     nodeGraceSeconds: options.nodeGraceSeconds ?? 20,
@@ -147,38 +221,27 @@ async function startParts(directory: string, options: ClusterOptions, started: M
   };
   await start(new Part(plane.etcd(controlPlane)));
   await start(new Part(plane.apiserver(controlPlane)));
-  const ca = readFileSync(plane.certificateFile(controlPlane), 'utf8');
-  const url = `https://${controlPlane.address}:${controlPlane.ports.apiserver}`;
-  const tokenOf = (name: string) => controlPlane.keys.tokenOf.get(name) ?? '';
-  const kubeconfig = async (name: string): Promise<string> => {
-    const file = join(directory, `${name.replaceAll(':', '-')}.kubeconfig`);
-    await writeFile(file, kubeconfigText(url, ca, tokenOf(name)), { mode: 0o600 });
-    return file;
-  };
-  const facts: ClusterFacts = {
-    url,
-    ca,
-    adminToken: tokenOf(admin.name),
-    kubeconfig: await kubeconfig(admin.name),
+  return controlPlane;
+}
+
+function tokenOf({ keys }: plane.ControlPlane, name: string): string {
+  const token = keys.tokenOf.get(name);
+  if (token === undefined) throw new Error(`No user of the cluster is called ${name}.`);
+  return token;
+}
+
+function factsOf(controlPlane: plane.ControlPlane, options: ClusterOptions, node?: NodePlace): ClusterFacts {
+  const { address, ports, directory } = controlPlane;
+  return {
+    url: `https://${address}:${ports.apiserver}`,
+    ca: readFileSync(plane.certificateFile(controlPlane), 'utf8'),
+    adminToken: tokenOf(controlPlane, admin.name),
+    kubeconfig: join(directory, `${admin.name}.kubeconfig`),
     directory,
-    tokens: Object.fromEntries((options.users ?? []).map(({ name }) => [name, tokenOf(name)])),
-    logs: {},
+    tokens: Object.fromEntries((options.users ?? []).map(({ name }) => [name, tokenOf(controlPlane, name)])),
     ...(options.audit === true ? { auditLog: plane.auditLogFile(controlPlane) } : {}),
+    ...(node === undefined ? {} : { realNode: { name: node.name, hostAddress: node.hostAddress } }),
   };
-  const cluster = new Cluster(facts, started, options.keep ?? false);
-  const others: Promise<unknown>[] = [];
-  if (options.scheduler !== false) {
-    others.push(start(new Part(plane.scheduler(controlPlane, await kubeconfig('system:kube-scheduler')))));
-  }
-  if (options.controllerManager !== false) {
-    others.push(start(new Part(plane.controllerManager(controlPlane, await kubeconfig('controllers')))));
-    others.push(untilAccounts(cluster.api));
-  }
-  const kwokNodes = options.kwokNodes ?? [{ name: 'kwok-1' }];
-  if (kwokNodes.length > 0) others.push(cluster.addKwokNodes('kwok', kwokNodes));
-  // All of them, so that none starts after the others were ended.
-  for (const outcome of await Promise.allSettled(others)) if (outcome.status === 'rejected') throw outcome.reason;
-  return cluster;
 }
 
 async function freePorts(): Promise<plane.ControlPlane['ports']> {
@@ -215,13 +278,20 @@ async function removeFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 }
 
-/** Folders of clusters whose process was killed: the parts are gone with it, and their data is of no use. */
+async function endParts(directory: string, parts: readonly Part[]): Promise<void> {
+  for (const part of parts.toReversed()) await part.kill();
+  if (parts.some(({ name }) => name === 'kubelet')) await removeCgroup(basename(directory));
+}
+
+/** What clusters left whose process was killed: their parts are gone with it, and their data is of no use. */
 async function removeLeftovers(): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
+  const isLeft = (name: string): boolean => {
     const owner = new RegExp(`^${folderPrefix}(\\d+)-`).exec(name)?.[1];
-    if (owner === undefined || isRunning(Number(owner))) continue;
-    await rm(join(tmpdir(), name), { recursive: true, force: true });
-  }
+    return owner !== undefined && !isRunning(Number(owner));
+  };
+  for (const name of (await readdir(tmpdir())).filter(isLeft)) await removeFolder(join(tmpdir(), name));
+  if (missingForNode() !== undefined) return;
+  for (const name of (await findCgroups(folderPrefix)).filter(isLeft)) await removeCgroup(name);
 }
 
 function isRunning(pid: number): boolean {

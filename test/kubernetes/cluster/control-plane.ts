@@ -83,6 +83,8 @@ export function apiserver(plane: ControlPlane): PartOptions {
     'client-ca-file': keys.kubeletClientCertificate,
     'kubelet-client-certificate': keys.kubeletClientCertificate,
     'kubelet-client-key': keys.kubeletClientKey,
+    // Names of nodes mean nothing to a resolver.
+    'kubelet-preferred-address-types': 'InternalIP',
     'service-account-issuer': 'https://kubernetes.default.svc',
     'service-account-key-file': keys.accountPublicKey,
     'service-account-signing-key-file': keys.accountKey,

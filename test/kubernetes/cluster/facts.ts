@@ -15,12 +15,10 @@ export interface ClusterFacts {
   readonly adminToken: string;
   /** File with the administrator's kubeconfig. */
   readonly kubeconfig: string;
-  /** Logs, data and kubeconfigs; gone with the cluster. */
+  /** Data, kubeconfigs and, as `logs/<part>.log`, logs; gone with the cluster. */
   readonly directory: string;
   /** Tokens of the users that were asked for, by name. */
   readonly tokens: Readonly<Record<string, string>>;
-  /** Log files of the parts, by name. */
-  readonly logs: Readonly<Record<string, string>>;
   /** When it was asked for: a JSON line for each request (audit.k8s.io/v1 Event). */
   readonly auditLog?: string;
   /** When there is one: a node with a kubelet, on which Pods really run. */

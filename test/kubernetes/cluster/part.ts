@@ -1,4 +1,5 @@
 /** One part of a cluster: a program with a log, which tests may end, start again, and freeze. */
+import { readFileSync } from 'node:fs';
 import { type Ending, GuardedProcess } from '../../../machine/guarded-process.ts';
 import { untilReady } from '../../../machine/machine-process.ts';
 
@@ -9,7 +10,10 @@ export interface PartOptions {
   readonly logFile: string;
   readonly isReady: () => Promise<boolean>;
   readonly environment?: NodeJS.ProcessEnv;
-  readonly directory?: string;
+  /** From this process's death to the part's; default 5. */
+  readonly graceSeconds?: number;
+  /** Whether the command starts the program as its child (`nsenter`), which then is what signals are for. */
+  readonly isWrapped?: boolean;
 }
 
 /** Busy machines with few cores start slowly. */
@@ -37,20 +41,19 @@ export class Part {
    * @throws when it ends before that; the message shows the end of its log.
    */
   async start(): Promise<void> {
-    const { command, environment, directory, isReady, name, logFile } = this.#options;
+    const { command, environment, graceSeconds, isReady, name, logFile } = this.#options;
     this.#process = new GuardedProcess({
       command,
       logFile,
-      graceSeconds: 5,
+      graceSeconds: graceSeconds ?? 5,
       ...(environment === undefined ? {} : { environment }),
-      ...(directory === undefined ? {} : { directory }),
     });
     await untilReady(this.#process, { name, logFile, timeoutSeconds: readyWithinSeconds }, isReady);
   }
 
   /** Ends it, by default without a chance to tidy up, and resolves when the process is gone. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<Ending | undefined> {
-    this.#process?.kill(signal);
+    this.#signal(signal);
     return this.#process?.ended;
   }
 
@@ -62,11 +65,26 @@ export class Part {
 
   /** Freezes it: connections stay open, and nothing answers. */
   pause(): void {
-    this.#process?.kill('SIGSTOP');
+    this.#signal('SIGSTOP');
   }
 
   /** Lets it go on where it was frozen. */
   continue(): void {
-    this.#process?.kill('SIGCONT');
+    this.#signal('SIGCONT');
   }
+
+  #signal(signal: NodeJS.Signals): void {
+    const guarded = this.pid;
+    if (guarded === undefined) return;
+    const child = this.#options.isWrapped === true ? childOf(guarded) : undefined;
+    if (child !== undefined) process.kill(child, signal);
+    // `nsenter` stops and ends as its child does, but a stopped one has to be woken for it.
+    if (child === undefined || signal === 'SIGCONT' || signal === 'SIGKILL') this.#process?.kill(signal);
+  }
+}
+
+/** The first child of a process that runs, as this machine numbers it. */
+export function childOf(pid: number): number | undefined {
+  const [first = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  return first === '' ? undefined : Number(first);
 }
