@@ -23,6 +23,8 @@ export interface KubernetesSettings extends ContainerSettings {
   readonly nfs: readonly NfsMount[];
   readonly privileged: boolean;
   readonly readOnlyRoot: boolean;
+  /** In place of the image's user; 0 is root, which nobody is unless it is said here. */
+  readonly runAsUser?: number;
   /** Asks the HTTP server of the handler now and then; it is ended when that fails. */
   readonly aliveCheck?: AliveCheck;
   /** Autoscalers may end its node whenever they like. */
@@ -126,6 +128,7 @@ export const kubernetesFields = (folder: string, environment: NodeJS.ProcessEnv)
     .optional(),
   dockerPrivileged: z.boolean().optional(),
   readOnlyRoot: z.boolean().optional(),
+  runAsUser: z.number().int().min(0).max(4_294_967_295).optional(),
   aliveCheckDetails: z
     .strictObject({
       aliveCheckHost: word.optional(),
@@ -155,7 +158,8 @@ export function kubernetesSettings(
 ): KubernetesSettings | undefined {
   const container = containerSettings(fields, limits);
   if (container === undefined) return undefined;
-  const { namespace, serviceAccountName, priorityClassName, podTemplate, aliveCheckDetails: alive } = fields;
+  const { namespace, serviceAccountName, priorityClassName, runAsUser, podTemplate } = fields;
+  const { aliveCheckDetails: alive } = fields;
   return {
     launch: 'kubernetes',
     ...container,
@@ -172,6 +176,7 @@ export function kubernetesSettings(
     nfs: fields.nfsSettings ?? [],
     privileged: fields.dockerPrivileged ?? false,
     readOnlyRoot: fields.readOnlyRoot ?? true,
+    ...(runAsUser !== undefined && { runAsUser }),
     ...(alive !== undefined && { aliveCheck: aliveCheckOf(alive) }),
     safeToEvict: fields.safeToEvict ?? false,
     mixedStreams: fields.mixedStreams ?? false,
