@@ -3,6 +3,7 @@ import type { TestProject } from 'vitest/node';
 import { startCluster } from './cluster/cluster.ts';
 import type { ClusterFacts } from './cluster/facts.ts';
 import { missingForNode } from './cluster/node-needs.ts';
+import { importUsualImages } from './cluster/real-node.ts';
 import { missingGo } from './cluster/tools.ts';
 
 /** What the suite has; tests of what it lacks are skipped. */
@@ -36,7 +37,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     return async () => undefined;
   }
   const begun = Date.now();
-  const cluster = await startCluster({ realNode: false, audit: true, keep: true, say });
+  const cluster = await startCluster({ realNode: noNode === undefined, audit: true, keep: true, say });
+  if (cluster.facts.realNode !== undefined) await importUsualImages(cluster.facts);
   say(
     `the cluster runs after ${((Date.now() - begun) / 1000).toFixed(1)} s; its logs: ${cluster.facts.directory}/logs`,
   );
