@@ -1,15 +1,36 @@
 /** The cluster that other tests stand on: what they expect of it holds. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { ApiException, AuthenticationV1Api, CoreV1Api, RbacAuthorizationV1Api } from '@kubernetes/client-node';
+import {
+  ApiException,
+  AuthenticationV1Api,
+  CoreV1Api,
+  RbacAuthorizationV1Api,
+  type V1Container,
+  type V1Pod,
+  type V1PodSpec,
+  type V1SecurityContext,
+} from '@kubernetes/client-node';
 import { describe, expect } from 'vitest';
 import { identify, isAlive } from '../../launchers/local/process-identity.ts';
 import { startCluster } from './cluster/cluster.ts';
 import { clientConfig } from './cluster/facts.ts';
 import { isHealthy } from './cluster/health.ts';
-import { clusterTest, hasEnded, sharedCluster, testNamespace, until, untilPod } from './shared-cluster.ts';
+import { importImage } from './cluster/real-node.ts';
+import { busyboxImage, nodeImage, writeNodeImage } from './images.ts';
+import {
+  clusterTest,
+  hasEnded,
+  realNodeTest,
+  sharedCluster,
+  testNamespace,
+  until,
+  untilPod,
+} from './shared-cluster.ts';
 
 function pod(name: string, annotations: Record<string, string>, finalizers: string[] = []) {
   const containers = [{ name: 'main', image: 'none' }];
@@ -86,6 +107,111 @@ describe('a Pod on paper', () => {
     await until('end of the Pod', () => isGone(api.readNamespacedPod(name)));
   });
 });
+
+describe('a Pod on the real node', () => {
+  const run = (name: string, container: Partial<V1Container>, restOfPod: Partial<V1PodSpec> = {}): V1Pod => ({
+    metadata: { name },
+    spec: {
+      restartPolicy: 'Never',
+      terminationGracePeriodSeconds: 1,
+      containers: [{ name: 'main', image: busyboxImage, imagePullPolicy: 'Never', ...container }],
+      ...restOfPod,
+    },
+  });
+
+  realNodeTest('has its exit code, its log and its termination message', async () => {
+    await using namespace = await testNamespace('real');
+    const api = adminApi();
+    const command = ['sh', '-c', 'echo hello; echo because > /dev/termination-log; exit 3'];
+    await api.createNamespacedPod({ namespace: namespace.name, body: run('fails', { command }) });
+    const name = { namespace: namespace.name, name: 'fails' };
+    const { status, spec } = await untilPod(api, name, hasEnded);
+    expect(spec?.nodeName).toBe(sharedCluster().realNode?.name);
+    expect(status?.phase).toBe('Failed');
+    expect(status?.containerStatuses?.[0]?.state?.terminated).toMatchObject({
+      exitCode: 3,
+      reason: 'Error',
+      message: 'because\n',
+    });
+    expect(await api.readNamespacedPodLog(name)).toBe('hello\n');
+  });
+
+  realNodeTest('is killed when it takes more memory than its limit', async () => {
+    await using namespace = await testNamespace('real');
+    const api = adminApi();
+    const body = run('greedy', { command: ['tail', '/dev/zero'], resources: { limits: { memory: '24Mi' } } });
+    await api.createNamespacedPod({ namespace: namespace.name, body });
+    const { status } = await untilPod(api, { namespace: namespace.name, name: 'greedy' }, hasEnded);
+    expect(status?.containerStatuses?.[0]?.state?.terminated).toMatchObject({ exitCode: 137, reason: 'OOMKilled' });
+  });
+
+  realNodeTest('waits for an image that nobody has', async () => {
+    await using namespace = await testNamespace('real');
+    const api = adminApi();
+    await api.createNamespacedPod({ namespace: namespace.name, body: run('imageless', { image: 'pop.test/none:1' }) });
+    const { status } = await untilPod(
+      api,
+      { namespace: namespace.name, name: 'imageless' },
+      (found) => found.status?.containerStatuses?.[0]?.state?.waiting?.reason === 'ErrImageNeverPull',
+    );
+    expect(status?.phase).toBe('Pending');
+  });
+
+  realNodeTest('runs Node, as a user without rights on a root that it cannot write', async () => {
+    await using namespace = await testNamespace('real');
+    const api = adminApi();
+    const securityContext: V1SecurityContext = {
+      runAsNonRoot: true,
+      runAsUser: 1000,
+      readOnlyRootFilesystem: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+      seccompProfile: { type: 'RuntimeDefault' },
+    };
+    const body = run('version', { image: nodeImage, command: ['node', '--version'], securityContext });
+    await api.createNamespacedPod({ namespace: namespace.name, body });
+    const name = { namespace: namespace.name, name: 'version' };
+    expect((await untilPod(api, name, hasEnded)).status?.phase).toBe('Succeeded');
+    expect(await api.readNamespacedPodLog(name)).toBe(`${process.version}\n`);
+  });
+
+  realNodeTest('finds what was put into its image, and the apiserver by its Service', async () => {
+    await using namespace = await testNamespace('real');
+    const api = adminApi();
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'pop-handlers-'));
+    await writeFile(join(folder.path, 'ask.mjs'), askApiserver);
+    const image = { name: 'pop.test/asks:1', copies: [{ from: folder.path, to: '/handlers' }] };
+    await writeNodeImage({ ...image, command: ['node', '/handlers/ask.mjs'] }, join(folder.path, 'image.tar'));
+    await importImage(sharedCluster(), join(folder.path, 'image.tar'));
+    await api.createNamespacedPod({ namespace: namespace.name, body: run('asks', { image: image.name }) });
+    const name = { namespace: namespace.name, name: 'asks' };
+    const ended = await untilPod(api, name, hasEnded);
+    const log = await api.readNamespacedPodLog(name);
+    expect({ phase: ended.status?.phase, log }).toEqual({
+      phase: 'Succeeded',
+      log: `system:serviceaccount:${namespace.name}:default\n`,
+    });
+  });
+});
+
+/** Asks the apiserver who it is, as any client in a Pod does. */
+const askApiserver = `
+  import { readFileSync } from 'node:fs';
+  import { request } from 'node:https';
+  const account = (name) => readFileSync('/var/run/secrets/kubernetes.io/serviceaccount/' + name, 'utf8');
+  const asked = request({
+    host: process.env.KUBERNETES_SERVICE_HOST,
+    port: process.env.KUBERNETES_SERVICE_PORT,
+    path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
+    method: 'POST',
+    ca: account('ca.crt'),
+    headers: { authorization: 'Bearer ' + account('token'), 'content-type': 'application/json' },
+  });
+  asked.end(JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' }));
+  asked.on('response', async (answer) => {
+    console.log(JSON.parse((await answer.toArray()).join('')).status.userInfo.username);
+  });
+`;
 
 describe('the control plane', () => {
   clusterTest('refuses a ServiceAccount what no role allows it', async () => {
@@ -180,19 +306,20 @@ describe('parts that fail', () => {
 /** Starts a cluster in a process of its own, which says the ids of all parts. */
 const holder = `
   const { startCluster } = await import(process.argv[1]);
-  const cluster = await startCluster({ scheduler: false, controllerManager: false });
+  const cluster = await startCluster({ scheduler: false, realNode: process.argv[2] === 'real' });
   console.log(JSON.stringify(cluster.parts.map(({ pid }) => pid)));
   setInterval(() => undefined, 1000);
 `;
 
 clusterTest('a cluster leaves no process when the one that started it is killed', async () => {
+  const kind = sharedCluster().realNode === undefined ? 'paper' : 'real';
   const module = new URL('cluster/cluster.ts', import.meta.url).href;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', holder, module], {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', holder, module, kind], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
   const parts = (JSON.parse(line) as number[]).map(identify);
-  expect(parts).toHaveLength(3);
+  expect(parts).toHaveLength(kind === 'real' ? 7 : 4);
   expect(parts).not.toContain(undefined);
   child.kill('SIGKILL');
   await until('end of all parts', async () =>

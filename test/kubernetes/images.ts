@@ -33,6 +33,11 @@ export interface Image {
   readonly user?: string;
 }
 
+/** On every real node: an image with a shell and the usual small programs. */
+export const busyboxImage = 'pop.test/busybox:1';
+/** On every real node: an image with the Node that runs us, and all of the above. */
+export const nodeImage = 'pop.test/node:1';
+
 /** Writes an image with a shell and the usual small programs: Debian's static busybox. */
 export async function writeBusyboxImage(image: Image, file: string): Promise<void> {
   await writeImage(image, file, [putBusybox]);

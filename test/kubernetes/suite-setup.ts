@@ -3,6 +3,7 @@ import type { TestProject } from 'vitest/node';
 import { startCluster } from './cluster/cluster.ts';
 import type { ClusterFacts } from './cluster/facts.ts';
 import { missingForNode } from './cluster/node-needs.ts';
+import { importUsualImages } from './cluster/real-node.ts';
 import { missingGo } from './cluster/tools.ts';
 
 /** What the suite has; tests of what it lacks are skipped. */
@@ -36,14 +37,15 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     return async () => undefined;
   }
   const begun = Date.now();
-  const cluster = await startCluster({ realNode: false, audit: true, keep: true, say });
+  const cluster = await startCluster({ realNode: noNode === undefined, audit: true, say });
+  if (cluster.facts.realNode !== undefined) await importUsualImages(cluster.facts);
   say(
     `the cluster runs after ${((Date.now() - begun) / 1000).toFixed(1)} s; its logs: ${cluster.facts.directory}/logs`,
   );
   project.provide('kubernetes', { facts: cluster.facts, ...(noNode === undefined ? {} : { missing: noNode }) });
   return async () => {
+    const failed = project.vitest.state.getCountOfFailedTests() > 0;
+    if (failed) say(`the cluster's data and logs are kept: ${cluster.keepData()}`);
     await cluster[Symbol.asyncDispose]();
-    if (project.vitest.state.getCountOfFailedTests() > 0) say(`data and logs are kept: ${cluster.facts.directory}`);
-    else await cluster.removeData();
   };
 }

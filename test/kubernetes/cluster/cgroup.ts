@@ -11,11 +11,11 @@ export function hasVersion2(): boolean {
   return existsSync(join(root, 'cgroup.controllers'));
 }
 
-/** Folders in which a group must be made: the root of version 2, or each hierarchy of version 1. */
+/** Folders in which a group must be made: the root of version 2, or each hierarchy of a machine with version 1. */
 async function hierarchies(): Promise<string[]> {
   if (hasVersion2()) return [root];
   const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' '));
-  const found = mounts.filter(([, , type]) => type === 'cgroup').map(([, folder = '']) => folder);
+  const found = mounts.filter(([, , type]) => type?.startsWith('cgroup')).map(([, folder = '']) => folder);
   if (found.length === 0) throw new Error('This machine has no cgroups, so it can have no real node.');
   return [...new Set(found)];
 }

@@ -4,7 +4,7 @@
  * temporary folder, and ends with this process, however it ends.
  */
 import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -47,8 +47,6 @@ export interface ClusterOptions {
   readonly nodeGraceSeconds?: number;
   /** From NotReady to the deletion of the node's Pods; default 5. */
   readonly evictionSeconds?: number;
-  /** Whether data and logs stay when the cluster ends; default false. */
-  readonly keep?: boolean;
   /** Is told what takes long. */
   readonly say?: (line: string) => void;
 }
@@ -59,12 +57,11 @@ export class Cluster implements AsyncDisposable {
   /** May do everything. */
   readonly api: CoreV1Api;
   #parts: Map<string, Part>;
-  #keep: boolean;
+  #keptAt: string | undefined;
 
-  constructor(facts: ClusterFacts, parts: Map<string, Part>, keep: boolean) {
+  constructor(facts: ClusterFacts, parts: Map<string, Part>) {
     this.facts = facts;
     this.#parts = parts;
-    this.#keep = keep;
     this.api = clientConfig(facts).makeApiClient(CoreV1Api);
   }
 
@@ -97,12 +94,14 @@ export class Cluster implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     // Data is thrown away, so nobody needs an orderly end; those who would complain of others end first.
     await endParts(this.facts.directory, this.parts);
-    if (!this.#keep) await this.removeData();
+    if (this.#keptAt === undefined) await removeFolder(this.facts.directory);
+    else await rename(this.facts.directory, this.#keptAt);
   }
 
-  /** Of a cluster that was to keep them, when nobody wants to look at them after all. */
-  async removeData(): Promise<void> {
-    await removeFolder(this.facts.directory);
+  /** Data and logs stay when the cluster ends, until somebody removes them; answers where they will be. */
+  keepData(): string {
+    this.#keptAt = join(tmpdir(), `pop-kept-${basename(this.facts.directory)}`);
+    return this.#keptAt;
   }
 }
 
@@ -127,7 +126,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     return await startParts(directory, options, started);
   } catch (error) {
     await endParts(directory, [...started.values()]);
-    if (options.keep !== true) await removeFolder(directory);
+    await removeFolder(directory);
     throw error;
   }
 }
@@ -160,7 +159,7 @@ async function startParts(directory: string, options: ClusterOptions, started: M
   const node = options.realNode === true ? await startHolder(context) : undefined;
   const controlPlane = await startControlPlane(context, node?.place.hostAddress ?? '127.0.0.1');
   const facts = factsOf(controlPlane, options, node?.place);
-  const cluster = new Cluster(facts, started, options.keep ?? false);
+  const cluster = new Cluster(facts, started);
   const kubeconfig = async (name: string): Promise<string> => {
     const file = join(directory, `${name.replaceAll(':', '-')}.kubeconfig`);
     await writeFile(file, kubeconfigText(facts.url, facts.ca, tokenOf(controlPlane, name)), { mode: 0o600 });

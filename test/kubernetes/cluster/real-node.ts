@@ -13,7 +13,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { CoreV1Api } from '@kubernetes/client-node';
-import { writeBusyboxImage } from '../images.ts';
+import { busyboxImage, nodeImage, writeBusyboxImage, writeNodeImage } from '../images.ts';
 import { makeCgroup } from './cgroup.ts';
 import { serviceAddresses } from './control-plane.ts';
 import { isNodeReady, nodeKindLabel } from './kwok.ts';
@@ -208,6 +208,15 @@ export async function importImage({ directory }: { readonly directory: string },
   const snapshotter = /^snapshotter = "(\w+)"$/m.exec(config)?.[1] ?? 'overlayfs';
   const flags = ['--address', containerdSocket(directory), '--namespace', 'k8s.io', 'images', 'import'];
   await run('ctr', [...flags, '--snapshotter', snapshotter, file], { env: environment });
+}
+
+/** Makes `busyboxImage` and `nodeImage` known to the node. */
+export async function importUsualImages({ directory }: { readonly directory: string }): Promise<void> {
+  const file = (name: string) => join(directory, `${name}.tar`);
+  await writeBusyboxImage({ name: busyboxImage }, file('busybox'));
+  await importImage({ directory }, file('busybox'));
+  await writeNodeImage({ name: nodeImage }, file('node'));
+  await importImage({ directory }, file('node'));
 }
 
 /** Without it no Pod gets its namespaces. */
