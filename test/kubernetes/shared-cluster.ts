@@ -8,8 +8,11 @@ const shared = inject('kubernetes');
 /** A test on the suite's cluster, whose Pods are on paper. */
 export const clusterTest = test.skipIf(shared.facts === undefined);
 
+/** Whether Pods can really run. */
+export const hasRealNode = shared.facts?.realNode !== undefined;
+
 /** A test whose Pods really run. */
-export const realNodeTest = test.skipIf(shared.facts?.realNode === undefined);
+export const realNodeTest = test.skipIf(!hasRealNode);
 
 /**
  * The suite's cluster.
