@@ -13,7 +13,7 @@ import type { KubernetesRun } from './pod-spec.ts';
 export interface NamespaceTemplate {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
-  /** ResourceQuota, LimitRange, NetworkPolicy, ServiceAccount, RoleBinding and the like, with the path of their kind. */
+  /** ResourceQuota, LimitRange, NetworkPolicy, ServiceAccount and the like, with the path of their kind. */
   readonly objects: readonly { readonly path: string; readonly object: JsonObject }[];
 }
 

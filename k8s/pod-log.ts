@@ -1,4 +1,4 @@
-/** Reads the output of a handler's container. Kubernetes keeps it until the Pod is deleted, as long as its node lives. */
+/** Reads the output of a handler's container, which is there until the Pod is deleted, as long as its node lives. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { cleanText } from '../launchers/clean-text.ts';
 import type { HandlerLog } from '../launchers/launcher.ts';

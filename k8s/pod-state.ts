@@ -147,7 +147,8 @@ function waitingCause(pod: Pod): WaitingCause | undefined {
   const containers = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
   for (const { name, state } of containers) {
     const { reason = '', message } = state?.waiting ?? {};
-    const words = `${name === handlerContainer ? 'The container' : `The container ${name}`} waits: ${message === undefined ? reason : `${reason}: ${message}`}`;
+    const what = name === handlerContainer ? 'The container' : `The container ${name}`;
+    const words = `${what} waits: ${message === undefined ? reason : `${reason}: ${message}`}`;
     if (imageReasons.has(reason)) return { words, code: 'imageUnavailable' };
     if (containerReasons.has(reason)) return { words, code: 'containerNotStarted' };
   }

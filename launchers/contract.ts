@@ -9,8 +9,8 @@ import { parseRegistry, settingsFor } from './registry.ts';
 
 /**
  * What a run does: gives its payload back; fails; reports 40 %, then waits until it may go on and gives `"done"` back;
- * waits for ever, and ends soon when it is asked to, or does not; reports every 0.25 s for two units of its quiet limit;
- * can never start.
+ * waits for ever, and ends soon when it is asked to, or does not; reports every 0.25 s for twice its quiet limit; can
+ * never start.
  */
 export type Work = 'echo' | 'fail' | 'reportAndWait' | 'waitForEver' | 'ignoreStop' | 'reportOften' | 'neverStart';
 

@@ -20,12 +20,14 @@ const reporting = `
   const report = (progress) => new Promise((resolve, reject) => {
     const body = JSON.stringify({ metadata: { annotations: { 'pop.report.progress': JSON.stringify(progress) } } });
     const request = https.request({
-      host: process.env.KUBERNETES_SERVICE_HOST, port: process.env.KUBERNETES_SERVICE_PORT, method: 'PATCH', ca: read('ca.crt'),
+      host: process.env.KUBERNETES_SERVICE_HOST, port: process.env.KUBERNETES_SERVICE_PORT,
+      method: 'PATCH', ca: read('ca.crt'),
       path: '/api/v1/namespaces/' + process.env.MY_POD_NAMESPACE + '/pods/' + process.env.MY_POD_NAME,
       headers: { authorization: 'Bearer ' + read('token'), 'content-type': 'application/merge-patch+json' },
     }, (response) => {
       let text = '';
-      response.on('data', (chunk) => (text += chunk)).on('end', () => response.statusCode === 200 ? resolve() : reject(new Error(text)));
+      const end = () => (response.statusCode === 200 ? resolve() : reject(new Error(text)));
+      response.on('data', (chunk) => (text += chunk)).on('end', end);
     });
     request.on('error', reject).end(body);
   });

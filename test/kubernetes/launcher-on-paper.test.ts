@@ -1,4 +1,4 @@
-/** The launcher's rules on an apiserver, with Pods on paper: what the cluster says decides, and nothing needs a kubelet. */
+/** The launcher's rules on an apiserver, with Pods on paper: what the cluster says decides. */
 import { CoreV1Api, type V1Pod } from '@kubernetes/client-node';
 import { describe, expect } from 'vitest';
 import { finalizer, labels } from '../../k8s/names.ts';
