@@ -81,7 +81,8 @@ export async function connectCluster(
     (type) => type.launch === 'kubernetes' && type.namespace !== undefined && type.namespace !== namespace,
   );
   const template = namespaceTemplate === undefined ? emptyTemplate : readNamespaceTemplate(namespaceTemplate);
-  const customerNamespaces = new CustomerNamespaces({ api, template, watchesAll });
+  const pool = hashOf(installationId, resourcePoolId);
+  const customerNamespaces = new CustomerNamespaces({ api, pool, template, watchesAll });
   return patiently(api, log, signal, async () => {
     const missing = await missingRights(api, neededRights(namespace, watchesAll ? undefined : namespace));
     if (missing.length > 0)
@@ -91,8 +92,7 @@ export async function connectCluster(
       );
     return KubernetesLauncher.connect(
       {
-        ...{ api, namespace, customerNamespaces, nodeLostSeconds, createsAtOnce },
-        pool: hashOf(installationId, resourcePoolId),
+        ...{ api, pool, namespace, customerNamespaces, nodeLostSeconds, createsAtOnce },
         onReachable: (reachable, trouble) => {
           if (reachable) log.info({ server: api.server }, 'the API server answers again');
           else log.warn({ err: trouble, server: api.server }, 'Pods cannot be followed just now; trying on');

@@ -20,6 +20,8 @@ export interface NamespaceTemplate {
 /** What decides where Pods go. */
 export interface CustomerNamespacesOptions {
   readonly api: KubernetesApi;
+  /** Value of the label that tells pools apart. */
+  readonly pool: string;
   readonly template: NamespaceTemplate;
   /** True when some type has a namespace of its own, or one for each Customer: then all of the cluster is watched. */
   readonly watchesAll: boolean;
@@ -67,7 +69,7 @@ export class CustomerNamespaces {
   }
 
   async #make(name: string, customerId: string): Promise<void> {
-    const { api, template } = this.#options;
+    const { api, pool, template } = this.#options;
     const path = `/api/v1/namespaces/${name}`;
     let found = await api.ask<Namespace>({ path }).catch((error: unknown) => {
       if (isNotFound(error)) return undefined;
@@ -80,6 +82,7 @@ export class CustomerNamespaces {
           ...template.labels,
           'app.kubernetes.io/managed-by': 'pop',
           'pop.customer': labelValue(customerId),
+          [labels.pool]: pool,
           [labels.customerId]: hashOf(customerId),
         },
         annotations: { ...template.annotations, 'pop.customer': customerId },

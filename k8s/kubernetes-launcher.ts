@@ -29,6 +29,7 @@ import { annotations, finalizer, labels, operationHash } from './names.ts';
 import type { Pod } from './pod.ts';
 import { PodInformer } from './pod-informer.ts';
 import { lastLineTime, readPodLog } from './pod-log.ts';
+import { type PodReaping, type PodReapReport, reapPods } from './pod-reaper.ts';
 import {
   type KubernetesRun,
   kubernetesRunOf,
@@ -159,6 +160,12 @@ export class KubernetesLauncher implements Launcher, Disposable {
   async find(operation: OperationOfRun): Promise<readonly KnownRun[]> {
     const pods = await this.#select(`${labels.operationId}=${operationHash(operation)}`);
     return pods.flatMap(knownRunOf).filter((run) => isOf(run, operation));
+  }
+
+  /** Clears away ended Pods of this pool. */
+  reap(reaping: PodReaping, onBatch: () => void): Promise<PodReapReport> {
+    const { api, pool, namespace, customerNamespaces } = this.#options;
+    return reapPods({ api, pool, namespaces: customerNamespaces.watched(namespace), onBatch }, reaping);
   }
 
   [Symbol.dispose](): void {

@@ -13,7 +13,8 @@ export interface Right {
 }
 
 const onPods = ['create', 'get', 'list', 'watch', 'patch', 'delete'];
-const onSecrets = ['create', 'patch', 'list', 'delete'];
+/** They go with their Pods: the cluster deletes what an owner leaves. */
+const onSecrets = ['create', 'patch'];
 
 /** What a pool worker does with Pods in a namespace, or in all (`undefined`), and with its own namespace. */
 export function neededRights(own: string, namespace: string | undefined): readonly Right[] {

@@ -1,6 +1,8 @@
 import type { Logger } from 'pino';
 import type { KnownRun, Launcher, Launchers, OperationOfRun } from '../../launchers/launcher.ts';
 import type { LiveRegistry } from '../../launchers/registry.ts';
+import type { PodReapAnswer } from '../../workflows/activities.ts';
+import type { PodReapOrder } from '../../workflows/messages.ts';
 import type { ResourcePoolClient } from './resource-pool-client.ts';
 import type { RunningOperations } from './running-operations.ts';
 
@@ -13,6 +15,8 @@ export interface PoolWorker {
   readonly registry: Pick<LiveRegistry, 'current' | 'settingsFor'>;
   /** One for each launch that its registry may name. */
   readonly launchers: Launchers;
+  /** Clears away ended Pods; absent: it launches none. */
+  readonly reapPods?: (order: PodReapOrder, onBatch: () => void) => Promise<PodReapAnswer>;
   /** The ResourcePool service's URL, for handlers that report by themselves. */
   readonly url: string;
   readonly running: RunningOperations;

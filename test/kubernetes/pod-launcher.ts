@@ -30,6 +30,7 @@ export async function podLauncher(namespace: string, options: TestLauncherOption
     createsAtOnce: 20,
     customerNamespaces: new CustomerNamespaces({
       api,
+      pool: namespace,
       watchesAll,
       template: template ?? { labels: {}, annotations: {}, objects: [] },
     }),
