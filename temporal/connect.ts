@@ -89,7 +89,8 @@ export async function connectPatiently<C>(
 }
 
 /** As the native library tells the two statuses of gRPC, UNAUTHENTICATED and PERMISSION_DENIED. */
-const refusals = /code: 'The (?:request does not have valid authentication|caller does not have permission)[^']*', (.*)/s;
+const refusals =
+  /code: 'The (?:request does not have valid authentication|caller does not have permission)[^']*', (.*)/s;
 
 /** What Temporal said, when it knows who asks and will not have it; a wait does not change that. */
 function refusalIn(error: unknown): string | undefined {
