@@ -3,4 +3,6 @@
 import { commandTree } from './command-tree.ts';
 import { runPop } from './run-pop.ts';
 
-process.exitCode = await runPop(commandTree, process.argv.slice(2));
+const code = await runPop(commandTree, process.argv.slice(2));
+// What is still open keeps no process: functions of in-process types, a connection that is tried on.
+process.exit(code);
