@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
-import type { KnownRun, Launcher, Launchers, OperationOfRun } from '../../launchers/launcher.ts';
-import type { LiveRegistry } from '../../launchers/registry.ts';
+import type { Ending, KnownRun, Launcher, Launchers, OperationOfRun } from '../../launchers/launcher.ts';
+import type { LaunchKind, LiveRegistry } from '../../launchers/registry.ts';
 import type { PodReapAnswer } from '../../workflows/activities.ts';
 import type { PodReapOrder } from '../../workflows/messages.ts';
 import type { ResourcePoolClient } from './resource-pool-client.ts';
@@ -23,6 +23,16 @@ export interface PoolWorker {
   /** Aborts when this process was asked to end. */
   readonly shutdown: AbortSignal;
   readonly log: Logger;
+  readonly metrics?: PoolMetrics;
+}
+
+/** What a pool worker counts of its own work. */
+export interface PoolMetrics {
+  /** A launch began here, was found running, or cannot be started now. */
+  launch(launcher: LaunchKind, how: 'started' | 'adopted' | 'blocked'): void;
+  /** A handler started so long after its activity was scheduled. */
+  started(launcher: LaunchKind, milliseconds: number): void;
+  ended(launcher: LaunchKind, ending: Ending): void;
 }
 
 /** A run that some launcher of this worker knows. */
