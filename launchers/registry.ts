@@ -15,10 +15,12 @@ import type { OperationTimeout } from '../agenda/types.ts';
 import { type InProcessSettings, inProcessFields, inProcessSettings } from './in-process/in-process-settings.ts';
 import { limitFields, limitsOf } from './limits.ts';
 import { type LocalSettings, localFields, localSettings } from './local/local-settings.ts';
+import { type NeedsSetting, needsField, needsSetting } from './needs.ts';
+import { digestOf } from './registry-digest.ts';
 import { lineOfField, lineOfSyntaxError } from './registry-lines.ts';
 
 /** The registry entry of one operation type, all layers resolved: a union by `launch`, one member for each launcher. */
-export type HandlerSettings = LocalSettings | InProcessSettings;
+export type HandlerSettings = (LocalSettings | InProcessSettings) & NeedsSetting;
 
 /** Which launcher runs a type. */
 export type LaunchKind = HandlerSettings['launch'];
@@ -27,6 +29,8 @@ export type LaunchKind = HandlerSettings['launch'];
 export interface Registry {
   readonly path: string;
   readonly types: ReadonlyMap<string, HandlerSettings>;
+  /** The same for registries that say the same. */
+  readonly digest: string;
 }
 
 /** The registry file cannot be used; the message names file, line and field. */
@@ -49,6 +53,7 @@ const podConfigSchema = (folder: string, environment: NodeJS.ProcessEnv) =>
   z.strictObject({
     launch: z.enum(kinds).optional(),
     ...limitFields,
+    ...needsField,
     ...localFields(folder, environment),
     ...inProcessFields(),
   });
@@ -102,10 +107,10 @@ export function parseRegistry(source: string, path: string, environment = proces
     const limits = limitsOf([basePodConfig, podConfig]);
     const settings = settle({ ...basePodConfig, ...defined(podConfig) }, limits, folder);
     if (settings === undefined) refuse(at, `"launch": "${launch}" needs "${needs}"`);
-    else types.set(type, settings);
+    else types.set(type, { ...settings, ...needsSetting([basePodConfig, podConfig]) });
   }
   if (unusable.total > 0) throw new RegistryError(linesOf(unusable));
-  return { path: resolve(path), types };
+  return { path: resolve(path), types, digest: digestOf(document) };
 }
 
 /** The resolved entry of a type; undefined when the type is not registered. */
@@ -191,7 +196,7 @@ function strangersTo(
   folder: string,
   environment: NodeJS.ProcessEnv,
 ): readonly string[] {
-  const known = new Set(['launch', ...Object.keys(limitFields), ...fieldsOf(launch, folder, environment)]);
+  const known = new Set(['launch', 'needs', ...Object.keys(limitFields), ...fieldsOf(launch, folder, environment)]);
   return Object.keys(defined(own)).filter((field) => !known.has(field));
 }
 

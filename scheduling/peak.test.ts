@@ -29,7 +29,13 @@ describe('what an Agenda may hold at once', () => {
   });
 
   test('no more run at once than parallelism says: the largest count', () => {
-    expect(slots(times(10, () => []), [1, 9, 1, 8, 1, 7], 2)).toBe(17);
+    expect(
+      slots(
+        times(10, () => []),
+        [1, 9, 1, 8, 1, 7],
+        2,
+      ),
+    ).toBe(17);
     expect(slots(times(300, () => []))).toBe(200);
   });
 
