@@ -43,6 +43,3 @@ export const agendaWorkflowType = 'agendaWorkflow';
 export const admissionWorkflowType = 'admissionWorkflow';
 /** The type of the workflow that says whose a namespace is. */
 export const markerWorkflowType = 'installationMarker';
-
-/** Operation types that run in the control worker itself. */
-export const residentTypes: readonly string[] = ['logMessages'];
