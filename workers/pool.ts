@@ -11,13 +11,14 @@ import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createPoolActivities } from '../activities/pool/activities.ts';
 import { joinInstallation, type PoolCredentials, pairingHeadersOf } from '../activities/pool/join-installation.ts';
+import { openRegistry } from '../activities/pool/open-registry.ts';
 import type { PoolWorker } from '../activities/pool/parts.ts';
 import { OrphanReaper } from '../activities/pool/reap-orphans.ts';
 import { ResourcePoolClient } from '../activities/pool/resource-pool-client.ts';
 import { RunningOperations } from '../activities/pool/running-operations.ts';
+import { WorkerTeller } from '../activities/pool/tell-worker.ts';
 import { InProcessLauncher } from '../launchers/in-process/in-process-launcher.ts';
 import { LocalLauncher } from '../launchers/local/local-launcher.ts';
-import { LiveRegistry } from '../launchers/registry.ts';
 import { positiveNumber, required, SettingError } from '../process/environment.ts';
 import { createLog } from '../process/log.ts';
 import { untilShutdown } from '../process/shutdown.ts';
@@ -69,7 +70,7 @@ async function main(log: Logger): Promise<void> {
   installTemporalRuntime(log);
   const settings = readSettings();
   const shutdown = untilShutdown(log);
-  const registry = followRegistry(settings, log);
+  const registry = openRegistry(settings.registry, log);
   const temporal = temporalSettings();
   const joined = await join(settings, temporal, log, shutdown.signal).catch((error: unknown) => {
     if (!shutdown.signal.aborted) throw error;
@@ -96,6 +97,10 @@ async function main(log: Logger): Promise<void> {
     log,
   };
 
+  const report = client.reportWorker.bind(client);
+  // Before any work is taken: what this worker serves is known from its first question on.
+  const teller = new WorkerTeller({ report, worker: name, slots: settings.concurrency, registry, log });
+  if (!(await teller.hasTold(shutdown.signal))) return;
   const worker = await Worker.create({
     connection,
     namespace: temporal.namespace,
@@ -112,7 +117,10 @@ async function main(log: Logger): Promise<void> {
   // Rejects when it may not go on, which is said once all has ended in order.
   const watching = watchMarker(marked, installationId, shutdown.signal, log);
   watching.catch(() => shutdown.begin('the namespace belongs to another installation'));
-  const shutDown = () => worker.getState() === 'RUNNING' && worker.shutdown();
+  const shutDown = () => {
+    if (worker.getState() === 'RUNNING') worker.shutdown();
+    void teller.close();
+  };
   shutdown.signal.addEventListener('abort', shutDown);
   const ended = worker.run();
   // Asked to end while it was being made.
@@ -132,15 +140,10 @@ async function main(log: Logger): Promise<void> {
     shutdown.begin('the worker ended');
     reaper.close();
     running.close();
+    await teller.close();
   }
   await connection.close();
   await watching;
-}
-
-function followRegistry({ registry }: PoolSettings, log: Logger): LiveRegistry {
-  return new LiveRegistry(registry, (error) =>
-    log.error({ err: error, registry }, 'the registry was edited and is broken now; the last good one stays in use'),
-  );
 }
 
 function serviceClient(settings: PoolSettings, installationId: string, log: Logger): ResourcePoolClient {
