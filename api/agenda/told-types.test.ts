@@ -48,8 +48,12 @@ const needOf = async (agenda: Record<string, unknown>) => {
   const { status, body } = await submit(agenda);
   expect(status, JSON.stringify(body)).toBe(201);
   expect(body).not.toHaveProperty('warnings');
-  const [row] = await database.$client`select need from ready_agenda where agenda_id = ${body.id}`;
-  return row?.['need'];
+  return storedNeed(body.id);
+};
+const storedNeed = async (agendaId: string) => {
+  const [row] = await database.$client<{ need: string }[]>`
+    select need from ready_agenda where agenda_id = ${agendaId}`;
+  return row?.need;
 };
 
 describe('an Operation type', () => {
@@ -144,8 +148,7 @@ describe('the demand of an Agenda', () => {
 
   test('is one slot where no worker told anything', async () => {
     const { body } = await submit({ operations: operations('a', 'b') });
-    const [row] = await database.$client`select need from ready_agenda where agenda_id = ${body.id}`;
-    expect(row?.['need']).toBe('1,0,0,0');
+    expect(await storedNeed(body.id)).toBe('1,0,0,0');
   });
 
   test('is the declared peak where there is one', async () => {

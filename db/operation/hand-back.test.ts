@@ -45,8 +45,10 @@ describe('an Operation of a type that the asking worker does not serve', () => {
     expect(first?.verdict === 'elsewhere' && first.inMilliseconds).toBeLessThanOrEqual(120);
     const row = await rowOf(agenda);
     expect(row).toMatchObject({ processing_state: 'WAITING', launch: 0, attempt_count: 0, failure_code: null });
-    expect(row?.['blocked_reason']).toMatch(/^It waits for a pool worker that serves .*"strange"/);
-    expect(row?.['blocked_since']).toBeTruthy();
+    expect(row).toMatchObject({
+      blocked_reason: expect.stringMatching(/^It waits for a pool worker that serves .*"strange"/),
+      blocked_since: expect.stringMatching(/^20/),
+    });
     expect(await database.$client`select from operation_attempt where agenda_id = ${agenda.agendaId}`).toHaveLength(0);
     // The one that serves it gets it, and nothing is left of that.
     expect(await ask(agenda, { worker: 'serving', launcher: 'local' })).toMatchObject({ verdict: 'run', launch: 1 });
