@@ -8,11 +8,9 @@ const needsIn = (base: object, own: object, launch: object = { command: ['true']
   return settings && needsOf(settings);
 };
 const faultOf = (needs: unknown): string => {
+  const entry = `"a": { "podConfig": { "command": ["x"],\n"needs": ${JSON.stringify(needs)} } }`;
   try {
-    parseRegistry(
-      `{\n  "basePodConfig": {},\n  "a": { "podConfig": { "command": ["x"],\n    "needs": ${JSON.stringify(needs)} } } }`,
-      '/etc/pop/registry.json',
-    );
+    parseRegistry(`{\n"basePodConfig": {},\n${entry} }`, '/etc/pop/registry.json');
   } catch (error) {
     if (error instanceof RegistryError) return error.message;
     throw error;

@@ -37,7 +37,7 @@ export const mostVersionCharacters = 100;
 export const mostDigestCharacters = 200;
 /** Characters of what is wrong with a registry. */
 export const mostProblemCharacters = 10_000;
-/** Slots, cores and devices of one pool, Agenda or Operation type: more than any has; sums of them stay exact enough. */
+/** Slots, cores or devices of one pool, Agenda or type: more than any has; sums of them stay exact enough. */
 export const mostOfEachResource = 1_000_000;
 /** Largest attempt and launch: as wide as their columns. */
 export const mostOrdinal = 2_147_483_647;

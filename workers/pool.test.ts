@@ -278,7 +278,7 @@ test('a registry that is broken at the start ends the process with 1, naming fil
   );
 });
 
-test('Operations of a type that one of two workers serves all end there, and nothing is spent by the other', async () => {
+test('what one of two workers serves all ends there, and nothing is spent by the other', async () => {
   // Those that tests before killed count as being there for a while.
   await service.database.$client`delete from pool_worker`;
   await using servingHost = await testHost();

@@ -57,7 +57,7 @@ const storedNeed = async (agendaId: string) => {
 };
 
 describe('an Operation type', () => {
-  test('that no registry serves is refused by place and name, with the nearest, before anything is stored', async () => {
+  test('that no registry serves is refused by place and name, with the nearest; nothing is stored', async () => {
     await tell({ transcode: {}, probe: {} });
     const agenda = { operations: operations('probe', 'trancode', 'logMessages', 'nothingAlike') };
     for (const path of ['/agenda', '/agenda/service/validate']) {

@@ -77,8 +77,10 @@ test('registries that differ, and a broken edit, are said; one that is gone coun
 test('workers and registries that were not seen for a day are forgotten, and with their pool', async () => {
   const hours = registryHours + 1;
   await tell({ worker: 'old', registryDigest: 'old', types: { old: {} } });
-  await database.$client`update pool_worker set seen_time = seen_time - make_interval(hours => ${hours}) where name = 'old'`;
-  await database.$client`update pool_registry set seen_time = seen_time - make_interval(hours => ${hours}) where digest = 'old'`;
+  await database.$client`
+    update pool_worker set seen_time = seen_time - make_interval(hours => ${hours}) where name = 'old'`;
+  await database.$client`
+    update pool_registry set seen_time = seen_time - make_interval(hours => ${hours}) where digest = 'old'`;
   await sweep(database, { quietSeconds: 60, sweepSeconds: 5 });
   expect(await database.$client`select from pool_worker where name = 'old'`).toHaveLength(0);
   expect(await database.$client`select from pool_registry where digest = 'old'`).toHaveLength(0);
