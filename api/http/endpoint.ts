@@ -144,7 +144,7 @@ export function addEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.
       query: queryValues as z.output<Query>,
     };
     if (endpoint.body === undefined)
-      return await handle({ ...call, ...noBody, body: undefined as z.output<Body>, bodyText: '' }, parts);
+      return await handle({ ...call, ...noBody(), body: undefined as z.output<Body>, bodyText: '' }, parts);
     const bodyText = await readBody(c.req.raw, () => logLarge(c, access));
     try {
       const { body, unknownFields, warnings } = await parseBody(
@@ -236,7 +236,7 @@ interface ReadBody {
 }
 
 const none = new FaultList();
-const noBody: ReadBody = { body: undefined, unknownFields: none, warnings: none };
+const noBody = (): ReadBody => ({ body: undefined, unknownFields: none, warnings: new FaultList() });
 
 async function parseBody(
   c: Context<ApiEnvironment>,
@@ -246,7 +246,7 @@ async function parseBody(
 ): Promise<ReadBody> {
   if (text === '') {
     if (optional !== true) throw malformed('The body is empty; JSON is expected.');
-    return { ...noBody, warnings: new FaultList(), body: checked(schema, undefined) };
+    return { ...noBody(), body: checked(schema, undefined) };
   }
   requireJson(c);
   const sent = await parseJson(text, { anyText: anyText === true });

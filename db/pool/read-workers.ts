@@ -16,7 +16,10 @@ export interface PoolWorkerRow {
   readonly isAlive: boolean;
 }
 
-/** Reads them, by name. */
+/** Most that are read: one that starts again and again has another name each time. */
+const mostWorkers = 1_000;
+
+/** Reads those that were seen last, by name. */
 export async function readWorkers(database: Database, resourcePoolId: string): Promise<readonly PoolWorkerRow[]> {
   return database.$client<PoolWorkerRow[]>`
     /* readWorkers: all */
@@ -25,7 +28,8 @@ export async function readWorkers(database: Database, resourcePoolId: string): P
       floor(extract(epoch from w.started_time) * 1000)::float8 as "startedTime",
       floor(extract(epoch from w.seen_time) * 1000)::float8 as "seenTime",
       w.seen_time > clock_timestamp() - make_interval(secs => ${aliveSeconds}) as "isAlive"
-    from pool_worker w join pool_registry r on r.resource_pool_id = w.resource_pool_id and r.digest = w.digest
-    where w.resource_pool_id = ${resourcePoolId}
+    from (
+      select * from pool_worker where resource_pool_id = ${resourcePoolId} order by seen_time desc limit ${mostWorkers}
+    ) w join pool_registry r on r.resource_pool_id = w.resource_pool_id and r.digest = w.digest
     order by w.name`;
 }
