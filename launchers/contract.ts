@@ -122,16 +122,12 @@ export function launcherContract(make: () => LauncherUnderTest): void {
     test('it refuses a type of another launcher', async () => {
       await using at = make();
       const run = at.run('echo');
-      const isLocal = run.settings.launch === 'local';
-      const strange = { podConfig: isLocal ? { function: 'noOp' } : { command: ['true'] } };
-      const settings = settingsFor(
-        parseRegistry(JSON.stringify({ basePodConfig: {}, strange }), '/registry'),
-        'strange',
-      );
+      const isFunction = run.settings.launch === 'inProcess';
+      const strange = { podConfig: isFunction ? { command: ['true'] } : { function: 'noOp' } };
+      const registry = parseRegistry(JSON.stringify({ basePodConfig: {}, strange }), '/registry');
+      const settings = settingsFor(registry, 'strange');
       if (settings === undefined) throw new Error('The type is not registered.');
-      await expect(at.launcher.start({ ...run, settings })).rejects.toMatchObject({
-        code: isLocal ? 'notLocal' : 'notInProcess',
-      });
+      await expect(at.launcher.start({ ...run, settings })).rejects.toMatchObject({ code: 'otherLauncher' });
       expect(await at.launcher.list()).toEqual([]);
     });
 

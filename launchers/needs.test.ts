@@ -39,12 +39,18 @@ describe('what a run of a type needs', () => {
     expect(needsIn(base, { needs: { slots: 3 } }, { launch: 'inProcess', function: 'noOp' })).toEqual({ slots: 3 });
   });
 
-  test('of a container is what it requests, where needs states nothing', () => {
-    const requests = { cpuMinRequestCount: '250m', memoryRequestCount: '512Mi', gpuRequestCount: 1 };
-    expect(needsOf(requests)).toEqual({ cpu: 0.25, memory: 2 ** 29, gpu: 1 });
-    expect(needsOf({ cpuMinRequestCount: '1.0' })).toEqual({ cpu: 1 });
-    expect(needsOf({ ...requests, needs: { slots: 1 } })).toEqual({ slots: 1 });
-  });
+  test.each(['docker', 'kubernetes'])(
+    'of a container of %s is what it requests, where needs states nothing',
+    (launch) => {
+      const container = (more: object, base: object = {}) => needsIn(base, { imageName: 'image', ...more }, { launch });
+      const requests = { cpuMinRequestCount: '250m', memoryRequestCount: '512Mi', gpuCount: 1 };
+      expect(container(requests)).toEqual({ cpu: 0.25, memory: 2 ** 29, gpu: 1 });
+      expect(container({}, requests)).toEqual({ cpu: 0.25, memory: 2 ** 29, gpu: 1 });
+      // As the container itself: one core unless it says otherwise.
+      expect(container({})).toEqual({ cpu: 1 });
+      expect(container({ ...requests, needs: { slots: 1 } })).toEqual({ slots: 1 });
+    },
+  );
 
   test.each([
     [{ cpu: 'two' }, /registry.json:4 \/a\/podConfig\/needs\/cpu: .*"500m"/],

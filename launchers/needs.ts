@@ -5,14 +5,15 @@
 import { z } from 'zod';
 import { mostOfEachResource } from '../messages/limits.ts';
 import type { TypeNeeds } from '../messages/resource-pool.ts';
-import { parseQuantity } from './quantity.ts';
+import type { ContainerResources } from './container/container-settings.ts';
+import { quantityOf } from './quantity.ts';
 
 /** An amount in the registry; `most` as the api takes it. */
 const amount = (most: number, { whole = false } = {}) =>
   z
     .union([z.number(), z.string()], 'must be a number, or a text such as "500m" or "2Gi"')
     .transform((given, context): number => {
-      const value = parseQuantity(given);
+      const value = typeof given === 'number' ? given : quantityOf(given.trim());
       const refuse = (message: string) => {
         context.addIssue({ code: 'custom', message });
         return z.NEVER;
@@ -39,29 +40,19 @@ export interface NeedsSetting {
   readonly needs?: TypeNeeds;
 }
 
-/** POP's names of what a container requests; a setting of launchers that start containers. */
-export interface ContainerRequests {
-  /** Cores, such as `100m`. */
-  readonly cpuMinRequestCount?: string | number | undefined;
-  /** Bytes, such as `512Mi`. */
-  readonly memoryRequestCount?: string | number | undefined;
-  /** Devices. */
-  readonly gpuRequestCount?: string | number | undefined;
-}
-
 /** What admission is to charge for one run. A resource that is absent is not known, and counts nothing. */
-export function needsOf(settings: NeedsSetting & ContainerRequests): TypeNeeds {
-  if (settings.needs !== undefined) return settings.needs;
-  const requested = {
-    cpu: quantityOf(settings.cpuMinRequestCount),
-    memory: quantityOf(settings.memoryRequestCount),
-    gpu: quantityOf(settings.gpuRequestCount),
+export function needsOf(settings: NeedsSetting & { readonly resources?: ContainerResources }): TypeNeeds {
+  const { needs, resources } = settings;
+  if (needs !== undefined || resources === undefined) return needs ?? {};
+  const cpu = quantityOf(resources.cpuRequest);
+  const memory = resources.memory === undefined ? undefined : quantityOf(resources.memory);
+  const { gpu } = resources;
+  return {
+    ...(cpu === undefined ? {} : { cpu }),
+    ...(memory === undefined ? {} : { memory }),
+    ...(gpu === undefined ? {} : { gpu }),
   };
-  return Object.fromEntries(Object.entries(requested).filter(([, value]) => value !== undefined));
 }
-
-const quantityOf = (given: string | number | undefined): number | undefined =>
-  given === undefined ? undefined : parseQuantity(given);
 
 /** The setting as the layers state it, later ones win as a whole. */
 export function needsSetting(layers: readonly { readonly needs?: GivenNeeds | undefined }[]): NeedsSetting {

@@ -1,21 +1,16 @@
-/** Amounts as people write them in a registry: numbers, or texts with the suffixes of Kubernetes. */
+/** Quantities as Kubernetes writes them: `500m`, `2`, `1.5`, `128Mi`, `2G`, `1e3`. */
 
-const suffixes: Readonly<Record<string, number>> = {
-  ...{ n: 1e-9, u: 1e-6, m: 1e-3, '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18 },
-  ...{ Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, Ei: 2 ** 60 },
-};
-const form = /^([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d{1,3})|([a-zA-Z]{0,2}))$/;
+const binary = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
+const decimal = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
+const form = /^(\d+(?:\.\d*)?|\.\d+)(?:e([+-]?\d{1,2})|(m|[KMGTPE]i|[kMGTPE]))?$/;
 
-/** The amount that `500m`, `2Gi`, `1.5`, `1e3` or a number means; undefined when it means none. */
-export function parseQuantity(given: string | number): number | undefined {
-  if (typeof given === 'number') return Number.isFinite(given) ? given : undefined;
-  const [, digits, exponent, suffix = ''] = form.exec(given.trim()) ?? [];
-  if (digits === undefined) return undefined;
-  if (exponent !== undefined) return finite(Number(`${digits}e${exponent}`));
-  if (!Object.hasOwn(suffixes, suffix)) return undefined;
-  // A thousandth has no exact factor, a division by a thousand is right to the last digit.
-  if (suffix === 'm') return finite(Number(digits) / 1_000);
-  return finite(Number(digits) * (suffixes[suffix] ?? 1));
+/** The number that a quantity stands for; undefined when the text is none. */
+export function quantityOf(text: string): number | undefined {
+  const match = form.exec(text);
+  if (match === null) return undefined;
+  const [, digits = '', exponent, suffix = ''] = match;
+  const number = Number(digits);
+  if (exponent !== undefined) return number * 10 ** Number(exponent);
+  if (suffix === 'm') return number / 1_000;
+  return suffix.endsWith('i') ? number * 1_024 ** binary.indexOf(suffix) : number * 1_000 ** decimal.indexOf(suffix);
 }
-
-const finite = (value: number): number | undefined => (Number.isFinite(value) ? value : undefined);
