@@ -117,10 +117,7 @@ async function main(log: Logger): Promise<void> {
   // Rejects when it may not go on, which is said once all has ended in order.
   const watching = watchMarker(marked, installationId, shutdown.signal, log);
   watching.catch(() => shutdown.begin('the namespace belongs to another installation'));
-  const shutDown = () => {
-    if (worker.getState() === 'RUNNING') worker.shutdown();
-    void teller.close();
-  };
+  const shutDown = () => worker.getState() === 'RUNNING' && worker.shutdown();
   shutdown.signal.addEventListener('abort', shutDown);
   const ended = worker.run();
   // Asked to end while it was being made.

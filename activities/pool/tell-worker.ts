@@ -55,8 +55,8 @@ export class WorkerTeller {
   }
 
   /**
-   * Resolves once the service has been told, from when on it is told of every change. @throws SettingError when the
-   * service takes no such registry; the signal's reason once it aborts
+   * Resolves once the service has been told, from when on it is told of every change until the signal aborts. @throws
+   * SettingError when the service takes no such registry; the signal's reason once it aborts
    */
   async start(signal: AbortSignal): Promise<void> {
     for (let tries = 0; ; tries++) {
@@ -73,6 +73,9 @@ export class WorkerTeller {
       }
     }
     this.#telling = this.#goOn();
+    const close = () => void this.close();
+    if (signal.aborted) close();
+    else signal.addEventListener('abort', close, { once: true });
   }
 
   /** As `start`; false when it was asked to end before the service had been told. @throws SettingError */
