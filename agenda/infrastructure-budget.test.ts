@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { decideAfterLoss, type PastLaunch, waitWhileBlocked } from './infrastructure-budget.ts';
+import { decideAfterLoss, type PastLaunch, waitForAnother, waitWhileBlocked } from './infrastructure-budget.ts';
 
 const loss = (ranMilliseconds = 0): PastLaunch => ({ category: 'infrastructure', code: 'lost', ranMilliseconds });
 const drain = (ranMilliseconds = 0): PastLaunch => ({ category: 'infrastructure', code: 'drained', ranMilliseconds });
@@ -66,6 +66,11 @@ test('what cannot be started waits as long as it has waited: from a second to fi
   expect([0, 999, 4_000, 60_000, 900_000].map((ms) => waitWhileBlocked(ms, middle))).toEqual([
     1_000, 1_000, 4_000, 60_000, 300_000,
   ]);
+});
+
+test('what is handed back waits as long as it did: up to 5 s for one who is there, up to 30 s for nobody', () => {
+  expect([0, 150, 4_000, 60_000].map((ms) => waitForAnother(ms, true, middle))).toEqual([100, 150, 4_000, 5_000]);
+  expect([0, 150, 4_000, 60_000].map((ms) => waitForAnother(ms, false, middle))).toEqual([1_000, 1_000, 4_000, 30_000]);
 });
 
 test('what was not lost is nothing to decide on', () => {

@@ -55,6 +55,15 @@ export function waitWhileBlocked(blockedMilliseconds: number, jitter: number): n
   return spread(Math.max(shortestWaitMilliseconds, blockedMilliseconds), jitter);
 }
 
+/**
+ * How long until it is asked for again by whoever gets it, where the worker that asked does not serve its type: as long
+ * as it is handed back already. `isThere`: a worker that does is there, and need only get it.
+ */
+export function waitForAnother(waitedMilliseconds: number, isThere: boolean, jitter: number): number {
+  const [shortest, longest] = isThere ? [100, 5_000] : [shortestWaitMilliseconds, 30_000];
+  return spread(Math.min(longest, Math.max(shortest, waitedMilliseconds)), jitter);
+}
+
 /** How many such launches there are at the end; one of another kind of loss neither counts nor ends the row. */
 function rowLength(launches: readonly PastLaunch[], isAlike: (launch: PastLaunch) => boolean): number {
   let count = 0;

@@ -48,7 +48,7 @@ export interface Agenda {
    * `highestPriority`, default 0.
    */
   readonly priority?: number;
-  /** The most it will hold at once; absent: one slot. */
+  /** The most it will hold at once; absent: computed from what its Operation types need. */
   readonly peak?: Peak;
   /** Seconds that it is expected to run, where the submitter knows better than what was learned. */
   readonly expectedSeconds?: number;

@@ -27,6 +27,7 @@ import { addRequestMetrics } from './http/request-metrics.ts';
 import { addInsightQueueRoutes } from './insight/queue-routes.ts';
 import { addInsightSharesRoutes } from './insight/shares-routes.ts';
 import { addResourcePoolServiceRoutes } from './pool/service-routes.ts';
+import { addPoolWorkersRoutes } from './pool/workers-routes.ts';
 import { addApiKeyRoutes } from './settings/api-key-routes.ts';
 import { addCustomerRoutes } from './settings/customer-routes.ts';
 import { addInsightRoutes } from './settings/insight-routes.ts';
@@ -51,6 +52,7 @@ const routes: readonly AddRoutes[] = [
   addHealthRoutes,
   addCustomerRoutes,
   addResourcePoolRoutes,
+  addPoolWorkersRoutes,
   addInsightRoutes,
   addInsightQueueRoutes,
   addInsightSharesRoutes,

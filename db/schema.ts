@@ -12,6 +12,7 @@ import {
   index,
   integer,
   json,
+  jsonb,
   pgTable,
   primaryKey,
   text,
@@ -27,6 +28,7 @@ import type {
   OperationOutcome,
 } from '../agenda/outcomes.ts';
 import type { DiagnosticEvent, JsonObject, OperationTimeout, ProcessingState } from '../agenda/types.ts';
+import type { TypeNeeds } from '../messages/resource-pool.ts';
 import type { CostModel } from '../scheduling/cost-models.ts';
 
 /** Settings of a customer inside one Insight. */
@@ -61,6 +63,39 @@ export const resourcePool = pgTable(
     paused: boolean('paused').notNull().default(false),
   },
   (t) => [index('resource_pool_by_customer').on(t.customerId, t.id)],
+);
+
+/** A registry that pool workers of a pool told: remembered for a while after the last one with it was seen. */
+export const poolRegistry = pgTable(
+  'pool_registry',
+  {
+    resourcePoolId: text('resource_pool_id').notNull(),
+    /** The same for registries that say the same. */
+    digest: text('digest').notNull(),
+    /** Its Operation types, with what a run of each needs. */
+    types: jsonb('types').$type<Readonly<Record<string, TypeNeeds>>>().notNull(),
+    seenTime: time('seen_time').notNull().default(now),
+  },
+  (t) => [primaryKey({ columns: [t.resourcePoolId, t.digest] })],
+);
+
+/** A pool worker as it told of itself; gone when it ends in order, or was not seen for a while. */
+export const poolWorker = pgTable(
+  'pool_worker',
+  {
+    resourcePoolId: text('resource_pool_id').notNull(),
+    name: text('name').notNull(),
+    version: text('version').notNull(),
+    /** Operations that it runs at once. */
+    slots: integer('slots').notNull(),
+    /** Of its registry in use. */
+    digest: text('digest').notNull(),
+    /** What is wrong with its registry file, which is not in use then. */
+    registryProblem: text('registry_problem'),
+    startedTime: time('started_time').notNull(),
+    seenTime: time('seen_time').notNull().default(now),
+  },
+  (t) => [primaryKey({ columns: [t.resourcePoolId, t.name] })],
 );
 
 /** Whose Agendas run, and what holds for all of them, whichever Insight they wait in. */

@@ -5,6 +5,7 @@
 import { agendasLeftSql, slotsLeftSql } from './admission/limits.ts';
 import { idempotencyHours } from './agenda/idempotency.ts';
 import type { Database, Statements } from './connect.ts';
+import { forgetOldWorkers } from './pool/tell-worker.ts';
 
 /**
  * A started Agenda without a sign of life, and which workflow run claimed it: null before any claim, and in part for a
@@ -56,6 +57,7 @@ export async function sweep(
       sql`
         /* sweep: old idempotency keys */
         delete from idempotency where added_time < clock_timestamp() - make_interval(hours => ${idempotencyHours})`,
+      ...forgetOldWorkers(sql),
     ]);
     return {
       wake: missed.map((row) => row.insightId),

@@ -17,10 +17,12 @@ import { type DockerSettings, dockerFields, dockerSettings } from './docker/dock
 import { type InProcessSettings, inProcessFields, inProcessSettings } from './in-process/in-process-settings.ts';
 import { limitFields, limitsOf } from './limits.ts';
 import { type LocalSettings, localFields, localSettings } from './local/local-settings.ts';
+import { type NeedsSetting, needsField, needsSetting } from './needs.ts';
+import { digestOf } from './registry-digest.ts';
 import { lineOfField, lineOfSyntaxError } from './registry-lines.ts';
 
 /** The registry entry of one operation type, all layers resolved: a union by `launch`, one member for each launcher. */
-export type HandlerSettings = LocalSettings | InProcessSettings | DockerSettings | KubernetesSettings;
+export type HandlerSettings = (LocalSettings | InProcessSettings | DockerSettings | KubernetesSettings) & NeedsSetting;
 
 /** Which launcher runs a type. */
 export type LaunchKind = HandlerSettings['launch'];
@@ -31,6 +33,8 @@ export interface Registry {
   readonly types: ReadonlyMap<string, HandlerSettings>;
   /** Fields that POP's registries have and that do nothing here, with their lines. */
   readonly warnings: readonly string[];
+  /** The same for registries that say the same. */
+  readonly digest: string;
 }
 
 /** The registry file cannot be used; the message names file, line and field. */
@@ -67,6 +71,7 @@ const podConfigSchema = (folder: string, environment: NodeJS.ProcessEnv) =>
   z.strictObject({
     launch: z.enum(kinds).optional(),
     ...limitFields,
+    ...needsField,
     ...localFields(folder, environment),
     ...inProcessFields(),
     ...dockerFields(folder, environment),
@@ -131,10 +136,10 @@ export function parseRegistry(source: string, path: string, environment = proces
         ? kubernetesSettings(layers, limits, configMapName)
         : launches[launch].settle(layers, limits, folder);
     if (settings === undefined) refuse(at, `"launch": "${launch}" needs "${launches[launch].needs}"`);
-    else types.set(type, settings);
+    else types.set(type, { ...settings, ...needsSetting([basePodConfig, podConfig]) });
   }
   if (unusable.total > 0) throw new RegistryError(linesOf(unusable));
-  return { path: resolve(path), types, warnings };
+  return { path: resolve(path), types, warnings, digest: digestOf(document) };
 }
 
 /** A line for each field that does nothing. */
@@ -255,6 +260,7 @@ function strangersTo(
   const known = new Set([
     'launch',
     ...Object.keys(limitFields),
+    ...Object.keys(needsField),
     ...Object.keys(idleFields),
     ...fieldsOf(launch, folder, environment),
   ]);

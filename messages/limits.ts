@@ -29,6 +29,16 @@ export const mostVerdictCharacters = 100;
 export const mostVerdicts = 20;
 /** Characters of a worker's name. */
 export const mostWorkerCharacters = 500;
+/** Operation types of one registry. */
+export const mostTypes = 5_000;
+/** Characters of a pool worker's version. */
+export const mostVersionCharacters = 100;
+/** Characters of the digest of a registry. */
+export const mostDigestCharacters = 200;
+/** Characters of what is wrong with a registry. */
+export const mostProblemCharacters = 10_000;
+/** Slots, cores or devices of one pool, Agenda or type: more than any has; sums of them stay exact enough. */
+export const mostOfEachResource = 1_000_000;
 /** Largest attempt and launch: as wide as their columns. */
 export const mostOrdinal = 2_147_483_647;
 /** Latest time, in epoch milliseconds: the end of the year 9999. */

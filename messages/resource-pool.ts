@@ -5,7 +5,15 @@
 import type { DiagnosticEvent, JsonObject, OperationTimeout } from '../agenda/types.ts';
 
 /** What the service understands, as a number; raised when pool workers begin to need something that it lacked. */
-export const resourcePoolProtocol = 1;
+export const resourcePoolProtocol = 2;
+/** A pool worker tells of itself at least so often. */
+export const signOfLifeSeconds = 30;
+/** One that told nothing for so long counts as gone: room for two signs of life that were lost. */
+export const aliveSeconds = 100;
+/** What a registry served is remembered for so long after the last pool worker with it was seen. */
+export const registryHours = 24;
+/** The verdict `elsewhere`, as a pool worker says that it knows it. */
+export const elsewhere = 'elsewhere';
 /** Header of a request: the installation that the pool worker belongs to. Absent in those of version 0.1.0. */
 export const installationHeader = 'POP-Installation';
 /** Header of a request: the ResourcePool that the pool worker serves. Absent in those of version 0.1.0. */
@@ -26,6 +34,34 @@ export interface Fence {
 export const fenceOf = ({ agendaId, attempt, operation, operationAttempt, launch }: Fence): Fence => ({
   ...{ agendaId, attempt, operation, operationAttempt, launch },
 });
+
+/** What one run of an Operation type takes of its pool; what is absent is not known, and counts nothing. */
+export interface TypeNeeds {
+  readonly slots?: number;
+  /** Cores. */
+  readonly cpu?: number;
+  /** Bytes. */
+  readonly memory?: number;
+  /** Devices. */
+  readonly gpu?: number;
+}
+
+/** A pool worker tells of itself: before it takes work, when its registry changes, and as a sign of life. */
+export interface WorkerReport {
+  /** Its name in the record. */
+  readonly worker: string;
+  readonly version: string;
+  /** Operations that it runs at once. */
+  readonly slots: number;
+  readonly startedTime: number;
+  /** Of the registry in use: the same for workers whose registries say the same. */
+  readonly registryDigest: string;
+  readonly types: Readonly<Record<string, TypeNeeds>>;
+  /** What is wrong with the registry file, where it was edited and is not in use. */
+  readonly registryProblem?: string | undefined;
+  /** It takes no more work. */
+  readonly leaving?: boolean | undefined;
+}
 
 /** Asks for an Operation to run. */
 export interface StartOperationItem {
@@ -48,7 +84,7 @@ export interface StartOperationItem {
   readonly worker: string;
   /** The launch this worker knows to be lost. */
   readonly lostLaunch?: number | undefined;
-  /** Verdicts that the worker knows beyond those of version 0.1.0: `later`. */
+  /** Verdicts that the worker knows beyond those of version 0.1.0: `later`, `elsewhere`. */
   readonly understands?: readonly string[] | undefined;
   readonly scheduledTime?: number | undefined;
   readonly pulledTime?: number | undefined;
@@ -121,6 +157,11 @@ export type StartVerdict =
    * asked for again then.
    */
   | { readonly verdict: 'later'; readonly inMilliseconds: number }
+  /**
+   * This worker does not serve the type, and others do or did: nothing changed but that the Operation shows `reason`.
+   * It is handed back, and asked for again then, by whoever gets it.
+   */
+  | { readonly verdict: 'elsewhere'; readonly reason: string; readonly inMilliseconds: number }
   /** Cancel was asked for: nothing is launched; what runs is to be stopped. */
   | { readonly verdict: 'cancelled' }
   /** This attempt is not the current one, or the Agenda is over or unknown to this pool. */

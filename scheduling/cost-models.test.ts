@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { costOf, dominantShare, type Estimate, expectedSeconds, learn, peakOf } from './index.ts';
+import { costOf, dominantShare, type Estimate, expectedSeconds, learn } from './index.ts';
 
 const pool = { slots: 10, cpu: 64, memory: 256 };
 const cost = (model: 'count' | 'slots' | 'share' | 'shareTime') =>
@@ -12,17 +12,6 @@ test('each model costs what it says', () => {
 test('a resource the pool does not limit does not count, and nothing is free', () => {
   expect(dominantShare({ gpu: 4, slots: 1 }, pool)).toBe(0.1);
   expect(costOf({ model: 'shareTime', peak: {}, pool, seconds: 0 })).toBeGreaterThan(0);
-});
-
-test('the peak is the widest level of each resource', () => {
-  const step = (name: string, slots: number, ...dependsOn: string[]) => ({ name, dependsOn, need: { slots, cpu: 1 } });
-  expect(peakOf([step('a', 1), step('b', 2, 'a'), step('c', 2, 'a'), step('d', 3, 'b', 'c')])).toEqual({
-    slots: 4,
-    cpu: 2,
-    memory: 0,
-    gpu: 0,
-  });
-  expect(peakOf([])).toEqual({ slots: 0, cpu: 0, memory: 0, gpu: 0 });
 });
 
 test('an estimate follows what was measured, and what is declared goes before it', () => {

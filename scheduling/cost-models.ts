@@ -53,54 +53,6 @@ export function dominantShare(need: Resources, pool: Resources): number {
   return largest;
 }
 
-/** A step of an Agenda, with the fields from which the peak is estimated. */
-export interface Step {
-  readonly name: string;
-  readonly dependsOn: readonly string[];
-  readonly need: Resources;
-}
-
-/**
- * Estimates the most that an Agenda holds at once: the largest sum over the levels of its graph, by resource. The exact
- * answer has to look at all antichains and is expensive. So declare `peak` where it matters.
- */
-export function peakOf(steps: readonly Step[]): Resources {
-  const byName = new Map(steps.map((step) => [step.name, step]));
-  const levels = new Map<string, number>();
-  // Kahn's order without recursion, for Agendas of thousands of steps.
-  const waiting = new Map(
-    steps.map(({ name, dependsOn }) => [name, dependsOn.filter((other) => byName.has(other)).length]),
-  );
-  const followers = new Map<string, string[]>();
-  for (const { name, dependsOn } of steps) {
-    for (const other of dependsOn) if (byName.has(other)) followers.set(other, [...(followers.get(other) ?? []), name]);
-  }
-  let ready = steps.filter(({ name }) => waiting.get(name) === 0).map(({ name }) => name);
-  for (let level = 0; ready.length > 0; level++) {
-    const following: string[] = [];
-    for (const name of ready) {
-      levels.set(name, level);
-      for (const follower of followers.get(name) ?? []) {
-        const left = (waiting.get(follower) ?? 0) - 1;
-        waiting.set(follower, left);
-        if (left === 0) following.push(follower);
-      }
-    }
-    ready = following;
-  }
-  const sums = new Map<number, Record<keyof Resources, number>>();
-  for (const { name, need } of steps) {
-    const level = levels.get(name) ?? 0;
-    const sum = sums.get(level) ?? { slots: 0, cpu: 0, memory: 0, gpu: 0 };
-    for (const [resource, amount] of entriesOf(need)) sum[resource] += amount;
-    sums.set(level, sum);
-  }
-  const peak: Record<keyof Resources, number> = { slots: 0, cpu: 0, memory: 0, gpu: 0 };
-  for (const sum of sums.values())
-    for (const [resource, amount] of entriesOf(sum)) if (amount > peak[resource]) peak[resource] = amount;
-  return peak;
-}
-
 /** The learned duration of one customer's Agendas of one type: the mean in seconds, and the number of runs in it. */
 export interface Estimate {
   readonly seconds: number;

@@ -12,11 +12,10 @@ export {
   type Estimate,
   expectedSeconds,
   learn,
-  peakOf,
-  type Step,
 } from './cost-models.ts';
 export { FairShare, type FairShareAlgorithm, type FairShareOptions } from './fair-share.ts';
 export type { FairShareState } from './fair-share-snapshot.ts';
+export { type PeakInput, peakOf } from './peak.ts';
 export { RoundRobin } from './round-robin.ts';
 export type {
   CustomerShare,

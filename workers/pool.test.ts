@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -226,3 +227,95 @@ test('a cancel of the workflow ends the run', async () => {
   expect(await recorded(key)).toMatchObject({ state: 'COMPLETE', message: 'cancelled' });
   expect(() => process.kill(pid, 0)).toThrow('ESRCH');
 });
+
+/** The registry of a host without some of its types. */
+async function without(host: Host, ...types: string[]): Promise<void> {
+  const registry = JSON.parse(readFileSync(host.registry, 'utf8')) as Record<string, unknown>;
+  for (const type of types) delete registry[type];
+  await writeFile(host.registry, JSON.stringify(registry));
+}
+
+/** What the record has of pool workers. */
+const toldWorkers = () =>
+  service.database.$client<{ name: string; problem: string | null; types: string[] }[]>`
+    select name, registry_problem as problem, array(select jsonb_object_keys(types)) as types
+    from pool_worker join pool_registry using (resource_pool_id, digest)`;
+
+test('what a worker serves is in the record before it takes work, and follows its registry to its end', async () => {
+  await service.database.$client`delete from pool_worker`;
+  await using host = await testHost();
+  await using pool = await poolProcess(host);
+  const name = pool.lines.find(({ message }) => message === 'pool worker ready')?.worker;
+  const [told] = await toldWorkers();
+  expect(told).toMatchObject({ name, problem: null, types: expect.arrayContaining(['gated', 'noOp']) });
+  await without(host, 'noOp');
+  await vi.waitFor(async () => expect((await toldWorkers())[0]?.types).not.toContain('noOp'), eventually);
+  await writeFile(host.registry, '{\n"basePodConfig": {},\n"gated": 4 }');
+  await vi.waitFor(
+    async () => expect((await toldWorkers())[0]?.problem).toMatch(/registry.json:3 \/gated: /),
+    eventually,
+  );
+  expect((await toldWorkers())[0]?.types).toContain('gated');
+  pool.process.kill('SIGTERM');
+  expect(await pool.exited).toBe(0);
+  expect(await toldWorkers()).toEqual([]);
+});
+
+test('a registry that is broken at the start ends the process with 1, naming file, line and field', async () => {
+  await using host = await testHost();
+  await writeFile(host.registry, '{\n"basePodConfig": {},\n"a": { "podConfig": {\n"comand": ["true"] } } }');
+  await using started = startProcess({
+    TEMPORAL_ADDRESS: environment.address,
+    POP_URL: service.url,
+    POP_API_KEY: service.apiKey,
+    POP_POOL_ID: service.resourcePoolId,
+    POP_REGISTRY: host.registry,
+    POP_RUN_DIRECTORY: host.runs,
+  });
+  expect(await started.exited).toBe(1);
+  expect(started.lines.at(-1)?.message).toMatch(
+    /POP_REGISTRY.*\n.*registry.json:4 \/a\/podConfig\/comand: unknown field/,
+  );
+});
+
+test('what one of two workers serves all ends there, and nothing is spent by the other', async () => {
+  // Those that tests before killed count as being there for a while.
+  await service.database.$client`delete from pool_worker`;
+  await using servingHost = await testHost();
+  await using otherHost = await testHost();
+  await without(otherHost, 'noOp');
+  await using other = await poolProcess(otherHost);
+  await using serving = await poolProcess(servingHost);
+  const submitted: Awaited<ReturnType<typeof submit>>[] = [];
+  for (let n = 0; n < 12; n++) submitted.push(await submit('noOp'));
+  await Promise.all(submitted.map(({ workflow }) => workflow.result()));
+  for (const { key } of submitted) {
+    expect(await recorded(key)).toMatchObject({ message: 'succeeded', launch: 1, blocked: null, events: [] });
+    expect(await service.launches(key.agendaId)).toMatchObject([{ launch: 1, ending: 'succeeded' }]);
+  }
+  // Else the other was never asked, and nothing is shown.
+  const handedBack = await handBacksOf(submitted.map(({ workflow }) => workflow));
+  expect(handedBack).toBeGreaterThan(0);
+  serving.process.kill('SIGTERM');
+  expect(await serving.exited).toBe(0);
+
+  // Nobody that is there serves it now: it says so, and goes on once somebody does.
+  const { key, workflow } = await submit('noOp');
+  await vi.waitFor(
+    async () => expect((await recorded(key)).blocked).toMatch(/^No pool worker that is there serves .*"noOp"/),
+    eventually,
+  );
+  await using _again = await poolProcess(servingHost);
+  await workflow.result();
+  expect(await recorded(key)).toMatchObject({ message: 'succeeded', launch: 1 });
+  expect(other.process.exitCode).toBeNull();
+});
+
+/** How often an activity of these workflows was begun, beyond the first time. */
+async function handBacksOf(workflows: readonly WorkflowHandle[]): Promise<number> {
+  const histories = await Promise.all(workflows.map((workflow) => workflow.fetchHistory()));
+  const attempts = histories.flatMap(({ events }) =>
+    (events ?? []).flatMap(({ activityTaskStartedEventAttributes: started }) => started?.attempt ?? []),
+  );
+  return attempts.reduce((sum, attempt) => sum + attempt - 1, 0);
+}

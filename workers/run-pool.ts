@@ -11,13 +11,14 @@ import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createPoolActivities } from '../activities/pool/activities.ts';
 import { joinInstallation, pairingHeadersOf } from '../activities/pool/join-installation.ts';
+import { openRegistry } from '../activities/pool/open-registry.ts';
 import type { PoolWorker } from '../activities/pool/parts.ts';
 import { OrphanReaper } from '../activities/pool/reap-orphans.ts';
 import { ResourcePoolClient } from '../activities/pool/resource-pool-client.ts';
 import { RunningOperations } from '../activities/pool/running-operations.ts';
+import { WorkerTeller } from '../activities/pool/tell-worker.ts';
 import { InProcessLauncher } from '../launchers/in-process/in-process-launcher.ts';
 import { LocalLauncher } from '../launchers/local/local-launcher.ts';
-import { LiveRegistry } from '../launchers/registry.ts';
 import { SettingError } from '../process/environment.ts';
 import { Health } from '../process/health.ts';
 import { createLog } from '../process/log.ts';
@@ -46,7 +47,7 @@ export async function runPool(): Promise<void> {
   const metrics = addPoolMetrics(metricsRegistry, { slots: settings.concurrency, running: () => running?.size ?? 0 });
   await using _status = await serveStatus(settings.status, { health, registry: metricsRegistry, log });
 
-  const registry = followRegistry(settings, log);
+  const registry = openRegistry(settings.registry, log);
   const joined = await join(settings, health, log, shutdown.signal).catch((error: unknown) => {
     if (!shutdown.signal.aborted) throw error;
   });
@@ -76,10 +77,14 @@ export async function runPool(): Promise<void> {
     log,
     metrics,
   };
+  const report = client.reportWorker.bind(client);
+  // Before any work is taken: what this worker serves is known from its first question on.
+  const teller = new WorkerTeller({ report, worker: name, slots: settings.concurrency, registry, log });
+  if (!(await teller.hasTold(shutdown.signal))) return;
   // Rejects when it may not go on, which is said once all has ended in order.
   const watching = watchMarker(marked, installationId, shutdown.signal, log);
   watching.catch(() => shutdown.begin('the namespace belongs to another installation'));
-  await work(pool, settings, joined, health, shutdown);
+  await work(pool, settings, joined, health, shutdown).finally(() => teller.close());
   await connection.close();
   await watching;
 }
@@ -132,12 +137,6 @@ async function work(
     reaper.close();
     pool.running.close();
   }
-}
-
-function followRegistry({ registry }: PoolSettings, log: Logger): LiveRegistry {
-  return new LiveRegistry(registry, (error) =>
-    log.error({ err: error, registry }, 'the registry was edited and is broken now; the last good one stays in use'),
-  );
 }
 
 function serviceClient(

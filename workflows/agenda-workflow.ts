@@ -25,12 +25,13 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { OperationOutcome } from '../agenda/outcomes.ts';
+import { residentTypes } from '../agenda/resident-types.ts';
 import { endOperation, outcomeOf, running, stopNew, takeReady, type Walk } from '../agenda/walk.ts';
 import type { ControlActivities, PoolActivities } from './activities.ts';
 import { agendaDetails, viewOf } from './agenda-details.ts';
 import { inTurn } from './in-turn.ts';
 import { type AgendaWalkView, type AgendaWorkflowInput, type AgendaWorkflowResult, progressQuery } from './messages.ts';
-import { plainNames, residentTypes } from './names.ts';
+import { plainNames } from './names.ts';
 import { searchAttributes } from './search-attributes.ts';
 import { type WalkPlan, wholePlan } from './whole-plan.ts';
 

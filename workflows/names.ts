@@ -49,6 +49,3 @@ export const markerWorkflowType = 'installationMarker';
 
 /** The type of the workflow that clears away ended Pods of a pool. */
 export const podReaperWorkflowType = 'podReaper';
-
-/** Operation types that run in the control worker itself. */
-export const residentTypes: readonly string[] = ['logMessages'];

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { resourcePoolProtocol } from '../../messages/resource-pool.ts';
 import { testHost, testWorker } from '../../test/support/pool-worker.ts';
 import { ResourcePoolService } from '../../test/support/resource-pool-service.ts';
 import { joinInstallation, RefusedPoolError } from './join-installation.ts';
@@ -34,9 +35,10 @@ test('a key that is not good, or of another pool, ends it', async () => {
 });
 
 test('an api that is away, or of an older release, is waited for, and what is missing is said once', async () => {
-  const answers: (object | undefined)[] = [undefined, undefined, { version: '0.1.0' }, { version: '0.1.0' }];
+  const older = { resourcePoolProtocol: resourcePoolProtocol - 1, installationId: 'id' };
+  const answers: (object | undefined)[] = [undefined, undefined, { version: '0.1.0' }, { version: '0.1.0' }, older];
   const server = createServer((request, response) => {
-    const answer = answers.length > 0 ? answers.shift() : { resourcePoolProtocol: 1, installationId: 'id' };
+    const answer = answers.length > 0 ? answers.shift() : { resourcePoolProtocol, installationId: 'id' };
     if (answer === undefined) response.destroy();
     else response.end(JSON.stringify(request.url === '/v1/version' ? answer : { resourcePoolId: 'pool' }));
   });
@@ -46,8 +48,10 @@ test('an api that is away, or of an older release, is waited for, and what is mi
   expect(await joinInstallation({ url, apiKey: 'key', resourcePoolId: 'pool' }, log, never)).toBe('id');
   expect(said).toEqual([
     expect.stringContaining('the api does not answer yet; trying on'),
-    expect.stringContaining('upgrade the api first'),
+    expect.stringContaining('it speaks version 0 of'),
+    expect.stringContaining(`it speaks version ${resourcePoolProtocol - 1} of`),
   ]);
+  expect(said[2]).toContain('upgrade the api first');
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
 });

@@ -1,6 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test, vi } from 'vitest';
+import { mostProgressItems } from '../../messages/limits.ts';
 import type { FinishOperationItem, StartOperationItem } from '../../messages/resource-pool.ts';
 import { ResourcePoolClient, type ResourcePoolClientOptions } from './resource-pool-client.ts';
 import { retryAfterSeconds, ServiceRefused } from './service-errors.ts';
@@ -139,6 +140,16 @@ describe('gathering', () => {
     it.requests[0]?.answer();
     await all[0];
     expect(it.requests.map(names)).toEqual([['first'], ['small'], ['large'], ['s2', 's3']]);
+  });
+
+  test('progress of as many Operations as a worker may have is one request', async () => {
+    await using it = await service((asked) => asked.answer());
+    const { agendaId, attempt, operationAttempt, launch } = end('x');
+    const items = Array.from({ length: mostProgressItems }, (_, n) => `o${n}`);
+    await it.client.reportProgress(
+      items.map((operation) => ({ agendaId, attempt, operation, operationAttempt, launch })),
+    );
+    expect(it.requests.map(({ items: sent }) => sent.length)).toEqual([mostProgressItems]);
   });
 
   test('progress of many Operations is cut into requests and answered in order', async () => {

@@ -1,5 +1,5 @@
 /** The pool worker's side of the ResourcePool service, its only door to the record. */
-import { mostItems } from '../../messages/limits.ts';
+import { mostItems, mostProgressItems } from '../../messages/limits.ts';
 import type {
   FinishOperationItem,
   FinishVerdict,
@@ -7,6 +7,7 @@ import type {
   ReportProgressItem,
   StartOperationItem,
   StartVerdict,
+  WorkerReport,
 } from '../../messages/resource-pool.ts';
 import { Gatherer, type GathererOptions, type ItemAnswer } from './gatherer.ts';
 import { errorOf, ServiceRefused, ServiceUnavailable } from './service-errors.ts';
@@ -37,7 +38,7 @@ export class ResourcePoolClient {
   readonly #timeoutMilliseconds: number;
   readonly #starts: Gatherer<StartOperationItem, StartVerdict>;
   readonly #finishes: Gatherer<FinishOperationItem, FinishVerdict>;
-  readonly #limits: { readonly mostItems: number; readonly mostBytes: number };
+  readonly #progressLimits: { readonly mostItems: number; readonly mostBytes: number };
 
   constructor({
     url,
@@ -62,7 +63,7 @@ export class ResourcePoolClient {
       onReachable,
       ...gather,
     };
-    this.#limits = options;
+    this.#progressLimits = { mostItems: gather?.mostItems ?? mostProgressItems, mostBytes: options.mostBytes };
     this.#starts = new Gatherer((items) => this.#exchange<StartVerdict>('startOperation', items), options);
     this.#finishes = new Gatherer((items) => this.#exchange<FinishVerdict>('finishOperation', items), options);
   }
@@ -77,18 +78,24 @@ export class ResourcePoolClient {
     return this.#finishes.ask(item, signal);
   }
 
+  /** Tells of this worker, once. @throws ServiceUnavailable | ServiceRefused */
+  async reportWorker(report: WorkerReport): Promise<void> {
+    await this.#request('reportWorker', JSON.stringify(report));
+  }
+
   /**
    * Reports progress once, for all given at a time: the next beat carries what this one could not.
    * @throws ServiceUnavailable | ServiceRefused
    */
   async reportProgress(items: readonly ReportProgressItem[]): Promise<readonly ItemAnswer<ProgressVerdict>[]> {
     const answers: ItemAnswer<ProgressVerdict>[] = [];
+    const most = this.#progressLimits;
     let batch: string[] = [];
     let bytes = 0;
     for (const item of items) {
       const text = JSON.stringify(item);
       const more = Buffer.byteLength(text) + 1;
-      if (batch.length === this.#limits.mostItems || (batch.length > 0 && bytes + more > this.#limits.mostBytes)) {
+      if (batch.length === most.mostItems || (batch.length > 0 && bytes + more > most.mostBytes)) {
         answers.push(...(await this.#exchange<ProgressVerdict>('reportProgress', batch)));
         batch = [];
         bytes = 0;
@@ -116,13 +123,18 @@ export class ResourcePoolClient {
   }
 
   async #post<Verdict>(operation: string, items: readonly string[]): Promise<readonly Verdict[]> {
+    return verdictsOf(await this.#request(operation, `{"items":[${items.join(',')}]}`), items.length);
+  }
+
+  /** The text of a good answer. */
+  async #request(operation: string, text: string): Promise<string> {
     let response: Response;
     let body: string;
     try {
       response = await fetch(this.#service + operation, {
         method: 'POST',
         headers: this.#headers,
-        body: `{"items":[${items.join(',')}]}`,
+        body: text,
         redirect: 'error',
         signal: AbortSignal.timeout(this.#timeoutMilliseconds),
       });
@@ -141,7 +153,7 @@ export class ResourcePoolClient {
       if (error instanceof ServiceRefused && error.isAboutSender) this.#onUnwelcome(error);
       throw error;
     }
-    return verdictsOf(body, items.length);
+    return body;
   }
 }
 

@@ -8,6 +8,7 @@ import type { StartedRecord } from '../../launchers/local/run-files.ts';
 import type { FinishOperationItem, ReportProgressItem } from '../../messages/resource-pool.ts';
 import { type Activity, type Host, type TestWorker, testHost, testWorker } from '../../test/support/pool-worker.ts';
 import { ResourcePoolService } from '../../test/support/resource-pool-service.ts';
+import { tellTypes } from '../../test/support/test-records.ts';
 import type { OperationKey } from '../../workflows/activities.ts';
 
 let service: ResourcePoolService;
@@ -170,6 +171,20 @@ describe('what never starts', () => {
     expect(message).toBe('failed');
     expect(events[0]).toMatchObject({ code: 'unknownOperationType' });
     expect(events[0]?.message).toMatch(/"transmogrify".*pool pool .*gated, failing/);
+  });
+
+  test('a type that another worker serves is handed back: nothing is launched, Temporal begins it again', async () => {
+    await using host = await testHost();
+    using worker = testWorker(host, service);
+    await tellTypes(service.database, service.resourcePoolId, 'theirs');
+    const key = await admitted('theirs');
+    const failure = await worker.run(key).ended.catch((error: unknown) => error as ApplicationFailure);
+    expect(failure).toMatchObject({ type: 'elsewhere', category: 'BENIGN', nonRetryable: false });
+    expect(failure).toHaveProperty('nextRetryDelay', expect.any(Number));
+    expect(service.sent('finishOperation')).toEqual([]);
+    expect(await recorded(key)).toMatchObject({ state: 'WAITING', launch: 0, events: [] });
+    expect((await recorded(key)).blocked).toContain('"theirs"');
+    await service.database.$client`delete from pool_registry`;
   });
 
   test('a command that does not exist fails the Operation', async () => {

@@ -4,6 +4,7 @@
  *   ask ──ended, over──▶ return                          (nothing to do, or not ours)
  *    │ ──cancelled─────▶ stop what runs here, return
  *    │ ──later─────────▶ let Temporal call again then      (this slot is free meanwhile)
+ *    │ ──elsewhere─────▶ the same: others serve its type
  *    ▼ run
  *   start or adopt ─▶ follow ─▶ report the end ─▶ forget, return
  *    │                             │
@@ -22,7 +23,7 @@ import { waitWhileBlocked } from '../../agenda/infrastructure-budget.ts';
 import { launchKey } from '../../launchers/launch-key.ts';
 import { type Ending, type HandlerRun, LaunchError, type Launcher } from '../../launchers/launcher.ts';
 import { withLimits } from '../../launchers/registry.ts';
-import { fenceOf, type StartOperationItem, type StartVerdict } from '../../messages/resource-pool.ts';
+import { elsewhere, fenceOf, type StartOperationItem, type StartVerdict } from '../../messages/resource-pool.ts';
 import type { OperationKey } from '../../workflows/activities.ts';
 import { launcherAt, type PoolWorker, placesOf } from './parts.ts';
 import { forget, type HeldLaunch, reportEnd } from './report-end.ts';
@@ -33,7 +34,7 @@ import { stopOperation, unknownGraceSeconds } from './stop-operation.ts';
 /** The process itself is forced to end soon after. */
 const mostShutdownGraceSeconds = 10;
 /** Verdicts of the service that this worker knows beyond those of version 0.1.0. */
-const understands = ['later'];
+const understands = ['later', elsewhere];
 /** Longest reason for which something cannot be started. */
 const mostReasonCharacters = 2_000;
 
@@ -64,6 +65,7 @@ async function untilEnded(work: Work): Promise<void> {
   const { pool, activity, key } = work;
   const verdict = await ask(work);
   if (verdict.verdict === 'later') throw callAgain('later', 'Its time has not come.', verdict.inMilliseconds);
+  if (verdict.verdict === 'elsewhere') throw callAgain('elsewhere', verdict.reason, verdict.inMilliseconds);
   if (verdict.verdict === 'cancelled') await stopOperation(pool, activity, key);
   if (verdict.verdict !== 'run') return;
 

@@ -123,3 +123,54 @@ test('heartbeats come at a third of their timeout, without a launch too, and can
   it.all.leave(one);
   expect(it.all.size).toBe(1);
 });
+
+test('a lone report goes at once; of many Operations, with beats, there is one request in its time', async () => {
+  const calls: { at: number; items: number }[] = [];
+  const all = new RunningOperations({
+    report: async (items) => {
+      calls.push({ at: performance.now(), items: items.length });
+      return items.map(() => ({ verdict: { verdict: 'ok' } }));
+    },
+    ...{ worker: 'w', log: pino({ level: 'silent' }), beatMilliseconds: 30, gatherMilliseconds: 100 },
+  });
+  const many = Array.from({ length: 200 }, () => all.enter(activity()));
+  many.forEach((one, index) => {
+    one.launched(`key-${index}`, fence(`o${index}`));
+  });
+  const begun = performance.now();
+  many[0]?.reported({ percentComplete: 1 });
+  await vi.waitFor(() => expect(calls).toHaveLength(1), { interval: 1 });
+  expect(calls[0]?.items).toBe(1);
+  expect((calls[0]?.at ?? 0) - begun).toBeLessThan(50);
+  let percent = 2;
+  const talking = setInterval(() => {
+    for (const one of many) one.reported({ percentComplete: percent });
+    percent += 0.1;
+  }, 3);
+  await vi.waitFor(() => expect(calls.length).toBeGreaterThanOrEqual(6), { timeout: 10_000 });
+  clearInterval(talking);
+  all.close();
+  calls.slice(1).forEach(({ at, items }, index) => {
+    expect(at - (calls[index]?.at ?? 0)).toBeGreaterThanOrEqual(99);
+    expect(items).toBe(200);
+  });
+});
+
+test('unless told otherwise, a second report waits a second for others', async () => {
+  const calls: number[] = [];
+  const all = new RunningOperations({
+    report: async (items) => {
+      calls.push(performance.now());
+      return items.map(() => ({ verdict: { verdict: 'ok' } }));
+    },
+    ...{ worker: 'w', log: pino({ level: 'silent' }) },
+  });
+  const one = all.enter(activity());
+  one.launched('key', fence('a'));
+  one.reported({ message: 'first' });
+  await vi.waitFor(() => expect(calls).toHaveLength(1));
+  one.reported({ message: 'second' });
+  await vi.waitFor(() => expect(calls).toHaveLength(2), { timeout: 5_000 });
+  expect((calls[1] ?? 0) - (calls[0] ?? 0)).toBeGreaterThanOrEqual(999);
+  all.close();
+});

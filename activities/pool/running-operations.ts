@@ -35,7 +35,7 @@ export interface RunningOperationsOptions {
   readonly log: Logger;
   /** Between two beats; 5 s. */
   readonly beatMilliseconds?: number;
-  /** How long reports of progress gather; 200 ms. */
+  /** Least time from one request to the next, in which reports of progress gather; 1 s. */
   readonly gatherMilliseconds?: number;
 }
 
@@ -159,20 +159,25 @@ export class RunningOperations {
   readonly #gatherMilliseconds: number;
   readonly #all = new Set<RunningOperation>();
   readonly #ticker: NodeJS.Timeout;
-  #news: NodeJS.Timeout | undefined;
+  /** The next request, while one is to come. */
+  #next: NodeJS.Timeout | undefined;
   #lastBeat = performance.now();
+  /** When the last request was sent. */
+  #sent = Number.NEGATIVE_INFINITY;
+  /** The next request is for all, not for those with news only. */
+  #beatIsDue = false;
   #reporting = false;
 
   constructor(options: RunningOperationsOptions) {
     this.#options = options;
     this.#beatMilliseconds = options.beatMilliseconds ?? 5_000;
-    this.#gatherMilliseconds = options.gatherMilliseconds ?? 200;
+    this.#gatherMilliseconds = options.gatherMilliseconds ?? 1_000;
     this.#ticker = setInterval(() => this.#tick(), Math.min(tickMilliseconds, this.#beatMilliseconds));
     this.#ticker.unref();
   }
 
   enter(activity: ActivityBeat): RunningOperation {
-    const running = new RunningOperation(activity, () => this.#gatherNews());
+    const running = new RunningOperation(activity, () => this.#sendSoon());
     this.#all.add(running);
     return running;
   }
@@ -194,30 +199,39 @@ export class RunningOperations {
 
   close(): void {
     clearInterval(this.#ticker);
-    clearTimeout(this.#news);
+    clearTimeout(this.#next);
   }
 
   #tick(): void {
     const now = performance.now();
     for (const running of this.#all) running.heartbeatIfDue(now);
     if (now - this.#lastBeat < this.#beatMilliseconds) return;
-    this.#lastBeat = now;
-    void this.#report(() => true);
+    this.#beatIsDue = true;
+    this.#sendSoon();
   }
 
-  #gatherNews(): void {
-    this.#news ??= setTimeout(() => {
-      this.#news = undefined;
-      void this.#report((running) => running.hasNews);
-    }, this.#gatherMilliseconds);
+  /** At once after a quiet time, else with all that comes until the next request is due. */
+  #sendSoon(): void {
+    if (this.#reporting) return;
+    this.#next ??= setTimeout(
+      () => {
+        this.#next = undefined;
+        void this.#report();
+      },
+      Math.max(0, Math.ceil(this.#sent + this.#gatherMilliseconds - performance.now())),
+    );
   }
 
   /** One at a time: while the service is slow, news pile up in their Operations, where the newest wins. */
-  async #report(isWanted: (running: RunningOperation) => boolean): Promise<void> {
-    if (this.#reporting) return;
+  async #report(): Promise<void> {
     const { report: send, worker, log } = this.#options;
-    const reports = [...this.#all].filter(isWanted).flatMap((running) => running.takeReport(worker) ?? []);
+    const now = performance.now();
+    const isBeat = this.#beatIsDue;
+    if (isBeat) [this.#beatIsDue, this.#lastBeat] = [false, now];
+    const wanted = [...this.#all].filter((running) => isBeat || running.hasNews);
+    const reports = wanted.flatMap((running) => running.takeReport(worker) ?? []);
     if (reports.length === 0) return;
+    this.#sent = now;
     this.#reporting = true;
     try {
       const answers = await send(reports.map(({ item }) => item));
@@ -227,13 +241,15 @@ export class RunningOperations {
         if (answer !== undefined && 'verdict' in answer) report.answered(answer.verdict);
         else log.warn({ agendaId, operation, err: answer?.refused }, 'progress was refused');
       });
-      // What came in meanwhile. After a trouble it waits for the next beat: the clock sets the pace, not the handlers.
-      if ([...this.#all].some((running) => running.hasNews)) this.#gatherNews();
     } catch (error) {
       log.debug({ err: error, operations: reports.length }, 'progress could not be reported, the next beat carries it');
       for (const report of reports) report.failed();
+      // After a trouble it waits for the next beat: the clock sets the pace, not the handlers.
+      return;
     } finally {
       this.#reporting = false;
     }
+    // What came in meanwhile.
+    if ([...this.#all].some((running) => running.hasNews)) this.#sendSoon();
   }
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admitBatch } from '../../db/admission/admit-batch.ts';
 import { type Send, type TestApp, testApp } from '../../test/support/test-app.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { tellTypes } from '../../test/support/test-records.ts';
 import { createApp } from '../app.ts';
 
 let database: TestDatabase;
@@ -41,6 +42,7 @@ beforeAll(async () => {
     ),
   ];
   expect(sent.map((answer) => answer.status)).toEqual(sent.map(() => 201));
+  await tellTypes(database, 'pool', 'sample', 'secret', 'far', 'unheard');
 });
 afterAll(() => database[Symbol.asyncDispose]());
 

@@ -1,14 +1,14 @@
 /** Agendas over HTTP: submit, check, list, read, cancel. Each function answers the endpoint of its name. */
 import { createHash } from 'node:crypto';
 import { quoted } from '../../agenda/cut.ts';
-import { maximumIdBytes } from '../../agenda/types.ts';
+import { type Agenda, maximumIdBytes } from '../../agenda/types.ts';
 import { readAdmission } from '../../db/admission/admission-record.ts';
 import { cancelAgenda } from '../../db/agenda/cancel-agenda.ts';
 import { insightForAgenda } from '../../db/agenda/choose-insight.ts';
 import { listAgendas } from '../../db/agenda/list-agenda.ts';
 import { readOperations } from '../../db/agenda/read-agenda.ts';
 import { submitAgenda } from '../../db/agenda/submit-agenda.ts';
-import type { SubmitAnswer } from '../../db/agenda/submit-answer.ts';
+import type { Refused } from '../../db/agenda/submit-answer.ts';
 import { type Access, mayActFor, visibilityOf } from '../auth/authorize.ts';
 import { type Api, type ApiParts, addEndpoint, type CallOf } from '../http/endpoint.ts';
 import { onlyFields } from '../http/list-fields.ts';
@@ -17,6 +17,7 @@ import { admissionView } from './admission-view.ts';
 import * as described from './agenda-descriptions.ts';
 import { agendaView, operationOfRow, submittedAgendaView, type View } from './agenda-view.ts';
 import { checkAgenda } from './check-agenda.ts';
+import { uncheckedWarning, withKnownTypes } from './unknown-types.ts';
 import { visibleAgenda } from './visible-agenda.ts';
 
 /** Adds the endpoints of Agendas themselves. */
@@ -29,7 +30,7 @@ export function addAgendaRoutes(api: Api, parts: ApiParts): void {
 }
 
 async function submit(call: CallOf<typeof described.submit>, parts: ApiParts): Promise<Response> {
-  const { c, access, cid, log, body, bodyText, unknownFields } = call;
+  const { c, access, cid, log, body, bodyText, unknownFields, warnings } = call;
   const { agenda, dependencies } = checkAgenda(body, unknownFields);
   mayActFor(access, agenda.customerId);
   const key = idempotencyKeyOf(c.req.header('idempotency-key'));
@@ -42,7 +43,7 @@ async function submit(call: CallOf<typeof described.submit>, parts: ApiParts): P
   });
   switch (answer.kind) {
     case 'refused':
-      throw problemOf(answer);
+      throw await problemOf(parts, agenda, answer);
     case 'replayed': {
       const view = await wholeAgenda(parts, access, answer.agendaId);
       return c.json(view, 201, { Location: `${c.req.path}/${answer.agendaId}`, 'Idempotent-Replayed': 'true' });
@@ -50,6 +51,7 @@ async function submit(call: CallOf<typeof described.submit>, parts: ApiParts): P
     case 'created': {
       const { agendaId, insightId } = answer;
       if (answer.ready) parts.wake([insightId]);
+      if (answer.isUnchecked) warnings.add(() => uncheckedWarning(answer.resourcePoolId));
       const { customerId, operations } = agenda;
       log.info({ agendaId, insightId, customerId, operations: operations.length }, 'agenda submitted');
       return c.json(submittedAgendaView(agenda, { ...answer, cid }), 201, { Location: `${c.req.path}/${agendaId}` });
@@ -58,14 +60,15 @@ async function submit(call: CallOf<typeof described.submit>, parts: ApiParts): P
 }
 
 async function validate(
-  { c, access, cid, body, unknownFields }: CallOf<typeof described.validate>,
-  { database }: ApiParts,
+  { c, access, cid, body, unknownFields, warnings }: CallOf<typeof described.validate>,
+  parts: ApiParts,
 ): Promise<Response> {
   const { agenda, dependencies } = checkAgenda(body, unknownFields);
   mayActFor(access, agenda.customerId);
-  const insight = await insightForAgenda(database, agenda);
-  if (insight.kind === 'refused') throw problemOf(insight);
+  const insight = await insightForAgenda(parts.database, { agenda, dependencies });
+  if (insight.kind === 'refused') throw await problemOf(parts, agenda, insight);
   const { resourcePoolId, insightId } = insight;
+  if (insight.isUnchecked) warnings.add(() => uncheckedWarning(resourcePoolId));
   const operations = agenda.operations.map(({ name }, index) => ({
     name,
     dependencies: (dependencies[index] ?? []).map((on) => agenda.operations[on]?.name),
@@ -124,7 +127,11 @@ function hashOf(...parts: readonly string[]): string {
   return createHash('sha256').update(parts.join('\n')).digest('hex');
 }
 
-function problemOf({ code, message, faults }: Extract<SubmitAnswer, { kind: 'refused' }>): ProblemError {
+async function problemOf(
+  { database }: ApiParts,
+  agenda: Agenda,
+  { code, message, faults, resourcePoolId = '' }: Refused,
+): Promise<ProblemError> {
   switch (code) {
     case 'noInsight':
     case 'idempotencyKeyReused':
@@ -133,9 +140,10 @@ function problemOf({ code, message, faults }: Extract<SubmitAnswer, { kind: 'ref
       return new ProblemError(code, message, { headers: { 'Retry-After': '1' } });
     case 'idempotentAgendaGone':
       return conflict(message);
+    case 'demandRefused':
+      return invalid(await withKnownTypes(database, resourcePoolId, agenda, faults));
     case 'customerNotFound':
     case 'defaultInsightDoesNotMatch':
-    case 'peakTooLarge':
     case 'progressIdNotSupported':
       return invalid(faults);
   }

@@ -85,7 +85,8 @@ const priorityDescription =
   'Head start among the waiting Agendas of its customer, in steps of `priorityStep` seconds of its Insight, with the ' +
   'algorithm `Priority`; default 0.';
 const peakDescription =
-  'The most it will hold of its ResourcePool at once, at least one slot, which is also what it holds when absent.';
+  'The most it will hold of its ResourcePool at once, at least one slot. Absent: what its Operations may need at ' +
+  'once, by what the pool workers told of their types.';
 const expectedSecondsDescription = 'How long it will run, where that is known; absent: learned from those before it.';
 const notBeforeDescription = 'Not admitted before; epoch milliseconds.';
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admitBatch } from '../../db/admission/admit-batch.ts';
 import { type Send, type TestApp, testApp } from '../../test/support/test-app.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
+import { tellTypes } from '../../test/support/test-records.ts';
 
 let database: TestDatabase;
 let api: TestApp;
@@ -31,6 +32,7 @@ beforeAll(async () => {
     }),
   ];
   expect(sent.map((answer) => answer.status)).toEqual(sent.map(() => 201));
+  await tellTypes(database, 'pool', 'sample', 'small');
 });
 afterAll(() => database[Symbol.asyncDispose]());
 

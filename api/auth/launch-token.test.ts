@@ -146,8 +146,12 @@ test('a token opens nothing else', async () => {
   const bearer = { Authorization: `Bearer ${token}` };
   const { agendaId, attempt, operation } = fence;
   const start = { items: [{ agendaId, attempt, operation, place: 'here', worker: 'w' }] };
+  const worker = { worker: 'w', version: '0', slots: 1, startedTime: 1, registryDigest: 'x', types: {} };
   for (const [method, path, body] of [
     ['POST', '/resourcepool/service/startOperation', start],
+    ['POST', '/resourcepool/service/reportWorker', worker],
+    ['GET', '/resourcepool/service/pool', undefined],
+    ['GET', '/resourcepool/pool/workers', undefined],
     ['GET', `/agenda/${agendaId}`, undefined],
     ['GET', '/agenda', undefined],
     ['GET', '/customer', undefined],

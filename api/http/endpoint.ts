@@ -102,6 +102,8 @@ export interface Call<Query, Body> {
   readonly body: Body;
   /** Faults of fields that the body does not have, when they are to be refused with other faults: for `checked`. */
   readonly unknownFields: FaultList;
+  /** Goes with a good answer as its `warnings`; of a request with a body. */
+  readonly warnings: FaultList;
   /** The body as it was sent. */
   readonly bodyText: string;
 }
@@ -142,7 +144,7 @@ export function addEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.
       query: queryValues as z.output<Query>,
     };
     if (endpoint.body === undefined)
-      return await handle({ ...call, ...noBody, body: undefined as z.output<Body>, bodyText: '' }, parts);
+      return await handle({ ...call, ...noBody(), body: undefined as z.output<Body>, bodyText: '' }, parts);
     const bodyText = await readBody(c.req.raw, () => logLarge(c, access));
     try {
       const { body, unknownFields, warnings } = await parseBody(
@@ -151,7 +153,7 @@ export function addEndpoint<Query extends z.ZodObject = NoQuery, Body extends z.
         endpoint.body,
         fieldValidation as FieldValidation,
       );
-      const answer = await handle({ ...call, body: body as z.output<Body>, unknownFields, bodyText }, parts);
+      const answer = await handle({ ...call, body: body as z.output<Body>, unknownFields, warnings, bodyText }, parts);
       return answer.ok && warnings.total > 0 ? await withWarnings(answer, warnings) : answer;
     } finally {
       // Whoever asked while a large body was worked on does not wait for its answer too.
@@ -234,7 +236,7 @@ interface ReadBody {
 }
 
 const none = new FaultList();
-const noBody: ReadBody = { body: undefined, unknownFields: none, warnings: none };
+const noBody = (): ReadBody => ({ body: undefined, unknownFields: none, warnings: new FaultList() });
 
 async function parseBody(
   c: Context<ApiEnvironment>,
@@ -244,13 +246,13 @@ async function parseBody(
 ): Promise<ReadBody> {
   if (text === '') {
     if (optional !== true) throw malformed('The body is empty; JSON is expected.');
-    return { ...noBody, body: checked(schema, undefined) };
+    return { ...noBody(), body: checked(schema, undefined) };
   }
   requireJson(c);
   const sent = await parseJson(text, { anyText: anyText === true });
   const unknown = takeOutUnknown(documented ?? schema, sent);
   const unknownFields = fieldValidation === 'Strict' ? unknown : none;
-  const warnings = fieldValidation === 'Warn' ? unknown : none;
+  const warnings = fieldValidation === 'Warn' ? unknown : new FaultList();
   return { body: checked(schema, sent, documented === undefined ? unknownFields : none), unknownFields, warnings };
 }
 

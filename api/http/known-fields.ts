@@ -7,11 +7,11 @@
  * words.
  */
 import { z } from '@hono/zod-openapi';
-import { closestMatch } from 'leven';
 import { cut, quoted } from '../../agenda/cut.ts';
 import { FaultList, mostFaults } from '../../agenda/fault-list.ts';
 import { pointerOf } from '../../agenda/json-pointer.ts';
 import type { Fault } from '../../agenda/types.ts';
+import { nearestName } from './nearest-name.ts';
 
 /** What happens to fields that the api does not know; the words of Kubernetes. */
 export const fieldValidationSchema = z
@@ -28,12 +28,12 @@ export type FieldValidation = z.output<typeof fieldValidationSchema>;
 
 const howMany = `at most ${mostFaults}, then how many there are`;
 
-/** What an answer tells with `fieldValidation=Warn`. */
+/** What an answer tells beside what was asked for. */
 export const warningsSchema = z
   .array(z.object({ pointer: z.string(), code: z.string(), message: z.string() }))
   .optional()
   .openapi({
-    description: `Fields that were dropped, with \`fieldValidation=Warn\`: ${howMany}.`,
+    description: `Fields that were dropped, with \`fieldValidation=Warn\`, and what else could be amiss: ${howMany}.`,
     example: [
       {
         pointer: '/operations/0/dependOn',
@@ -148,7 +148,7 @@ function unknownField(form: z.ZodObject, key: string, place: Place | undefined):
   const path = pathOf(place);
   const name = /^[\w.-]{1,200}$/.test(key) ? key : quoted(key);
   const owner = objectNames.get(form)?.name ?? (path.length === 0 ? 'this body' : path.join('.'));
-  const near = nearest(key, Object.keys(form.shape));
+  const near = nearestName(key, Object.keys(form.shape));
   const hint = near === undefined ? '/docs lists those that are.' : `did you mean ${near}?`;
   return {
     pointer: pointerOf([...path, cut(key)]),
@@ -161,18 +161,4 @@ function pathOf(place: Place | undefined): (string | number)[] {
   const path: (string | number)[] = [];
   for (let at = place; at !== undefined; at = at.above) path.unshift(typeof at.key === 'string' ? cut(at.key) : at.key);
   return path;
-}
-
-/** Longer names are like none of ours, and comparing takes time. */
-const longestCompared = 64;
-
-/**
- * The known name that differs in no more than a third of the letters, ignoring case; two that changed places are two.
- */
-function nearest(given: string, known: readonly string[]): string | undefined {
-  if (given.length > longestCompared) return undefined;
-  const byFold = new Map(known.map((name) => [name.toLowerCase(), name]));
-  const maxDistance = given.length < 5 ? 1 : Math.max(2, Math.floor(given.length / 3));
-  const match = closestMatch(given.toLowerCase(), [...byFold.keys()], { maxDistance });
-  return match === undefined ? undefined : byFold.get(match);
 }

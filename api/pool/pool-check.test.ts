@@ -27,7 +27,7 @@ const pool = encodeURIComponent('größe 1');
 test('/version tells which installation this is, its schema and what its pool service speaks', async () => {
   expect(await anonymous('GET', '/version')).toMatchObject({
     status: 200,
-    body: { version: manifest.version, installationId, schema: readMigrations().length, resourcePoolProtocol: 1 },
+    body: { version: manifest.version, installationId, schema: readMigrations().length, resourcePoolProtocol: 2 },
   });
 });
 

@@ -2,7 +2,12 @@
 import { z } from '@hono/zod-openapi';
 import { defineEndpoint } from '../http/endpoint.ts';
 import { pairingHeaders } from './pool-check.ts';
-import { finishOperationSchema, reportProgressSchema, startOperationSchema } from './service-schema.ts';
+import {
+  finishOperationSchema,
+  reportProgressSchema,
+  reportWorkerSchema,
+  startOperationSchema,
+} from './service-schema.ts';
 
 const tag = 'ResourcePool service';
 
@@ -39,6 +44,33 @@ export const pool = defineEndpoint({
     },
   },
   problems: [409],
+});
+
+/** Takes what a pool worker tells of itself. */
+export const worker = defineEndpoint({
+  method: 'post',
+  path: '/resourcepool/service/reportWorker',
+  tag,
+  summary: 'Tell which Operation types a pool worker serves',
+  description:
+    'Before it takes work, when its registry changes, and as a sign of life. Agendas of types that no registry of ' +
+    'the last 24 hours serves are refused, and what a type needs is what admission charges for. `leaving`: it takes ' +
+    'no more work.',
+  scope: 'pool',
+  headers: pairingHeaders,
+  problems: [409],
+  body: {
+    schema: reportWorkerSchema,
+    example: {
+      worker: 'host-a:4711',
+      version: '0.2.0',
+      slots: 8,
+      startedTime: 1_782_864_000_000,
+      registryDigest: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+      types: { sample: {}, transcode: { cpu: 4, memory: 4_294_967_296 } },
+    },
+  },
+  answers: { 200: { description: 'Taken', schema: z.object({ cid: z.string() }), example: { cid: 'worker-4711' } } },
 });
 
 /** Hands out Operations to run. */

@@ -5,8 +5,10 @@
 import { finishOperations } from '../../db/operation/finish-operations.ts';
 import { reportProgress } from '../../db/operation/report-progress.ts';
 import { startOperations } from '../../db/operation/start-operations.ts';
+import { tellWorker } from '../../db/pool/tell-worker.ts';
 import type { FinishVerdict, ProgressVerdict, StartOperationItem, StartVerdict } from '../../messages/resource-pool.ts';
 import { type Api, type ApiParts, addEndpoint, type CallOf } from '../http/endpoint.ts';
+import { withoutNulls } from '../http/without-nulls.ts';
 import { requireOwnLaunch, toldEnds } from './own-launch.ts';
 import { poolCheck, type ServedPool } from './pool-check.ts';
 import * as described from './service-descriptions.ts';
@@ -17,6 +19,11 @@ export function addResourcePoolServiceRoutes(api: Api, parts: ApiParts): void {
   addEndpoint(api, parts, described.pool, async ({ c, access }) =>
     c.json({ resourcePoolId: await servedPool(c, access) }),
   );
+  addEndpoint(api, parts, described.worker, async ({ c, access, cid, body }) => {
+    const types = Object.fromEntries(Object.entries(body.types).map(([type, needs]) => [type, withoutNulls(needs)]));
+    await tellWorker(parts.database, await servedPool(c, access), { ...body, types });
+    return c.json({ cid });
+  });
   addEndpoint(api, parts, described.start, (call) => start(call, parts, servedPool));
   addEndpoint(api, parts, described.report, (call) => report(call, parts, servedPool));
   addEndpoint(api, parts, described.finish, (call) => finish(call, parts, servedPool));

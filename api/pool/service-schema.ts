@@ -6,16 +6,21 @@ import {
   mostAgendaIdCharacters,
   mostCodeCharacters,
   mostDiagnosticEvents,
+  mostDigestCharacters,
   mostEventCharacters,
   mostItems,
   mostLauncherCharacters,
   mostLaunchers,
   mostMessageCharacters,
+  mostOfEachResource,
   mostOrdinal,
   mostPlaceCharacters,
+  mostProblemCharacters,
   mostProgressItems,
+  mostTypes,
   mostVerdictCharacters,
   mostVerdicts,
+  mostVersionCharacters,
   mostWorkerCharacters,
 } from '../../messages/limits.ts';
 import type {
@@ -23,6 +28,8 @@ import type {
   ReportedEvent,
   ReportProgressItem,
   StartOperationItem,
+  TypeNeeds,
+  WorkerReport,
 } from '../../messages/resource-pool.ts';
 
 const text = (most: number) => z.string().max(most);
@@ -55,6 +62,32 @@ const fence = {
 };
 
 const diagnosticEvents = z.array(diagnosticEventSchema).max(mostDiagnosticEvents);
+
+const amount = z.number().min(0).max(mostOfEachResource);
+
+/** What one run of a type takes of its pool. */
+export const typeNeedsSchema = z
+  .strictObject({
+    slots: amount.int().optional(),
+    cpu: amount.optional().openapi({ description: 'Cores.', example: 0.5 }),
+    memory: z.number().min(0).max(Number.MAX_SAFE_INTEGER).optional().openapi({ description: 'Bytes.' }),
+    gpu: amount.optional().openapi({ description: 'Devices.' }),
+  })
+  .openapi('TypeNeeds') satisfies z.ZodType<Partial<Record<keyof TypeNeeds, number | undefined>>>;
+
+/** Body of `reportWorker`: a pool worker of itself. */
+export const reportWorkerSchema = z.strictObject({
+  worker: text(mostWorkerCharacters).min(1),
+  version: text(mostVersionCharacters),
+  slots: ordinal,
+  startedTime: epochMilliseconds,
+  registryDigest: text(mostDigestCharacters).min(1),
+  types: z
+    .record(text(maximumNameLength), typeNeedsSchema)
+    .refine((types) => Object.keys(types).length <= mostTypes, `at most ${mostTypes} types`),
+  registryProblem: text(mostProblemCharacters).optional(),
+  leaving: z.boolean().optional(),
+}) satisfies z.ZodType<Omit<WorkerReport, 'types'>>;
 
 /** Body of `startOperation`: launches that are about to begin. */
 export const startOperationSchema = z.strictObject({

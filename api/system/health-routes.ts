@@ -65,7 +65,7 @@ const versionDescribed = defineEndpoint({
         node: 'v24.21.0',
         resourcePoolProtocol,
         installationId: '0f3a1c5e-8a51-4c8e-9d55-6a0c7d1f2b11',
-        schema: 8,
+        schema: 9,
       },
     },
   },

@@ -20,7 +20,7 @@ export function skipWaiting(
       where agenda_id = ${agendaId} and processing_state = 'COMPLETE' and outcome is null),
     skipped as (
       update operation_progress set processing_state = 'COMPLETE',
-        processing_state_message = 'skipped', outcome = 'skipped',
+        processing_state_message = 'skipped', outcome = 'skipped', blocked_reason = null, blocked_since = null,
         diagnostic_events = ${why}::text::json, completed_time = clock_timestamp(), updated_time = clock_timestamp()
       where agenda_id = ${agendaId} and processing_state = 'WAITING'
       returning agenda_id, index)

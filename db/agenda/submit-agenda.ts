@@ -23,14 +23,14 @@ export async function submitAgenda(database: Database, submission: Submission): 
     // Not awaited one by one: the statements travel together and run in this order.
     const [earlier, candidates] = await Promise.all([
       earlierAnswer(sql, agenda.customerId, idempotency),
-      readCandidates(sql, agenda.customerId),
+      readCandidates(sql, agenda),
     ]);
     if (earlier !== undefined) return earlier;
-    let insight = pickInsight(agenda, candidates);
+    let insight = pickInsight(submission, candidates);
     while (insight.kind === 'chosen') {
       const written = await writeAgenda(sql, submission, insight);
       if (written !== undefined) return written;
-      insight = pickInsight(agenda, await readCandidates(sql, agenda.customerId));
+      insight = pickInsight(submission, await readCandidates(sql, agenda));
     }
     return insight;
   })) as SubmitAnswer;

@@ -6,7 +6,7 @@ export type SubmitRefusal =
   | 'customerNotFound'
   | 'noInsight'
   | 'defaultInsightDoesNotMatch'
-  | 'peakTooLarge'
+  | 'demandRefused'
   | 'progressIdNotSupported'
   | 'idempotencyKeyReused'
   | 'idempotencyKeyRunning'
@@ -24,6 +24,8 @@ export type SubmitAnswer =
       readonly addedTime: number;
       /** It waits for admission; false with the param `doNotRun`. */
       readonly ready: boolean;
+      /** No worker of its pool told of its registry of late: whether anybody serves its types is not known. */
+      readonly isUnchecked: boolean;
     }
   /** The same request created this Agenda before. */
   | { readonly kind: 'replayed'; readonly agendaId: string }
@@ -36,6 +38,8 @@ export interface Refused {
   readonly message: string;
   /** Where in the request body; empty when it is no fault of the body. */
   readonly faults: readonly Fault[];
+  /** With `demandRefused`: the pool that it would go to. */
+  readonly resourcePoolId?: string;
 }
 
 /** A refusal, with one fault where a pointer into the body is given. */

@@ -5,7 +5,7 @@
  */
 import { v7 as uuidv7 } from 'uuid';
 import { agendaTypeOf } from '../../agenda/agenda-type.ts';
-import type { Agenda, Json } from '../../agenda/types.ts';
+import type { Agenda, Json, Peak } from '../../agenda/types.ts';
 import { defaultAttempts, maximumAttemptsOf } from '../../agenda/validate-agenda.ts';
 import { keyOfNeed } from '../../scheduling/need.ts';
 import type { Statements } from '../connect.ts';
@@ -26,10 +26,13 @@ export interface Submission {
   readonly idempotency?: IdempotencyKey;
 }
 
-/** Where it goes. */
+/** Where it goes, and what it is charged for there. */
 export interface Destination {
   readonly insightId: string;
   readonly resourcePoolId: string;
+  /** Absent: one slot. */
+  readonly demand?: Peak;
+  readonly isUnchecked: boolean;
 }
 
 /** Submission with the ids that were made for it. */
@@ -47,13 +50,15 @@ interface Entry extends Submission, Destination {
 export async function writeAgenda(
   sql: Statements,
   submission: Submission,
-  { insightId, resourcePoolId }: Destination,
+  { insightId, resourcePoolId, demand, isUnchecked }: Destination,
 ): Promise<SubmitAnswer | undefined> {
   const { agenda } = submission;
   const entry: Entry = {
     ...submission,
     insightId,
     resourcePoolId,
+    ...(demand === undefined ? {} : { demand }),
+    isUnchecked,
     agendaId: uuidv7(),
     progressId: uuidv7(),
     customerId: agenda.customerId,
@@ -77,7 +82,8 @@ export async function writeAgenda(
     select floor(extract(epoch from added_time) * 1000)::float8 as "addedTime" from stored`;
   if (row === undefined) return undefined;
   const { agendaId, progressId, isReady: ready } = entry;
-  return { kind: 'created', agendaId, progressId, insightId, resourcePoolId, addedTime: row.addedTime, ready };
+  const { addedTime } = row;
+  return { kind: 'created', agendaId, progressId, insightId, resourcePoolId, addedTime, ready, isUnchecked };
 }
 
 /** The Insight, and with it the customer, locked against deletion and against a move to another pool. */
@@ -230,12 +236,12 @@ const storeOperationProgress = (sql: Statements, { agendaId, progressId, custome
       at.now
     from submitted, at)`;
 
-const readyEntryOf = ({ agenda, agendaId, customerId, notBefore }: Entry) => ({
+const readyEntryOf = ({ agenda, agendaId, customerId, notBefore, demand }: Entry) => ({
   agendaId,
   customerId,
   attempt: 1,
   priority: agenda.priority ?? 0,
-  need: keyOfNeed(agenda.peak && { slots: 1, ...agenda.peak }),
+  need: keyOfNeed(demand),
   agendaType: agendaTypeOf(agenda),
   expectedSeconds: agenda.expectedSeconds ?? null,
   notBefore,

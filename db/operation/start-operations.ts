@@ -8,6 +8,7 @@ import type { Database, Statements } from '../connect.ts';
 import { agendaEvents } from '../event/write-events.ts';
 import { type Change, unchanged, withFailures, writeChanges } from './change.ts';
 import { distinct, lockAgendas, type OperationRow, readOperations, touchQuiet } from './fence.ts';
+import { handBacks, showHandedBack } from './hand-back.ts';
 import { decideOnLost, type LostLaunch, launchedKey, spentEvent } from './past-launches.ts';
 import { beginningOf, isInReach } from './place.ts';
 import { type ResolvedPayload, resolvePayloads } from './resolve-payload.ts';
@@ -27,15 +28,17 @@ export async function startOperations(
 ): Promise<{ verdicts: StartVerdict[]; wakeInsights: string[] }> {
   const agendaIds = distinct(items.map((item) => item.agendaId));
   const { verdicts, left } = (await database.$client.begin(async (sql) => {
-    const [, rows] = await Promise.all([
+    const [, found] = await Promise.all([
       lockAgendas(sql, resourcePoolId, agendaIds),
       readOperations(sql, resourcePoolId, items, true),
     ]);
+    const handedBack = await handBacks(sql, resourcePoolId, found, items);
+    const rows = found.filter(({ n }) => !handedBack.has(n));
     const [payloads, decisions] = await Promise.all([
       payloadsOf(sql, rows, items),
       decideOnLost(sql, lostAmong(rows, items)),
     ]);
-    const verdicts: StartVerdict[] = items.map(() => ({ verdict: 'over' }));
+    const verdicts: StartVerdict[] = items.map((_, n) => handedBack.get(n + 1)?.verdict ?? { verdict: 'over' });
     // A launch that ends and the next one are two changes of one Operation, in this order.
     const ended: Change[] = [];
     const changes = new Map<string, Change>();
@@ -57,6 +60,7 @@ export async function startOperations(
       changes.set(key, change);
       newest.set(key, change);
     }
+    await showHandedBack(sql, [...handedBack.values()]);
     const all = [...ended, ...changes.values()];
     if (all.length === 0) return { verdicts, left: [] };
     const touched = new Set(all.map((change) => change.agendaId));

@@ -4,7 +4,7 @@ import type { Peak } from '../../agenda/types.ts';
 import { differ, settleChanged } from '../admission/settlement.ts';
 import type { Database, Writer } from '../connect.ts';
 import type { Page, Visibility } from '../list.ts';
-import { customer, insight, resourcePool, resourcePoolState } from '../schema.ts';
+import { customer, insight, poolRegistry, poolWorker, resourcePool, resourcePoolState } from '../schema.ts';
 import { type SettingsFilter, settingsTable } from './settings-table.ts';
 
 /** A row of `resource_pool`. */
@@ -39,8 +39,10 @@ export const insertResourcePool = pools.insert;
 /** Changes all settings of a ResourcePool. */
 export const updateResourcePool = pools.update;
 
-/** Deletes a ResourcePool with what admission remembers of it. */
+/** Deletes a ResourcePool with what admission remembers of it and what its workers told. */
 export async function deleteResourcePool(writer: Writer, id: string): Promise<void> {
+  await writer.delete(poolWorker).where(eq(poolWorker.resourcePoolId, id));
+  await writer.delete(poolRegistry).where(eq(poolRegistry.resourcePoolId, id));
   await writer.delete(resourcePoolState).where(eq(resourcePoolState.resourcePoolId, id));
   await pools.remove(writer, id);
 }

@@ -283,9 +283,23 @@ test('row 73: logMessages are in the log of the control worker, and no handler r
   expect((await done(tenant.send, 'GET', `/agenda/${agenda.id}/logs`)).all).toEqual([]);
 });
 
-test('row 76: an Operation of an unknown type fails and says so', async () => {
-  const progress = await run(await newTenant(), { operations: [{ name: 'a', type: 'nobodyKnows' }] });
+test('row 76: an Operation of an unknown type is refused, or fails and says so where nobody could know', async () => {
+  const { send, customerId } = await newTenant();
+  const operations = [sample('good'), { name: 'a', type: 'sampel' }];
+  const refused = await send('POST', '/agenda', { customerId, operations });
+  expect(refused.status).toBe(422);
+  expect(refused.body.errors).toMatchObject([{ pointer: '/operations/1/type', code: 'unknownOperationType' }]);
+  expect(refused.body.detail).toMatch(/"sampel".*"sample"/);
+
+  // No pool worker has told of its types yet.
+  await using pool = await OwnPool.make();
+  const early = await newTenant({}, pool.id);
+  const agenda = await submit(early, { operations: [{ name: 'a', type: 'nobodyKnows' }] });
+  expect(agenda.warnings).toMatchObject([{ code: 'typesNotChecked' }]);
+  await pool.startWorker();
+  const progress = await ended(early, agenda);
   expect(progress.processingStateMessage).toBe('failed');
+  expect(operationOf(progress, 'a')).toMatchObject({ failureCode: 'unknownOperationType' });
   expect(operationOf(progress, 'a').diagnosticEvents?.[0]?.message).toMatch(/No handler.*nobodyKnows/);
 });
 

@@ -135,6 +135,7 @@ export interface OperationProgress {
   readonly completedTime: number;
   readonly admittedTime: number;
   readonly launch: number;
+  readonly failureCode?: string;
   readonly blocked?: { readonly reason: string; readonly since: number };
   readonly resultPayload?: string;
   readonly diagnosticEvents?: readonly {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admitBatch } from '../../db/admission/admit-batch.ts';
 import { type Send, testApp } from '../support/test-app.ts';
 import { type TestDatabase, testDatabase } from '../support/test-database.ts';
+import { tellTypes } from '../support/test-records.ts';
 
 let database: TestDatabase;
 let operator: Send;
@@ -33,6 +34,7 @@ beforeAll(async () => {
     }),
   ];
   expect(sent.map(({ status }) => status)).toEqual([201, 201, 201]);
+  await tellTypes(database, 'pool', 'noop');
 });
 afterAll(() => database[Symbol.asyncDispose]());
 

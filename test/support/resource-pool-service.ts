@@ -16,7 +16,7 @@ import { type TestApp, testApp } from './test-app.ts';
 import { type TestDatabase, testDatabase } from './test-database.ts';
 
 /** The endpoints that a pool worker calls. */
-export type ServiceOperation = 'startOperation' | 'reportProgress' | 'finishOperation';
+export type ServiceOperation = 'startOperation' | 'reportProgress' | 'finishOperation' | 'reportWorker';
 
 /** One request of a pool worker. */
 export interface ServiceRequest {
@@ -225,7 +225,7 @@ export class ResourcePoolService implements AsyncDisposable {
     }
     const asked: ServiceRequest = {
       operation: path.split('/').at(-1) as ServiceOperation,
-      items: (JSON.parse(body) as ServiceRequest).items,
+      items: (JSON.parse(body) as Partial<ServiceRequest>).items ?? [],
     };
     this.requests.push(asked);
     const fault = this.#fault(asked);

@@ -4,6 +4,7 @@ import { admitBatch } from '../../db/admission/admit-batch.ts';
 import { claimAttempt } from '../../db/agenda/claim-attempt.ts';
 import type { Database } from '../../db/connect.ts';
 import { firstEvents } from '../../db/event/write-events.ts';
+import { tellWorker } from '../../db/pool/tell-worker.ts';
 import {
   agenda,
   agendaProgress,
@@ -35,6 +36,13 @@ export async function addPool(
     .onConflictDoNothing();
   return id;
 }
+
+/** As a pool worker that serves these types, which need nothing, tells of itself. */
+export const tellTypes = (database: Database, resourcePoolId: string, ...types: string[]): Promise<void> =>
+  tellWorker(database, resourcePoolId, {
+    ...{ worker: `worker of ${types.join()}`, version: '0', slots: 4, startedTime: 1, registryDigest: types.join() },
+    types: Object.fromEntries(types.map((type) => [type, {}])),
+  });
 
 /** Ids of an Insight that was added. */
 export interface TestInsight {
