@@ -8,10 +8,27 @@ import type { Limits } from './limits.ts';
 import { parseRegistry, settingsFor } from './registry.ts';
 
 /**
- * What a run does: gives its payload back; fails; reports 40 %, then waits until it may go on and gives `"done"` back;
- * waits for ever, and ends soon when it is asked to, or does not; reports every 0.25 s for 2 s; can never start.
+ * What a run does: gives its payload back; gives a text of `largeCharacters` back; fails; reports 40 %, then waits until
+ * it may go on and gives `"done"` back; waits for ever, and ends soon when it is asked to, or does not; reports every
+ * 0.25 s for 2 s; writes `talkedLines` lines of `talkedLine`, then "the end"; can never start.
  */
-export type Work = 'echo' | 'fail' | 'reportAndWait' | 'waitForEver' | 'ignoreStop' | 'reportOften' | 'neverStart';
+export type Work =
+  | 'echo'
+  | 'large'
+  | 'fail'
+  | 'reportAndWait'
+  | 'waitForEver'
+  | 'ignoreStop'
+  | 'reportOften'
+  | 'talk'
+  | 'neverStart';
+
+/** More than an annotation of a Pod holds. */
+export const largeCharacters = 300_000;
+/** More than is kept of a log, in all. */
+export const talkedLines = 20_000;
+/** One of them. */
+export const talkedLine = 'a line of output, one of many that are the same, for nobody to read it all';
 
 /** Limits of a run, as in its registry entry. */
 export type RunLimits = Partial<Limits>;
@@ -29,8 +46,11 @@ export interface LauncherUnderTest extends AsyncDisposable {
 const silent: FollowEvents = { progress: () => undefined, started: () => undefined };
 const never = (): AbortSignal => new AbortController().signal;
 
-/** Registers the tests. */
-export function launcherContract(make: () => LauncherUnderTest): void {
+/** Registers the tests. A launcher without `keepsLog` has runs without an output of their own. */
+export function launcherContract(
+  make: () => LauncherUnderTest | Promise<LauncherUnderTest>,
+  { keepsLog = true } = {},
+): void {
   const startToEnd = async ({ launcher }: LauncherUnderTest, run: HandlerRun) => {
     await launcher.start(run);
     return launcher.follow(run, silent, never());
@@ -38,7 +58,7 @@ export function launcherContract(make: () => LauncherUnderTest): void {
 
   describe('as every launcher', () => {
     test('it tells the result and the times of a run', async () => {
-      await using at = make();
+      await using at = await make();
       const before = Date.now();
       const ending = await startToEnd(at, at.run('echo'));
       expect(ending).toMatchObject({ kind: 'succeeded', result: { a: 1 } });
@@ -46,8 +66,26 @@ export function launcherContract(make: () => LauncherUnderTest): void {
       expect(ending.endedTime).toBeGreaterThanOrEqual(ending.startedTime ?? Number.POSITIVE_INFINITY);
     });
 
+    test('a large result comes whole', async () => {
+      await using at = await make();
+      const ending = await startToEnd(at, at.run('large'));
+      expect(ending).toMatchObject({ kind: 'succeeded', result: expect.any(String) });
+      expect(ending.kind === 'succeeded' && ending.result === 'x'.repeat(largeCharacters)).toBe(true);
+    });
+
+    test.skipIf(!keepsLog)('the last part of its output is kept, and it is told how much there was', async () => {
+      await using at = await make();
+      const { kind, log } = await startToEnd(at, at.run('talk'));
+      expect({ kind, totalBytes: log?.totalBytes }).toEqual({
+        kind: 'succeeded',
+        totalBytes: talkedLines * (talkedLine.length + 1) + 'the end\n'.length,
+      });
+      expect(log?.output.length).toBe(1024 * 1024);
+      expect(log?.output.endsWith(`${talkedLine}\nthe end\n`)).toBe(true);
+    });
+
     test('it tells why a run failed', async () => {
-      await using at = make();
+      await using at = await make();
       expect(await startToEnd(at, at.run('fail'))).toMatchObject({
         kind: 'failed',
         code: expect.any(String),
@@ -56,7 +94,7 @@ export function launcherContract(make: () => LauncherUnderTest): void {
     });
 
     test('a start with the same key adopts, and all who follow see the same progress and end', async () => {
-      await using at = make();
+      await using at = await make();
       const { launcher } = at;
       const run = at.run('reportAndWait');
       expect(await launcher.start(run)).toEqual({ key: run.key, adopted: false });
@@ -72,7 +110,7 @@ export function launcherContract(make: () => LauncherUnderTest): void {
     });
 
     test('it lists what is here with its fence, until that is forgotten; what is not here is lost', async () => {
-      await using at = make();
+      await using at = await make();
       const { launcher } = at;
       const run = at.run('reportAndWait');
       await launcher.start(run);
@@ -88,7 +126,7 @@ export function launcherContract(make: () => LauncherUnderTest): void {
     });
 
     test('it finds the runs of one Operation, whatever launch, and nothing of others', async () => {
-      await using at = make();
+      await using at = await make();
       const run = at.run('waitForEver');
       const { agendaId, attempt, operation } = run;
       const others = [
@@ -108,7 +146,7 @@ export function launcherContract(make: () => LauncherUnderTest): void {
     });
 
     test('its place is shared only by who can adopt its runs', async () => {
-      await using at = make();
+      await using at = await make();
       const run = at.run('waitForEver');
       await at.launcher.start(run);
       const { survivesWorker } = at.launcher;
@@ -119,8 +157,29 @@ export function launcherContract(make: () => LauncherUnderTest): void {
       await at.launcher.stop(run.key, 1);
     });
 
+    test('what survives its worker is followed to its end by the next, with the progress of before', async () => {
+      await using at = await make();
+      if (!at.launcher.survivesWorker) return;
+      const run = at.run('reportAndWait');
+      await at.launcher.start(run);
+      const seen: HandlerProgress[] = [];
+      const first = new AbortController();
+      const dies = at.launcher.follow(run, { ...silent, progress: (progress) => seen.push(progress) }, first.signal);
+      await expect.poll(() => seen.at(-1)?.percentComplete, { timeout: 10_000 }).toBe(40);
+      first.abort(new Error('the worker died'));
+      await expect(dies).rejects.toThrow('the worker died');
+      const starts: number[] = [];
+      await at.other.start(run);
+      const follows = at.other.follow(run, { ...silent, started: (time) => starts.push(time) }, never());
+      await expect.poll(() => starts, { timeout: 10_000 }).toHaveLength(1);
+      at.proceed();
+      const ending = await follows;
+      expect(ending).toMatchObject({ kind: 'succeeded', result: 'done', progress: { percentComplete: 40 } });
+      expect(ending.startedTime).toBe(starts[0]);
+    });
+
     test('it refuses a type of another launcher', async () => {
-      await using at = make();
+      await using at = await make();
       const run = at.run('echo');
       const isFunction = run.settings.launch === 'inProcess';
       const strange = { podConfig: isFunction ? { command: ['true'] } : { function: 'noOp' } };
@@ -132,7 +191,7 @@ export function launcherContract(make: () => LauncherUnderTest): void {
     });
 
     test('a follower that gives up leaves the run alone', async () => {
-      await using at = make();
+      await using at = await make();
       const run = at.run('waitForEver');
       await at.launcher.start(run);
       const giveUp = new AbortController();
@@ -147,7 +206,7 @@ export function launcherContract(make: () => LauncherUnderTest): void {
       ['heeds it', 'waitForEver', 30],
       ['does not', 'ignoreStop', 0.1],
     ] as const)('a stop ends a run that %s, and returns when it is gone', async (_, work, graceSeconds) => {
-      await using at = make();
+      await using at = await make();
       const run = at.run(work);
       await at.launcher.start(run);
       await at.launcher.stop(run.key, graceSeconds);
@@ -156,7 +215,7 @@ export function launcherContract(make: () => LauncherUnderTest): void {
     });
 
     test('to stop or forget what is not here is no fault', async () => {
-      await using at = make();
+      await using at = await make();
       await at.launcher.stop('unknown', 30);
       await at.launcher.forget('unknown');
       expect(await at.launcher.list()).toEqual([]);
@@ -166,7 +225,7 @@ export function launcherContract(make: () => LauncherUnderTest): void {
       ['run', 'runSeconds'],
       ['quiet', 'quietSeconds'],
     ] as const)('the %s limit ends a run', async (limit, setting) => {
-      await using at = make();
+      await using at = await make();
       const run = at.run('waitForEver', { [setting]: 1, graceSeconds: 1 });
       expect(await startToEnd(at, run)).toMatchObject({
         kind: 'timedOut',
@@ -176,12 +235,12 @@ export function launcherContract(make: () => LauncherUnderTest): void {
     });
 
     test('a run that reports is not quiet', async () => {
-      await using at = make();
+      await using at = await make();
       expect(await startToEnd(at, at.run('reportOften', { quietSeconds: 1 }))).toMatchObject({ kind: 'succeeded' });
     });
 
     test('what can never start is said to be so, and is not here', async () => {
-      await using at = make();
+      await using at = await make();
       await expect(at.launcher.start(at.run('neverStart'))).rejects.toMatchObject({
         name: 'LaunchError',
         code: expect.any(String),
