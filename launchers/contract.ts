@@ -8,11 +8,27 @@ import type { Limits } from './limits.ts';
 import { parseRegistry, settingsFor } from './registry.ts';
 
 /**
- * What a run does: gives its payload back; fails; reports 40 %, then waits until it may go on and gives `"done"` back;
- * waits for ever, and ends soon when it is asked to, or does not; reports every 0.25 s for twice its quiet limit; can
- * never start.
+ * What a run does: gives its payload back; gives a text of `largeCharacters` back; fails; reports 40 %, then waits until
+ * it may go on and gives `"done"` back; waits for ever, and ends soon when it is asked to, or does not; reports every
+ * 0.25 s for twice its quiet limit; writes `talkedLines` lines of `talkedLine`, then "the end"; can never start.
  */
-export type Work = 'echo' | 'fail' | 'reportAndWait' | 'waitForEver' | 'ignoreStop' | 'reportOften' | 'neverStart';
+export type Work =
+  | 'echo'
+  | 'large'
+  | 'fail'
+  | 'reportAndWait'
+  | 'waitForEver'
+  | 'ignoreStop'
+  | 'reportOften'
+  | 'talk'
+  | 'neverStart';
+
+/** More than an annotation of a Pod holds. */
+export const largeCharacters = 300_000;
+/** More than is kept of a log, in all. */
+export const talkedLines = 20_000;
+/** One of them. */
+export const talkedLine = 'a line of output, one of many that are the same, for nobody to read it all';
 
 /** Limits of a run, as in its registry entry. */
 export type RunLimits = Partial<Limits>;
@@ -34,8 +50,14 @@ const silent: FollowEvents = { progress: () => undefined, started: () => undefin
 const patience = { timeout: 60_000 };
 const never = (): AbortSignal => new AbortController().signal;
 
-/** Registers the tests. */
-export function launcherContract(make: () => LauncherUnderTest | Promise<LauncherUnderTest>): void {
+/**
+ * Registers the tests. A launcher without `keepsLog` has runs without an output of their own; one without `keepsLarge`
+ * has a way for large results beside itself.
+ */
+export function launcherContract(
+  make: () => LauncherUnderTest | Promise<LauncherUnderTest>,
+  { keepsLog = true, keepsLarge = true } = {},
+): void {
   const startToEnd = async ({ launcher }: LauncherUnderTest, run: HandlerRun) => {
     await launcher.start(run);
     return launcher.follow(run, silent, never());
@@ -50,6 +72,24 @@ export function launcherContract(make: () => LauncherUnderTest | Promise<Launche
       expect(ending).toMatchObject({ kind: 'succeeded', result: { a: 1 } });
       expect(ending.startedTime).toBeGreaterThanOrEqual(before);
       expect(ending.endedTime).toBeGreaterThanOrEqual(ending.startedTime ?? Number.POSITIVE_INFINITY);
+    });
+
+    test.skipIf(!keepsLarge)('a large result comes whole', async () => {
+      await using at = await make();
+      const ending = await startToEnd(at, at.run('large'));
+      expect(ending).toMatchObject({ kind: 'succeeded', result: expect.any(String) });
+      expect(ending.kind === 'succeeded' && ending.result === 'x'.repeat(largeCharacters)).toBe(true);
+    });
+
+    test.skipIf(!keepsLog)('the last part of its output is kept, and it is told how much there was', async () => {
+      await using at = await make();
+      const { kind, log } = await startToEnd(at, at.run('talk'));
+      expect({ kind, totalBytes: log?.totalBytes }).toEqual({
+        kind: 'succeeded',
+        totalBytes: talkedLines * (talkedLine.length + 1) + 'the end\n'.length,
+      });
+      expect(log?.output.length).toBe(1024 * 1024);
+      expect(log?.output.endsWith(`${talkedLine}\nthe end\n`)).toBe(true);
     });
 
     test('it tells why a run failed', async () => {
@@ -123,6 +163,27 @@ export function launcherContract(make: () => LauncherUnderTest | Promise<Launche
       if (survivesWorker) expect(await at.other.start(run)).toEqual({ key: run.key, adopted: true });
       else expect(await at.other.follow(run, silent, never())).toMatchObject({ kind: 'lost' });
       await at.launcher.stop(run.key, 1);
+    });
+
+    test('what survives its worker is followed to its end by the next, with the progress of before', async () => {
+      await using at = await make();
+      if (!at.launcher.survivesWorker) return;
+      const run = at.run('reportAndWait');
+      await at.launcher.start(run);
+      const seen: HandlerProgress[] = [];
+      const first = new AbortController();
+      const dies = at.launcher.follow(run, { ...silent, progress: (progress) => seen.push(progress) }, first.signal);
+      await expect.poll(() => seen.at(-1)?.percentComplete, { timeout: 10_000 }).toBe(40);
+      first.abort(new Error('the worker died'));
+      await expect(dies).rejects.toThrow('the worker died');
+      const starts: number[] = [];
+      await at.other.start(run);
+      const follows = at.other.follow(run, { ...silent, started: (time) => starts.push(time) }, never());
+      await expect.poll(() => starts, { timeout: 10_000 }).toHaveLength(1);
+      at.proceed();
+      const ending = await follows;
+      expect(ending).toMatchObject({ kind: 'succeeded', result: 'done', progress: { percentComplete: 40 } });
+      expect(ending.startedTime).toBe(starts[0]);
     });
 
     test('it refuses a type of another launcher', async () => {

@@ -32,6 +32,8 @@ export interface ProgramEnd {
   /** Epoch milliseconds. */
   readonly time: number;
   readonly log: HandlerLog;
+  /** Its standard output alone, where that is known: a result in the output is looked for there. */
+  readonly standardOutput?: string;
   readonly reported: Reported;
   /** Reads the result where the type leaves it in a file. */
   readonly resultFile: () => Result;
@@ -65,7 +67,7 @@ function outcomeOfExit(end: ProgramEnd): Outcome {
     const message = `The handler ended with exit code ${exitCode}.`;
     events.push({ code: 'exitCode', message, time, payload: lastLines(log) });
   }
-  const result = end.settings.resultFrom === 'file' ? end.resultFile() : resultOfLog(log.output);
+  const result = end.settings.resultFrom === 'file' ? end.resultFile() : resultOfLog(outputOf(end));
   const code = isReported ? 'reportedFailure' : signal !== undefined ? 'signal' : 'exitCode';
   return conclude(isFailed ? code : undefined, events, result, log, time);
 }
@@ -89,10 +91,12 @@ function outcomeOfReport(end: ProgramEnd): Outcome {
     events.push({ code, message: 'The handler reported a failure.', time });
   const payload = report?.resultPayload;
   const fromElsewhere = () =>
-    settings.resultFrom === 'file' ? end.resultFile() : resultOfLog(log.output, settings.endOfLogIdentifier);
+    settings.resultFrom === 'file' ? end.resultFile() : resultOfLog(outputOf(end), settings.endOfLogIdentifier);
   const result = payload === undefined ? fromElsewhere() : parseResult(payload, 'The reported result');
   return conclude(code, events, result, log, time);
 }
+
+const outputOf = ({ standardOutput, log }: ProgramEnd): string => standardOutput ?? log.output;
 
 /** `code` of a handler that failed; else what cannot be read as its result fails it. */
 function conclude(

@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { testHost } from '../../test/support/pool-worker.ts';
-import { launcherContract, type RunLimits, type Work } from '../contract.ts';
+import { largeCharacters, launcherContract, type RunLimits, type Work } from '../contract.ts';
 import type { Ending, HandlerRun } from '../launcher.ts';
 import { parseRegistry } from '../registry.ts';
 import { type InProcessFunction, InProcessLauncher } from './in-process-launcher.ts';
@@ -42,8 +42,9 @@ const untilAborted: InProcessFunction = (_, { signal }) =>
   new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
 
 /** Each work of the contract; `gate` opens when it may go on. */
-const works = (gate: Promise<void>): Readonly<Record<Exclude<Work, 'neverStart'>, InProcessFunction>> => ({
+const works = (gate: Promise<void>): Readonly<Record<Exclude<Work, 'neverStart' | 'talk'>, InProcessFunction>> => ({
   echo: (payload) => payload,
+  large: () => 'x'.repeat(largeCharacters),
   fail: () => {
     throw new Error('no');
   },
@@ -62,16 +63,19 @@ const works = (gate: Promise<void>): Readonly<Record<Exclude<Work, 'neverStart'>
   },
 });
 
-launcherContract(() => {
-  const gate = Promise.withResolvers<void>();
-  return {
-    launcher: new InProcessLauncher({ worker: 'first', functions: { ...works(gate.promise) } }),
-    other: new InProcessLauncher({ worker: 'second', functions: { ...works(gate.promise) } }),
-    run: (work, limits) => runOf(work, limits, { a: 1 }),
-    proceed: () => gate.resolve(),
-    [Symbol.asyncDispose]: async () => gate.resolve(),
-  };
-});
+launcherContract(
+  () => {
+    const gate = Promise.withResolvers<void>();
+    return {
+      launcher: new InProcessLauncher({ worker: 'first', functions: { ...works(gate.promise) } }),
+      other: new InProcessLauncher({ worker: 'second', functions: { ...works(gate.promise) } }),
+      run: (work, limits) => runOf(work, limits, { a: 1 }),
+      proceed: () => gate.resolve(),
+      [Symbol.asyncDispose]: async () => gate.resolve(),
+    };
+  },
+  { keepsLog: false },
+);
 
 test('what returns is the result, with its times', async () => {
   expect(await perform((payload) => ({ got: payload }), {}, { n: 1 })).toEqual({

@@ -7,23 +7,10 @@ import { inflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { maximumPayloadBytes } from '../../agenda/types.ts';
 import { never, recorded, runOf, scratch, script, shell, startToEnd } from '../../test/support/scratch.ts';
-import { launcherContract, type Work } from '../contract.ts';
+import { shellWorks } from '../../test/support/shell-works.ts';
+import { launcherContract } from '../contract.ts';
 import { LocalLauncher } from './local-launcher.ts';
 import { fileNames, readRecord, type StartedRecord } from './run-files.ts';
-
-const waitForGate = 'until [ -e "$GATE" ]; do sleep 0.02; done';
-const report = (percent: string) =>
-  `printf '{"percentComplete":%s}' ${percent} > "$POP_PROGRESS_FILE.tmp"; ` +
-  'mv "$POP_PROGRESS_FILE.tmp" "$POP_PROGRESS_FILE"';
-
-const scripts: Readonly<Record<Exclude<Work, 'neverStart'>, string>> = {
-  echo: 'cp "$POP_PAYLOAD_FILE" "$POP_RESULT_FILE"',
-  fail: 'exit 3',
-  reportAndWait: `${report('40')}; ${waitForGate}; echo '"done"' > "$POP_RESULT_FILE"`,
-  waitForEver: 'while true; do sleep 0.05; done',
-  ignoreStop: 'trap "" TERM; while true; do sleep 0.05; done',
-  reportOften: `for i in 1 2 3 4 5 6 7 8; do ${report('$i')}; sleep 0.25; done`,
-};
 
 launcherContract(() => {
   const at = scratch();
@@ -33,7 +20,7 @@ launcherContract(() => {
     other: new LocalLauncher({ root: at.root }),
     run: (work, limits) => {
       const settings = { ...limits, envVars: { GATE: gate } };
-      return runOf(work === 'neverStart' ? { command: ['no-such-program'] } : shell(scripts[work], settings));
+      return runOf(work === 'neverStart' ? { command: ['no-such-program'] } : shell(shellWorks[work], settings));
     },
     proceed: () => writeFileSync(gate, ''),
     [Symbol.asyncDispose]: () => at[Symbol.asyncDispose](),

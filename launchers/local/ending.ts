@@ -1,20 +1,13 @@
 /** Makes the Ending of a run out of what its directory says. */
-import { closeSync, fstatSync, readFileSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import { maximumPayloadBytes } from '../../agenda/types.ts';
 import type { Ending } from '../launcher.ts';
-import { limitEvent, outcomeOf, parseResult, type Result, reportedEvents, resultTooLarge } from '../outcome.ts';
+import { limitEvent, outcomeOf, reportedEvents } from '../outcome.ts';
 import type { LocalRun } from './local-run.ts';
 import type { ProgressFile } from './progress-file.ts';
 import { readLog } from './read-log.ts';
-import {
-  type ExitRecord,
-  fileNames,
-  NotReadableError,
-  openRegular,
-  type StartedRecord,
-  type StopRecord,
-} from './run-files.ts';
+import { resultOfFile } from './result-file.ts';
+import { type ExitRecord, fileNames, type StartedRecord, type StopRecord } from './run-files.ts';
 
 const fewestFreeBytes = 65_536;
 
@@ -65,29 +58,10 @@ export function endingOf(remains: Remains): Ending {
       time: exit?.endedTime ?? Date.now(),
       log,
       reported: progress,
-      resultFile: () => resultOfFile(directory),
+      resultFile: () => resultOfFile(join(directory, fileNames.result)),
     }),
     ...common,
   };
-}
-
-function resultOfFile(directory: string): Result {
-  let file: number | undefined;
-  try {
-    file = openRegular(join(directory, fileNames.result));
-  } catch (error) {
-    if (!(error instanceof NotReadableError)) throw error;
-    return { kind: 'fault', code: 'resultNotReadable', message: `The result cannot be read: ${error.message}.` };
-  }
-  if (file === undefined) return { kind: 'none' };
-  try {
-    const { size } = fstatSync(file);
-    return size > maximumPayloadBytes
-      ? resultTooLarge('The result', size)
-      : parseResult(readFileSync(file, 'utf8'), 'The result');
-  } finally {
-    closeSync(file);
-  }
 }
 
 /** So little is left that not even an ending could be written there. */

@@ -19,6 +19,7 @@ import { randomUUID } from 'node:crypto';
 import {
   closeSync,
   constants,
+  fchmodSync,
   fstatSync,
   fsyncSync,
   linkSync,
@@ -106,11 +107,11 @@ export type StopRecord = { readonly stoppedTime: number; readonly graceSeconds: 
   | { readonly reason: 'timedOut'; readonly limit: 'scheduled' | 'quiet' | 'run'; readonly seconds: number }
 );
 
-/** Replaces the file as a whole, durable once this returns. */
-export function writeWhole(path: string, content: string): void {
+/** Replaces the file as a whole, durable once this returns. Without a mode it is for the owner only. */
+export function writeWhole(path: string, content: string, mode?: number): void {
   const temporary = temporaryOf(path);
   try {
-    writeDurably(temporary, content);
+    writeDurably(temporary, content, mode);
     renameSync(temporary, path);
   } catch (error) {
     // A full disk must not fill further with every try.
@@ -155,12 +156,12 @@ export function writeReserved(reserved: string, path: string, content: string): 
 
 /**
  * Creates the file with all its content, or leaves the one that is there: of any number of callers exactly one gets
- * true.
+ * true. Without a mode it is for the owner only.
  */
-export function writeOnce(path: string, content: string): boolean {
+export function writeOnce(path: string, content: string, mode?: number): boolean {
   const temporary = temporaryOf(path);
   try {
-    writeDurably(temporary, content);
+    writeDurably(temporary, content, mode);
     linkSync(temporary, path);
     return true;
   } catch (error) {
@@ -262,11 +263,13 @@ function temporaryOf(path: string): string {
   return `${path}.${randomUUID()}.tmp`;
 }
 
-function writeDurably(path: string, content: string): void {
+function writeDurably(path: string, content: string, mode?: number): void {
   // Payloads and environments may hold secrets: for the owner only.
   const file = openSync(path, 'wx', 0o600);
   try {
     writeFileSync(file, content);
+    // The process's umask does not count.
+    if (mode !== undefined) fchmodSync(file, mode);
     fsyncSync(file);
   } finally {
     closeSync(file);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CoreV1Api, RbacAuthorizationV1Api } from '@kubernetes/client-node';
 import { describe } from 'vitest';
-import { launcherContract, type Work } from '../../launchers/contract.ts';
+import { launcherContract, talkedLine, talkedLines, type Work } from '../../launchers/contract.ts';
 import { clientConfig } from './cluster/facts.ts';
 import { busyboxImage, nodeImage } from './images.ts';
 import { podLauncher, podRun } from './pod-launcher.ts';
@@ -55,6 +55,10 @@ function configOf(work: Work): object {
       return shell('cat "$POP_PAYLOAD_FILE" > "$POP_RESULT_FILE"');
     case 'fail':
       return shell('exit 3');
+    case 'talk':
+      return shell(`yes '${talkedLine}' | head -n ${talkedLines}; echo the end`);
+    case 'large':
+      throw new Error('A Pod reports it with its token, past the launcher.');
     case 'waitForEver':
       return shell('trap "exit 1" TERM; while :; do sleep 0.1; done');
     case 'ignoreStop':
@@ -112,5 +116,5 @@ async function onRealNode() {
 const mounts = { name: 'handler', volumeMounts: [{ name: 'go', mountPath: '/go' }] };
 
 describe.skipIf(!hasRealNode)('a Pod', { timeout: 120_000 }, () => {
-  launcherContract(onRealNode);
+  launcherContract(onRealNode, { keepsLarge: false });
 });

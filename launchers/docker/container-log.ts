@@ -1,0 +1,137 @@
+/** Reads a container's output: what is kept of it, and when its last line came. */
+import { Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { cleanText } from '../clean-text.ts';
+import type { HandlerLog } from '../launcher.ts';
+import { type Engine, EngineAway, fromEngine } from './engine.ts';
+
+/** The output of a run, and its standard output alone. */
+export interface ContainerLog extends HandlerLog {
+  readonly standardOutput: string;
+}
+
+/**
+ * The last `keepBytes` of the output, both streams in the order in which they were written. What a log driver dropped
+ * before is not counted.
+ */
+export async function readContainerLog(engine: Engine, id: string, keepBytes: number): Promise<ContainerLog> {
+  const all = new Tail(keepBytes);
+  const standard = new Tail(keepBytes);
+  await eachFrame(engine, id, {}, (chunk, isStandard) => {
+    all.add(chunk);
+    if (isStandard) standard.add(chunk);
+  });
+  return { output: all.text(), totalBytes: all.totalBytes, standardOutput: standard.text() };
+}
+
+/** When the newest line was written, in epoch milliseconds; undefined before the first. */
+export async function lastLineTime(engine: Engine, id: string): Promise<number | undefined> {
+  const tail = new Tail(longestStamp);
+  let isFirst = true;
+  await eachFrame(engine, id, { tail: 1, timestamps: true }, (chunk) => {
+    if (isFirst) tail.add(chunk.subarray(0, longestStamp));
+    isFirst = false;
+  });
+  return timeOfStamp(tail.text());
+}
+
+const longestStamp = 40;
+
+/** Podman's stamps are of whole seconds: the line came at some time in it, and silence is no shorter than it was. */
+export function timeOfStamp(text: string): number | undefined {
+  const [stamp = ''] = text.split(' ', 1);
+  const time = Date.parse(stamp);
+  if (Number.isNaN(time)) return undefined;
+  return stamp.includes('.') ? time : time + 999;
+}
+
+type Heard = (chunk: Buffer, isStandard: boolean) => void;
+
+async function eachFrame(engine: Engine, id: string, question: Parameters<Engine['log']>[1], hear: Heard) {
+  const stream = await engine.log(id, question);
+  const frames = new Frames(hear);
+  stream.pipe(frames);
+  try {
+    await finished(frames);
+  } catch (error) {
+    throw fromEngine(error);
+  }
+  if (!stream.complete) throw new EngineAway(new Error('the connection broke while the output was read'));
+}
+
+const headBytes = 8;
+
+/** Takes the frames apart in which an engine sends both streams: stream number, three zeros, length, bytes. */
+export class Frames extends Writable {
+  readonly #hear: Heard;
+  #head = Buffer.alloc(0);
+  #isStandard = true;
+  #left = 0;
+
+  constructor(hear: Heard) {
+    super();
+    this.#hear = hear;
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    let rest = chunk;
+    while (rest.length > 0) {
+      if (this.#left === 0) rest = this.#readHead(rest);
+      else {
+        const part = rest.subarray(0, this.#left);
+        this.#left -= part.length;
+        rest = rest.subarray(part.length);
+        this.#hear(part, this.#isStandard);
+      }
+    }
+    done();
+  }
+
+  #readHead(bytes: Buffer): Buffer {
+    const missing = headBytes - this.#head.length;
+    this.#head = Buffer.concat([this.#head, bytes.subarray(0, missing)]);
+    if (this.#head.length === headBytes) {
+      this.#isStandard = this.#head[0] !== 2;
+      this.#left = this.#head.readUInt32BE(4);
+      this.#head = Buffer.alloc(0);
+    }
+    return bytes.subarray(missing);
+  }
+}
+
+const mostParts = 4_096;
+
+/** Keeps the end of what is added, in memory that does not grow with all of it. */
+export class Tail {
+  readonly #keepBytes: number;
+  #parts: Buffer[] = [];
+  #bytes = 0;
+  totalBytes = 0;
+
+  constructor(keepBytes: number) {
+    this.#keepBytes = keepBytes;
+  }
+
+  add(chunk: Buffer): void {
+    this.totalBytes += chunk.length;
+    this.#bytes += chunk.length;
+    this.#parts.push(chunk);
+    if (this.#bytes > 2 * this.#keepBytes || this.#parts.length > mostParts) this.#pack();
+  }
+
+  /** As text that any database and JSON parser takes; a cut within a character leaves its rest out. */
+  text(): string {
+    const bytes = this.#pack();
+    let start = 0;
+    if (this.totalBytes > bytes.length) while (start < 3 && ((bytes[start] ?? 0) & 0xc0) === 0x80) start += 1;
+    return cleanText(bytes.subarray(start).toString('utf8'));
+  }
+
+  #pack(): Buffer {
+    const whole = Buffer.concat(this.#parts);
+    const kept = whole.subarray(Math.max(0, whole.length - this.#keepBytes));
+    this.#parts = [kept];
+    this.#bytes = kept.length;
+    return kept;
+  }
+}
