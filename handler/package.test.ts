@@ -65,7 +65,8 @@ test('a handler in JavaScript runs', async () => {
 test('its types say what a payload is, and refuse what a report is not', async () => {
   const source = `import { type HandlerContext, type JsonObject, runHandler, testHandler } from '@pop/handler';
     import { z } from 'zod';
-    const options = { payload: z.object({ n: z.number() }), run: async ({ payload, report }: HandlerContext<{ n: number }>) => {
+    const schema = z.object({ n: z.number() });
+    const options = { payload: schema, run: async ({ payload, report }: HandlerContext<{ n: number }>) => {
       report('half', 50); report(50); report('EXECUTING', 'words'); report({ params: { at: 1 } });
       return { twice: payload.n * 2 };
     } };

@@ -1,6 +1,6 @@
 /**
- * Tools as containers of a real engine: that of `DOCKER_HOST`, with an image that has a shell (`POP_TOOL_IMAGE`, such as
- * `busybox:1.36`).
+ * Tools as containers of a real engine: that of `DOCKER_HOST`, with an image that has a shell (`POP_TOOL_IMAGE`, such
+ * as `busybox:1.36`).
  */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readFields } from '../fields.ts';
@@ -33,8 +33,8 @@ const containers = async () => {
 
 describe.runIf(DOCKER_HOST !== undefined)('a tool as a container', () => {
   test('its lines are followed, both streams, and it is gone at its end', async () => {
-    const script =
-      'echo one; echo two >&2; seq 1 2000; echo "$MINE $0"; touch /root-file 2> /dev/null || echo read-only; printf last';
+    const writing = 'touch /root-file 2> /dev/null || echo read-only';
+    const script = `echo one; echo two >&2; seq 1 2000; echo "$MINE $0"; ${writing}; printf last`;
     const ended = await run(script, { args: ['zero'], env: { MINE: 'x' }, resources: { cpu: '500m', memory: '64Mi' } });
     expect(ended.exitCode).toBe(0);
     const numbers = Array.from({ length: 2_000 }, (_, n) => String(n + 1));
