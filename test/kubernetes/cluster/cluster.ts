@@ -1,6 +1,6 @@
 /**
- * A real Kubernetes cluster of child processes: etcd, apiserver, scheduler and controller-manager, nodes on paper (kwok)
- * and, for root on Linux, a real one. Everything listens on addresses of this machine only, keeps its data in a
+ * A real Kubernetes cluster of child processes: etcd, apiserver, scheduler and controller-manager, nodes on paper
+ * (kwok) and, for root on Linux, a real one. Everything listens on addresses of this machine only, keeps its data in a
  * temporary folder, and ends with this process, however it ends.
  */
 import { readFileSync } from 'node:fs';

@@ -1,7 +1,7 @@
 /**
  * A node on which Pods really run: containerd, runc and a kubelet in namespaces of their own. One process holds the
- * namespaces. When it ends, the kernel ends every process of the node, and mounts, interfaces and addresses go too; only
- * the empty cgroup is left, which the next cluster removes.
+ * namespaces. When it ends, the kernel ends every process of the node, and mounts, interfaces and addresses go too.
+ * Only the empty cgroup is left; the cluster removes it or, where its process was killed, the next one does.
  *
  * The node is joined to this machine by a pair of interfaces. The apiserver listens on the machine's end, and so may
  * servers that Pods are to reach. Pods have addresses behind the node's; a rule brings them to the apiserver by the
