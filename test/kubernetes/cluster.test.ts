@@ -1,7 +1,7 @@
 /** The cluster that other tests stand on: what they expect of it holds. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -16,6 +16,7 @@ import {
 } from '@kubernetes/client-node';
 import { describe, expect } from 'vitest';
 import { identify, isAlive } from '../../launchers/local/process-identity.ts';
+import { readAudit } from './cluster/audit.ts';
 import { startCluster } from './cluster/cluster.ts';
 import { clientConfig } from './cluster/facts.ts';
 import { isHealthy } from './cluster/health.ts';
@@ -255,12 +256,13 @@ describe('the control plane', () => {
 
   clusterTest('writes down who asked for what', async () => {
     await using namespace = await testNamespace('kwok');
-    const file = sharedCluster().auditLog ?? '';
-    const wanted = `/api/v1/namespaces/${namespace.name}`;
-    const lines = (await readFile(file, 'utf8')).trimEnd().split('\n');
-    const events = lines.map((line) => JSON.parse(line) as { requestURI: string; user: { username: string } });
-    const mine = events.filter(({ requestURI }) => requestURI.startsWith(wanted));
-    expect(new Set(mine.map(({ user }) => user.username))).toContain('admin');
+    await adminApi().createNamespacedPod({ namespace: namespace.name, body: pod('watched', {}) });
+    const wanted = { resource: 'pods', namespace: namespace.name, name: 'watched' };
+    const events = await readAudit(sharedCluster(), 'admin');
+    const made = events.filter(({ verb, objectRef }) => verb === 'create' && objectRef?.name === 'watched');
+    expect(made).toHaveLength(1);
+    expect(made[0]).toMatchObject({ stage: 'ResponseComplete', objectRef: wanted, responseStatus: { code: 201 } });
+    expect(await readAudit(sharedCluster(), 'nobody')).toEqual([]);
   });
 });
 
