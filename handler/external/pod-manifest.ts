@@ -69,8 +69,6 @@ function containerOf(tool: ExternalTool, volumeMounts: readonly JsonObject[]): J
     env: Object.entries(env).map(([name, value]) => ({ name, value })),
     ...(resources !== undefined && { resources: resourcesOf(resources) }),
     volumeMounts,
-    // Its last words, where it leaves no message of its own.
-    terminationMessagePolicy: 'FallbackToLogsOnError',
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,

@@ -11,6 +11,9 @@ export type PodState =
   | { readonly kind: 'running' }
   | { readonly kind: 'ended'; readonly exit: ToolExit };
 
+/** Of what a tool leaves as its termination message. */
+const mostMessageCharacters = 1_000;
+
 const hopelessReasons: ReadonlySet<string> = new Set(['InvalidImageName', 'ErrImageNeverPull']);
 /** The kubelet says these of every container before it begins: no news. */
 const ordinaryReasons: ReadonlySet<string> = new Set(['ContainerCreating', 'PodInitializing']);
@@ -23,7 +26,14 @@ export function stateOf({ status = {} }: Pod): PodState {
     // A deadline and an eviction stand at the Pod; its container was merely killed.
     const ofPod = status.phase === 'Failed' ? status.reason : undefined;
     const said = ofPod ?? (reason === 'Error' || reason === 'Completed' ? undefined : reason);
-    return { kind: 'ended', exit: { exitCode, reason: said, message: (ofPod && status.message) || message?.trim() } };
+    return {
+      kind: 'ended',
+      exit: {
+        exitCode,
+        reason: said,
+        message: (ofPod && status.message) || message?.trim().slice(0, mostMessageCharacters),
+      },
+    };
   }
   if (status.phase === 'Failed' || status.phase === 'Succeeded') {
     const exitCode = status.phase === 'Succeeded' ? 0 : null;
