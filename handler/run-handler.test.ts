@@ -182,6 +182,68 @@ describe('output', () => {
     expect(await running.ended).toMatchObject({ exitCode: 0, result: 'tidied' });
   });
 
+  test('asked to end, it hands on its last report and no end, and says so by its exit code', async () => {
+    const running = start(`async ({ report, signal }) => {
+      report({ message: 'begun', params: { at: 1 } });
+      setInterval(() => {}, 1000);
+      await new Promise((_resolve, reject) => signal.addEventListener('abort', () => {
+        report({ params: { at: 2 } });
+        reject(signal.reason);
+      }));
+    }`);
+    const path = join(running.folder, 'progress.json');
+    await expect.poll(() => existsSync(path)).toBe(true);
+    process.kill(running.pid, 'SIGTERM');
+    const ended = await running.ended;
+    expect(ended).toMatchObject({ exitCode: 143, result: undefined, output: expect.stringContaining('by SIGTERM') });
+    expect(ended.progress).toMatchObject({
+      ...{ processingState: 'EXECUTING', processingStateMessage: 'begun' },
+      ...{ params: { at: 2 }, diagnosticEvents: [] },
+    });
+  });
+
+  test('asked to end, what fails as it tidies up is told, and is no end either', async () => {
+    const running = start(`async ({ report, signal }) => {
+      report('begun');
+      setInterval(() => {}, 1000);
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      fail('cannot tidy up', { code: 'untidy' });
+    }`);
+    await expect.poll(() => existsSync(join(running.folder, 'progress.json'))).toBe(true);
+    process.kill(running.pid, 'SIGTERM');
+    const { exitCode, progress } = await running.ended;
+    expect(exitCode).toBe(143);
+    expect(progress).toMatchObject({ processingState: 'EXECUTING', diagnosticEvents: [{ code: 'untidy' }] });
+  });
+
+  test('a whole OperationProgress that is COMPLETE is the end, whatever comes after it', async () => {
+    const succeeded = await run(`async ({ report }) => {
+      report({ processingState: 'COMPLETE', processingStateMessage: 'succeeded', resultPayload: '{"a":1}' });
+      report('too late', 10);
+      fail('too late as well');
+    }`);
+    expect(succeeded).toMatchObject({ exitCode: 0, result: { a: 1 }, progress: { processingState: 'COMPLETE' } });
+    expect(succeeded.progress).toMatchObject({ processingStateMessage: 'succeeded', diagnosticEvents: [] });
+    const failed = await run(`async ({ report }) => {
+      report({ diagnosticEvents: [{ message: 'why' }], processingState: 'COMPLETE', processingStateMessage: 'failed' });
+      return 1;
+    }`);
+    expect(failed).toMatchObject({ exitCode: 1, result: undefined, progress: { processingStateMessage: 'failed' } });
+    expect(failed.progress.diagnosticEvents).toEqual([{ message: 'why' }]);
+  });
+
+  test('a payload that does not fit its schema fails before the handler begins', async () => {
+    const schema = `{ '~standard': { version: 1, vendor: 'test', validate: (value) =>
+      value?.n === 1 ? { value: 'one' } : { issues: [{ message: 'must be 1', path: ['n'] }] } } }`;
+    const handler = `{ payload: ${schema}, run: async ({ payload, log }) => { log('ran'); return payload; } }`;
+    expect((await run(handler, { PAYLOAD: '{"n":1}' })).result).toBe('one');
+    const refused = await run(handler, { PAYLOAD: '{"n":2}' });
+    expect(refused).toMatchObject({ exitCode: 1, output: expect.not.stringContaining('ran\n') });
+    expect(refused.progress.diagnosticEvents).toMatchObject([
+      { code: 'invalidPayload', message: 'The payload is not valid: /n: must be 1' },
+    ]);
+  });
+
   test('without files, progress and result are lines of output', async () => {
     const ended = await run(
       'async ({ report }) => { report({ percentComplete: 5, message: "begun" }); return { a: 1 }; }',

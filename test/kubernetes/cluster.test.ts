@@ -1,7 +1,7 @@
 /** The cluster that other tests stand on: what they expect of it holds. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -12,15 +12,15 @@ import {
   RbacAuthorizationV1Api,
   type V1Container,
   type V1Pod,
-  type V1PodSpec,
   type V1SecurityContext,
 } from '@kubernetes/client-node';
 import { describe, expect } from 'vitest';
 import { identify, isAlive } from '../../launchers/local/process-identity.ts';
+import { readAudit } from './cluster/audit.ts';
 import { startCluster } from './cluster/cluster.ts';
 import { clientConfig } from './cluster/facts.ts';
 import { isHealthy } from './cluster/health.ts';
-import { importImage } from './cluster/real-node.ts';
+import { importImage, importUsualImages } from './cluster/real-node.ts';
 import { busyboxImage, nodeImage, writeNodeImage } from './images.ts';
 import {
   clusterTest,
@@ -35,6 +35,14 @@ import {
 function pod(name: string, annotations: Record<string, string>, finalizers: string[] = []) {
   const containers = [{ name: 'main', image: 'none' }];
   return { metadata: { name, annotations, finalizers }, spec: { restartPolicy: 'Never', containers } };
+}
+
+function realPod(name: string, container: Partial<V1Container>): V1Pod {
+  const main = { name: 'main', image: busyboxImage, imagePullPolicy: 'Never', ...container };
+  return {
+    metadata: { name },
+    spec: { restartPolicy: 'Never', terminationGracePeriodSeconds: 1, containers: [main] },
+  };
 }
 
 const adminApi = () => clientConfig(sharedCluster()).makeApiClient(CoreV1Api);
@@ -109,21 +117,11 @@ describe('a Pod on paper', () => {
 });
 
 describe('a Pod on the real node', () => {
-  const run = (name: string, container: Partial<V1Container>, restOfPod: Partial<V1PodSpec> = {}): V1Pod => ({
-    metadata: { name },
-    spec: {
-      restartPolicy: 'Never',
-      terminationGracePeriodSeconds: 1,
-      containers: [{ name: 'main', image: busyboxImage, imagePullPolicy: 'Never', ...container }],
-      ...restOfPod,
-    },
-  });
-
   realNodeTest('has its exit code, its log and its termination message', async () => {
     await using namespace = await testNamespace('real');
     const api = adminApi();
     const command = ['sh', '-c', 'echo hello; echo because > /dev/termination-log; exit 3'];
-    await api.createNamespacedPod({ namespace: namespace.name, body: run('fails', { command }) });
+    await api.createNamespacedPod({ namespace: namespace.name, body: realPod('fails', { command }) });
     const name = { namespace: namespace.name, name: 'fails' };
     const { status, spec } = await untilPod(api, name, hasEnded);
     expect(spec?.nodeName).toBe(sharedCluster().realNode?.name);
@@ -139,7 +137,7 @@ describe('a Pod on the real node', () => {
   realNodeTest('is killed when it takes more memory than its limit', async () => {
     await using namespace = await testNamespace('real');
     const api = adminApi();
-    const body = run('greedy', { command: ['tail', '/dev/zero'], resources: { limits: { memory: '24Mi' } } });
+    const body = realPod('greedy', { command: ['tail', '/dev/zero'], resources: { limits: { memory: '24Mi' } } });
     await api.createNamespacedPod({ namespace: namespace.name, body });
     const { status } = await untilPod(api, { namespace: namespace.name, name: 'greedy' }, hasEnded);
     expect(status?.containerStatuses?.[0]?.state?.terminated).toMatchObject({ exitCode: 137, reason: 'OOMKilled' });
@@ -148,7 +146,10 @@ describe('a Pod on the real node', () => {
   realNodeTest('waits for an image that nobody has', async () => {
     await using namespace = await testNamespace('real');
     const api = adminApi();
-    await api.createNamespacedPod({ namespace: namespace.name, body: run('imageless', { image: 'pop.test/none:1' }) });
+    await api.createNamespacedPod({
+      namespace: namespace.name,
+      body: realPod('imageless', { image: 'pop.test/none:1' }),
+    });
     const { status } = await untilPod(
       api,
       { namespace: namespace.name, name: 'imageless' },
@@ -168,7 +169,7 @@ describe('a Pod on the real node', () => {
       capabilities: { drop: ['ALL'] },
       seccompProfile: { type: 'RuntimeDefault' },
     };
-    const body = run('version', { image: nodeImage, command: ['node', '--version'], securityContext });
+    const body = realPod('version', { image: nodeImage, command: ['node', '--version'], securityContext });
     await api.createNamespacedPod({ namespace: namespace.name, body });
     const name = { namespace: namespace.name, name: 'version' };
     expect((await untilPod(api, name, hasEnded)).status?.phase).toBe('Succeeded');
@@ -183,7 +184,7 @@ describe('a Pod on the real node', () => {
     const image = { name: 'pop.test/asks:1', copies: [{ from: folder.path, to: '/handlers' }] };
     await writeNodeImage({ ...image, command: ['node', '/handlers/ask.mjs'] }, join(folder.path, 'image.tar'));
     await importImage(sharedCluster(), join(folder.path, 'image.tar'));
-    await api.createNamespacedPod({ namespace: namespace.name, body: run('asks', { image: image.name }) });
+    await api.createNamespacedPod({ namespace: namespace.name, body: realPod('asks', { image: image.name }) });
     const name = { namespace: namespace.name, name: 'asks' };
     const ended = await untilPod(api, name, hasEnded);
     const log = await api.readNamespacedPodLog(name);
@@ -255,12 +256,13 @@ describe('the control plane', () => {
 
   clusterTest('writes down who asked for what', async () => {
     await using namespace = await testNamespace('kwok');
-    const file = sharedCluster().auditLog ?? '';
-    const wanted = `/api/v1/namespaces/${namespace.name}`;
-    const lines = (await readFile(file, 'utf8')).trimEnd().split('\n');
-    const events = lines.map((line) => JSON.parse(line) as { requestURI: string; user: { username: string } });
-    const mine = events.filter(({ requestURI }) => requestURI.startsWith(wanted));
-    expect(new Set(mine.map(({ user }) => user.username))).toContain('admin');
+    await adminApi().createNamespacedPod({ namespace: namespace.name, body: pod('watched', {}) });
+    const wanted = { resource: 'pods', namespace: namespace.name, name: 'watched' };
+    const events = await readAudit(sharedCluster(), 'admin');
+    const made = events.filter(({ verb, objectRef }) => verb === 'create' && objectRef?.name === 'watched');
+    expect(made).toHaveLength(1);
+    expect(made[0]).toMatchObject({ stage: 'ResponseComplete', objectRef: wanted, responseStatus: { code: 201 } });
+    expect(await readAudit(sharedCluster(), 'nobody')).toEqual([]);
   });
 });
 
@@ -301,7 +303,40 @@ describe('parts that fail', () => {
     part.continue();
     await until('end of the Pod', () => isGone(cluster.api.readNamespacedPod(name)));
   });
+
+  realNodeTest('Pods outlive their kubelet and a frozen node comes back', async () => {
+    await using cluster = await startCluster({
+      realNode: true,
+      kwokNodes: [],
+      nodeGraceSeconds: 12,
+      evictionSeconds: 300,
+    });
+    await importUsualImages(cluster.facts);
+    await using namespace = await testNamespace('real', cluster.facts);
+    const name = { namespace: namespace.name, name: 'lasts' };
+    const body = realPod('lasts', { command: ['sleep', 'infinity'] });
+    await cluster.api.createNamespacedPod({ namespace: namespace.name, body });
+    const before = await untilPod(cluster.api, name, ({ status }) => status?.phase === 'Running');
+    await cluster.part('kubelet').restart();
+
+    cluster.part('kubelet').pause();
+    await until('loss of the node', () => isReady(cluster.api, 'Unknown'));
+    cluster.part('kubelet').continue();
+    await until('return of the node', () => isReady(cluster.api, 'True'));
+    const after = await cluster.api.readNamespacedPod(name);
+    expect(after.status?.phase).toBe('Running');
+    expect(after.status?.containerStatuses?.[0]).toMatchObject({
+      containerID: before.status?.containerStatuses?.[0]?.containerID,
+      restartCount: 0,
+    });
+  });
 });
+
+async function isReady(api: CoreV1Api, wanted: string): Promise<true | undefined> {
+  const { items } = await api.listNode();
+  const ready = items[0]?.status?.conditions?.find(({ type }) => type === 'Ready');
+  return ready?.status === wanted ? true : undefined;
+}
 
 /** Starts a cluster in a process of its own, which says the ids of all parts. */
 const holder = `

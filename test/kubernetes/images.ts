@@ -1,6 +1,6 @@
 /**
- * Container images made by hand, without an engine and without a registry: a tar that `ctr images import`, `podman load`
- * and `docker load` take. It is an OCI layout, with the index of older Dockers (manifest.json) beside it.
+ * Container images made by hand, without an engine and without a registry: a tar that `ctr images import`,
+ * `podman load` and `docker load` take. It is an OCI layout, with the index of older Dockers (manifest.json) in it.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';

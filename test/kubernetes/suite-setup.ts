@@ -4,7 +4,7 @@ import { startCluster } from './cluster/cluster.ts';
 import type { ClusterFacts } from './cluster/facts.ts';
 import { missingForNode } from './cluster/node-needs.ts';
 import { importUsualImages } from './cluster/real-node.ts';
-import { missingGo } from './cluster/tools.ts';
+import { missingForCluster } from './cluster/tools.ts';
 
 /** What the suite has; tests of what it lacks are skipped. */
 export interface SharedCluster {
@@ -25,7 +25,7 @@ function say(line: string): void {
 
 /** Builds and starts the cluster; returns the function that ends it. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const noGo = await missingGo();
+  const noGo = await missingForCluster();
   const noNode = noGo ?? missingForNode();
   if (noNode !== undefined) {
     // Who says that these tests count is not told "passed" without them.

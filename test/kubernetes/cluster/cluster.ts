@@ -1,15 +1,14 @@
 /**
- * A real Kubernetes cluster of child processes: etcd, apiserver, scheduler and controller-manager, nodes on paper (kwok)
- * and, for root on Linux, a real one. Everything listens on addresses of this machine only, keeps its data in a
+ * A real Kubernetes cluster of child processes: etcd, apiserver, scheduler and controller-manager, nodes on paper
+ * (kwok) and, for root on Linux, a real one. Everything listens on addresses of this machine only, keeps its data in a
  * temporary folder, and ends with this process, however it ends.
  */
 import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CoreV1Api } from '@kubernetes/client-node';
-import { freePort } from '../../../machine/free-port.ts';
 import { findCgroups, removeCgroup } from './cgroup.ts';
 import * as plane from './control-plane.ts';
 import { type ClusterFacts, clientConfig, kubeconfigFor } from './facts.ts';
@@ -17,6 +16,7 @@ import { type ClusterUser, kubeconfigText, makeKeys } from './keys.ts';
 import { type KwokNode, prepareKwok } from './kwok.ts';
 import { missingForNode, provideNodeNeeds } from './node-needs.ts';
 import { Part } from './part.ts';
+import { quietPort } from './quiet-port.ts';
 import {
   importSandboxImage,
   joinNode,
@@ -43,7 +43,7 @@ export interface ClusterOptions {
   readonly audit?: boolean;
   /** Who may call beside the administrator; their tokens are in the facts. */
   readonly users?: readonly ClusterUser[];
-  /** From a node's last sign of life to NotReady; default 20. Leases are renewed every 10 s. */
+  /** From a node's last sign of life to NotReady; default 20. Leases are renewed every 5 s. */
   readonly nodeGraceSeconds?: number;
   /** From NotReady to the deletion of the node's Pods; default 5. */
   readonly evictionSeconds?: number;
@@ -246,7 +246,7 @@ function factsOf(controlPlane: plane.ControlPlane, options: ClusterOptions, node
 async function freePorts(): Promise<plane.ControlPlane['ports']> {
   const taken = new Set<number>();
   const next = async (): Promise<number> => {
-    const port = await freePort(0, taken);
+    const port = await quietPort(taken);
     taken.add(port);
     return port;
   };
@@ -288,7 +288,12 @@ async function removeLeftovers(): Promise<void> {
     const owner = new RegExp(`^${folderPrefix}(\\d+)-`).exec(name)?.[1];
     return owner !== undefined && !isRunning(Number(owner));
   };
-  for (const name of (await readdir(tmpdir())).filter(isLeft)) await removeFolder(join(tmpdir(), name));
+  for (const name of (await readdir(tmpdir())).filter(isLeft)) {
+    const folder = join(tmpdir(), name);
+    const found = await stat(folder).catch(() => undefined);
+    // Another run may be faster, and those of others are theirs.
+    if (found?.uid === process.getuid?.()) await removeFolder(folder);
+  }
   if (missingForNode() !== undefined) return;
   for (const name of (await findCgroups(folderPrefix)).filter(isLeft)) await removeCgroup(name);
 }

@@ -10,7 +10,7 @@ import { startCluster } from './cluster.ts';
 import type { ClusterFacts } from './facts.ts';
 import { missingForNode, provideNodeNeeds } from './node-needs.ts';
 import { importUsualImages } from './real-node.ts';
-import { allTools, missingGo, provideTools, toolsFolder } from './tools.ts';
+import { allTools, missingForCluster, provideTools, toolsFolder } from './tools.ts';
 
 const help = `npm run cluster -- <command>
 
@@ -51,7 +51,7 @@ async function up(): Promise<void> {
 }
 
 async function build(): Promise<void> {
-  const noGo = await missingGo();
+  const noGo = await missingForCluster();
   if (noGo !== undefined) throw new Error(noGo);
   await provideTools(allTools, say);
 }

@@ -3,15 +3,18 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ApiException, type CoreV1Api, type V1Node } from '@kubernetes/client-node';
-import { freePort } from '../../../machine/free-port.ts';
 import { isHealthy } from './health.ts';
 import { Part } from './part.ts';
+import { quietPort } from './quiet-port.ts';
 import { toolPath } from './tools.ts';
 
 const stages = fileURLToPath(new URL('stages.yaml', import.meta.url));
 
 /** By this label namespaces choose their nodes, as `namespaceOn` says. */
 export const nodeKindLabel = 'pop.test/nodes';
+
+/** Leases of nodes; each is renewed four times as often. */
+export const leaseSeconds = 20;
 
 /** A node on paper. */
 export interface KwokNode {
@@ -33,7 +36,7 @@ export interface KwokPlace {
  * it, and they are lost as nodes are whose machine is gone.
  */
 export async function prepareKwok(place: KwokPlace, name: string, nodes: readonly KwokNode[]): Promise<Part> {
-  const port = await freePort(0);
+  const port = await quietPort();
   const kubeconfig = join(place.directory, `${name}.kubeconfig`);
   await writeFile(kubeconfig, place.kubeconfig, { mode: 0o600 });
   for (const node of nodes) await makeNode(place.api, name, node);
@@ -43,7 +46,7 @@ export async function prepareKwok(place: KwokPlace, name: string, nodes: readonl
       toolPath('kwok'),
       ...['--kubeconfig', kubeconfig, '--config', stages, '--server-address', `127.0.0.1:${port}`],
       ...['--manage-all-nodes=false', `--manage-nodes-with-label-selector=pop.test/kwok=${name}`],
-      ...['--node-lease-duration-seconds=40'],
+      `--node-lease-duration-seconds=${leaseSeconds}`,
     ],
     logFile: join(place.directory, 'logs', `${name}.log`),
     // kwok reads a configuration of the user's home as well.

@@ -1,7 +1,7 @@
 /**
  * A node on which Pods really run: containerd, runc and a kubelet in namespaces of their own. One process holds the
- * namespaces. When it ends, the kernel ends every process of the node, and mounts, interfaces and addresses go too; only
- * the empty cgroup is left, which the next cluster removes.
+ * namespaces. When it ends, the kernel ends every process of the node, and mounts, interfaces and addresses go too.
+ * Only the empty cgroup is left; the cluster removes it or, where its process was killed, the next one does.
  *
  * The node is joined to this machine by a pair of interfaces. The apiserver listens on the machine's end, and so may
  * servers that Pods are to reach. Pods have addresses behind the node's; a rule brings them to the apiserver by the
@@ -16,13 +16,15 @@ import type { CoreV1Api } from '@kubernetes/client-node';
 import { busyboxImage, nodeImage, writeBusyboxImage, writeNodeImage } from '../images.ts';
 import { makeCgroup } from './cgroup.ts';
 import { serviceAddresses } from './control-plane.ts';
-import { isNodeReady, nodeKindLabel } from './kwok.ts';
+import { isHealthy } from './health.ts';
+import { isNodeReady, leaseSeconds, nodeKindLabel } from './kwok.ts';
 import { cniFolder, nodePath } from './node-needs.ts';
 import { childOf, Part } from './part.ts';
 import { toolPath } from './tools.ts';
 
 const run = promisify(execFile);
 const environment = { ...process.env, PATH: nodePath };
+const healthPort = 10248;
 const podAddresses = '10.244.0.0/16';
 /** The image of the process that holds the namespaces of a Pod; kubelet and containerd never ask a registry for it. */
 const sandboxImage = 'pop.test/sandbox:1';
@@ -252,7 +254,9 @@ export async function nodeKubelet(holder: Part, place: NodePlace, options: Kubel
     logFile: join(place.directory, 'logs', 'kubelet.log'),
     environment,
     isWrapped: true,
-    isReady: () => isNodeReady(options.api, place.name),
+    // After a restart the node is still said to be ready, by the kubelet before.
+    isReady: async () =>
+      (await isHealthy(`http://${place.address}:${healthPort}/healthz`)) && isNodeReady(options.api, place.name),
   });
 }
 
@@ -262,6 +266,7 @@ function kubeletConfig(place: NodePlace, folder: string, clientAuthority: string
     kind: 'KubeletConfiguration',
     address: place.address,
     healthzBindAddress: place.address,
+    healthzPort: healthPort,
     authentication: {
       anonymous: { enabled: false },
       webhook: { enabled: true },
@@ -272,6 +277,7 @@ function kubeletConfig(place: NodePlace, folder: string, clientAuthority: string
     registerWithTaints: [{ key: nodeKindLabel, value: 'real', effect: 'NoSchedule' }],
     cgroupDriver: 'cgroupfs',
     cgroupRoot: `/${place.cgroup}`,
+    nodeLeaseDurationSeconds: leaseSeconds,
     // Version 1 is still what some machines have.
     failCgroupV1: false,
     oomScoreAdj: 0,

@@ -68,8 +68,9 @@ export function toolPath(tool: Tool): string {
   return join(toolsFolder(), tool);
 }
 
-/** Whether `go` can be run, else why not, in words for people. */
-export async function missingGo(): Promise<string | undefined> {
+/** Why this machine can have no cluster, in words for people: the programs are not built, and cannot be. */
+export async function missingForCluster(): Promise<string | undefined> {
+  if (allTools.every((tool) => existsSync(toolPath(tool)))) return undefined;
   try {
     await run('go', ['version']);
     return undefined;
