@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
 import type { Registry } from '../launchers/registry.ts';
-import { positiveNumber, SettingError, wholeNumber } from '../process/environment.ts';
+import { positiveNumber, SettingError, WrongSettingError, wholeNumber } from '../process/environment.ts';
 import { ApiError } from './api-errors.ts';
 import { CustomerNamespaces } from './customer-namespaces.ts';
 import { KubernetesApi } from './kubernetes-api.ts';
@@ -26,14 +26,21 @@ export interface ClusterSettings {
 const accountFolder = '/var/run/secrets/kubernetes.io/serviceaccount';
 const longestWaitMilliseconds = 5_000;
 
+/** Whether there is a cluster to connect to. */
+export function isClusterNamed(environment = process.env): boolean {
+  return Boolean(environment.POP_KUBECONFIG) || isInPod(environment);
+}
+
+const isInPod = (environment: NodeJS.ProcessEnv): boolean =>
+  environment.KUBERNETES_SERVICE_HOST !== undefined && existsSync(`${accountFolder}/token`);
+
 /**
  * The settings, from `POP_KUBECONFIG` or the Pod that the worker runs in; undefined when there is neither.
  * @throws SettingError
  */
 export function clusterSettings(environment = process.env): ClusterSettings | undefined {
   const path = environment.POP_KUBECONFIG;
-  const isInPod = environment.KUBERNETES_SERVICE_HOST !== undefined && existsSync(`${accountFolder}/token`);
-  if (!path && !isInPod) return undefined;
+  if (!isClusterNamed(environment)) return undefined;
   const config = new KubeConfig();
   try {
     if (path) config.loadFromFile(path);
@@ -42,12 +49,18 @@ export function clusterSettings(environment = process.env): ClusterSettings | un
     if (context) config.setCurrentContext(context);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new SettingError(`the setting POP_KUBECONFIG: ${path} cannot be used: ${why}`, { cause: error });
+    throw new WrongSettingError({
+      setting: 'POP_KUBECONFIG',
+      problem: `names a file that cannot be used: ${path}: ${why}`,
+    });
   }
   if (config.getCurrentCluster() === null)
-    throw new SettingError(`the setting POP_KUBECONTEXT: ${path} has no context "${config.getCurrentContext()}"`);
+    throw new WrongSettingError({
+      setting: 'POP_KUBECONTEXT',
+      problem: `names no context of ${path}: "${config.getCurrentContext()}"`,
+    });
   const own = config.getContextObject(config.getCurrentContext())?.namespace;
-  const inPod = isInPod && !path ? readFileSync(`${accountFolder}/namespace`, 'utf8').trim() : undefined;
+  const inPod = !path ? readFileSync(`${accountFolder}/namespace`, 'utf8').trim() : undefined;
   const template = environment.POP_NAMESPACE_TEMPLATE;
   return {
     config,

@@ -2,8 +2,10 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { PoolCredentials } from '../activities/pool/join-installation.ts';
+import { clusterSettings, isClusterNamed } from '../k8s/connect-cluster.ts';
 import {
   logLevel,
+  optional,
   positiveNumber,
   readAll,
   required,
@@ -13,11 +15,14 @@ import {
 import { type StatusSettings, statusSettings } from '../process/serve-metrics.ts';
 import { drainSeconds } from '../process/shutdown.ts';
 import { type TemporalSettings, temporalSettings } from '../temporal/connect.ts';
+import { podReaperSettings } from './pod-reaper-settings.ts';
+import { dockerSocket, type LauncherSettings } from './pool-launchers.ts';
 
 /** Settings of a pool worker. */
-export interface PoolSettings extends PoolCredentials {
+export interface PoolSettings extends PoolCredentials, LauncherSettings {
   readonly registry: string;
-  readonly runDirectory: string;
+  /** Where handlers reach the api that report by themselves. */
+  readonly handlerUrl: string;
   readonly concurrency: number;
   /** Between two looks at runs that nobody follows. */
   readonly reapSeconds: number;
@@ -35,7 +40,11 @@ export function poolSettings(): PoolSettings {
     url: serviceUrl,
     apiKey: () => requiredSecret('POP_API_KEY'),
     registry: () => required('POP_REGISTRY'),
-    runDirectory: () => resolve(required('POP_RUN_DIRECTORY')),
+    handlerUrl: () => (optional('POP_HANDLER_URL') === undefined ? serviceUrl() : urlOf('POP_HANDLER_URL')),
+    runDirectory,
+    dockerSocket: () => dockerSocket(optional('POP_DOCKER_SOCKET')),
+    cluster: clusterSettings,
+    podReaper: podReaperSettings,
     concurrency: () => Math.ceil(positiveNumber('POP_CONCURRENCY', Math.max(4, 2 * availableParallelism()))),
     reapSeconds: () => positiveNumber('POP_REAP_SECONDS', 60),
     drainSeconds,
@@ -45,11 +54,20 @@ export function poolSettings(): PoolSettings {
   });
 }
 
-function serviceUrl(): string {
-  const url = required('POP_URL');
+/** A pool whose handlers are all Pods needs none. */
+function runDirectory(): string | undefined {
+  const named = optional('POP_RUN_DIRECTORY');
+  if (named !== undefined) return resolve(named);
+  return isClusterNamed() ? undefined : required('POP_RUN_DIRECTORY');
+}
+
+const serviceUrl = (): string => urlOf('POP_URL');
+
+function urlOf(setting: string): string {
+  const url = required(setting);
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
     throw new WrongSettingError({
-      setting: 'POP_URL',
+      setting,
       problem: `must be a URL such as http://127.0.0.1:8080/v1, not "${url}"`,
     });
   return url;

@@ -17,8 +17,6 @@ import { OrphanReaper } from '../activities/pool/reap-orphans.ts';
 import { ResourcePoolClient } from '../activities/pool/resource-pool-client.ts';
 import { RunningOperations } from '../activities/pool/running-operations.ts';
 import { WorkerTeller } from '../activities/pool/tell-worker.ts';
-import { InProcessLauncher } from '../launchers/in-process/in-process-launcher.ts';
-import { LocalLauncher } from '../launchers/local/local-launcher.ts';
 import { SettingError } from '../process/environment.ts';
 import { Health } from '../process/health.ts';
 import { createLog } from '../process/log.ts';
@@ -26,8 +24,10 @@ import { serveStatus } from '../process/serve-metrics.ts';
 import { type Shutdown, untilShutdown } from '../process/shutdown.ts';
 import { clientOn, connectPatiently, type TemporalClient } from '../temporal/connect.ts';
 import { checkMarker, describeNames, watchMarker } from '../temporal/installation-marker.ts';
+import { keepPodReaperSchedule } from '../temporal/pod-reaper-schedule.ts';
 import { watchPoller } from '../temporal/poller-watch.ts';
 import { installTemporalRuntime } from '../temporal/runtime.ts';
+import { makeLaunchers, possibleLaunches } from './pool-launchers.ts';
 import { addPoolMetrics, type PoolProcessMetrics } from './pool-metrics.ts';
 import { type PoolSettings, poolSettings } from './pool-settings.ts';
 import { runWorker } from './run-worker.ts';
@@ -47,7 +47,7 @@ export async function runPool(): Promise<void> {
   const metrics = addPoolMetrics(metricsRegistry, { slots: settings.concurrency, running: () => running?.size ?? 0 });
   await using _status = await serveStatus(settings.status, { health, registry: metricsRegistry, log });
 
-  const registry = openRegistry(settings.registry, log);
+  const registry = openRegistry(settings.registry, log, possibleLaunches(settings));
   const joined = await join(settings, health, log, shutdown.signal).catch((error: unknown) => {
     if (!shutdown.signal.aborted) throw error;
   });
@@ -62,16 +62,20 @@ export async function runPool(): Promise<void> {
     worker: name,
     log,
   });
+  const owner = { worker: name, installationId, resourcePoolId: settings.resourcePoolId };
+  const parts = await makeLaunchers(settings, owner, registry, { health, log, signal: shutdown.signal }).catch(
+    (error: unknown) => {
+      if (!shutdown.signal.aborted) throw error;
+    },
+  );
+  if (parts === undefined) return;
   const pool: PoolWorker = {
     resourcePoolId: settings.resourcePoolId,
     name,
     client,
     registry,
-    launchers: {
-      local: new LocalLauncher({ root: settings.runDirectory }),
-      inProcess: new InProcessLauncher({ worker: name }),
-    },
-    url: settings.url,
+    ...parts,
+    url: settings.handlerUrl,
     running,
     shutdown: shutdown.signal,
     log,
@@ -111,6 +115,11 @@ async function work(
     shutdownGraceTime: 0,
     shutdownForceTime: `${settings.drainSeconds} s`,
   });
+  if (pool.reapPods !== undefined) {
+    const { everySeconds, ...order } = settings.podReaper;
+    const schedule = { everySeconds, input: { ...order, poolQueue: taskQueue } };
+    await keepPodReaperSchedule(marked, settings.resourcePoolId, schedule);
+  }
   const reaper = new OrphanReaper(pool, settings.reapSeconds);
   reaper.start();
   const ended = runWorker(worker, shutdown, settings.drainSeconds);

@@ -1,0 +1,109 @@
+/** The launchers of a pool worker: those that its settings and its host make possible. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { PoolWorker } from '../activities/pool/parts.ts';
+import { type ClusterSettings, connectCluster } from '../k8s/connect-cluster.ts';
+import { DockerLauncher } from '../launchers/docker/docker-launcher.ts';
+import { EngineAway } from '../launchers/docker/engine.ts';
+import { InProcessLauncher } from '../launchers/in-process/in-process-launcher.ts';
+import type { Launchers } from '../launchers/launcher.ts';
+import { LocalLauncher } from '../launchers/local/local-launcher.ts';
+import type { LaunchKind, LiveRegistry } from '../launchers/registry.ts';
+import type { Health } from '../process/health.ts';
+import type { PodReaperSettings } from './pod-reaper-settings.ts';
+
+/** What decides which launchers there are. */
+export interface LauncherSettings {
+  /** Of processes and containers; absent: it launches neither. */
+  readonly runDirectory: string | undefined;
+  /** Of a Docker-compatible engine on this host. */
+  readonly dockerSocket: string | undefined;
+  /** Absent: it launches no Pods. */
+  readonly cluster: ClusterSettings | undefined;
+  readonly podReaper: PodReaperSettings;
+}
+
+/** Where Docker's engine listens when nobody said otherwise. */
+const usualSocket = '/var/run/docker.sock';
+const longestWaitMilliseconds = 5_000;
+
+/** The socket, when there is an engine to launch with. */
+export function dockerSocket(named: string | undefined): string | undefined {
+  return named ?? (existsSync(usualSocket) ? usualSocket : undefined);
+}
+
+/** What a registry may name as `launch` here. */
+export function possibleLaunches({ runDirectory, dockerSocket: socket, cluster }: LauncherSettings): LaunchKind[] {
+  return [
+    'inProcess',
+    ...(runDirectory === undefined ? [] : (['local'] as const)),
+    ...(runDirectory === undefined || socket === undefined ? [] : (['docker'] as const)),
+    ...(cluster === undefined ? [] : (['kubernetes'] as const)),
+  ];
+}
+
+/** Whose launchers they are. */
+export interface LauncherOwner {
+  readonly worker: string;
+  readonly installationId: string;
+  readonly resourcePoolId: string;
+}
+
+/** The part of a pool worker that launches. */
+export type LaunchingParts = Pick<PoolWorker, 'launchers' | 'reapPods'>;
+
+/**
+ * Makes them, and waits for an engine or a cluster that is away. An engine that no type of the registry needs is left
+ * alone.
+ * @throws SettingError when the cluster refuses this worker; the signal's reason once it aborts
+ */
+export async function makeLaunchers(
+  settings: LauncherSettings,
+  owner: LauncherOwner,
+  registry: LiveRegistry,
+  { health, log, signal }: { readonly health: Health; readonly log: Logger; readonly signal: AbortSignal },
+): Promise<LaunchingParts> {
+  const { runDirectory, dockerSocket: socket, cluster } = settings;
+  const base: Launchers = {
+    inProcess: new InProcessLauncher({ worker: owner.worker }),
+    ...(runDirectory !== undefined && { local: new LocalLauncher({ root: runDirectory }) }),
+  };
+  const docker =
+    runDirectory === undefined || socket === undefined
+      ? undefined
+      : await health.during(
+          `the container engine at ${socket}`,
+          connectEngine({ socket, root: join(runDirectory, 'docker') }, log, signal),
+        );
+  const withEngine = docker === undefined ? base : { ...base, docker };
+  if (cluster === undefined) return { launchers: withEngine };
+  const server = cluster.config.getCurrentCluster()?.server ?? '';
+  const kubernetes = await health.during(
+    `the cluster at ${server}`,
+    connectCluster(cluster, owner, registry.current, log, signal),
+  );
+  signal.addEventListener('abort', () => kubernetes[Symbol.dispose](), { once: true });
+  return {
+    launchers: { ...withEngine, kubernetes },
+    reapPods: (order, onBatch) => kubernetes.reap(order, onBatch),
+  };
+}
+
+/** An engine that is away is waited for. */
+async function connectEngine(
+  options: { readonly socket: string; readonly root: string },
+  log: Logger,
+  signal: AbortSignal,
+): Promise<DockerLauncher> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await DockerLauncher.connect(options);
+    } catch (error) {
+      if (!(error instanceof EngineAway)) throw error;
+      if (tries === 0) log.warn({ err: error, socket: options.socket }, 'the container engine does not answer yet');
+      await delay(Math.min(200 * 2 ** tries, longestWaitMilliseconds), undefined, { signal });
+    }
+  }
+}
