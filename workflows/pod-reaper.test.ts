@@ -18,7 +18,7 @@ const inputOf = (more: Partial<PodReapOrder> = {}): PodReaperInput => ({
   poolQueue: plainNames.poolQueue('media'),
 });
 
-test('the Schedule of a pool starts rounds on its queue, and takes the settings of the worker that started last', async () => {
+test('the Schedule of a pool starts rounds on its queue, by the settings of the worker that started last', async () => {
   const rounds: PodReapOrder[] = [];
   const reapPods = async (given: PodReapOrder): Promise<PodReapAnswer> => {
     rounds.push(given);

@@ -1,11 +1,11 @@
 /** The registry of a pool worker: one that is not good at the start is the operator's to mend. */
 import type { Logger } from 'pino';
 import { type LaunchKind, LiveRegistry, RegistryError } from '../../launchers/registry.ts';
-import { SettingError } from '../../process/environment.ts';
+import { WrongSettingError } from '../../process/environment.ts';
 
 /**
- * Opens the registry of a worker that has launchers for `launches`; absent: for all. @throws SettingError naming file,
- * line and field of each fault
+ * Opens the registry of a worker that has launchers for `launches`; absent: for all. @throws WrongSettingError naming
+ * file, line and field of each fault
  */
 export function openRegistry(
   path: string,
@@ -23,6 +23,6 @@ export function openRegistry(
     return registry;
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
-    throw new SettingError(`the registry cannot be used (POP_REGISTRY):\n${error.message}`, { cause: error });
+    throw new WrongSettingError({ setting: 'POP_REGISTRY', problem: `names no usable registry:\n${error.message}` });
   }
 }
