@@ -87,7 +87,7 @@ export class Reporter {
       await this.#sending;
       if (this.#isNew) await this.#send();
     })();
-    await Promise.race([sent, delay(milliseconds, undefined, { ref: false })]);
+    await Promise.race([sent, delay(milliseconds)]);
   }
 
   async #deliver(end: HandlerEnd): Promise<void> {

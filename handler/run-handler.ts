@@ -35,6 +35,8 @@ export class HandlerStopped extends Error {
 
 /** As a shell says that a program was ended by SIGTERM. */
 const stoppedCode = 143;
+/** What POP's executor waits for at the end of the output; whoever starts a handler as POP did gives `-launchType`. */
+const endOfLog = 'HandlerComplete';
 /** Time for the last progress of a handler that was asked to end; SIGKILL is near. */
 const lastReportMilliseconds = 5_000;
 
@@ -52,7 +54,7 @@ export async function runHandler<Payload = Json>(handler: Handler | HandlerOptio
   let reporter = new Reporter(new LogOutlet(resultFileOf(environment)));
   const endAsFailed = async (thrown: unknown): Promise<never> => {
     console.error(thrown);
-    return process.exit(await endOfFailure(reporter, signal, thrown));
+    return exit(await endOfFailure(reporter, signal, thrown), argv);
   };
   // An error that escapes from a callback fails the Operation, like an error of the handler itself.
   process.on('uncaughtException', (error) => void endAsFailed(error));
@@ -63,10 +65,15 @@ export async function runHandler<Payload = Json>(handler: Handler | HandlerOptio
     const parts = { fields, signal, report: reporter.report, log: (message: string) => console.log(message) };
     const result = await run(await contextOf(parts, schema));
     // Anything that the handler left open must not keep the Operation running.
-    return process.exit(await endOfSuccess(reporter, signal, result ?? undefined));
+    return exit(await endOfSuccess(reporter, signal, result ?? undefined), argv);
   } catch (error) {
     return endAsFailed(error);
   }
+}
+
+function exit(code: number, parameters: readonly string[]): never {
+  if (code !== stoppedCode && parameters.includes('-launchType')) console.log(endOfLog);
+  return process.exit(code);
 }
 
 function stoppingBySignals(): AbortController {

@@ -162,10 +162,7 @@ test('the next attempt goes on with the job of the one before', async () => {
   expect(second.log?.output).toContain('Going on with job');
 });
 
-test('takes its payload from POP’s arguments', async () => {
-  const ending = await sample(
-    { actions: [], resultPayload: [1] },
-    { podConfig: { contract: 'pop1', endOfLogIdentifier: 'job' } },
-  );
+test('is a handler of POP, too: payload by argument, end by progress and end of log', async () => {
+  const ending = await sample({ actions: [], resultPayload: [1] }, { podConfig: { contract: 'pop1' } });
   expect(ending).toMatchObject({ kind: 'succeeded', result: [1] });
 });

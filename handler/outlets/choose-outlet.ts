@@ -53,7 +53,7 @@ export async function chooseOutlet(choice: OutletChoice): Promise<Outlet> {
 }
 
 function wayOf(fields: Fields): ReportBy {
-  const named = fields.get('POP_REPORT_BY');
+  const named = fields.environment('POP_REPORT_BY');
   if (named !== undefined) {
     return ways.includes(named) ? (named as ReportBy) : refuse(named, `POP_REPORT_BY is one of ${ways.join(', ')}`);
   }

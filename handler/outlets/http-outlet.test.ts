@@ -159,7 +159,7 @@ test('SIGTERM after the work is done changes nothing: the result is the end', as
 
 test('an end that reaches nobody fails the handler in words, unless the result file tells it', async () => {
   const options = (result: string) => `{ endSeconds: 1, run: async () => ${result} }`;
-  const gone = { POP_URL: 'http://127.0.0.1:9/v1', POP_RESULT_FILE_BYTES: '4096' };
+  const gone = { POP_URL: 'http://127.0.0.1:65534/v1', POP_RESULT_FILE_BYTES: '4096' };
   const lost = await start(options('"x".repeat(10_000)'), gone).ended;
   expect(lost).toMatchObject({ exitCode: 1, result: undefined });
   expect(lost.output).toMatch(/The end of the handler could not be reported: not taken in 1 s\. .* cannot be reached/);

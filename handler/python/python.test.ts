@@ -13,6 +13,7 @@ import { type OwnLaunch, ownLaunch } from '../../test/support/own-launch.ts';
 import { ResourcePoolService } from '../../test/support/resource-pool-service.ts';
 import { recorded, runOf, scratch, startToEnd } from '../../test/support/scratch.ts';
 
+/** The folder of the module. */
 const module = fileURLToPath(new URL('.', import.meta.url));
 const hasPython = spawnSync('python3', ['-c', 'import sys; assert sys.version_info >= (3, 9)']).status === 0;
 if (!hasPython && process.env.CI === 'true') throw new Error('There is no Python ≥ 3.9; CI needs one for these tests.');
@@ -141,6 +142,7 @@ describe.runIf(hasPython)('alone', () => {
       file,
     ]);
     expect(named[0]).toContain('"name":"@pop/handler"');
+    expect(named.slice(1)).toEqual(['COMPLETE 100% succeeded', 'HandlerComplete', '']);
     const broken = await start(source, { PAYLOAD: '{half' }).ended;
     expect(broken.exitCode).toBe(1);
     expect(broken.output).toContain('The payload cannot be read');
@@ -219,7 +221,7 @@ run_handler(handle)`;
     service.heal();
     expect((await running.ended).exitCode).toBe(0);
     expect(await of(launch)).toMatchObject({ message: 'succeeded', result: '{"done":1}' });
-    const nobody = { ...launch.environment, POP_URL: 'http://127.0.0.1:9/v1', POP_END_SECONDS: '1' };
+    const nobody = { ...launch.environment, POP_URL: 'http://127.0.0.1:65534/v1', POP_END_SECONDS: '1' };
     const lost = await start('run_handler(lambda: 1)', nobody).ended;
     expect(lost).toMatchObject({
       exitCode: 1,

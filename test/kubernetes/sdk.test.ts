@@ -1,14 +1,20 @@
 /** Handlers of the SDK in real Pods: the sample's image, reports by annotation, and tools as Pods of their own. */
+import { execFile } from 'node:child_process';
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
 import { CoreV1Api, RbacAuthorizationV1Api, type V1EnvVar, type V1Pod } from '@kubernetes/client-node';
 import { expect } from 'vitest';
-import { buildHandlers, imageCopies, sampleImage } from '../../examples/images/handler-images.ts';
+import { buildHandlers, imageCopies, mediaImage, sampleImage } from '../../examples/images/handler-images.ts';
 import { runExternal } from '../../handler/external/run-external.ts';
 import { readFields } from '../../handler/fields.ts';
 import type { ExternalTool } from '../../handler/index.ts';
 import { readFacts } from '../../handler/inputs.ts';
+import { ownLaunch } from '../support/own-launch.ts';
+import { ResourcePoolService } from '../support/resource-pool-service.ts';
 import { clientConfig } from './cluster/facts.ts';
 import { importImage } from './cluster/real-node.ts';
 import { busyboxImage, writeNodeImage } from './images.ts';
@@ -23,6 +29,10 @@ import {
 } from './shared-cluster.ts';
 
 const image = 'pop.test/sample:1';
+const ofMedia = 'pop.test/media:1';
+const restricted = {
+  ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
+};
 const api = () => clientConfig(sharedCluster()).makeApiClient(CoreV1Api);
 let isImported = false;
 
@@ -88,9 +98,7 @@ function handlerPod(externalArgs: readonly string[], graceSeconds = 30): V1Pod {
             ofPod('MY_POD_NAME', 'metadata.name'),
             ofPod('MY_POD_NAMESPACE', 'metadata.namespace'),
           ],
-          securityContext: {
-            ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } },
-          },
+          securityContext: restricted,
         },
       ],
     },
@@ -217,4 +225,75 @@ realNodeTest('what cannot start, takes too much memory or too long ends in words
   });
   expect(unplaced.said.join()).toContain('Unschedulable');
   expect(await toolsOf(namespace.name)).toEqual([]);
+});
+
+/** The media image as its description says, with a clip in it, on the real node. */
+async function importMedia(): Promise<void> {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'pop-media-'));
+  const built = join(folder.path, 'built');
+  await buildHandlers(built);
+  const { entrypoint, environment, user, workingDirectory } = mediaImage;
+  const copies = imageCopies(mediaImage, built);
+  const clip = join(folder.path, 'clip.mp4');
+  const ffmpeg = copies.find(({ to }) => to === environment.FFMPEG_PATH)?.from ?? '';
+  const pattern = 'testsrc=size=64x48:rate=5:duration=1';
+  await promisify(execFile)(ffmpeg, ['-v', 'error', '-f', 'lavfi', '-i', pattern, '-c:v', 'libx264', clip]);
+  const file = join(folder.path, 'media.tar');
+  const all = [...copies, { from: clip, to: '/media/clip.mp4' }];
+  await writeNodeImage({ name: ofMedia, copies: all, entrypoint, environment, user, workingDirectory }, file);
+  await importImage(sharedCluster(), file);
+}
+
+/** Lets Pods of the real node reach a server of this machine that listens on its loopback only. */
+async function reachable(url: string): Promise<AsyncDisposable & { readonly url: string }> {
+  const { hostname, port, pathname } = new URL(url);
+  const server = createServer((socket) => {
+    const onward = connect(Number(port), hostname);
+    pipeline(socket, onward, socket).catch(() => {});
+  });
+  const host = sharedCluster().realNode?.hostAddress ?? '';
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  return {
+    url: `http://${host}:${(server.address() as AddressInfo).port}${pathname}`,
+    [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+realNodeTest('the media image reads a clip, and reports over HTTP with the token of its launch', async () => {
+  await importMedia();
+  await using namespace = await testNamespace('real');
+  await using service = await ResourcePoolService.open();
+  await using way = await reachable(service.url);
+  using launch = await ownLaunch(service);
+  const secret = { metadata: { name: 'op-2' }, stringData: { token: launch.token } };
+  await api().createNamespacedSecret({ namespace: namespace.name, body: secret });
+  const variables = {
+    ...{ ...launch.environment, POP_URL: way.url, POP_TOKEN_FILE: '/var/run/pop/token' },
+    ...{ PAYLOAD: '{"source":"/media/clip.mp4"}', POP_READ_ROOTS: '["/media"]' },
+    ...{ POP_RESULT_FILE: '/dev/termination-log', POP_RESULT_FILE_BYTES: '4096' },
+  };
+  const pod: V1Pod = {
+    metadata: { name: 'op-2' },
+    spec: {
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      securityContext: { runAsNonRoot: true, fsGroup: 1000, seccompProfile: { type: 'RuntimeDefault' } },
+      containers: [
+        {
+          ...{ name: 'main', image: ofMedia, args: ['/app/examples/media/media-info.js'], securityContext: restricted },
+          env: Object.entries(variables).map(([name, value]) => ({ name, value })),
+          volumeMounts: [{ name: 'token', mountPath: '/var/run/pop', readOnly: true }],
+        },
+      ],
+      volumes: [{ name: 'token', secret: { secretName: 'op-2', defaultMode: 0o440 } }],
+    },
+  };
+  await start(namespace.name, pod);
+  const name = { namespace: namespace.name, name: 'op-2' };
+  const ended = await untilPod(api(), name, hasEnded);
+  expect(ended.status?.phase, await api().readNamespacedPodLog(name)).toBe('Succeeded');
+  const { state, message, result } = await service.recorded(launch.agendaId, 'step');
+  expect([state, message]).toEqual(['COMPLETE', 'succeeded']);
+  expect(JSON.parse(result ?? 'null')).toMatchObject({ file: '/media/clip.mp4', width: 64, height: 48 });
+  expect(ended.status?.containerStatuses?.[0]?.state?.terminated?.message).toBe(result);
 });

@@ -247,6 +247,8 @@ def _json(value):
 
 def _exit(code):
     """Whatever threads the handler left must not keep the Operation running."""
+    if code != STOPPED_CODE and "-launchType" in sys.argv:
+        print("HandlerComplete")  # what POP's executor waits for
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
