@@ -4,7 +4,7 @@ import { ParityReporter } from './test/parity/parity-reporter.ts';
 
 const rooms = [
   ...['agenda', 'scheduling', 'messages', 'process', 'temporal', 'workflows', 'activities', 'workers', 'machine'],
-  ...['api', 'db', 'launchers', 'handler', 'cli', 'examples', 'bench', 'scripts'],
+  ...['api', 'db', 'launchers', 'handler', 'local-run', 'cli', 'examples', 'bench', 'scripts'],
 ].join(',');
 /**
  * Suites across rooms, each with a command of its own (`npm run test:<name>`); one file at a time, for each starts a

@@ -1,6 +1,7 @@
 /**
  * Names that workflows and their callers share: task queues, workflow ids and types. A released name stays as it is.
  */
+import { residents } from '../agenda/residents.ts';
 
 /** The task queues and workflow ids of one installation. */
 export interface Names {
@@ -45,4 +46,4 @@ export const admissionWorkflowType = 'admissionWorkflow';
 export const markerWorkflowType = 'installationMarker';
 
 /** Operation types that run in the control worker itself. */
-export const residentTypes: readonly string[] = ['logMessages'];
+export const residentTypes: readonly string[] = [...residents.keys()];

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { KnownRun, Launcher, OperationOfRun } from '../../launchers/launcher.ts';
 import type { LaunchKind, LiveRegistry } from '../../launchers/registry.ts';
 import type { ResourcePoolClient } from './resource-pool-client.ts';
-import type { RunningOperations } from './running-operations.ts';
+import type { ActivityBeat, RunningOperations } from './running-operations.ts';
 
 /** What the activities of one pool worker share. */
 export interface PoolWorker {
@@ -18,6 +18,21 @@ export interface PoolWorker {
   /** Aborts when this process was asked to end. */
   readonly shutdown: AbortSignal;
   readonly log: Logger;
+}
+
+/** The part of an activity's Context that doing an Operation needs; one that is no activity of Temporal has it, too. */
+export interface OperationActivity extends ActivityBeat {
+  readonly info: ActivityBeat['info'] & {
+    /** From 1. */
+    readonly attempt: number;
+    readonly scheduledTimestampMs: number;
+  };
+  /** Why it was cancelled; undefined while it was not. */
+  readonly cancellationDetails:
+    | {
+        readonly [Why in 'cancelRequested' | 'workerShutdown' | 'paused' | 'notFound' | 'timedOut' | 'reset']?: boolean;
+      }
+    | undefined;
 }
 
 /** A run that some launcher of this worker knows. */
