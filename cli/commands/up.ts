@@ -2,38 +2,34 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { loadRegistry } from '../../launchers/registry.ts';
-import { ensureDefaults, firstCommand } from '../../machine/defaults.ts';
-import { makeMediaFolder, type Ports, System } from '../../machine/system.ts';
-import type { Command } from '../command.ts';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Ports, System } from '../../machine/system.ts';
+import type { CommandSpec } from '../command.ts';
+import { CommandError, type ExitCode, exitCodes } from '../exit-codes.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const exampleRegistry = 'examples/media/registry.json';
 
-const help = `pop up [options]
-  Runs Postgres, Temporal, the api, a control worker and a pool worker on this machine until Ctrl-C.
+interface UpOptions {
+  readonly port: number;
+  readonly temporalPort: number;
+  readonly uiPort: number;
+  readonly postgresPort: number;
+  readonly home: string;
+  readonly registry: string;
+}
 
-  --port N           the API's port; the next free one when it is taken (8080)
-  --temporal-port N  Temporal's port (7233)
-  --ui-port N        the Temporal Web UI's port (8233)
-  --postgres-port N  Postgres' port (54329)
-  --home DIR         where everything is kept; default POP_HOME or .pop
-  --registry FILE    operation types of the pool worker; default POP_REGISTRY or examples/media/registry.json`;
-
-async function run(args: readonly string[]): Promise<number> {
+async function run(command: Command): Promise<ExitCode> {
   const started = performance.now();
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      port: { type: 'string', default: '8080' },
-      'temporal-port': { type: 'string', default: '7233' },
-      'ui-port': { type: 'string', default: '8233' },
-      'postgres-port': { type: 'string', default: '54329' },
-      home: { type: 'string', default: process.env.POP_HOME ?? resolve(root, '.pop') },
-      registry: { type: 'string', default: process.env.POP_REGISTRY ?? resolve(root, 'examples/media/registry.json') },
-    },
-  });
-  if (!existsSync(values.registry)) throw new Error(`There is no registry file ${values.registry}.`);
+  const values = command.opts<UpOptions>();
+  // Loaded here: its help is told without them.
+  const [{ loadRegistry }, { ensureDefaults, firstCommand }, { makeMediaFolder, System }] = await Promise.all([
+    import('../../launchers/registry.ts'),
+    import('../../machine/defaults.ts'),
+    import('../../machine/system.ts'),
+  ]);
+  if (!existsSync(values.registry))
+    throw new CommandError(exitCodes.usage, `There is no registry file ${values.registry}.`);
   // Here rather than in the pool worker, so that its faults are read in the terminal, and before anything has started.
   const registry = loadRegistry(values.registry, { ...process.env, POP_HOME: resolve(values.home) });
   const usesMedia = [...registry.types.values()].some(
@@ -41,10 +37,10 @@ async function run(args: readonly string[]): Promise<number> {
   );
   const media = usesMedia ? await makeMediaFolder(values.home) : undefined;
   const ports: Ports = {
-    api: portOf('--port', values.port),
-    temporal: portOf('--temporal-port', values['temporal-port']),
-    ui: portOf('--ui-port', values['ui-port']),
-    postgres: portOf('--postgres-port', values['postgres-port']),
+    api: values.port,
+    temporal: values.temporalPort,
+    ui: values.uiPort,
+    postgres: values.postgresPort,
   };
   // Heard from the beginning, so that Ctrl-C during the start leaves nothing behind.
   const stop = listenForStop();
@@ -67,7 +63,7 @@ async function run(args: readonly string[]): Promise<number> {
   });
   try {
     await ensureDefaults(system);
-    console.log(welcome(system, media, performance.now() - started));
+    console.log(welcome(system, firstCommand(system), media, performance.now() - started));
     await stop.first;
     console.log(
       '\nStopping: running handlers are ended and run again after the next start. Ctrl-C again stops at once.',
@@ -76,13 +72,35 @@ async function run(args: readonly string[]): Promise<number> {
     await system.stopAll();
   }
   console.log('Stopped.');
-  return 0;
+  return exitCodes.done;
 }
 
 /** `pop up` */
-export const up: Command = { help, run };
+export const up: CommandSpec = {
+  examples: [
+    { line: 'pop up', does: 'a whole system until Ctrl-C' },
+    { line: 'pop up --port 9000 --home /srv/pop', does: 'on another port, everything kept in /srv/pop' },
+    { line: 'pop up --registry my/registry.json', does: 'with Operation types of your own' },
+  ],
+  description: 'Runs Postgres, Temporal, the api, a control worker and a pool worker on this machine until Ctrl-C.',
+  declare: (command) =>
+    command
+      .option('--port <n>', "the API's port; the next free one when it is taken", portOf, 8080)
+      .option('--temporal-port <n>', "Temporal's port", portOf, 7233)
+      .option('--ui-port <n>', "the Temporal Web UI's port", portOf, 8233)
+      .option('--postgres-port <n>', "Postgres' port", portOf, 54_329)
+      .addOption(
+        new Option('--home <dir>', 'where everything is kept').env('POP_HOME').default(resolve(root, '.pop'), '.pop'),
+      )
+      .addOption(
+        new Option('--registry <file>', 'Operation types of the pool worker')
+          .env('POP_REGISTRY')
+          .default(resolve(root, exampleRegistry), exampleRegistry),
+      ),
+  run,
+};
 
-function welcome(system: System, media: string | undefined, milliseconds: number): string {
+function welcome(system: System, first: string, media: string | undefined, milliseconds: number): string {
   const { api, reference, temporalUi } = system.urls;
   const videos = media === undefined ? '' : `  Videos           ${media}\n`;
   return `
@@ -96,7 +114,7 @@ ${videos}  Keys             ${system.data}/keys.json
 
 Submit a first Agenda from another terminal:
 
-${firstCommand(system)}
+${first}
 
 Ctrl-C stops it; what is unfinished goes on at the next start.`;
 }
@@ -124,9 +142,9 @@ function listenForStop(): Stop {
   return { first: first.promise, second: second.promise };
 }
 
-function portOf(option: string, text: string): number {
+function portOf(text: string): number {
   const port = Number(text);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new Error(`${option} must be a port number, not "${text}".`);
+  if (text.trim() === '' || !Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new InvalidArgumentError('It must be a port number.');
   return port;
 }

@@ -1,0 +1,55 @@
+/** The commands of `pop` by name. Only the one that is asked for is loaded. */
+import manifest from '../package.json' with { type: 'json' };
+import type { CommandSpec, Example } from './command.ts';
+
+/** A command: of it the list of commands knows the summary only. */
+export interface CommandEntry {
+  readonly summary: string;
+  readonly load: () => Promise<CommandSpec>;
+}
+
+/** Commands of one noun, such as `pop key …`. */
+export interface CommandGroup {
+  readonly summary: string;
+  readonly examples: readonly Example[];
+  readonly commands: Readonly<Record<string, CommandEntry | CommandGroup>>;
+}
+
+const version: CommandSpec = {
+  examples: [{ line: 'pop version', does: 'print the version of this program' }],
+  description: 'Prints the version.',
+  run: async () => {
+    console.log(manifest.version);
+    return 0;
+  },
+};
+
+/** `pop` itself. */
+export const commandTree: CommandGroup = {
+  summary: 'Priority Operation Processing on Temporal',
+  examples: [{ line: 'pop up', does: 'run a whole system on this machine until Ctrl-C' }],
+  commands: {
+    up: { summary: 'run a whole system on this machine', load: async () => (await import('./commands/up.ts')).up },
+    installation: {
+      summary: 'give a copied database an id of its own',
+      examples: [{ line: 'pop installation renew', does: 'a new installation id for a restored copy of a database' }],
+      commands: {
+        renew: {
+          summary: 'a new installation id for a copied database',
+          load: async () => (await import('./commands/installation-renew.ts')).installationRenew,
+        },
+      },
+    },
+    key: {
+      summary: 'keys of an installation',
+      examples: [{ line: 'pop key rotate-launch-tokens', does: 'a new key for the tokens of launches' }],
+      commands: {
+        'rotate-launch-tokens': {
+          summary: 'replace the key of the tokens of launches',
+          load: async () => (await import('./commands/key-rotate-launch-tokens.ts')).keyRotateLaunchTokens,
+        },
+      },
+    },
+    version: { summary: 'print the version', load: async () => version },
+  },
+};
