@@ -30,6 +30,10 @@ export const commandTree: CommandGroup = {
   examples: [{ line: 'pop up', does: 'run a whole system on this machine until Ctrl-C' }],
   commands: {
     up: { summary: 'run a whole system on this machine', load: async () => (await import('./commands/up.ts')).up },
+    run: {
+      summary: 'run an Agenda on this machine without a server',
+      load: async () => (await import('./commands/run.ts')).runCommand,
+    },
     installation: {
       summary: 'give a copied database an id of its own',
       examples: [{ line: 'pop installation renew', does: 'a new installation id for a restored copy of a database' }],
