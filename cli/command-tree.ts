@@ -34,6 +34,19 @@ export const commandTree: CommandGroup = {
       summary: 'run an Agenda on this machine without a server',
       load: async () => (await import('./commands/run.ts')).runCommand,
     },
+    handler: {
+      summary: 'write handlers and try them',
+      examples: [
+        { line: 'pop handler new resize', does: 'a folder with a handler, its test and its registry entry' },
+        { line: 'pop handler run resize --payload payload.json', does: 'run it on this machine' },
+      ],
+      commands: {
+        run: {
+          summary: 'run a handler on this machine without a server',
+          load: async () => (await import('./commands/handler-run.ts')).handlerRun,
+        },
+      },
+    },
     installation: {
       summary: 'give a copied database an id of its own',
       examples: [{ line: 'pop installation renew', does: 'a new installation id for a restored copy of a database' }],

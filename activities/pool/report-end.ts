@@ -155,7 +155,8 @@ async function finish(
   }
 }
 
-function finishItem({ run }: HeldLaunch, ending: Ending, noticedTime: number): FinishOperationItem {
+/** The report of an end. */
+export function finishItem({ run }: Pick<HeldLaunch, 'run'>, ending: Ending, noticedTime: number): FinishOperationItem {
   const { startedTime, endedTime, log, progress } = ending;
   const events = eventsOf(ending);
   const result = ending.kind === 'succeeded' || ending.kind === 'failed' ? ending.result : undefined;

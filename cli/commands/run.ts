@@ -1,11 +1,12 @@
 /** `pop run --local`: a whole Agenda on this machine, without a server. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { AgendaOutcome } from '../../agenda/outcomes.ts';
 import { readRegistry } from '../chosen-registry.ts';
 import type { CommandSpec } from '../command.ts';
 import { CommandError, type ExitCode, exitCodes } from '../exit-codes.ts';
+import { readInput } from '../json-input.ts';
 import { RunScreen } from '../run-screen.ts';
 import { stopSignals } from '../stop-signals.ts';
 
@@ -58,15 +59,6 @@ async function run(command: Command): Promise<ExitCode> {
   if (options.output === 'json') process.stdout.write(json);
   else console.log([`${outcome} after ${seconds} s`, ...diagnosticEvents.map(({ message }) => message)].join(': '));
   return outcome === 'succeeded' ? exitCodes.done : exitCodes.failed;
-}
-
-/** What the messages call it, and its text. */
-function readInput(file: string): [string, string] {
-  try {
-    return file === '-' ? ['stdin', readFileSync(0, 'utf8')] : [file, readFileSync(file, 'utf8')];
-  } catch (cause) {
-    throw new CommandError(exitCodes.usage, `${file} cannot be read: ${(cause as Error).message}`, { cause });
-  }
 }
 
 function countOf(text: string): number {
