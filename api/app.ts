@@ -99,7 +99,7 @@ export function createApp(given: AppOptions): OpenAPIHono<ApiEnvironment> {
 
 /** Goes with every request: gives it its correlation id, and tells the metrics and the log how it ended. */
 function accompany(
-  { log, draining }: AppOptions,
+  { log, drain }: AppOptions,
   metrics: ReturnType<typeof addRequestMetrics>,
 ): MiddlewareHandler<ApiEnvironment> {
   return async (c, next) => {
@@ -117,7 +117,7 @@ function accompany(
     }
     c.res.headers.set('X-pop-cid', cid);
     // A connection that stays open behind the answer would hold up the end of the process.
-    if (draining?.() === true) c.res.headers.set('Connection', 'close');
+    if (drain?.aborted === true) c.res.headers.set('Connection', 'close');
     const milliseconds = performance.now() - begun;
     const route = routePath(c);
     metrics.request({

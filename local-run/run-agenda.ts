@@ -116,8 +116,9 @@ async function untilEnded(run: Run, index: number): Promise<number> {
 
 /** The pool worker's step, as Temporal would begin it; resolves with the wait before the next one. */
 async function tryOnce({ pool, cancel }: Run, key: Parameters<typeof runOperation>[2], tries: number): Promise<number> {
+  const now = Date.now();
   const activity: OperationActivity = {
-    info: { attempt: tries, scheduledTimestampMs: Date.now() },
+    info: { attempt: tries, scheduledTimestampMs: now, currentAttemptScheduledTimestampMs: now },
     cancellationSignal: cancel,
     get cancellationDetails() {
       return cancel.aborted ? { cancelRequested: true } : undefined;

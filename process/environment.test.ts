@@ -1,5 +1,19 @@
-import { expect, test } from 'vitest';
-import { installationName, SettingError } from './environment.ts';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
+import {
+  installationName,
+  port,
+  positiveNumber,
+  readAll,
+  required,
+  SettingError,
+  secret,
+  WrongSettingError,
+} from './environment.ts';
+
+afterEach(() => vi.unstubAllEnvs());
 
 test('a name of an installation is letters, digits and "-", at most 40; none is a name, too', () => {
   for (const name of ['', 'n', 'North-2', 'x'.repeat(40)]) expect(installationName(name)).toBe(name);
@@ -16,4 +30,41 @@ test('another name is refused with the setting, the limit and the value', () => 
 
 test('no name makes names that an installation without one may have', () => {
   for (const name of ['agenda-x', 'admission-x', 'pool-x']) expect(() => installationName(name)).toThrow(name);
+});
+
+test('what is missing and what is wrong is told all at once, each by its name', () => {
+  vi.stubEnv('POP_TEST_NUMBER', 'many');
+  vi.stubEnv('POP_TEST_PORT', '70000');
+  const read = () =>
+    readAll({
+      here: () => 'here',
+      missing: () => required('POP_TEST_MISSING'),
+      number: () => positiveNumber('POP_TEST_NUMBER', 1),
+      port: () => port('POP_TEST_PORT'),
+    });
+  expect(read).toThrow(
+    new WrongSettingError(
+      { setting: 'POP_TEST_MISSING', problem: 'is missing' },
+      { setting: 'POP_TEST_NUMBER', problem: 'must be a number over 0, not "many"' },
+      { setting: 'POP_TEST_PORT', problem: 'must be a port number, not "70000"' },
+    ),
+  );
+  expect(read).toThrow('the setting POP_TEST_MISSING is missing; the setting POP_TEST_NUMBER must be');
+  vi.stubEnv('POP_TEST_MISSING', 'found');
+  vi.stubEnv('POP_TEST_NUMBER', '2.5');
+  vi.stubEnv('POP_TEST_PORT', '');
+  expect(read()).toEqual({ here: 'here', missing: 'found', number: 2.5, port: undefined });
+});
+
+test('a secret is in its setting or in the file that another names, never in both', async () => {
+  await using scratch = await mkdtempDisposable(join(tmpdir(), 'pop-secret-'));
+  const file = join(scratch.path, 'secret');
+  expect(secret('KEY', {})).toBeUndefined();
+  expect(secret('KEY', { KEY: 'plain' })).toBe('plain');
+  expect(() => secret('KEY', { KEY_FILE: file })).toThrow('the setting KEY_FILE names a file that cannot be read');
+  await writeFile(file, '\n');
+  expect(() => secret('KEY', { KEY_FILE: file })).toThrow('names an empty file');
+  await writeFile(file, 'of the file\n');
+  expect(secret('KEY', { KEY_FILE: file })).toBe('of the file');
+  expect(() => secret('KEY', { KEY: 'plain', KEY_FILE: file })).toThrow('KEY_FILE is set beside KEY');
 });

@@ -1,12 +1,82 @@
 /** Reading settings from the environment: what is missing or wrong is said by name, with the value. */
+import { readFileSync } from 'node:fs';
 
-/** A setting is missing or wrong; the message says which one. */
+/** A setting is missing or wrong, or does not go with what it leads to; the message says which one. */
 export class SettingError extends Error {}
+
+/** One setting by itself, and what is wrong with it, such as `is missing`. */
+export interface SettingFault {
+  readonly setting: string;
+  readonly problem: string;
+}
+
+/** Settings that are missing or wrong by themselves, whatever they lead to. */
+export class WrongSettingError extends SettingError {
+  readonly faults: readonly SettingFault[];
+
+  constructor(...faults: readonly SettingFault[]) {
+    super(faults.map(({ setting, problem }) => `the setting ${setting} ${problem}`).join('; '));
+    this.name = 'WrongSettingError';
+    this.faults = faults;
+  }
+}
+
+/** Calls them all, and then tells all faults at once. @throws WrongSettingError */
+export function readAll<Settings extends object>(
+  readers: {
+    readonly [Name in keyof Settings]: () => Settings[Name];
+  },
+): Settings {
+  const faults: SettingFault[] = [];
+  const read: Partial<Settings> = {};
+  for (const name of Object.keys(readers) as (keyof Settings)[]) {
+    try {
+      read[name] = readers[name]();
+    } catch (error) {
+      if (!(error instanceof WrongSettingError)) throw error;
+      faults.push(...error.faults);
+    }
+  }
+  if (faults.length > 0) throw new WrongSettingError(...faults);
+  return read as Settings;
+}
+
+/** A setting that may be absent; empty is absent. */
+export function optional(name: string): string | undefined {
+  return process.env[name] || undefined;
+}
 
 /** A setting that has no default. */
 export function required(name: string): string {
-  const value = process.env[name];
-  if (value === undefined || value === '') throw new SettingError(`the setting ${name} is missing`);
+  const value = optional(name);
+  if (value === undefined) throw new WrongSettingError({ setting: name, problem: 'is missing' });
+  return value;
+}
+
+/** `NAME`, or the text of the file that `NAME_FILE` names, without white space around it. */
+export function secret(name: string, environment: NodeJS.ProcessEnv = process.env): string | undefined {
+  const [value, file] = [environment[name] || undefined, environment[`${name}_FILE`] || undefined];
+  if (file === undefined) return value;
+  const setting = `${name}_FILE`;
+  if (value !== undefined)
+    throw new WrongSettingError({ setting, problem: `is set beside ${name}: one of them may be` });
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new WrongSettingError({ setting, problem: `names a file that cannot be read: ${(error as Error).message}` });
+  }
+  if (text === '') throw new WrongSettingError({ setting, problem: `names an empty file: ${file}` });
+  return text;
+}
+
+/** A port to listen on; undefined when it is not set, 0 for any free one. */
+export function port(name: string): number | undefined {
+  const text = optional(name);
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535)
+    throw new WrongSettingError({ setting: name, problem: `must be a port number, not "${text}"` });
   return value;
 }
 
@@ -17,7 +87,7 @@ export function positiveNumber(name: string, otherwise: number, least = 0): numb
   const value = Number(text);
   const wanted = least > 0 ? `of at least ${least}` : 'over 0';
   if (!Number.isFinite(value) || value <= 0 || value < least)
-    throw new SettingError(`the setting ${name} must be a number ${wanted}, not "${text}"`);
+    throw new WrongSettingError({ setting: name, problem: `must be a number ${wanted}, not "${text}"` });
   return value;
 }
 
@@ -27,7 +97,7 @@ export function wholeNumber(name: string, otherwise: number): number {
   if (text === undefined || text === '') return otherwise;
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 0)
-    throw new SettingError(`the setting ${name} must be a whole number from 0 on, not "${text}"`);
+    throw new WrongSettingError({ setting: name, problem: `must be a whole number from 0 on, not "${text}"` });
   return value;
 }
 
@@ -37,7 +107,10 @@ const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
 export function logLevel(): string {
   const level = process.env.LOG_LEVEL || 'info';
   if (!logLevels.includes(level))
-    throw new SettingError(`the setting LOG_LEVEL must be one of ${logLevels.join(', ')}, not "${level}"`);
+    throw new WrongSettingError({
+      setting: 'LOG_LEVEL',
+      problem: `must be one of ${logLevels.join(', ')}, not "${level}"`,
+    });
   return level;
 }
 
@@ -48,9 +121,11 @@ const installationPattern = /^(?!(?:agenda|admission|pool)-)[A-Za-z0-9][A-Za-z0-
 export function installationName(text: string | undefined): string {
   if (text === undefined || text === '') return '';
   if (!installationPattern.test(text))
-    throw new SettingError(
-      'the setting POP_INSTALLATION must be 1 to 40 letters, digits and "-", and not begin with "-", "agenda-", ' +
+    throw new WrongSettingError({
+      setting: 'POP_INSTALLATION',
+      problem:
+        'must be 1 to 40 letters, digits and "-", and not begin with "-", "agenda-", ' +
         `"admission-" or "pool-", not "${text.slice(0, 200)}" (${text.length} characters)`,
-    );
+    });
   return text;
 }

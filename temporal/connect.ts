@@ -3,33 +3,55 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import { installationName } from '../process/environment.ts';
+import { installationName, readAll, SettingError } from '../process/environment.ts';
 import { type Names, namesOf } from '../workflows/names.ts';
+import { type ConnectionSecurity, connectionSecurity } from './connection-security.ts';
 
 /**
  * The Temporal client of one of our processes, and the names it goes by. Only this room calls it; others hand it on.
  */
 export type TemporalClient = Client & { readonly names: Names };
 
-/** Where Temporal is, and what is ours there. */
-export interface TemporalSettings {
+/** Where Temporal is, how it is spoken to, and what is ours there. */
+export interface TemporalSettings extends ConnectionSecurity {
   readonly address: string;
   readonly namespace: string;
   readonly names: Names;
 }
 
-/** `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE` and `POP_INSTALLATION`. */
+/** `POP_INSTALLATION` and what begins with `TEMPORAL_`. @throws WrongSettingError */
 export function temporalSettings(environment: NodeJS.ProcessEnv = process.env): TemporalSettings {
-  return {
-    address: environment.TEMPORAL_ADDRESS ?? '127.0.0.1:7233',
-    namespace: environment.TEMPORAL_NAMESPACE ?? 'default',
-    names: namesOf(installationName(environment.POP_INSTALLATION)),
-  };
+  const address = environment.TEMPORAL_ADDRESS || '127.0.0.1:7233';
+  const { names, security } = readAll({
+    names: () => namesOf(installationName(environment.POP_INSTALLATION)),
+    security: () => connectionSecurity(environment, address),
+  });
+  return { address, namespace: environment.TEMPORAL_NAMESPACE || 'default', names, ...security };
+}
+
+/** What the libraries connect with. */
+const connectionOf = ({ address, tls, apiKey }: TemporalSettings) => ({
+  address,
+  // Said in any case: a library may turn it on by itself where there is a key.
+  tls: tls ?? false,
+  ...(apiKey === undefined ? {} : { apiKey }),
+});
+
+/** What `connectPatiently` hands to whoever connects. */
+export type ConnectionOptions = ReturnType<typeof connectionOf>;
+
+/** Temporal does not take this program: its key, or its certificate. */
+export class RefusedByTemporalError extends SettingError {
+  constructor(address: string, said: string) {
+    super(`Temporal at ${address} refuses this program (TEMPORAL_API_KEY, TEMPORAL_TLS_CERT): ${said}`);
+    this.name = 'RefusedByTemporalError';
+  }
 }
 
 /** A client that connects when first used and again by itself, so that a process starts without Temporal. */
-export function lazyTemporalClient({ address, namespace, names }: TemporalSettings): TemporalClient & AsyncDisposable {
-  const connection = Connection.lazy({ address });
+export function lazyTemporalClient(settings: TemporalSettings): TemporalClient & AsyncDisposable {
+  const { namespace, names } = settings;
+  const connection = Connection.lazy(connectionOf(settings));
   return Object.assign(new Client({ connection, namespace }), {
     names,
     [Symbol.asyncDispose]: async () => connection.close(),
@@ -46,19 +68,32 @@ export function within(client: TemporalClient, milliseconds: number, work: () =>
   return client.withDeadline(Date.now() + milliseconds, work);
 }
 
-/** Tries until Temporal answers or the signal aborts; says so once. */
+/** Tries until Temporal answers or the signal aborts; says so once. @throws RefusedByTemporalError */
 export async function connectPatiently<C>(
-  connect: (options: { address: string }) => Promise<C>,
-  { address }: TemporalSettings,
+  connect: (options: ConnectionOptions) => Promise<C>,
+  settings: TemporalSettings,
   log: Logger,
   signal: AbortSignal,
 ): Promise<C> {
+  const { address } = settings;
   for (let tries = 0; ; tries++) {
     try {
-      return await connect({ address });
+      return await connect(connectionOf(settings));
     } catch (error) {
+      const refusal = refusalIn(error);
+      if (refusal !== undefined) throw new RefusedByTemporalError(address, refusal);
       if (tries === 0) log.warn({ err: error, address }, 'Temporal does not answer yet; trying on');
       await delay(Math.min(200 * 2 ** tries, 5_000), undefined, { signal });
     }
   }
+}
+
+/** As the native library tells the two statuses of gRPC, UNAUTHENTICATED and PERMISSION_DENIED. */
+const refusals =
+  /code: 'The (?:request does not have valid authentication|caller does not have permission)[^']*', (.*)/s;
+
+/** What Temporal said, when it knows who asks and will not have it; a wait does not change that. */
+function refusalIn(error: unknown): string | undefined {
+  const said = error instanceof Error ? refusals.exec(error.message)?.[1] : undefined;
+  return said?.replace(/^message: "(.*)"$/s, '$1');
 }

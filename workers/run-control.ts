@@ -7,11 +7,19 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { controlActivities } from '../activities/control/activities.ts';
 import type { ControlParts, ControlSettings } from '../activities/control/parts.ts';
 import { openDatabase } from '../db/connect.ts';
-import { positiveNumber, required, wholeNumber } from '../process/environment.ts';
+import { logLevel, positiveNumber, readAll, required, wholeNumber } from '../process/environment.ts';
+import { Health } from '../process/health.ts';
 import { createLog } from '../process/log.ts';
-import { serveMetrics } from '../process/serve-metrics.ts';
-import { untilShutdown } from '../process/shutdown.ts';
-import { connectPatiently, lazyTemporalClient, temporalSettings } from '../temporal/connect.ts';
+import { type StatusSettings, serveStatus, statusSettings } from '../process/serve-metrics.ts';
+import { drainSeconds, untilShutdown } from '../process/shutdown.ts';
+import {
+  connectPatiently,
+  lazyTemporalClient,
+  type TemporalClient,
+  type TemporalSettings,
+  temporalSettings,
+} from '../temporal/connect.ts';
+import { watchPoller } from '../temporal/poller-watch.ts';
 import { ensureSearchAttributes } from '../temporal/register-search-attributes.ts';
 import { installTemporalRuntime } from '../temporal/runtime.ts';
 import type { ControlActivities } from '../workflows/activities.ts';
@@ -32,64 +40,83 @@ export interface ControlMakers {
   readonly workerOptions?: Partial<WorkerOptions>;
 }
 
-function readSettings(): ControlSettings {
-  return {
-    heartbeatSeconds: positiveNumber('POP_HEARTBEAT_SECONDS', 60),
-    cancelSeconds: positiveNumber('POP_CANCEL_SECONDS', 120),
-    quietSeconds: positiveNumber('POP_QUIET_SECONDS', 60),
-    sweepSeconds: positiveNumber('POP_SWEEP_SECONDS', 5),
-    admissionsDays: positiveNumber('POP_ADMISSIONS_DAYS', 30, 1),
-  };
+interface ControlProcessSettings {
+  readonly work: ControlSettings;
+  readonly databaseUrl: string;
+  readonly mostCustomers: number;
+  readonly drainSeconds: number;
+  readonly logLevel: string;
+  readonly status: StatusSettings;
+  readonly temporal: TemporalSettings;
 }
 
-/** Resolves after an orderly end. */
+const readSettings = (): ControlProcessSettings =>
+  readAll<ControlProcessSettings>({
+    work: () =>
+      readAll<ControlSettings>({
+        heartbeatSeconds: () => positiveNumber('POP_HEARTBEAT_SECONDS', 60),
+        cancelSeconds: () => positiveNumber('POP_CANCEL_SECONDS', 120),
+        quietSeconds: () => positiveNumber('POP_QUIET_SECONDS', 60),
+        sweepSeconds: () => positiveNumber('POP_SWEEP_SECONDS', 5),
+        admissionsDays: () => positiveNumber('POP_ADMISSIONS_DAYS', 30, 1),
+      }),
+    databaseUrl: () => required('DATABASE_URL'),
+    mostCustomers: () => wholeNumber('POP_METRICS_CUSTOMERS', 20),
+    drainSeconds,
+    logLevel,
+    status: statusSettings,
+    temporal: temporalSettings,
+  });
+
+/** Resolves after an orderly end. @throws SettingError */
 export async function runControl(makers: ControlMakers = {}): Promise<void> {
-  const log = createLog('control');
-  installTemporalRuntime(log);
   const settings = readSettings();
-  const temporal = temporalSettings();
+  const { temporal } = settings;
+  const log = createLog('control', settings.logLevel);
+  installTemporalRuntime(log);
   const shutdown = untilShutdown(log);
-  const metricsHost = process.env.POP_METRICS_HOST || '127.0.0.1';
-  // None unless it is set: whoever connects there sees the names of customers.
-  const metricsPort = (process.env.POP_METRICS_PORT ?? '') === '' ? undefined : wholeNumber('POP_METRICS_PORT', 0);
+  const health = new Health();
+  shutdown.signal.addEventListener('abort', () => health.draining(shutdown.signal.reason.message));
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  await using _status = await serveStatus(settings.status, { health, registry, log });
+  const connecting = connectPatiently((options) => NativeConnection.connect(options), temporal, log, shutdown.signal);
   const [codePath, connection] = await Promise.all([
-    workflowBundle((message) => log.info(message)),
-    connectPatiently((options) => NativeConnection.connect(options), temporal, log, shutdown.signal).catch(
-      (error: unknown) => {
-        if (!shutdown.signal.aborted) throw error;
-      },
+    health.during(
+      'the bundle of workflows',
+      workflowBundle((message) => log.info(message)),
     ),
+    health.during(`Temporal at ${temporal.address}`, connecting).catch((error: unknown) => {
+      if (!shutdown.signal.aborted) throw error;
+    }),
   ]);
   // Asked to end before Temporal ever answered: nothing was begun.
   if (connection === undefined) return;
   const connect = makers.openDatabase ?? openDatabase;
-  await using database = connect(required('DATABASE_URL'), { applicationName: 'pop-control', connections: 20 });
-  await waitForSchema(database, log, shutdown.signal);
+  await using database = connect(settings.databaseUrl, { applicationName: 'pop-control', connections: 20 });
+  await health.during('the schema of the database', waitForSchema(database, log, shutdown.signal));
   if (shutdown.signal.aborted) return connection.close();
   await using client = (makers.temporalClient ?? lazyTemporalClient)(temporal);
   await enterNamespace({ database, client, log });
   await ensureSearchAttributes(client, temporal.namespace, log);
 
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  addRecordMetrics(registry, database, { log, mostCustomers: wholeNumber('POP_METRICS_CUSTOMERS', 20) });
+  addRecordMetrics(registry, database, { log, mostCustomers: settings.mostCustomers });
   const metrics = addControlMetrics(registry);
-  await using _served =
-    metricsPort === undefined ? undefined : await serveMetrics(registry, { host: metricsHost, port: metricsPort, log });
 
   const wake = (ids: readonly string[]) => {
     metrics.wakes(ids.length);
     void wakeInsights({ database, client, log }, ids);
   };
-  const parts: ControlParts = { database, client, log, settings, metrics, wake };
+  const parts: ControlParts = { database, client, log, settings: settings.work, metrics, wake };
   const activities = { ...(makers.activities ?? controlActivities)(parts) };
   const common = {
     connection,
     namespace: temporal.namespace,
     workflowBundle: { codePath },
     activities,
-    shutdownGraceTime: '5 s',
-    shutdownForceTime: '20 s',
+    // Activities of the record are short; what is not done then is told to stop, and begun again elsewhere.
+    shutdownGraceTime: `${Math.min(5, settings.drainSeconds / 2)} s`,
+    shutdownForceTime: `${settings.drainSeconds} s`,
     ...makers.workerOptions,
   } as const;
   const workers = await Promise.all([
@@ -108,9 +135,16 @@ export async function runControl(makers: ControlMakers = {}): Promise<void> {
   const running = Promise.all(workers.map((worker) => worker.run()));
   // Asked to end while they were being made.
   if (shutdown.signal.aborted) shutDown();
+  for (const worker of workers) health.stuckWhen(watchPollerOf(worker, client, shutdown.signal));
+  health.ready();
   log.info({ queues: [client.names.controlQueue, client.names.admissionQueue] }, 'control worker ready');
   await running.finally(() => shutdown.begin('a worker ended'));
   await sweeping;
   await connection.close();
   await keeping;
+}
+
+function watchPollerOf(worker: Worker, client: TemporalClient, signal: AbortSignal): () => string | undefined {
+  const { taskQueue: queue, identity } = worker.options;
+  return watchPoller({ client, queue, type: 'workflow', identity, isWanted: () => true, signal });
 }

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { KnownRun, Launcher, OperationOfRun } from '../../launchers/launcher.ts';
+import type { Ending, KnownRun, Launcher, OperationOfRun } from '../../launchers/launcher.ts';
 import type { LaunchKind, LiveRegistry } from '../../launchers/registry.ts';
 import type { ResourcePoolClient } from './resource-pool-client.ts';
 import type { ActivityBeat, RunningOperations } from './running-operations.ts';
@@ -18,6 +18,16 @@ export interface PoolWorker {
   /** Aborts when this process was asked to end. */
   readonly shutdown: AbortSignal;
   readonly log: Logger;
+  readonly metrics?: PoolMetrics;
+}
+
+/** What a pool worker counts of its own work. */
+export interface PoolMetrics {
+  /** A launch began here, was found running, or cannot be started now. */
+  launch(launcher: LaunchKind, how: 'started' | 'adopted' | 'blocked'): void;
+  /** A handler started so long after its activity was scheduled. */
+  started(launcher: LaunchKind, milliseconds: number): void;
+  ended(launcher: LaunchKind, ending: Ending): void;
 }
 
 /** The part of an activity's Context that doing an Operation needs; one that is no activity of Temporal has it, too. */
@@ -26,6 +36,8 @@ export interface OperationActivity extends ActivityBeat {
     /** From 1. */
     readonly attempt: number;
     readonly scheduledTimestampMs: number;
+    /** Of this attempt. */
+    readonly currentAttemptScheduledTimestampMs: number;
   };
   /** Why it was cancelled; undefined while it was not. */
   readonly cancellationDetails:

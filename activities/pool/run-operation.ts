@@ -84,6 +84,7 @@ async function untilEnded(work: Work): Promise<void> {
     settings: withLimits(settings, verdict.timeout),
   });
   work.running.ended();
+  pool.metrics?.ended(settings.launch, ending);
   launch.ending = ending;
   const reported = await reportEnd(pool, activity, launch, ending);
   if (reported.verdict !== 'again') return;
@@ -131,19 +132,30 @@ function typedAsk(pool: PoolWorker, { agendaId, attempt, operation, type }: Oper
 }
 
 async function launchAndFollow(work: Work, launch: HeldLaunch, launcher: Launcher, run: HandlerRun): Promise<Ending> {
-  const { running } = work;
+  const { running, activity } = work;
+  const { metrics } = work.pool;
+  const kind = run.settings.launch;
   running.launched(run.key, fenceOf(run));
   try {
     launch.adopted = (await launcher.start(run)).adopted;
+    metrics?.launch(kind, launch.adopted ? 'adopted' : 'started');
   } catch (error) {
     if (error instanceof LaunchError) return failedWith(error.code, error.message);
     if (running.signal.aborted) throw error;
+    metrics?.launch(kind, 'blocked');
     throw await blocked(work, launch, error);
   }
   launch.follow = (signal) => launcher.follow(run, { progress: () => {}, started: () => {} }, signal);
   return launcher.follow(
     run,
-    { progress: (progress) => running.reported(progress), started: (startedTime) => running.started(startedTime) },
+    {
+      progress: (progress) => running.reported(progress),
+      started: (startedTime) => {
+        running.started(startedTime);
+        if (launch.adopted !== true)
+          metrics?.started(kind, startedTime - activity.info.currentAttemptScheduledTimestampMs);
+      },
+    },
     running.signal,
   );
 }

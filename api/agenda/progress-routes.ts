@@ -19,7 +19,7 @@ const clientGone = 499;
 
 /** Adds the endpoints of AgendaProgress and OperationProgress. */
 export function addProgressRoutes(api: Api, parts: ApiParts): void {
-  const waiters = new ProgressWaiters(parts.database);
+  const waiters = new ProgressWaiters(parts.database, parts.drain === undefined ? {} : { drain: parts.drain });
   addEndpoint(api, parts, described.listAgendas, listAgendas);
   addEndpoint(api, parts, described.readAgenda, (call) => readAgenda(call, parts, waiters));
   addEndpoint(api, parts, described.listOperations, listOperations);

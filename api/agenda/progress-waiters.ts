@@ -9,16 +9,29 @@ interface Waiter {
   readonly failed: (error: unknown) => void;
 }
 
+/** How they wait. */
+export interface ProgressWaitersOptions {
+  /** Between two questions; default 250 ms. */
+  readonly everyMilliseconds?: number;
+  /** Once it aborts nobody waits any more: they ask again, and another process answers. */
+  readonly drain?: AbortSignal;
+}
+
 /** Requests of this process that wait for an AgendaProgress to end. */
 export class ProgressWaiters {
   readonly #database: Database;
   readonly #everyMilliseconds: number;
+  readonly #drain: AbortSignal | undefined;
   readonly #waiters = new Set<Waiter>();
   #looping = false;
 
-  constructor(database: Database, everyMilliseconds = 250) {
+  constructor(database: Database, { everyMilliseconds = 250, drain }: ProgressWaitersOptions = {}) {
     this.#database = database;
     this.#everyMilliseconds = everyMilliseconds;
+    this.#drain = drain;
+    drain?.addEventListener('abort', () => {
+      for (const waiter of this.#waiters) waiter.done();
+    });
   }
 
   /** How many wait now. */
@@ -27,7 +40,8 @@ export class ProgressWaiters {
   }
 
   /**
-   * Resolves when this AgendaProgress is COMPLETE or gone, when the time is up, or when `signal` aborts.
+   * Resolves when this AgendaProgress is COMPLETE or gone, when the time is up, when `signal` aborts, or the process
+   * is told to go.
    * @throws what the database throws
    */
   async untilEnded(id: string, milliseconds: number, signal: AbortSignal): Promise<void> {
@@ -38,7 +52,7 @@ export class ProgressWaiters {
     this.#waiters.add(waiter);
     if (!this.#looping) void this.#loop();
     try {
-      if (!signal.aborted) await promise;
+      if (!signal.aborted && this.#drain?.aborted !== true) await promise;
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', waiter.done);

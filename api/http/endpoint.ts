@@ -39,8 +39,8 @@ export interface ApiParts {
   readonly keyEnvironment?: string;
   /** Signs the tokens that are handed to launches. */
   readonly launchTokens: Pick<LaunchTokens, 'sign'>;
-  /** The process is going: `/readyz` answers 503. */
-  readonly draining?: () => boolean;
+  /** Aborts when the process is told to go: `/readyz` answers 503, and who waits for an Agenda waits no longer. */
+  readonly drain?: AbortSignal;
 }
 
 /** One answer of an endpoint that is no problem. */

@@ -82,8 +82,8 @@ export function addHealthRoutes(api: Api, parts: ApiParts): void {
   });
 }
 
-async function readyz({ c }: CallOf<typeof readyzDescribed>, { database, draining }: ApiParts): Promise<Response> {
-  if (draining?.() === true) throw unavailable('Shutting down.');
+async function readyz({ c }: CallOf<typeof readyzDescribed>, { database, drain }: ApiParts): Promise<Response> {
+  if (drain?.aborted === true) throw unavailable('Shutting down.');
   await ping(database);
   return c.json({ status: 'ok' });
 }

@@ -9,8 +9,8 @@ export const keyRotateLaunchTokens: CommandSpec = {
     { line: 'pop key rotate-launch-tokens --retire-all', does: 'somebody may have seen a key: older tokens are void' },
   ],
   description:
-    'Makes a new key for the tokens with which handlers report by themselves. It needs DATABASE_URL, as the api does. ' +
-    'Tokens of the key before it stay valid until the next rotation: between two, wait longer than the longest ' +
+    'Makes a new key for the tokens with which handlers report by themselves. It needs DATABASE_URL, as the api ' +
+    'does. Tokens of the key before it stay valid until the next rotation: between two, wait longer than the longest ' +
     'handler runs.',
   declare: (command) =>
     command.option(
