@@ -15,6 +15,7 @@ import { migrateDatabase } from '../db/migrate.ts';
 import { identify, isAlive } from '../launchers/local/process-identity.ts';
 import { stopAll } from '../launchers/local/stop-run.ts';
 import { cacheFolder } from '../process/cache-folder.ts';
+import { sourceFile } from '../process/source-file.ts';
 import { startPostgres } from './embedded-postgres.ts';
 import { freePort } from './free-port.ts';
 import { GuardedProcess } from './guarded-process.ts';
@@ -324,7 +325,7 @@ export async function makeMediaFolder(home: string): Promise<string> {
 }
 
 function program(file: string): [string, ...string[]] {
-  return [process.execPath, join(root, file)];
+  return [process.execPath, sourceFile(new URL(`../${file}`, import.meta.url))];
 }
 
 async function answersOk(url: string): Promise<boolean> {

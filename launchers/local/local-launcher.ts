@@ -18,8 +18,8 @@ import {
   statSync,
 } from 'node:fs';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { fenceOf } from '../../messages/resource-pool.ts';
+import { sourceFile } from '../../process/source-file.ts';
 import {
   type Ending,
   type FollowEvents,
@@ -62,7 +62,7 @@ export interface LocalLauncherOptions {
 
 /** Number of shims that may fail before this start is given up. */
 const mostShims = 3;
-const shimPath = fileURLToPath(new URL('./shim.ts', import.meta.url));
+const shimPath = sourceFile(new URL('./shim.ts', import.meta.url));
 const compileCache = '.compile-cache';
 
 /** Runs handlers as child processes of this host, each in a run directory of its own. */
