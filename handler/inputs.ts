@@ -1,12 +1,12 @@
 /**
  * What a handler is given, by whichever transport it came: argument file, environment, compressed environment, named
- * file.
+ * file, property.
  */
-import { readFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
+import { type Fields, readText } from './fields.ts';
 import type { Json, JsonObject } from './types.ts';
 
-/** The ids of the work, as far as the environment names them; an id that it does not name is empty. */
+/** The ids of the work, as far as they are told; an id that is not told is empty. */
 export interface OperationFacts {
   readonly agendaId: string;
   readonly customerId: string;
@@ -22,12 +22,13 @@ export interface OperationFacts {
  * The payload; null when none was given.
  * @throws when it cannot be read or is not JSON.
  */
-export function readPayload(parameters: readonly string[], environment: NodeJS.ProcessEnv): Json {
+export function readPayload(fields: Fields): Json {
   const text =
-    readText(argument(parameters, '-payloadFile')) ??
-    environment.PAYLOAD ??
-    decompress(environment) ??
-    readText(environment.POP_PAYLOAD_FILE);
+    readText(fields.argument('payloadFile')) ??
+    fields.environment('PAYLOAD') ??
+    decompress(fields) ??
+    readText(fields.environment('POP_PAYLOAD_FILE')) ??
+    fields.property('PAYLOAD');
   return text === undefined || text.trim() === '' ? null : (JSON.parse(text) as Json);
 }
 
@@ -35,49 +36,39 @@ export function readPayload(parameters: readonly string[], environment: NodeJS.P
  * The OperationProgress of the attempt before; undefined on the first one.
  * @throws when it cannot be read or is not JSON.
  */
-export function readLastProgress(
-  parameters: readonly string[],
-  environment: NodeJS.ProcessEnv,
-): JsonObject | undefined {
+export function readLastProgress(fields: Fields): JsonObject | undefined {
   const text =
-    readText(argument(parameters, '-lastProgressFile')) ??
-    environment.LAST_PROGRESS ??
-    readText(environment.POP_LAST_PROGRESS_FILE);
+    readText(fields.argument('lastProgressFile')) ??
+    fields.environment('LAST_PROGRESS') ??
+    readText(fields.environment('POP_LAST_PROGRESS_FILE')) ??
+    fields.property('LAST_PROGRESS');
   if (text === undefined || text.trim() === '') return undefined;
   const value = JSON.parse(text) as Json;
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
 }
 
-/** Reads the ids of the work from the environment. */
-export function readFacts(environment: NodeJS.ProcessEnv): OperationFacts {
+/** Reads the ids of the work. */
+export function readFacts(fields: Fields): OperationFacts {
+  const told = (name: string): string => fields.environment(name) ?? fields.property(name) ?? '';
   return {
-    agendaId: environment.AGENDA_ID ?? '',
-    customerId: environment.CUSTOMER_ID ?? '',
-    operationId: environment.OPERATION_ID ?? '',
-    operationName: environment.OPERATION_NAME ?? '',
-    progressId: environment.PROGRESS_ID ?? '',
-    cid: environment.CID ?? '',
-    attempt: Number(environment.POP_ATTEMPT ?? 1),
+    agendaId: told('AGENDA_ID'),
+    customerId: told('CUSTOMER_ID'),
+    operationId: told('OPERATION_ID'),
+    operationName: told('OPERATION_NAME'),
+    progressId: told('PROGRESS_ID'),
+    cid: told('CID'),
+    attempt: Number(told('POP_ATTEMPT') || 1),
   };
 }
 
-function argument(parameters: readonly string[], name: string): string | undefined {
-  const index = parameters.indexOf(name);
-  return index < 0 ? undefined : parameters[index + 1];
-}
-
-function readText(path: string | undefined): string | undefined {
-  return path === undefined ? undefined : readFileSync(path, 'utf8');
-}
-
 /** POP's segments: zlib and base64, cut in pieces that one variable can hold. */
-function decompress(environment: NodeJS.ProcessEnv): string | undefined {
-  if (environment.POP_PAYLOAD_TYPE !== 'compressedEnvVar') return undefined;
+function decompress(fields: Fields): string | undefined {
+  if (fields.environment('POP_PAYLOAD_TYPE') !== 'compressedEnvVar') return undefined;
   const segments: string[] = [];
   for (
-    let segment = environment.POP_COMPRESSED_PAYLOAD_0;
+    let segment = fields.environment('POP_COMPRESSED_PAYLOAD_0');
     segment !== undefined;
-    segment = environment[`POP_COMPRESSED_PAYLOAD_${segments.length}`]
+    segment = fields.environment(`POP_COMPRESSED_PAYLOAD_${segments.length}`)
   ) {
     segments.push(segment);
   }

@@ -1,96 +1,139 @@
 /**
- * Tells the world how far the handler is: an OperationProgress in a file that is always whole. Without a file, lines of
- * output.
+ * Gathers what a handler says of itself and hands it on: at most as often as the outlet takes it, the last report
+ * always, and nothing after `COMPLETE`. A report that cannot be handed on never fails the handler: it is told in the
+ * log, and what is newest by then is tried again.
  */
-import { renameSync, writeFileSync } from 'node:fs';
-import type { DiagnosticEvent, Json, JsonObject } from './types.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { waitAfter } from './backoff.ts';
+import type { Outlet, Wish } from './outlets/outlet.ts';
+import {
+  endOf,
+  type HandlerEnd,
+  noProgress,
+  type Progress,
+  type ProgressReport,
+  type Report,
+  reportOf,
+  withReport,
+} from './progress.ts';
 
-/** The progress that a handler reports while it works. A field that is left out stays as it was reported before. */
-export interface ProgressReport {
-  readonly message?: string;
-  /** 0..100; a lower one than before is ignored. */
-  readonly percentComplete?: number;
-  /** Added to those reported before. */
-  readonly diagnosticEvents?: readonly DiagnosticEvent[];
-  /** Whatever the next attempt needs to go on from here; replaces what was given before. */
-  readonly params?: JsonObject;
-}
+/** Waits after reports that failed. */
+const backoff = { firstMilliseconds: 1_000, mostMilliseconds: 30_000 };
 
-/** Shortest time between two writes. Nobody reads faster, and a handler may report for every frame. */
-const shortestMilliseconds = 250;
-
-/** Writes the progress of one handler to the file at `path`, at most four times a second. */
+/** The reports of one handler. */
 export class Reporter {
-  readonly #path: string | undefined;
-  #message: string | undefined;
-  #percent = 0;
-  #events: DiagnosticEvent[] = [];
-  #params: JsonObject | undefined;
-  #writtenTime = 0;
+  readonly #outlet: Outlet;
+  readonly #stop: (reason: string) => void;
+  #progress: Progress = noProgress;
+  #isNew = false;
   #timer: NodeJS.Timeout | undefined;
+  #sending: Promise<void> | undefined;
+  #nextTime = 0;
+  #failures = 0;
+  #isComplete = false;
+  #end: { readonly end: HandlerEnd; readonly delivered: Promise<void> } | undefined;
 
-  constructor(path: string | undefined) {
-    this.#path = path;
+  /** `stop` is called when whoever hears of the progress wants the handler to end. */
+  constructor(outlet: Outlet, stop: (reason: string) => void = () => {}) {
+    this.#outlet = outlet;
+    this.#stop = stop;
   }
 
-  report(report: ProgressReport): void {
-    this.#take(report);
-    if (this.#timer !== undefined) return;
-    const wait = this.#writtenTime + shortestMilliseconds - Date.now();
-    if (wait <= 0) this.#write('EXECUTING', this.#message);
-    // The last of many reports is not lost: it is written when its time comes, or with the end.
-    else this.#timer = setTimeout(() => this.#write('EXECUTING', this.#message), wait);
-  }
-
-  succeed(): void {
-    this.#percent = 100;
-    this.#write('COMPLETE', 'succeeded');
-  }
-
-  fail(event: DiagnosticEvent): void {
-    this.#events.push(event);
-    this.#write('COMPLETE', 'failed');
-  }
-
-  #take(report: ProgressReport): void {
-    if (report.message !== undefined) this.#message = report.message;
-    const percent = report.percentComplete;
-    if (percent !== undefined && Number.isFinite(percent))
-      this.#percent = Math.max(this.#percent, Math.min(100, percent));
-    if (report.diagnosticEvents !== undefined) this.#events.push(...report.diagnosticEvents);
-    if (report.params !== undefined) this.#params = report.params;
-  }
-
-  #write(processingState: 'EXECUTING' | 'COMPLETE', processingStateMessage: string | undefined): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#writtenTime = Date.now();
-    if (this.#path === undefined) {
-      console.log(`${processingState} ${this.#percent}% ${processingStateMessage ?? ''}`);
-      return;
+  /** See `Report`. */
+  readonly report: Report = (first: ProgressReport | number | string, second?: number | string): boolean => {
+    const report = reportOf(first, second);
+    if (this.#isComplete) {
+      console.error(`A report after COMPLETE counts no more: ${JSON.stringify(report).slice(0, 500)}`);
+      return false;
     }
-    const progress = {
-      processingState,
-      processingStateMessage,
-      percentComplete: this.#percent,
-      diagnosticEvents: this.#events,
-      params: this.#params,
+    const end = endOf(report);
+    this.#progress = withReport(this.#progress, end === undefined ? report : withoutState(report));
+    if (end !== undefined) {
+      // Whoever ends the handler waits for it, and hears when it fails.
+      this.end(end).catch(() => {});
+      return true;
+    }
+    this.#isNew = true;
+    this.#plan();
+    return true;
+  };
+
+  /** The end that was reported already. */
+  get reportedEnd(): HandlerEnd | undefined {
+    return this.#end?.end;
+  }
+
+  /** Hands on the end; an earlier one stays. @throws when it cannot be delivered */
+  end(end: HandlerEnd): Promise<void> {
+    if (this.#end === undefined) {
+      this.#isComplete = true;
+      clearTimeout(this.#timer);
+      this.#end = { end, delivered: this.#deliver(end) };
+    }
+    return this.#end.delivered;
+  }
+
+  /** Takes an end back that nobody took, so that another one can be told. */
+  retract(): void {
+    this.#end = undefined;
+    this.#isComplete = false;
+  }
+
+  /** Hands on what is new, within this time, and takes nothing more: the end is for others to tell. */
+  async release(milliseconds: number): Promise<void> {
+    this.#isComplete = true;
+    clearTimeout(this.#timer);
+    const sent = (async () => {
+      await this.#sending;
+      if (this.#isNew) await this.#send();
+    })();
+    await Promise.race([sent, delay(milliseconds, undefined, { ref: false })]);
+  }
+
+  async #deliver(end: HandlerEnd): Promise<void> {
+    await this.#sending;
+    await this.#outlet.end(this.#progress, end);
+  }
+
+  /** One report at a time, and none sooner than the outlet wants it. */
+  #plan(): void {
+    if (!this.#isNew || this.#isComplete || this.#sending !== undefined || this.#timer !== undefined) return;
+    const send = (): void => {
+      this.#timer = undefined;
+      void this.#send();
     };
-    writeWhole(this.#path, JSON.stringify(progress));
+    const wait = this.#nextTime - Date.now();
+    if (wait <= 0) send();
+    else this.#timer = setTimeout(send, wait);
+  }
+
+  /** Never rejects. A file is written when this returns. */
+  #send(): Promise<void> {
+    this.#isNew = false;
+    this.#nextTime = Date.now() + this.#outlet.leastMilliseconds;
+    const sending = this.#handOn().then(() => {
+      this.#sending = undefined;
+      this.#plan();
+    });
+    this.#sending = sending;
+    return sending;
+  }
+
+  async #handOn(): Promise<void> {
+    try {
+      const wish: Wish = await this.#outlet.progress(this.#progress);
+      this.#failures = 0;
+      if (wish.wish === 'stop') this.#stop(wish.reason);
+    } catch (error) {
+      this.#failures += 1;
+      this.#isNew = true;
+      this.#nextTime = Date.now() + waitAfter(this.#failures, backoff);
+      console.error(`Progress could not be reported (${this.#failures}): ${String(error)}`);
+    }
   }
 }
 
-/** Hands over the result: in its file, or as the last line of JSON in the output. */
-export function writeResult(path: string | undefined, result: Json): void {
-  if (path === undefined) console.log(JSON.stringify(result));
-  else writeWhole(path, JSON.stringify(result));
-}
-
-/**
- * Readers see the old content or the new, never a part. The shim makes both files durable before it records the end.
- */
-function writeWhole(path: string, content: string): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, content, { mode: 0o600 });
-  renameSync(temporary, path);
+/** The message of a COMPLETE is the outcome, and no words about the work. */
+function withoutState({ processingState, processingStateMessage, resultPayload, ...report }: ProgressReport) {
+  return report;
 }

@@ -5,17 +5,26 @@
  *   log              prints `logMessage`
  *   exception        fails with `exceptionMessage`, and `code`, `statusCode`, `payload` when given
  *   externalExecute  runs `externalArgs`, program and arguments, as a child process; its output is ours, its failure
- *                    too. Only command lines that `commands` of the registry entry lists
+ *                    too. Only command lines that `commands` of the registry entry lists. Where `-externalLaunchType`
+ *                    or `POP_EXTERNAL_LAUNCH` says `kubernetes` or `docker`, in a Pod or container of its own, of the
+ *                    image `pop.handler.sample.image`; there any command line where the entry lists none
  *   environment      prints the variables of the handler contract and adds them to the result as `environment`
  * It pretends to follow a job elsewhere: the job's id is reported in `params.jobInfo.jobId`, and the next attempt goes
  * on with that job.
  */
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { allowedCommands, isAllowed } from './allowed-commands.ts';
-import { fail, type HandlerContext, type Json, type JsonObject, runHandler } from './index.ts';
+import {
+  externalLaunch,
+  type Fields,
+  fail,
+  type HandlerContext,
+  type Json,
+  type JsonObject,
+  type PodWishes,
+  runHandler,
+} from './index.ts';
 
 interface Action {
   readonly action: string;
@@ -33,11 +42,13 @@ const isHidden = (name: string): boolean => /^POP_(COMPRESSED_.*|COMMANDS|READ_R
 /** Of the handler contract, and to be shown. */
 const isOfContract = (name: string): boolean => contractVariables.has(name) || (/^POP_./.test(name) && !isHidden(name));
 const tickMilliseconds = 1_000;
+/** As POP's sample. */
+const defaultImage = 'alpine:3.11';
 
 await runHandler(async (context) => {
-  const { payload, report, log, lastProgress } = context;
+  const { payload, report, log, lastProgress, fields } = context;
   const input = asObject(payload) ?? fail('The payload is not an object.', { code: 'invalidPayload' });
-  const actions = readActions(input.actions);
+  const actions = readActions(input.actions, fields);
   const earlierJob = asObject(asObject(lastProgress?.params)?.jobInfo)?.jobId;
   const jobId = typeof earlierJob === 'string' ? earlierJob : randomUUID();
   log(jobId === earlierJob ? `Going on with job ${jobId}` : `Began job ${jobId}`);
@@ -54,8 +65,8 @@ await runHandler(async (context) => {
   return result;
 });
 
-async function perform(action: string, params: JsonObject, { log, signal }: HandlerContext): Promise<void> {
-  if (action === 'log') log(textOf(params.logMessage) ?? '');
+async function perform(action: string, params: JsonObject, context: HandlerContext): Promise<void> {
+  if (action === 'log') context.log(textOf(params.logMessage) ?? '');
   else if (action === 'exception') {
     const { statusCode, payload } = params;
     fail(textOf(params.exceptionMessage) ?? 'The sample was asked to fail.', {
@@ -63,25 +74,35 @@ async function perform(action: string, params: JsonObject, { log, signal }: Hand
       ...(typeof statusCode === 'number' && { statusCode }),
       ...(payload !== undefined && { payload }),
     });
-  } else await execute(commandOf(params), signal);
+  } else await execute(commandOf(params, context.fields), context);
 }
 
-async function execute([program, ...rest]: Command, signal: AbortSignal): Promise<void> {
-  const tool = spawn(program, rest, { stdio: ['ignore', 'inherit', 'inherit'], signal });
-  const [exitCode, killedBy] = await once(tool, 'exit').catch((error: Error) =>
-    fail(`${program} could not be run: ${error.message}`, { code: 'externalFailed', cause: error }),
-  );
-  if (exitCode !== 0) {
-    const how = killedBy === null ? `ended with exit code ${exitCode}` : `was killed by ${killedBy}`;
-    fail(`${program} ${how}.`, {
-      code: 'externalFailed',
-      payload: { externalArgs: [program, ...rest], exitCode, signal: killedBy },
-    });
-  }
+/** A process, or where the launch says so a Pod or container; its failure is ours. */
+async function execute([program, ...rest]: Command, { fields, runExternal }: HandlerContext): Promise<void> {
+  const volumes = nfsVolumes(fields);
+  await runExternal({
+    ...(externalLaunch({}, fields) !== 'local' && { image: fields.get('pop.handler.sample.image') ?? defaultImage }),
+    command: [program],
+    args: rest,
+    ...(volumes !== undefined && { kubernetes: volumes }),
+  });
+}
+
+/** POP's properties `pop.handler.sample.nfs.*`: one export, mounted at each of `mountPaths`. */
+function nfsVolumes(fields: Fields): PodWishes | undefined {
+  const property = (name: string): string | undefined => fields.get(`pop.handler.sample.nfs.${name}`);
+  const server = property('server');
+  if (server === undefined) return undefined;
+  const readOnly = property('readOnly') === 'true';
+  const mountPaths = (property('mountPaths') ?? '/nfs').split(',').map((path) => path.trim());
+  return {
+    volumes: [{ name: 'nfs', nfs: { server, path: property('serverPath') ?? '/', readOnly } }],
+    volumeMounts: mountPaths.map((mountPath) => ({ name: 'nfs', mountPath, readOnly })),
+  };
 }
 
 /** The command line of an externalExecute. Fails when the registry does not allow it. */
-function commandOf({ externalArgs }: JsonObject): Command {
+function commandOf({ externalArgs }: JsonObject, fields: Fields): Command {
   const words = Array.isArray(externalArgs) ? externalArgs : [];
   const [program, ...rest] = words.filter((word) => typeof word === 'string');
   if (program === undefined || rest.length + 1 < words.length) {
@@ -90,6 +111,8 @@ function commandOf({ externalArgs }: JsonObject): Command {
     });
   }
   const commands = allowedCommands(process.env);
+  // In a Pod or container of its own a command reaches nothing of ours; a list holds there, too.
+  if (process.env.POP_COMMANDS === undefined && externalLaunch({}, fields) !== 'local') return [program, ...rest];
   if (isAllowed([program, ...rest], commands)) return [program, ...rest];
   const asked = JSON.stringify(words).slice(0, 200);
   fail(
@@ -117,7 +140,7 @@ function contractEnvironment(log: (message: string) => void): JsonObject {
 }
 
 /** All actions are checked before the first one is done. */
-function readActions(value: Json | undefined): Action[] {
+function readActions(value: Json | undefined, fields: Fields): Action[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) fail('"actions" is not a list.', { code: 'invalidPayload' });
   return value.map((each) => {
@@ -126,7 +149,7 @@ function readActions(value: Json | undefined): Action[] {
       fail(`Unknown action: ${action ?? JSON.stringify(each)}`, { code: 'unknownAction' });
     }
     const params = asObject(asObject(each)?.paramsMap) ?? {};
-    if (action === 'externalExecute') commandOf(params);
+    if (action === 'externalExecute') commandOf(params, fields);
     return { action, params };
   });
 }
