@@ -17,6 +17,7 @@ import { stopAll } from '../launchers/local/stop-run.ts';
 import { cacheFolder } from '../process/cache-folder.ts';
 import { sourceFile } from '../process/source-file.ts';
 import { startPostgres } from './embedded-postgres.ts';
+import { fetchProgram } from './fetch-program.mjs';
 import { freePort } from './free-port.ts';
 import { GuardedProcess } from './guarded-process.ts';
 import { ensureKeys, type Keys } from './keys.ts';
@@ -238,6 +239,7 @@ export class System implements AsyncDisposable {
   }
 
   async #launchTemporal(spawned: (process: GuardedProcess) => void): Promise<void> {
+    await fetchProgram('temporal', (line) => this.#options.say?.(line));
     const command = temporalServerCommand({
       port: this.ports.temporal,
       uiPort: this.ports.ui,
