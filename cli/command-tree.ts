@@ -41,6 +41,10 @@ export const commandTree: CommandGroup = {
         { line: 'pop handler run resize --payload payload.json', does: 'run it on this machine' },
       ],
       commands: {
+        new: {
+          summary: 'make a handler to begin with',
+          load: async () => (await import('./commands/handler-new.ts')).handlerNew,
+        },
         run: {
           summary: 'run a handler on this machine without a server',
           load: async () => (await import('./commands/handler-run.ts')).handlerRun,

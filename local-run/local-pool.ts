@@ -8,6 +8,7 @@ import { InProcessLauncher } from '../launchers/in-process/in-process-launcher.t
 import { LocalLauncher } from '../launchers/local/local-launcher.ts';
 import { stopAll } from '../launchers/local/stop-run.ts';
 import type { Registry } from '../launchers/registry.ts';
+import { compileCache } from '../process/cache-folder.ts';
 import { createLog } from '../process/log.ts';
 import type { LocalRecord } from './local-record.ts';
 import { type Mocks, mockFunctions, mockSettings } from './mocks.ts';
@@ -36,7 +37,7 @@ export class LocalPool implements AsyncDisposable {
       client: record,
       registry: { current: { ...registry, types }, settingsFor: (type) => types.get(type) },
       launchers: {
-        local: new LocalLauncher({ root: this.#runDirectory }),
+        local: new LocalLauncher({ root: this.#runDirectory, compileCache }),
         inProcess: new InProcessLauncher({ worker: name, functions: mockFunctions(mocks) }),
       },
       // No handler is told of it: it is given no token to report with.

@@ -17,6 +17,7 @@ import {
 import { LocalLauncher } from '../launchers/local/local-launcher.ts';
 import { fileNames } from '../launchers/local/run-files.ts';
 import type { HandlerSettings } from '../launchers/registry.ts';
+import { compileCache } from '../process/cache-folder.ts';
 import { followOutput } from './follow-output.ts';
 
 /** What is run, and who hears of it. */
@@ -50,7 +51,7 @@ export async function tryHandler(trial: HandlerTrial): Promise<ReportedEnd> {
     const launcher =
       run.settings.launch === 'inProcess'
         ? new InProcessLauncher({ worker: `local ${process.pid}` })
-        : new LocalLauncher({ root });
+        : new LocalLauncher({ root, compileCache });
     const output = followOutput(join(root, run.key, fileNames.log), trial.output);
     const ending = await launchToEnd(launcher, run, trial).finally(() => output.stop());
     return reportedEnd(finishItem({ run }, ending, Date.now()), trial.cancel.aborted);

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { migrateDatabase } from '../db/migrate.ts';
 import { identify, isAlive } from '../launchers/local/process-identity.ts';
 import { stopAll } from '../launchers/local/stop-run.ts';
-import { cacheFolder } from '../process/cache-folder.ts';
+import { compileCache } from '../process/cache-folder.ts';
 import { sourceFile } from '../process/source-file.ts';
 import { startPostgres } from './embedded-postgres.ts';
 import { fetchProgram } from './fetch-program.mjs';
@@ -75,8 +75,6 @@ const namespace = 'default';
 const databaseName = 'pop';
 /** Logs above this are put aside at the start, once. */
 const fullLogBytes = 20_000_000;
-/** Where Node keeps what it compiled and stripped of types, so that the next start does not do it again. */
-const compiledFolder = join(cacheFolder, 'compiled');
 /** A first start compiles the workflow bundle on a busy machine. */
 const readySeconds = 90;
 
@@ -299,7 +297,7 @@ export class System implements AsyncDisposable {
       directory: root,
       graceSeconds: 30,
       environment: {
-        NODE_COMPILE_CACHE: compiledFolder,
+        NODE_COMPILE_CACHE: compileCache,
         ...process.env,
         POP_HOME: this.home,
         ...this.#options.environment,

@@ -11,3 +11,6 @@ import { isBuilt } from './source-file.ts';
 export const cacheFolder = isBuilt
   ? join(homedir(), '.cache', 'pop')
   : fileURLToPath(new URL('../node_modules/.cache/pop', import.meta.url));
+
+/** Where Node keeps what it compiled and stripped of types, so that the next start does not do it again. */
+export const compileCache = join(cacheFolder, 'compiled');
