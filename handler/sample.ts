@@ -7,7 +7,7 @@
  *   externalExecute  runs `externalArgs`, program and arguments, as a child process; its output is ours, its failure
  *                    too. Only command lines that `commands` of the registry entry lists. Where `-externalLaunchType`
  *                    or `POP_EXTERNAL_LAUNCH` says `kubernetes` or `docker`, in a Pod or container of its own, of the
- *                    image `pop.handler.sample.image`; there any command line where the entry lists none
+ *                    image `pop.handler.sample.image`
  *   environment      prints the variables of the handler contract and adds them to the result as `environment`
  * It pretends to follow a job elsewhere: the job's id is reported in `params.jobInfo.jobId`, and the next attempt goes
  * on with that job.
@@ -46,9 +46,9 @@ const tickMilliseconds = 1_000;
 const defaultImage = 'alpine:3.11';
 
 await runHandler(async (context) => {
-  const { payload, report, log, lastProgress, fields } = context;
+  const { payload, report, log, lastProgress } = context;
   const input = asObject(payload) ?? fail('The payload is not an object.', { code: 'invalidPayload' });
-  const actions = readActions(input.actions, fields);
+  const actions = readActions(input.actions);
   const earlierJob = asObject(asObject(lastProgress?.params)?.jobInfo)?.jobId;
   const jobId = typeof earlierJob === 'string' ? earlierJob : randomUUID();
   log(jobId === earlierJob ? `Going on with job ${jobId}` : `Began job ${jobId}`);
@@ -74,7 +74,7 @@ async function perform(action: string, params: JsonObject, context: HandlerConte
       ...(typeof statusCode === 'number' && { statusCode }),
       ...(payload !== undefined && { payload }),
     });
-  } else await execute(commandOf(params, context.fields), context);
+  } else await execute(commandOf(params), context);
 }
 
 /** A process, or where the launch says so a Pod or container; its failure is ours. */
@@ -102,7 +102,7 @@ function nfsVolumes(fields: Fields): PodWishes | undefined {
 }
 
 /** The command line of an externalExecute. Fails when the registry does not allow it. */
-function commandOf({ externalArgs }: JsonObject, fields: Fields): Command {
+function commandOf({ externalArgs }: JsonObject): Command {
   const words = Array.isArray(externalArgs) ? externalArgs : [];
   const [program, ...rest] = words.filter((word) => typeof word === 'string');
   if (program === undefined || rest.length + 1 < words.length) {
@@ -111,8 +111,6 @@ function commandOf({ externalArgs }: JsonObject, fields: Fields): Command {
     });
   }
   const commands = allowedCommands(process.env);
-  // In a Pod or container of its own a command reaches nothing of ours; a list holds there, too.
-  if (process.env.POP_COMMANDS === undefined && externalLaunch({}, fields) !== 'local') return [program, ...rest];
   if (isAllowed([program, ...rest], commands)) return [program, ...rest];
   const asked = JSON.stringify(words).slice(0, 200);
   fail(
@@ -140,7 +138,7 @@ function contractEnvironment(log: (message: string) => void): JsonObject {
 }
 
 /** All actions are checked before the first one is done. */
-function readActions(value: Json | undefined, fields: Fields): Action[] {
+function readActions(value: Json | undefined): Action[] {
   if (value === undefined || value === null) return [];
   if (!Array.isArray(value)) fail('"actions" is not a list.', { code: 'invalidPayload' });
   return value.map((each) => {
@@ -149,7 +147,7 @@ function readActions(value: Json | undefined, fields: Fields): Action[] {
       fail(`Unknown action: ${action ?? JSON.stringify(each)}`, { code: 'unknownAction' });
     }
     const params = asObject(asObject(each)?.paramsMap) ?? {};
-    if (action === 'externalExecute') commandOf(params, fields);
+    if (action === 'externalExecute') commandOf(params);
     return { action, params };
   });
 }

@@ -8,6 +8,8 @@ import { toolContainer } from './pod-state.ts';
 import { podPath } from './watch-pod.ts';
 
 const backoff = { firstMilliseconds: 200, mostMilliseconds: 5_000 };
+/** How long a stream may stay open after its container has ended: behind a dead connection it would for good. */
+const openMilliseconds = 5_000;
 /** Readings in a row that may fail once the container has ended. */
 const mostLastFailures = 8;
 
@@ -63,8 +65,16 @@ export class LogFollower {
       if (line !== undefined) this.#line(line);
     });
     const path = `${podPath(this.#client, this.#pod)}/log?${query}`;
-    const response = await this.#client.open({ method: 'GET', path, signal });
-    for await (const chunk of response) lines.write(chunk as Buffer);
+    const limit = new AbortController();
+    const close = (): void => void setTimeout(() => limit.abort(), openMilliseconds).unref();
+    if (isFollowing) this.#ended.signal.addEventListener('abort', close, { once: true });
+    try {
+      const both = AbortSignal.any([signal, limit.signal]);
+      const response = await this.#client.open({ method: 'GET', path, signal: both });
+      for await (const chunk of response) lines.write(chunk as Buffer);
+    } finally {
+      this.#ended.signal.removeEventListener('abort', close);
+    }
     // Half a line while it follows comes again whole; at the end it is the last line.
     if (isFollowing) lines.forget();
     else lines.end();

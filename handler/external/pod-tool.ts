@@ -87,8 +87,8 @@ async function followPod(client: KubernetesClient, name: string, run: ToolRun): 
     if (pod === undefined || last?.kind !== 'ended') throw deleted(run);
     const { exit } = last;
     // Without a container that began there is no log.
-    if (pod.status?.containerStatuses?.some(({ state }) => state?.terminated !== undefined)) begin();
     log.end();
+    if (pod.status?.containerStatuses?.some(({ state }) => state?.terminated !== undefined)) begin();
     await following;
     return exit;
   } finally {

@@ -1,0 +1,204 @@
+/** Handlers that report with the token of their launch: real processes, the real api on a real database. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { type RunningHandler, startHandler } from '../../test/support/handler-process.ts';
+import { ResourcePoolService } from '../../test/support/resource-pool-service.ts';
+
+let service: ResourcePoolService;
+let folder: string;
+let tokenFile: string;
+let agendaId: string;
+let token: string;
+let environment: Record<string, string>;
+
+beforeAll(async () => {
+  service = await ResourcePoolService.open();
+});
+afterAll(() => service[Symbol.asyncDispose]());
+
+/** A launch of its own, as a pool worker would begin it. */
+beforeEach(async () => {
+  service.heal();
+  service.requests.length = 0;
+  agendaId = await service.admit([{ name: 'step', type: 'any' }]);
+  const item = { agendaId, attempt: 1, operation: 'step', type: 'any', place: 'here', worker: 'w' };
+  const response = await fetch(`${service.url}/resourcepool/service/startOperation`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${service.apiKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ items: [item] }),
+  });
+  const { items } = (await response.json()) as { items: { token: string; operationAttempt: number; launch: number }[] };
+  const [{ token: given = '', operationAttempt = 0, launch = 0 } = {}] = items;
+  token = given;
+  folder = mkdtempSync(join(tmpdir(), 'pop-token-'));
+  tokenFile = join(folder, 'token');
+  writeFileSync(tokenFile, token);
+  environment = {
+    POP_URL: service.url,
+    POP_TOKEN_FILE: tokenFile,
+    POP_LAUNCH: JSON.stringify({ agendaId, attempt: 1, operation: 'step', operationAttempt, launch }),
+  };
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const start = (source: string, more: Record<string, string> = {}): RunningHandler =>
+  startHandler(source, { ...environment, ...more });
+const recorded = () => service.recorded(agendaId, 'step');
+const eventually = { timeout: 15_000, interval: 20 };
+/** Ends when its signal aborts, by throwing the reason. */
+const untilAsked = `new Promise((_resolve, reject) => {
+  setInterval(() => {}, 1000);
+  signal.addEventListener('abort', () => reject(signal.reason));
+})`;
+
+test('progress and the end come over HTTP; a result that fits is in its file, too', async () => {
+  const ended = await start(
+    `async ({ report }) => {
+    report('one', 10);
+    report({ message: 'two', percentComplete: 20, params: { at: 2 } });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    return { small: true };
+  }`,
+    { POP_RESULT_FILE_BYTES: '4096' },
+  ).ended;
+  expect(ended).toMatchObject({ exitCode: 0, result: '{"small":true}' });
+  expect(await recorded()).toMatchObject({ state: 'COMPLETE', message: 'succeeded', result: '{"small":true}' });
+  expect(service.sent('reportProgress').map(({ items }) => items[0])).toEqual([
+    expect.objectContaining({ message: 'one', percentComplete: 10 }),
+    expect.objectContaining({ message: 'two', percentComplete: 20, params: { at: 2 } }),
+  ]);
+});
+
+test('a result that its file does not take comes over HTTP alone', async () => {
+  const ended = await start('async () => "x".repeat(500_000)', { POP_RESULT_FILE_BYTES: '4096' }).ended;
+  expect(ended).toMatchObject({ exitCode: 0, result: undefined });
+  expect((await recorded()).result).toHaveLength(500_002);
+});
+
+test('at most about one report a second, and the last is in the end', async () => {
+  const ended = await start(`async ({ report }) => {
+    const begun = Date.now();
+    for (let n = 0; Date.now() - begun < 2500; n += 1) {
+      report({ message: 'step ' + n, params: { n } });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    report({ params: { n: 'last' } });
+  }`).ended;
+  expect(ended.exitCode).toBe(0);
+  expect(service.sent('reportProgress').length).toBeLessThanOrEqual(4);
+  expect(service.sent('finishOperation')[0]?.items[0]).toMatchObject({ outcome: 'succeeded', params: { n: 'last' } });
+});
+
+test('a failure comes with its diagnostics', async () => {
+  const ended = await start(`async () => fail('no source', { code: 'noSource', payload: { a: 1 } })`).ended;
+  expect(ended.exitCode).toBe(1);
+  expect(await recorded()).toMatchObject({
+    state: 'COMPLETE',
+    message: 'failed',
+    category: 'handler',
+    code: 'reportedFailure',
+    events: [{ message: 'no source', code: 'noSource', payload: { a: 1 } }],
+  });
+});
+
+test('reports that nobody takes do not fail the handler, and its end is tried again until it is taken', async () => {
+  service.fail(({ operation }) => ({ status: operation === 'reportProgress' ? 500 : 503 }));
+  const running = start('async ({ report }) => { report("begun"); return { done: 1 }; }');
+  await vi.waitFor(() => expect(service.sent('finishOperation').length).toBeGreaterThan(1), eventually);
+  service.heal();
+  expect(await running.ended).toMatchObject({ exitCode: 0, output: expect.stringContaining('could not be reported') });
+  expect(await recorded()).toMatchObject({ message: 'succeeded', result: '{"done":1}' });
+});
+
+test('an end whose answer was lost is reported again and recorded once', async () => {
+  let lost = 0;
+  service.fail(({ operation }) =>
+    operation === 'finishOperation' && lost++ === 0 ? { status: 502, afterwards: true } : undefined,
+  );
+  expect((await start('async () => 1').ended).exitCode).toBe(0);
+  expect(await recorded()).toMatchObject({ message: 'succeeded', result: '1' });
+  expect(lost).toBe(2);
+});
+
+test('the token is read anew for each report', async () => {
+  writeFileSync(tokenFile, 'popl_0_not_good');
+  const running = start('async () => ({ done: 1 })');
+  await vi.waitFor(() => expect(service.requests.length).toBeGreaterThan(0), eventually);
+  expect((await recorded()).state).toBe('EXECUTING');
+  writeFileSync(tokenFile, `${token}\n`);
+  expect((await running.ended).exitCode).toBe(0);
+  expect((await recorded()).message).toBe('succeeded');
+  expect((await running.ended).output).not.toContain(token);
+});
+
+test('a cancelled Operation aborts the signal, and no end is reported', async () => {
+  const running = start(`async ({ report, signal }) => {
+    setInterval(() => report({ percentComplete: 1 }), 100);
+    await ${untilAsked};
+  }`);
+  await vi.waitFor(() => expect(service.sent('reportProgress').length).toBeGreaterThan(0), eventually);
+  await service.cancel(agendaId);
+  expect(await running.ended).toMatchObject({ exitCode: 143, output: expect.stringContaining('was cancelled') });
+  expect(service.sent('finishOperation')).toEqual([]);
+});
+
+test('a launch that is over aborts the signal', async () => {
+  const running = start(`async ({ report, signal }) => {
+    setInterval(() => report({ percentComplete: 1 }), 100);
+    await ${untilAsked};
+  }`);
+  await vi.waitFor(() => expect(service.sent('reportProgress').length).toBeGreaterThan(0), eventually);
+  await service.end(agendaId);
+  expect(await running.ended).toMatchObject({ exitCode: 143, output: expect.stringContaining('launch is over') });
+});
+
+test('SIGTERM: what the next launch needs is reported, and no end', async () => {
+  const running = start(`async ({ report, signal }) => {
+    report({ params: { at: 1 } });
+    signal.addEventListener('abort', () => report({ params: { at: 2 } }));
+    await ${untilAsked};
+  }`);
+  await vi.waitFor(() => expect(service.sent('reportProgress').length).toBeGreaterThan(0), eventually);
+  process.kill(running.pid, 'SIGTERM');
+  expect((await running.ended).exitCode).toBe(143);
+  expect(service.sent('reportProgress').at(-1)?.items[0]).toMatchObject({ params: { at: 2 } });
+  expect(service.sent('finishOperation')).toEqual([]);
+  expect((await recorded()).state).toBe('EXECUTING');
+});
+
+test('SIGTERM after the work is done changes nothing: the result is the end', async () => {
+  const running = start(`async ({ report, signal }) => {
+    report(50);
+    await new Promise((resolve) => { setInterval(() => {}, 1000); signal.addEventListener('abort', resolve); });
+    return { done: 1 };
+  }`);
+  await vi.waitFor(() => expect(service.sent('reportProgress').length).toBeGreaterThan(0), eventually);
+  process.kill(running.pid, 'SIGTERM');
+  expect((await running.ended).exitCode).toBe(0);
+  expect((await recorded()).result).toBe('{"done":1}');
+});
+
+test('an end that reaches nobody fails the handler in words, unless the result file tells it', async () => {
+  const options = (result: string) => `{ endSeconds: 1, run: async () => ${result} }`;
+  const gone = { POP_URL: 'http://127.0.0.1:9/v1', POP_RESULT_FILE_BYTES: '4096' };
+  const lost = await start(options('"x".repeat(10_000)'), gone).ended;
+  expect(lost).toMatchObject({ exitCode: 1, result: undefined });
+  expect(lost.output).toMatch(/The end of the handler could not be reported: not taken in 1 s\. .* cannot be reached/);
+  expect(await start(options('({ small: 1 })'), gone).ended).toMatchObject({ exitCode: 0, result: '{"small":1}' });
+  const refused = start('async () => "x".repeat(1_100_000)', { POP_RESULT_FILE_BYTES: '9' });
+  expect(await refused.ended).toMatchObject({ exitCode: 1, output: expect.stringContaining('could not be reported') });
+});
+
+test('a larger result without a token, or a way to report that is not there, fails in words', async () => {
+  const none = { POP_TOKEN_FILE: '', POP_RESULT_FILE_BYTES: '4096' };
+  const large = await start('async () => "x".repeat(10_000)', none).ended;
+  expect(large.exitCode).toBe(1);
+  expect(large.output).toMatch(/The result has 10002 bytes; this launch takes at most 4096/);
+  const way = await start('async () => 1', { POP_REPORT_BY: 'pigeon' }).ended;
+  expect(way.output).toMatch(/cannot report by "pigeon": POP_REPORT_BY is one of annotation, file, http, log/);
+  expect((await start('async () => 1', { POP_REPORT_BY: 'file' }).ended).output).toMatch(
+    /POP_PROGRESS_FILE is not set/,
+  );
+});
