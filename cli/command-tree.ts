@@ -27,7 +27,10 @@ const version: CommandSpec = {
 /** `pop` itself. */
 export const commandTree: CommandGroup = {
   summary: 'Priority Operation Processing on Temporal',
-  examples: [{ line: 'pop up', does: 'run a whole system on this machine until Ctrl-C' }],
+  examples: [
+    { line: 'pop up', does: 'run a whole system on this machine until Ctrl-C' },
+    { line: 'pop pool run --help', does: 'what a pool worker is started with' },
+  ],
   commands: {
     up: { summary: 'run a whole system on this machine', load: async () => (await import('./commands/up.ts')).up },
     run: {
@@ -51,6 +54,19 @@ export const commandTree: CommandGroup = {
         },
       },
     },
+    serve: { summary: 'run the api', load: async () => (await import('./commands/serve.ts')).serve },
+    worker: { summary: 'run a control worker', load: async () => (await import('./commands/worker.ts')).worker },
+    pool: {
+      summary: 'pool workers',
+      examples: [{ line: 'pop pool run --pool studio …', does: 'run a pool worker' }],
+      commands: {
+        run: { summary: 'run a pool worker', load: async () => (await import('./commands/pool-run.ts')).poolRun },
+      },
+    },
+    migrate: {
+      summary: 'bring the database to the schema of this release',
+      load: async () => (await import('./commands/migrate.ts')).migrate,
+    },
     installation: {
       summary: 'give a copied database an id of its own',
       examples: [{ line: 'pop installation renew', does: 'a new installation id for a restored copy of a database' }],
@@ -63,8 +79,15 @@ export const commandTree: CommandGroup = {
     },
     key: {
       summary: 'keys of an installation',
-      examples: [{ line: 'pop key rotate-launch-tokens', does: 'a new key for the tokens of launches' }],
+      examples: [
+        { line: 'pop key create --first', does: 'the first key of a fresh database' },
+        { line: 'pop key rotate-launch-tokens', does: 'a new key for the tokens of launches' },
+      ],
       commands: {
+        create: {
+          summary: 'make the first key of a fresh database',
+          load: async () => (await import('./commands/key-create.ts')).keyCreate,
+        },
         'rotate-launch-tokens': {
           summary: 'replace the key of the tokens of launches',
           load: async () => (await import('./commands/key-rotate-launch-tokens.ts')).keyRotateLaunchTokens,

@@ -50,7 +50,7 @@ describe('a wrong call ends with 2 and says what is near', () => {
     [['installation', 'renew', 'now'], 'too many arguments'],
     [['up', '--port', '99999'], 'It must be a port number'],
     [['up', '--port'], 'argument missing'],
-    [['key'], 'pop key: an action is missing; known: rotate-launch-tokens'],
+    [['key'], 'pop key: an action is missing; known: create, rotate-launch-tokens'],
   ])('pop %j', async (args, said) => {
     const { code, stdout, stderr } = await failure(...args);
     expect(stderr).toContain(said);

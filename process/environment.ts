@@ -70,6 +70,13 @@ export function secret(name: string, environment: NodeJS.ProcessEnv = process.en
   return text;
 }
 
+/** A secret that has no default. */
+export function requiredSecret(name: string): string {
+  const value = secret(name);
+  if (value === undefined) throw new WrongSettingError({ setting: name, problem: `is missing, and ${name}_FILE, too` });
+  return value;
+}
+
 /** A port to listen on; undefined when it is not set, 0 for any free one. */
 export function port(name: string): number | undefined {
   const text = optional(name);

@@ -30,15 +30,15 @@ export function watchPoller({
   everyMilliseconds = 30_000,
   ...options
 }: PollerWatchOptions): () => string | undefined {
-  let seen = performance.now();
+  let goneSince: number | undefined;
   void (async () => {
     while (!options.signal.aborted) {
-      if (await isWell(options)) seen = performance.now();
+      goneSince = (await isWell(options)) ? undefined : (goneSince ?? performance.now());
       await delay(everyMilliseconds, undefined, { signal: options.signal, ref: false }).catch(() => undefined);
     }
   })();
   return () => {
-    const gone = performance.now() - seen;
+    const gone = goneSince === undefined ? 0 : performance.now() - goneSince;
     if (gone < longestMilliseconds || options.signal.aborted) return undefined;
     return `Temporal has not seen this worker at "${options.queue}" for ${Math.round(gone / 1000)} s`;
   };

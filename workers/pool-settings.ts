@@ -2,7 +2,14 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { PoolCredentials } from '../activities/pool/join-installation.ts';
-import { logLevel, positiveNumber, readAll, required, secret, WrongSettingError } from '../process/environment.ts';
+import {
+  logLevel,
+  positiveNumber,
+  readAll,
+  required,
+  requiredSecret,
+  WrongSettingError,
+} from '../process/environment.ts';
 import { type StatusSettings, statusSettings } from '../process/serve-metrics.ts';
 import { drainSeconds } from '../process/shutdown.ts';
 import { type TemporalSettings, temporalSettings } from '../temporal/connect.ts';
@@ -26,7 +33,7 @@ export function poolSettings(): PoolSettings {
   return readAll<PoolSettings>({
     resourcePoolId: () => required('POP_POOL_ID'),
     url: serviceUrl,
-    apiKey: () => secret('POP_API_KEY') ?? required('POP_API_KEY'),
+    apiKey: () => requiredSecret('POP_API_KEY'),
     registry: () => required('POP_REGISTRY'),
     runDirectory: () => resolve(required('POP_RUN_DIRECTORY')),
     concurrency: () => Math.ceil(positiveNumber('POP_CONCURRENCY', Math.max(4, 2 * availableParallelism()))),
