@@ -13,10 +13,10 @@ const echoMilliseconds = 500;
 /** Listens from now on, until it is disposed of. */
 export function stopSignals(): StopSignals {
   const [first, second] = [new AbortController(), new AbortController()];
-  let heardAt = Number.NEGATIVE_INFINITY;
+  let last = { name: '', time: Number.NEGATIVE_INFINITY };
   const hear = (name: string): void => {
-    if (performance.now() - heardAt < echoMilliseconds) return;
-    heardAt = performance.now();
+    if (name === last.name && performance.now() - last.time < echoMilliseconds) return;
+    last = { name, time: performance.now() };
     (first.signal.aborted ? second : first).abort(new Error(name));
   };
   for (const name of names) process.on(name, hear);

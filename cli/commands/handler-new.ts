@@ -1,5 +1,5 @@
 /** `pop handler new`: a handler to begin with, its test, its image and its registry entry. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { usualRegistry } from '../chosen-registry.ts';
@@ -27,11 +27,11 @@ async function run(command: Command): Promise<ExitCode> {
   if (existsSync(folder)) throw new CommandError(exitCodes.usage, `${folder} is there already; nothing was made`);
   const registry = await readRegistryText(registryFile, name);
   // Whole or not at all.
-  const made = mkdtempSync(join(dirname(folder), `.${name}-`));
+  const made = join(dirname(folder), `.${name}-${process.pid}`);
+  mkdirSync(made);
   try {
     const sdk = await placeSdk(language.sdk, made);
     for (const [path, content] of Object.entries(language.files(name, sdk))) writeFileSync(join(made, path), content);
-    mkdirSync(dirname(resolve(registryFile)), { recursive: true });
     const [program, file] = language.command;
     const inFolder = relative(dirname(resolve(registryFile)), join(folder, file));
     const added = `${registryFile}.${process.pid}`;

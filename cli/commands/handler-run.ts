@@ -30,25 +30,21 @@ async function run(command: Command): Promise<ExitCode> {
   using screen = new RunScreen();
   using stop = stopSignals();
   stop.first.addEventListener('abort', () => screen.line('The handler is asked to end. Once more: it is killed.'));
+  const shown = { operation: type, outcome: null, diagnosticEvents: null, percentComplete: 0 };
+  screen.changed({ ...shown, processingState: 'EXECUTING', processingStateMessage: 'executing' });
   const end = await tryHandler({
     type,
     settings: withLimits(settings, limitsOf(options)),
     payload,
     ...(lastProgress === undefined ? {} : { lastProgress }),
     ...{ cancel: stop.first, kill: stop.second },
-    progress: ({ message, percentComplete }) =>
-      screen.changed({
-        ...{ operation: type, processingState: 'EXECUTING', outcome: null, diagnosticEvents: null },
-        processingStateMessage: message ?? 'executing',
-        percentComplete: percentComplete ?? 0,
-      }),
+    progress: ({ message = 'executing', percentComplete = 0 }) =>
+      screen.changed({ ...shown, processingState: 'EXECUTING', processingStateMessage: message, percentComplete }),
     output: (line) => screen.line(line),
   });
   const { outcome, failure, events, result } = end;
-  screen.changed({
-    ...{ operation: type, processingState: 'COMPLETE', percentComplete: 0, diagnosticEvents: null },
-    ...{ processingStateMessage: outcome, outcome: failure?.category === 'timeout' ? 'timed out' : outcome },
-  });
+  const shownOutcome = failure?.category === 'timeout' ? 'timed out' : outcome;
+  screen.changed({ ...shown, processingState: 'COMPLETE', processingStateMessage: outcome, outcome: shownOutcome });
   for (const { code, message } of events) screen.line(code === undefined ? message : `${code}: ${message}`);
   if (failure !== undefined) screen.line(`category ${failure.category}, code ${failure.code}; docs/failures.md`);
   if (result !== null) console.log(JSON.stringify(JSON.parse(result), null, 2));

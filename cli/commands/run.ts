@@ -34,7 +34,9 @@ async function run(command: Command): Promise<ExitCode> {
   ]);
   const asUsage = (error: unknown): never => {
     if (!(error instanceof AgendaFaults || error instanceof MockError)) throw error;
-    throw new CommandError(exitCodes.usage, error.message, { cause: error });
+    const isMany = error instanceof AgendaFaults && error.lines.length > 1;
+    const message = isMany ? `${error.lines.length} faults\n${error.message}` : error.message;
+    throw new CommandError(exitCodes.usage, message, { cause: error });
   };
   const [name, text] = readInput(file);
   const checked = await readAgendaText(text, name).catch(asUsage);

@@ -83,7 +83,6 @@ export const python: Language = {
     Dockerfile: dockerfile,
     '.gitignore': '__pycache__/\n',
     'README.md': readmeOf(name, {
-      program: 'handler.py',
       commands,
       files: [
         '`handler.py`: the handler; `test_handler.py`: its test',

@@ -1,7 +1,7 @@
 /** The README of a new handler. */
 export function readmeOf(
   name: string,
-  what: { readonly program: string; readonly files: readonly string[]; readonly commands: readonly string[] },
+  what: { readonly files: readonly string[]; readonly commands: readonly string[] },
 ): string {
   return `# ${name}
 
@@ -21,7 +21,7 @@ The registry (\`registry.json\`, beside this folder) names it. With that, from t
 pop handler run ${name} --payload ${name}/payload.json    # as a pool worker runs it
 pop run --local agenda.json                               # a whole Agenda, without a server
 pop up --registry registry.json                           # a whole system with this registry
-docker build -t ${name} ${name}                           # an image for pools that run containers
+docker build -t ${name.toLowerCase()} ${name}    # an image for pools that run containers
 \`\`\`
 
 An Agenda that uses it:

@@ -8,9 +8,9 @@ const runSeconds = 600;
 
 /** The text with one more type at its end. `text` must be a JSON object with a member, and without this one. */
 export function withType(text: string, type: string, command: readonly string[]): string {
-  const end = text.lastIndexOf('}');
+  const before = text.slice(0, text.lastIndexOf('}')).trimEnd();
   const indent = /\n([ \t]+)"/.exec(text)?.[1] ?? '  ';
   const words = command.map((word) => JSON.stringify(word)).join(', ');
   const entry = `{ "podConfig": { "command": [${words}], "runSeconds": ${runSeconds} } }`;
-  return `${text.slice(0, end).trimEnd()},\n${indent}${JSON.stringify(type)}: ${entry}\n${text.slice(end)}`;
+  return `${before},\n${indent}${JSON.stringify(type)}: ${entry}${text.slice(before.length)}`;
 }

@@ -72,7 +72,6 @@ export const shell: Language = {
     'payload.json': payloadFile,
     Dockerfile: dockerfile,
     'README.md': readmeOf(name, {
-      program: 'handler.sh',
       commands,
       files: ['`handler.sh`: the handler; `test.sh`: its test', '`Dockerfile`: its image'],
     }),

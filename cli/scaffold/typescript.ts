@@ -103,7 +103,6 @@ export const typescript: Language = {
     '.dockerignore': 'node_modules\n',
     '.gitignore': 'node_modules/\n',
     'README.md': readmeOf(name, {
-      program: 'handler.ts',
       commands,
       files: [
         '`handler.ts`: the handler; `handler.test.ts`: its test',
