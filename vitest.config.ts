@@ -10,7 +10,7 @@ const rooms = [
  * Suites across rooms, each with a command of its own (`npm run test:<name>`); one file at a time, for each starts a
  * whole system.
  */
-const suites = ['parity', 'faults', 'demo'];
+const suites = ['parity', 'faults', 'package', 'demo'];
 /** What a suite starts before its files. */
 const suiteSetup: Readonly<Record<string, string>> = { parity: './test/parity/suite-setup.ts' };
 

@@ -27,8 +27,8 @@ function copyWhatIsRead() {
   cpSync(join(root, 'db/migrations'), join(dist, 'db/migrations'), { recursive: true });
   for (const name of ['programs.mjs', 'fetch-program.mjs'])
     cpSync(join(root, 'machine', name), join(dist, 'machine', name));
-  const python = join(root, 'handler/python');
-  if (existsSync(python)) cpSync(python, join(dist, 'handler/python'), { recursive: true, filter: isOfPython });
+  const python = 'handler/python/pop_handler';
+  cpSync(join(root, python), join(dist, python), { recursive: true, filter: (path) => !path.includes('__pycache__') });
   for (const folder of readdirSync(join(root, 'examples'), { withFileTypes: true })) {
     if (!folder.isDirectory() || !existsSync(join(dist, 'examples', folder.name))) continue;
     for (const name of readdirSync(join(root, 'examples', folder.name))) {
@@ -38,10 +38,6 @@ function copyWhatIsRead() {
       else if (/\.(sh|py|json)$/.test(name)) cpSync(from, to);
     }
   }
-}
-
-function isOfPython(path) {
-  return !/(__pycache__|\.egg-info|\.pyc|test[^/]*\.py|\/tests?)$/.test(path);
 }
 
 /** By the sources of this clone and the SDK that the package depends on. */
