@@ -25,7 +25,7 @@ test('a schema of zod gives the payload its type, its defaults, and each fault i
   });
 });
 
-test('a schema of any library counts, also one that is a function, answers later and has steps as objects', async () => {
+test('a schema of any library counts, also a callable one that answers later and has steps as objects', async () => {
   const validate = async (value: unknown) =>
     value === 1
       ? { value: 'one' }

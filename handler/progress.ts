@@ -71,7 +71,7 @@ export function withReport(progress: Progress, report: ProgressReport): Progress
   };
 }
 
-/** The end that a whole OperationProgress says; undefined while it is not COMPLETE. @throws when its result is no JSON */
+/** What a whole OperationProgress says of the end; undefined before COMPLETE. @throws when its result is no JSON */
 export function endOf({
   processingState,
   processingStateMessage,

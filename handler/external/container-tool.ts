@@ -1,15 +1,17 @@
 /** A tool as a container of a Docker-compatible engine. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fail, HandlerFailure } from '../handler-failure.ts';
+import { retry } from '../retry.ts';
 import type { JsonObject } from '../types.ts';
 import { DockerClient, DockerRefusal } from './docker-client.ts';
 import { type ExternalTool, factsOf, nameOf, type ToolExit, type ToolRun, toolDefaults } from './external-tool.ts';
 import { linesOf } from './lines.ts';
-import { LogCursor } from './log-cursor.ts';
 import { numberOf } from './quantity.ts';
 
-const mostReadings = 5;
+/** How long the last lines of one that was stopped are waited for. */
+const lastLinesMilliseconds = 2_000;
 
 /** Runs it to its end; the container is gone then. */
 export async function runContainer(run: ToolRun): Promise<ToolExit> {
@@ -81,7 +83,6 @@ function containerOf({ tool, operation }: ToolRun): JsonObject {
       SecurityOpt: ['no-new-privileges'],
       ReadonlyRootfs: true,
       Tmpfs: { '/tmp': 'rw,mode=1777' },
-      Init: true,
       ...(docker.binds !== undefined && { Binds: docker.binds }),
       ...(resources.memory !== undefined && { Memory: Math.round(numberOf(resources.memory)) }),
       ...(resources.cpu !== undefined && { NanoCpus: Math.round(numberOf(resources.cpu) * 1e9) }),
@@ -90,8 +91,8 @@ function containerOf({ tool, operation }: ToolRun): JsonObject {
 }
 
 async function follow(client: DockerClient, name: string, { tool, signal, line }: ToolRun): Promise<ToolExit> {
-  const cursor = new LogCursor();
-  const following = readLog(client, name, true, cursor, line).then(
+  const log = new ContainerLog(client, name, line);
+  const following = log.read(true).then(
     () => true,
     () => false,
   );
@@ -101,8 +102,11 @@ async function follow(client: DockerClient, name: string, { tool, signal, line }
   try {
     if (signal.aborted) stop();
     const { StatusCode: exitCode } = await client.request('POST', `/containers/${name}/wait`);
-    if (signal.aborted) throw signal.reason;
-    if (!(await following)) await readAgain(client, name, cursor, line);
+    if (signal.aborted) {
+      await Promise.race([following, delay(lastLinesMilliseconds, undefined, { ref: false })]);
+      throw signal.reason;
+    }
+    if (!(await following)) await retry(() => log.read(false), { signal });
     const { State: state } = (await client.request('GET', `/containers/${name}/json`)) as {
       State?: { OOMKilled?: boolean; Error?: string };
     };
@@ -113,34 +117,39 @@ async function follow(client: DockerClient, name: string, { tool, signal, line }
   }
 }
 
-async function readAgain(client: DockerClient, name: string, cursor: LogCursor, line: (line: string) => void) {
-  for (let readings = 1; ; readings += 1) {
-    try {
-      return await readLog(client, name, false, cursor, line);
-    } catch (error) {
-      if (readings === mostReadings) throw error;
-    }
-  }
-}
+/**
+ * The log of one container. A reading begins at its start and skips what an earlier one handed on, counted for each
+ * stream. Times would be of no help: engines put them into the middle of long lines.
+ */
+class ContainerLog {
+  readonly #client: DockerClient;
+  readonly #name: string;
+  readonly #line: (line: string) => void;
+  readonly #handedOn = [0, 0];
 
-async function readLog(
-  client: DockerClient,
-  name: string,
-  isFollowing: boolean,
-  cursor: LogCursor,
-  line: (line: string) => void,
-): Promise<void> {
-  const since = cursor.sinceSecond === undefined ? '' : `&since=${cursor.sinceSecond}`;
-  const path = `/containers/${name}/logs?stdout=1&stderr=1&timestamps=1&follow=${Number(isFollowing)}${since}`;
-  cursor.begin();
-  const streams = [1, 2].map(() =>
-    linesOf((raw) => {
-      const text = cursor.take(raw);
-      if (text !== undefined) line(text);
-    }),
-  );
-  await readFrames(await client.open('GET', path), (stream, chunk) => streams[stream === 2 ? 1 : 0]?.write(chunk));
-  for (const stream of streams) stream.end();
+  constructor(client: DockerClient, name: string, line: (line: string) => void) {
+    this.#client = client;
+    this.#name = name;
+    this.#line = line;
+  }
+
+  /** Until the container ends, or what there is. @throws when the stream breaks off */
+  async read(isFollowing: boolean): Promise<void> {
+    const path = `/containers/${this.#name}/logs?stdout=1&stderr=1&follow=${Number(isFollowing)}`;
+    const streams = [0, 1].map((stream) => {
+      let count = 0;
+      return linesOf((line) => {
+        count += 1;
+        if (count <= (this.#handedOn[stream] ?? 0)) return;
+        this.#handedOn[stream] = count;
+        this.#line(line);
+      });
+    });
+    await readFrames(await this.#client.open('GET', path), (stream, chunk) =>
+      streams[stream === 2 ? 1 : 0]?.write(chunk),
+    );
+    for (const stream of streams) stream.end();
+  }
 }
 
 /** Docker's frames: a byte for the stream, three of nothing, four for the length, and the bytes. */

@@ -25,7 +25,7 @@ function run(script: string, tool: Partial<ExternalTool> = {}, signal = new Abor
   return { lines, ended };
 }
 
-test('its lines are handed on, also the last without an end, and its environment is the handler’s and its own', async () => {
+test('its lines are handed on, also the last without an end, and it has the handler’s environment and more', async () => {
   const { lines, ended } = run('printf "%s\\n" "$0 $MINE"; cd "$PWD" && pwd >&2; printf rest', {
     args: ['zero'],
     env: { MINE: 'x y' },

@@ -2,9 +2,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fail } from '../handler-failure.ts';
 import { factsOf, nameOf, type ToolExit, type ToolRun, toolDefaults } from './external-tool.ts';
 import { linesOf } from './lines.ts';
+
+/** How long the last lines of one that was stopped are waited for. */
+const lastLinesMilliseconds = 2_000;
 
 /**
  * Runs it to its end. It stays in the handler's process group, so that whoever kills that kills it too.
@@ -43,8 +47,13 @@ export async function runProcess({ tool, signal, line, started }: ToolRun): Prom
         payload: factsOf(tool),
       }),
     );
-    if (signal.aborted) throw signal.reason;
-    await Promise.all(read);
+    const followed = Promise.all(read);
+    if (signal.aborted) {
+      // What it left running may hold its output open.
+      await Promise.race([followed, delay(lastLinesMilliseconds, undefined, { ref: false })]);
+      throw signal.reason;
+    }
+    await followed;
     return { exitCode, reason: killedBy ?? undefined };
   } finally {
     clearTimeout(kill);

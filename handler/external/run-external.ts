@@ -26,7 +26,10 @@ const launches: Readonly<Record<ExternalLaunch, (run: ToolRun) => Promise<ToolEx
 const mostLastLines = 10;
 const mostLineCharacters = 2_000;
 
-/** Runs the tool to its end. @throws HandlerFailure `externalFailed` when it fails; the signal's reason when that aborts */
+/**
+ * Runs the tool to its end.
+ * @throws HandlerFailure `externalFailed` when it fails; the signal's reason when that aborts
+ */
 export async function runExternal(tool: ExternalTool, parts: ExternalParts): Promise<ExternalEnd> {
   const { fields, signal, log } = parts;
   signal.throwIfAborted();

@@ -54,7 +54,8 @@ test('progress and result are annotations, and the end comes with the result in 
 
 test('diagnostics are cut to what an annotation takes', async () => {
   const ended = await start(`async ({ report }) => {
-    for (let n = 0; n < 300; n += 1) report({ diagnosticEvents: [{ message: 'event ' + n, stackTrace: 's'.repeat(1000) }] });
+    const stackTrace = 's'.repeat(1000);
+    for (let n = 0; n < 300; n += 1) report({ diagnosticEvents: [{ message: 'event ' + n, stackTrace }] });
     fail('the end', { code: 'mine' });
   }`).ended;
   expect(ended.exitCode).toBe(1);

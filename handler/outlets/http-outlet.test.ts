@@ -1,51 +1,28 @@
 /** Handlers that report with the token of their launch: real processes, the real api on a real database. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { type RunningHandler, startHandler } from '../../test/support/handler-process.ts';
+import { type OwnLaunch, ownLaunch } from '../../test/support/own-launch.ts';
 import { ResourcePoolService } from '../../test/support/resource-pool-service.ts';
 
 let service: ResourcePoolService;
-let folder: string;
-let tokenFile: string;
-let agendaId: string;
-let token: string;
-let environment: Record<string, string>;
+let launch: OwnLaunch;
 
 beforeAll(async () => {
   service = await ResourcePoolService.open();
 });
 afterAll(() => service[Symbol.asyncDispose]());
 
-/** A launch of its own, as a pool worker would begin it. */
 beforeEach(async () => {
   service.heal();
+  launch = await ownLaunch(service);
   service.requests.length = 0;
-  agendaId = await service.admit([{ name: 'step', type: 'any' }]);
-  const item = { agendaId, attempt: 1, operation: 'step', type: 'any', place: 'here', worker: 'w' };
-  const response = await fetch(`${service.url}/resourcepool/service/startOperation`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${service.apiKey}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ items: [item] }),
-  });
-  const { items } = (await response.json()) as { items: { token: string; operationAttempt: number; launch: number }[] };
-  const [{ token: given = '', operationAttempt = 0, launch = 0 } = {}] = items;
-  token = given;
-  folder = mkdtempSync(join(tmpdir(), 'pop-token-'));
-  tokenFile = join(folder, 'token');
-  writeFileSync(tokenFile, token);
-  environment = {
-    POP_URL: service.url,
-    POP_TOKEN_FILE: tokenFile,
-    POP_LAUNCH: JSON.stringify({ agendaId, attempt: 1, operation: 'step', operationAttempt, launch }),
-  };
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => launch[Symbol.dispose]());
 
 const start = (source: string, more: Record<string, string> = {}): RunningHandler =>
-  startHandler(source, { ...environment, ...more });
-const recorded = () => service.recorded(agendaId, 'step');
+  startHandler(source, { ...launch.environment, ...more });
+const recorded = () => service.recorded(launch.agendaId, 'step');
 const eventually = { timeout: 15_000, interval: 20 };
 /** Ends when its signal aborts, by throwing the reason. */
 const untilAsked = `new Promise((_resolve, reject) => {
@@ -123,14 +100,14 @@ test('an end whose answer was lost is reported again and recorded once', async (
 });
 
 test('the token is read anew for each report', async () => {
-  writeFileSync(tokenFile, 'popl_0_not_good');
+  writeFileSync(launch.tokenFile, 'popl_0_not_good');
   const running = start('async () => ({ done: 1 })');
   await vi.waitFor(() => expect(service.requests.length).toBeGreaterThan(0), eventually);
   expect((await recorded()).state).toBe('EXECUTING');
-  writeFileSync(tokenFile, `${token}\n`);
+  writeFileSync(launch.tokenFile, `${launch.token}\n`);
   expect((await running.ended).exitCode).toBe(0);
   expect((await recorded()).message).toBe('succeeded');
-  expect((await running.ended).output).not.toContain(token);
+  expect((await running.ended).output).not.toContain(launch.token);
 });
 
 test('a cancelled Operation aborts the signal, and no end is reported', async () => {
@@ -139,7 +116,7 @@ test('a cancelled Operation aborts the signal, and no end is reported', async ()
     await ${untilAsked};
   }`);
   await vi.waitFor(() => expect(service.sent('reportProgress').length).toBeGreaterThan(0), eventually);
-  await service.cancel(agendaId);
+  await service.cancel(launch.agendaId);
   expect(await running.ended).toMatchObject({ exitCode: 143, output: expect.stringContaining('was cancelled') });
   expect(service.sent('finishOperation')).toEqual([]);
 });
@@ -150,7 +127,7 @@ test('a launch that is over aborts the signal', async () => {
     await ${untilAsked};
   }`);
   await vi.waitFor(() => expect(service.sent('reportProgress').length).toBeGreaterThan(0), eventually);
-  await service.end(agendaId);
+  await service.end(launch.agendaId);
   expect(await running.ended).toMatchObject({ exitCode: 143, output: expect.stringContaining('launch is over') });
 });
 

@@ -11,7 +11,7 @@ export const mostEventCharacters = 65_536;
 /** Characters of the code of a diagnostic event. */
 export const mostCodeCharacters = 200;
 
-/** The progress as every reader takes it: the last events, texts cut, and none with characters that no database takes. */
+/** The progress as every reader takes it: the last events, texts cut, and no character that a database refuses. */
 export function withinLimits(progress: Progress): Progress {
   const { message, diagnosticEvents } = progress;
   return {

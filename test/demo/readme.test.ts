@@ -18,6 +18,10 @@ test.for([
   ['README.md', 'examples/handlers/registry.json'],
   ['docs/handlers.md', 'examples/handlers/count-words.ts'],
   ['docs/handlers.md', 'examples/handlers/size.sh'],
+  ['docs/handlers.md', 'examples/handlers/size-with-progress.sh'],
+  ['docs/handlers.md', 'examples/handlers/count_lines.py'],
+  ['docs/handlers.md', 'examples/handlers/count_words.py'],
+  ['docs/handlers.md', 'examples/handlers/checksum.ts'],
   ['docs/handlers.md', 'examples/handlers/by-itself.sh'],
   ['docs/handlers.md', 'examples/handlers/registry.json'],
 ])('%s shows %s as it is', async ([page = '', file = '']) => {
