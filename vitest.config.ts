@@ -10,9 +10,12 @@ const rooms = [
  * Suites across rooms, each with a command of its own (`npm run test:<name>`); one file at a time, for each starts a
  * whole system.
  */
-const suites = ['parity', 'faults', 'package', 'demo'];
+const suites = ['parity', 'faults', 'package', 'demo', 'kubernetes'];
 /** What a suite starts before its files. */
-const suiteSetup: Readonly<Record<string, string>> = { parity: './test/parity/suite-setup.ts' };
+const suiteSetup: Readonly<Record<string, string>> = {
+  parity: './test/parity/suite-setup.ts',
+  kubernetes: './test/kubernetes/suite-setup.ts',
+};
 
 export default defineConfig({
   test: {

@@ -1,6 +1,7 @@
 /** Options that are settings of a program: each stands for an environment variable, and wins over it. */
 import { type Command, Option } from 'commander';
 import { SettingError, WrongSettingError } from '../process/environment.ts';
+import { DrainTimeoutError } from '../process/shutdown.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
 
 /** An option, what it says, and the variable that it stands for. */
@@ -58,7 +59,7 @@ function wasGiven(command: Command, variable: string): boolean {
   return option !== undefined && command.getOptionValueSource(option.attributeName()) === 'cli';
 }
 
-/** Does `run` with its settings from the options. @throws CommandError: usage, or refused by the other side */
+/** Does `run` with its settings from the options. @throws CommandError: usage, refused by the other side, timed out */
 export async function runWithSettings(command: Command, run: () => Promise<void>): Promise<ExitCode> {
   applySettings(command);
   try {
@@ -90,6 +91,7 @@ function asCommandError(command: Command, error: unknown): unknown {
     });
     return new CommandError(exitCodes.usage, `settings are missing or wrong:${lines.join('')}`, { cause: error });
   }
+  if (error instanceof DrainTimeoutError) return new CommandError(exitCodes.timedOut, error.message, { cause: error });
   if (error instanceof SettingError) return new CommandError(exitCodes.refused, error.message, { cause: error });
   return error;
 }

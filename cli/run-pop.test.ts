@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -69,6 +70,14 @@ describe('exit codes', () => {
     for (const status of [400, 401, 403, 404, 409, 422]) codes[status] = exitCodes.refused;
     for (const [status, code] of Object.entries(codes))
       expect([status, exitCodeOfStatus(Number(status))]).toEqual([status, code]);
+  });
+
+  test('are those of the table for people', () => {
+    const [, table = ''] = readFileSync(new URL('../docs/operations.md', import.meta.url), 'utf8').split(
+      '### Exit codes',
+    );
+    const told = [...table.matchAll(/^\| (\d) +\| (.+?) *\|$/gm)].map(([, code]) => Number(code));
+    expect(told).toEqual(Object.values(exitCodes));
   });
 
   test('of what a command threw', () => {

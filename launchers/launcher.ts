@@ -2,7 +2,7 @@
 import type { FailureCode, FailureCodeOf } from '../agenda/failure.ts';
 import type { DiagnosticEvent, Json, JsonObject } from '../agenda/types.ts';
 import type { Fence } from '../messages/resource-pool.ts';
-import type { HandlerSettings } from './registry.ts';
+import type { HandlerSettings, LaunchKind } from './registry.ts';
 
 /** Everything a handler run needs. `key` names the launch: a start with the same key adopts what is there. */
 export interface HandlerRun<Settings extends HandlerSettings = HandlerSettings> extends Fence {
@@ -119,6 +119,9 @@ export interface Launcher {
   /** Those of one Operation, whatever launch. */
   find(operation: OperationOfRun): Promise<readonly KnownRun[]>;
 }
+
+/** The launchers of one pool worker, by what their types say as `launch`. */
+export type Launchers = Readonly<Partial<Record<LaunchKind, Launcher>>>;
 
 /** An Operation in an attempt of its Agenda. */
 export type OperationOfRun = Pick<Fence, 'agendaId' | 'attempt' | 'operation'>;

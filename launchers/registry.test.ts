@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { quantityOf } from './quantity.ts';
 import { LiveRegistry, loadRegistry, parseRegistry, RegistryError, settingsFor, withLimits } from './registry.ts';
 
 const parse = (document: unknown) => parseRegistry(JSON.stringify(document), '/etc/pop/registry.json');
@@ -103,7 +104,7 @@ describe('refusals', () => {
   test('unknown fields and wrong types are all named, with path and line', () => {
     const source = `{
   "basePodConfig": {
-    "imageName": "alpine"
+    "image": "alpine"
   },
   "sample": {
     "podConfig": {
@@ -111,13 +112,13 @@ describe('refusals', () => {
       "quietSeconds": -1,
       "memory": 5
     },
-    "configMapName": "x"
+    "configMap": "x"
   }
 }`;
     const messages = refused(source);
-    expect(messages).toContain('/etc/registry.json:3 /basePodConfig/imageName: unknown field; it would do nothing');
+    expect(messages).toContain('/etc/registry.json:3 /basePodConfig/image: unknown field; it would do nothing');
     expect(messages).toContain('/etc/registry.json:9 /sample/podConfig/memory: unknown field; it would do nothing');
-    expect(messages).toContain('/etc/registry.json:11 /sample/configMapName: unknown field; it would do nothing');
+    expect(messages).toContain('/etc/registry.json:11 /sample/configMap: unknown field; it would do nothing');
     expect(messages.some((message) => message.startsWith('/etc/registry.json:7 /sample/podConfig/command: '))).toBe(
       true,
     );
@@ -167,7 +168,7 @@ describe('refusals', () => {
       '/etc/registry.json:21 /said/podConfig/command: it would do nothing with "launch": "inProcess"',
     ]);
     expect(refused('{"basePodConfig":{"logBytes":2048},"a":{"podConfig":{"function":"noOp"}}}')).toEqual([]);
-    expect(refused('{"basePodConfig":{"launch":"kubernetes"}}')[0]).toContain('/basePodConfig/launch');
+    expect(refused('{"basePodConfig":{"launch":"mainframe"}}')[0]).toContain('/basePodConfig/launch');
   });
 
   test('no basePodConfig, no JSON, no file, no command, no function', () => {
@@ -297,4 +298,108 @@ describe('a live registry', () => {
       rmSync(folder, { recursive: true, force: true });
     }
   });
+});
+
+describe('containers', () => {
+  const first = (podConfig: object, base: object = {}, more: object = {}) =>
+    settingsFor(parse({ basePodConfig: base, a: { podConfig, ...more } }), 'a');
+
+  test('a type with an image is a Pod, unless the base or the type names another launcher of containers', () => {
+    expect(first({ imageName: 'a' })?.launch).toBe('kubernetes');
+    expect(first({}, { imageName: 'a' })?.launch).toBe('kubernetes');
+    expect(first({ imageName: 'a', command: ['x'] })?.launch).toBe('kubernetes');
+    expect(first({ imageName: 'a' }, { launch: 'docker' })?.launch).toBe('docker');
+    expect(first({ command: ['x'] }, { launch: 'docker', imageName: 'a' })?.launch).toBe('docker');
+    expect(first({ imageName: 'a', launch: 'docker' })?.launch).toBe('docker');
+    expect(first({ command: ['x'] }, { imageName: 'a' })?.launch).toBe('local');
+  });
+
+  test('a registry that was written for POP is taken, and what does nothing here is said with its line', () => {
+    const registry = parse({
+      basePodConfig: {
+        namePrefix: 'pop',
+        serviceAccountName: 'pop-service',
+        cpuMinRequestCount: '1.0',
+        podRetryCount: 3,
+      },
+      sample: {
+        configMapName: 'sample-config',
+        podConfig: {
+          imageName: 'registry/sample:1',
+          contract: 'pop1',
+          memoryRequestCount: '1000Mi',
+          cpuMaxRequestCount: 2,
+          useTaintedNodes: true,
+          taintedNodeSelector: 'dedicated=media',
+          taintedNodeToleration: 'dedicated=media:NoSchedule',
+          aliveCheckDetails: { alivePath: '/alive', alivePort: '8080' },
+          nfsSettings: [{ nfsServer: 'nas', nfsServerPath: '/x', nfsMountPaths: ['/mnt/x'] }],
+          logback: 'x',
+        },
+      },
+    });
+    expect(settingsFor(registry, 'sample')).toMatchObject({
+      launch: 'kubernetes',
+      image: 'registry/sample:1',
+      namePrefix: 'pop',
+      serviceAccountName: 'pop-service',
+      reportBy: 'annotation',
+      resources: { cpuRequest: '1.0', cpuLimit: '2', memory: '1000Mi' },
+      nodeSelector: { dedicated: 'media' },
+      tolerations: [{ key: 'dedicated', operator: 'Equal', value: 'media', effect: 'NoSchedule' }],
+      configMaps: [{ configMapName: 'sample-config', volumeMountPath: '/app/config' }],
+      nfs: [{ nfsServer: 'nas', nfsReadOnly: false }],
+      aliveCheck: { path: '/alive', port: 8080, periodSeconds: 2, failureThreshold: 10 },
+    });
+    expect(registry.warnings).toEqual([
+      '/etc/pop/registry.json:1 /basePodConfig/podRetryCount: does nothing here; ' +
+        'what the infrastructure takes away is launched again anyway',
+      '/etc/pop/registry.json:1 /sample/podConfig/logback: does nothing here; "configMapSettings" mounts files',
+    ]);
+  });
+
+  test.each([
+    [{ imageName: 'a', memoryRequestCount: '1000m' }, 'is Mi meant'],
+    [{ imageName: 'a', cpuMinRequestCount: 'many' }, 'is not a quantity'],
+    [{ imageName: 'a', namespace: 'Not_One' }, 'is not a name of a namespace'],
+    [{ imageName: 'a', taintedNodeToleration: 'a=b:Never' }, 'is not a taint'],
+    [{ launch: 'docker', imageName: 'a', namespace: 'x' }, 'it would do nothing with "launch": "docker"'],
+    [{ launch: 'kubernetes' }, '"launch": "kubernetes" needs "imageName"'],
+    [{ imageName: 'a', network: 'host' }, 'it would do nothing with "launch": "kubernetes"'],
+  ])('%j is refused', (podConfig, words) => {
+    expect(() => first(podConfig)).toThrow(words);
+  });
+
+  test('a mount of a ConfigMap by the name alone is for Pods', () => {
+    expect(() => first({ command: ['true'] }, {}, { configMapName: 'x' })).toThrow(
+      '/a/configMapName: it would do nothing',
+    );
+  });
+
+  test('quantities are those of Kubernetes', () => {
+    expect(['500m', '2', '1.5', '.5', '2Gi', '1k', '3e2', 'x', '', '1mi'].map(quantityOf)).toEqual([
+      0.5,
+      2,
+      1.5,
+      0.5,
+      2 * 1024 ** 3,
+      1_000,
+      300,
+      ...[undefined, undefined, undefined],
+    ]);
+  });
+});
+
+test('a registry that names a launcher which is not at hand is broken for that reader', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pop-registry-'));
+  const path = join(folder, 'registry.json');
+  writeFileSync(path, JSON.stringify({ basePodConfig: {}, a: { podConfig: { imageName: 'a' } } }));
+  try {
+    expect(() => new LiveRegistry(path, () => undefined, ['local'])).toThrow(
+      '"launch": "kubernetes" is not possible here',
+    );
+    expect(new LiveRegistry(path, () => undefined, ['kubernetes']).current.types.size).toBe(1);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

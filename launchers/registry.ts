@@ -12,13 +12,15 @@ import { cut } from '../agenda/cut.ts';
 import { FaultList } from '../agenda/fault-list.ts';
 import { pointerOf } from '../agenda/json-pointer.ts';
 import type { OperationTimeout } from '../agenda/types.ts';
+import { type KubernetesSettings, kubernetesFields, kubernetesSettings } from './container/kubernetes-settings.ts';
+import { type DockerSettings, dockerFields, dockerSettings } from './docker/docker-settings.ts';
 import { type InProcessSettings, inProcessFields, inProcessSettings } from './in-process/in-process-settings.ts';
 import { limitFields, limitsOf } from './limits.ts';
 import { type LocalSettings, localFields, localSettings } from './local/local-settings.ts';
 import { lineOfField, lineOfSyntaxError } from './registry-lines.ts';
 
 /** The registry entry of one operation type, all layers resolved: a union by `launch`, one member for each launcher. */
-export type HandlerSettings = LocalSettings | InProcessSettings;
+export type HandlerSettings = LocalSettings | InProcessSettings | DockerSettings | KubernetesSettings;
 
 /** Which launcher runs a type. */
 export type LaunchKind = HandlerSettings['launch'];
@@ -27,6 +29,8 @@ export type LaunchKind = HandlerSettings['launch'];
 export interface Registry {
   readonly path: string;
   readonly types: ReadonlyMap<string, HandlerSettings>;
+  /** Fields that POP's registries have and that do nothing here, with their lines. */
+  readonly warnings: readonly string[];
 }
 
 /** The registry file cannot be used; the message names file, line and field. */
@@ -42,8 +46,22 @@ export class RegistryError extends Error {
 const launches = {
   local: { fields: localFields, settle: localSettings, needs: 'command' },
   inProcess: { fields: inProcessFields, settle: inProcessSettings, needs: 'function' },
+  docker: { fields: dockerFields, settle: dockerSettings, needs: 'imageName' },
+  kubernetes: { fields: kubernetesFields, settle: kubernetesSettings, needs: 'imageName' },
 } as const;
 const kinds = Object.keys(launches) as LaunchKind[];
+
+/** Fields of POP's registries, with the reason why they do nothing here. A registry that has them is taken. */
+const idleFields: Readonly<Record<string, string>> = {
+  podRetryCount: 'what the infrastructure takes away is launched again anyway',
+  retryDelayMilliSecs: 'what the infrastructure takes away is launched again anyway',
+  retryableExceptions: 'it names Java classes of POP’s client',
+  nonRetryableExceptions: 'it names Java classes of POP’s client',
+  enableOutputScraping: '"resultFrom": "lastLogLine" reads a result from the output',
+  logLineExpectation: 'quietSeconds bounds the time without output',
+  defaultEmptyDirLogging: '"podTemplate" adds volumes',
+  logback: '"configMapSettings" mounts files',
+};
 
 const podConfigSchema = (folder: string, environment: NodeJS.ProcessEnv) =>
   z.strictObject({
@@ -51,10 +69,14 @@ const podConfigSchema = (folder: string, environment: NodeJS.ProcessEnv) =>
     ...limitFields,
     ...localFields(folder, environment),
     ...inProcessFields(),
+    ...dockerFields(folder, environment),
+    ...kubernetesFields(folder, environment),
+    ...Object.fromEntries(Object.keys(idleFields).map((field) => [field, z.unknown().optional()])),
   });
 function fileSchema(folder: string, environment: NodeJS.ProcessEnv) {
   const podConfig = podConfigSchema(folder, environment);
-  return z.object({ basePodConfig: podConfig }).catchall(z.strictObject({ podConfig }));
+  const configMapName = z.string().min(1).max(253).optional();
+  return z.object({ basePodConfig: podConfig }).catchall(z.strictObject({ configMapName, podConfig }));
 }
 
 type PodConfig = z.infer<ReturnType<typeof podConfigSchema>>;
@@ -93,19 +115,35 @@ export function parseRegistry(source: string, path: string, environment = proces
   const unusable = new FaultList();
   const refuse = (at: readonly string[], message: string) =>
     unusable.add(() => ({ pointer: pointerOf(at), code: lineAt(path, source, at), message }));
-  for (const [type, { podConfig }] of Object.entries(entries)) {
+  const warnings = idleIn(basePodConfig, ['basePodConfig'], source, path);
+  for (const [type, { configMapName, podConfig }] of Object.entries(entries)) {
     const launch = launchOf(basePodConfig, podConfig);
     const at = [type, 'podConfig'];
+    warnings.push(...idleIn(podConfig, at, source, path));
     for (const field of strangersTo(launch, podConfig, folder, environment))
       refuse([...at, field], `it would do nothing with "launch": "${launch}"`);
-    const { settle, needs } = launches[launch];
+    if (configMapName !== undefined && launch !== 'kubernetes')
+      refuse([type, 'configMapName'], `it would do nothing with "launch": "${launch}"`);
+    const layers = { ...basePodConfig, ...defined(podConfig) };
     const limits = limitsOf([basePodConfig, podConfig]);
-    const settings = settle({ ...basePodConfig, ...defined(podConfig) }, limits, folder);
-    if (settings === undefined) refuse(at, `"launch": "${launch}" needs "${needs}"`);
+    const settings =
+      launch === 'kubernetes'
+        ? kubernetesSettings(layers, limits, configMapName)
+        : launches[launch].settle(layers, limits, folder);
+    if (settings === undefined) refuse(at, `"launch": "${launch}" needs "${launches[launch].needs}"`);
     else types.set(type, settings);
   }
   if (unusable.total > 0) throw new RegistryError(linesOf(unusable));
-  return { path: resolve(path), types };
+  return { path: resolve(path), types, warnings };
+}
+
+/** A line for each field that does nothing. */
+function idleIn(podConfig: PodConfig, at: readonly string[], source: string, path: string): string[] {
+  return Object.keys(defined(podConfig)).flatMap((field) => {
+    const why = idleFields[field];
+    const here = [...at, field];
+    return why === undefined ? [] : [`${lineAt(path, source, here)} ${pointerOf(here)}: does nothing here; ${why}`];
+  });
 }
 
 /** The resolved entry of a type; undefined when the type is not registered. */
@@ -137,13 +175,19 @@ export class LiveRegistry {
   #version: string;
   #error: RegistryError | undefined;
   readonly #report: (error: RegistryError) => void;
+  readonly #launches: readonly LaunchKind[];
 
-  /** @throws RegistryError when the file is not good at the start. `report` hears of each broken edit once. */
-  constructor(path: string, report: (error: RegistryError) => void) {
+  /**
+   * `launches` are those that the reader can do; a registry that names another is broken for it. `report` hears of each
+   * broken edit once.
+   * @throws RegistryError when the file is not good at the start.
+   */
+  constructor(path: string, report: (error: RegistryError) => void, launches: readonly LaunchKind[] = kinds) {
     this.path = resolve(path);
     this.#report = report;
+    this.#launches = launches;
     this.#version = versionOf(this.path);
-    this.#registry = loadRegistry(this.path);
+    this.#registry = this.#load();
   }
 
   /** The fault of the file as it is now; undefined when the registry in use is the file's. */
@@ -156,7 +200,7 @@ export class LiveRegistry {
     if (version === this.#version) return this.#registry;
     this.#version = version;
     try {
-      this.#registry = loadRegistry(this.path);
+      this.#registry = this.#load();
       this.#error = undefined;
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;
@@ -169,6 +213,16 @@ export class LiveRegistry {
   settingsFor(type: string): HandlerSettings | undefined {
     return settingsFor(this.current, type);
   }
+
+  #load(): Registry {
+    const registry = loadRegistry(this.path);
+    const strange = [...registry.types].filter(([, { launch }]) => !this.#launches.includes(launch));
+    if (strange.length === 0) return registry;
+    const lines = strange.map(
+      ([type, { launch }]) => `${this.path} /${type}: "launch": "${launch}" is not possible here`,
+    );
+    throw new RegistryError(`${lines.join('\n')}\nThis pool worker launches: ${this.#launches.join(', ')}.`);
+  }
 }
 
 /** Changes when the file does; a mounted ConfigMap is swapped by a link, so the inode counts too. */
@@ -177,11 +231,18 @@ function versionOf(path: string): string {
   return stat === undefined ? 'missing' : `${stat.mtimeNs}:${stat.size}:${stat.ino}`;
 }
 
-/** A launch that is not stated follows from what is: a type with only a `function` runs in process. */
+/**
+ * A launch that is not stated follows from what is: a type with an `imageName` is a Pod (or what the base says of
+ * containers), one with only a `command` a process, one with only a `function` runs in process.
+ */
 function launchOf(base: PodConfig, own: PodConfig): LaunchKind {
   if (own.launch !== undefined) return own.launch;
+  const ofContainers = base.launch === 'docker' || base.launch === 'kubernetes' ? base.launch : undefined;
+  if (own.imageName !== undefined) return ofContainers ?? 'kubernetes';
+  if (own.function !== undefined && own.command === undefined) return 'inProcess';
+  if (base.launch !== undefined) return own.command === undefined ? base.launch : (ofContainers ?? 'local');
   if (own.command !== undefined) return 'local';
-  return own.function !== undefined ? 'inProcess' : (base.launch ?? 'local');
+  return base.imageName === undefined ? 'local' : 'kubernetes';
 }
 
 /** Fields of a type that another launcher than its own would read. What the base holds is for all types and may be. */
@@ -191,7 +252,12 @@ function strangersTo(
   folder: string,
   environment: NodeJS.ProcessEnv,
 ): readonly string[] {
-  const known = new Set(['launch', ...Object.keys(limitFields), ...fieldsOf(launch, folder, environment)]);
+  const known = new Set([
+    'launch',
+    ...Object.keys(limitFields),
+    ...Object.keys(idleFields),
+    ...fieldsOf(launch, folder, environment),
+  ]);
   return Object.keys(defined(own)).filter((field) => !known.has(field));
 }
 

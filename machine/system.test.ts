@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { expect, test, vi } from 'vitest';
 import { identify } from '../launchers/local/process-identity.ts';
 import { ensureDefaults, firstCommand } from './defaults.ts';
+import { freePort } from './free-port.ts';
 import { partNames, System } from './system.ts';
 
 const run = promisify(execFile);
@@ -40,8 +41,13 @@ test('a system starts, does what it prints, brings dead parts back, stops whole,
     expect(pids.filter((pid) => pid === undefined || identify(pid) !== undefined)).toEqual([]);
   }
   {
-    await using system = await System.start(options);
+    // Settings of programs elsewhere are in nobody's way.
+    const elsewhere = { TEMPORAL_TLS: 'true', TEMPORAL_API_KEY: 'key', POP_API_KEY_FILE: '/no/such/file' };
+    const port = String(await freePort(0));
+    const environment = { ...elsewhere, POP_METRICS_PORT: port, POP_HEALTH_PORT: port };
+    await using system = await System.start({ ...options, environment });
     expect(await stateOf(system, agenda.progressId)).toBe('succeeded');
+    expect(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()).toContain('pop_wakes_total');
   }
   await rm(home, { recursive: true });
 });

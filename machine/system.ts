@@ -70,6 +70,21 @@ export interface Urls {
   readonly database: string;
 }
 
+/**
+ * Settings that are not passed on, for they are of another system: of a Temporal server elsewhere, or of one program of
+ * the three. `POP_METRICS_PORT` stays the control worker's.
+ */
+const notPassedOn = {
+  ...{
+    TEMPORAL_TLS: '',
+    TEMPORAL_TLS_CA: '',
+    TEMPORAL_TLS_CERT: '',
+    TEMPORAL_TLS_KEY: '',
+    TEMPORAL_TLS_SERVER_NAME: '',
+  },
+  ...{ TEMPORAL_API_KEY: '', TEMPORAL_API_KEY_FILE: '', POP_API_KEY_FILE: '', POP_HEALTH_PORT: '' },
+};
+
 const root = fileURLToPath(new URL('..', import.meta.url));
 const namespace = 'default';
 const databaseName = 'pop';
@@ -278,6 +293,7 @@ export class System implements AsyncDisposable {
       POP_POOL_ID: this.poolId,
       POP_REGISTRY: resolve(this.#options.registry),
       POP_RUN_DIRECTORY: this.runDirectory,
+      POP_METRICS_PORT: '',
     };
     await this.#launch('pool', program('workers/pool.ts'), settings, spawned, this.#says('pool', 'pool worker ready'));
   }
@@ -309,7 +325,7 @@ export class System implements AsyncDisposable {
   }
 
   #temporalSettings(): Record<string, string> {
-    return { TEMPORAL_ADDRESS: this.urls.temporal, TEMPORAL_NAMESPACE: namespace };
+    return { ...notPassedOn, TEMPORAL_ADDRESS: this.urls.temporal, TEMPORAL_NAMESPACE: namespace };
   }
 
   #says(part: PartName, text: string): (logOffset: number) => Promise<boolean> {

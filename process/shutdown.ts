@@ -1,6 +1,6 @@
 /**
  * Orderly shutdown of a process: on SIGTERM, on SIGINT, and when the parent that asked for it (POP_PARENT=watch) is
- * gone. A second signal ends the process at once.
+ * gone. A second signal ends the process at once, and so does an end that takes longer than it may.
  */
 import type { Logger } from 'pino';
 import { positiveNumber } from './environment.ts';
@@ -20,13 +20,38 @@ export interface Shutdown {
   begin(why: string): void;
 }
 
-/** A parent that dies closes the pipe it holds to our stdin: no orphan stays behind. */
-export function untilShutdown(log: Pick<Logger, 'info'>): Shutdown {
+/** Longer than what is under way may take; for what a program does at its end. */
+const afterwardsSeconds = 5;
+/** The exit code of a process that gave up what was under way: "timed out" of `pop`. */
+export const givenUp = 4;
+
+/** What was under way did not end in its time. */
+export class DrainTimeoutError extends Error {
+  constructor(drainSeconds: number, options?: ErrorOptions) {
+    super(`what was under way did not end in ${drainSeconds} s (POP_DRAIN_SECONDS) and is given up`, options);
+    this.name = 'DrainTimeoutError';
+  }
+}
+
+/**
+ * A parent that dies closes the pipe it holds to our stdin: no orphan stays behind. With `drainSeconds` the process is
+ * gone so long after it was told to go, and 5 s at most.
+ */
+export function untilShutdown(log: Pick<Logger, 'info' | 'error'>, drainSeconds?: number): Shutdown {
   const controller = new AbortController();
   const begin = (why: string) => {
     if (controller.signal.aborted) return;
     log.info({ why }, 'shutting down');
     controller.abort(new Error(why));
+    if (drainSeconds === undefined) return;
+    const late = setTimeout(
+      () => {
+        log.error(new DrainTimeoutError(drainSeconds).message);
+        process.exit(givenUp);
+      },
+      (drainSeconds + afterwardsSeconds) * 1_000,
+    );
+    late.unref();
   };
   let heardAt: number | undefined;
   for (const name of ['SIGTERM', 'SIGINT'] as const) {

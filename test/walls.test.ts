@@ -1,5 +1,5 @@
 /** The walls between rooms, held against every import; and what the programs load, followed to its end. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -49,6 +49,12 @@ describe('what a program loads', () => {
     expect(reached(closure, [...ofTheRecord, ...ofHttp, 'activities/control', 'scheduling', 'machine'])).toEqual([]);
   });
 
+  test('pop pool run: no more than the pool worker', () => {
+    const closure = closureOf(root, 'cli/commands/pool-run.ts');
+    expect(reached(closure, ['workers/run-pool.ts'])).toHaveLength(1);
+    expect(reached(closure, [...ofTheRecord, ...ofHttp, 'activities/control', 'scheduling', 'machine'])).toEqual([]);
+  });
+
   test('control worker: no HTTP routes and no launchers', () => {
     expect(reached(closureOf(root, 'workers/control.ts'), [...ofHttp, 'activities/pool', 'launchers'])).toEqual([]);
   });
@@ -77,6 +83,12 @@ describe('what a program loads', () => {
       ]),
     ).toEqual([]);
     expect(reached(closureOf(root, 'cli/pop.ts'), ['machine/system.ts'])).toHaveLength(1);
+  });
+
+  const commands = readdirSync(join(root, 'cli/commands')).filter((file) => !file.endsWith('.test.ts'));
+  test.each(commands)('pop, before it runs %s: no room but its own and process, no package but commander', (file) => {
+    const closure = closureOf(root, `cli/commands/${file}`, { dynamic: false });
+    expect(reachedBeyond(closure, ['cli', 'process', 'commander'])).toEqual([]);
   });
 });
 

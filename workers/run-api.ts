@@ -78,7 +78,7 @@ const readSettings = (): ApiSettings =>
 export async function runApi(): Promise<void> {
   const settings = readSettings();
   const log = createLog('api', settings.logLevel);
-  const shutdown = untilShutdown(log);
+  const shutdown = untilShutdown(log, settings.drainSeconds);
   const health = new Health();
   shutdown.signal.addEventListener('abort', () => health.draining(shutdown.signal.reason.message));
   // Its metrics are behind a key at its own port.

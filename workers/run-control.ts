@@ -26,6 +26,7 @@ import type { ControlActivities } from '../workflows/activities.ts';
 import { addControlMetrics } from './control-metrics.ts';
 import { enterNamespace, keepNamespace } from './namespace-guard.ts';
 import { addRecordMetrics } from './record-metrics.ts';
+import { runWorker } from './run-worker.ts';
 import { runSweeper } from './sweeper.ts';
 import { waitForSchema } from './wait-for-schema.ts';
 import { wakeInsights } from './wake-insights.ts';
@@ -74,7 +75,7 @@ export async function runControl(makers: ControlMakers = {}): Promise<void> {
   const { temporal } = settings;
   const log = createLog('control', settings.logLevel);
   installTemporalRuntime(log);
-  const shutdown = untilShutdown(log);
+  const shutdown = untilShutdown(log, settings.drainSeconds);
   const health = new Health();
   shutdown.signal.addEventListener('abort', () => health.draining(shutdown.signal.reason.message));
   const registry = new Registry();
@@ -124,17 +125,11 @@ export async function runControl(makers: ControlMakers = {}): Promise<void> {
     Worker.create({ ...common, ...admissionWorkerOptions, taskQueue: client.names.admissionQueue }),
   ]);
 
-  const shutDown = () => {
-    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
-  };
-  shutdown.signal.addEventListener('abort', shutDown);
   const sweeping = runSweeper(parts, shutdown.signal);
   // Rejects when it may not go on; that is said to the caller once all has ended in order.
   const keeping = keepNamespace(parts, shutdown.signal);
   keeping.catch(() => shutdown.begin('the namespace belongs to another installation'));
-  const running = Promise.all(workers.map((worker) => worker.run()));
-  // Asked to end while they were being made.
-  if (shutdown.signal.aborted) shutDown();
+  const running = Promise.all(workers.map((worker) => runWorker(worker, shutdown, settings.drainSeconds)));
   for (const worker of workers) health.stuckWhen(watchPollerOf(worker, client, shutdown.signal));
   health.ready();
   log.info({ queues: [client.names.controlQueue, client.names.admissionQueue] }, 'control worker ready');

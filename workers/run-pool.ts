@@ -29,6 +29,7 @@ import { watchPoller } from '../temporal/poller-watch.ts';
 import { installTemporalRuntime } from '../temporal/runtime.ts';
 import { addPoolMetrics, type PoolProcessMetrics } from './pool-metrics.ts';
 import { type PoolSettings, poolSettings } from './pool-settings.ts';
+import { runWorker } from './run-worker.ts';
 import { poolWorkerOptions } from './worker-options.ts';
 
 /** Resolves after an orderly end. @throws SettingError when a setting is wrong or this worker is not welcome */
@@ -36,7 +37,7 @@ export async function runPool(): Promise<void> {
   const settings = poolSettings();
   const log = createLog('pool', settings.logLevel);
   installTemporalRuntime(log);
-  const shutdown = untilShutdown(log);
+  const shutdown = untilShutdown(log, settings.drainSeconds);
   const health = new Health();
   shutdown.signal.addEventListener('abort', () => health.draining(shutdown.signal.reason.message));
   const metricsRegistry = new Registry();
@@ -107,11 +108,7 @@ async function work(
   });
   const reaper = new OrphanReaper(pool, settings.reapSeconds);
   reaper.start();
-  const shutDown = () => worker.getState() === 'RUNNING' && worker.shutdown();
-  shutdown.signal.addEventListener('abort', shutDown);
-  const ended = worker.run();
-  // Asked to end while it was being made.
-  if (shutdown.signal.aborted) shutDown();
+  const ended = runWorker(worker, shutdown, settings.drainSeconds);
   health.stuckWhen(
     watchPoller({
       ...{ client: marked, queue: taskQueue, type: 'activity', identity, signal: shutdown.signal },

@@ -3,7 +3,7 @@
  * ever added.
  */
 import type { AgendaOutcome, OperationOutcome } from '../agenda/outcomes.ts';
-import type { AgendaWorkflowInput } from './messages.ts';
+import type { AgendaWorkflowInput, PodReapOrder } from './messages.ts';
 import type { QueueView } from './queue-view.ts';
 
 /** What one batch answers. */
@@ -107,9 +107,21 @@ export interface ControlActivities {
   ): Promise<{ outcome: AgendaOutcome | 'over' }>;
 }
 
+/** What a round of the PodReaper cleared away, or would have. */
+export interface PodReapAnswer {
+  readonly pods: number;
+  readonly namespaces: number;
+  /** Ended Pods that stay. */
+  readonly kept: number;
+  /** False: the round's time was over first. */
+  readonly complete: boolean;
+}
+
 /** Activities of a pool worker. */
 export interface PoolActivities {
   runOperation(input: OperationKey): Promise<void>;
   /** Stops what may still run of this Operation; resolves when it is gone. */
   stopOperation(input: OperationKey): Promise<{ stopped: boolean }>;
+  /** Clears away ended Pods; a worker without a cluster has none. */
+  reapPods(input: PodReapOrder): Promise<PodReapAnswer>;
 }

@@ -2,3 +2,4 @@
 export { admissionWorkflow } from './admission-workflow.ts';
 export { agendaWorkflow } from './agenda-workflow.ts';
 export { installationMarker } from './installation-marker.ts';
+export { podReaper } from './pod-reaper.ts';

@@ -58,3 +58,24 @@ export interface AdmissionState {
 export interface InstallationMarkerInput {
   readonly installationId: string;
 }
+
+/** What a round of the PodReaper is to clear away. */
+export interface PodReapOrder {
+  /** Of ended Pods that are kept, since their end. */
+  readonly olderThanSeconds: number;
+  /** Ended Pods that may stay, however young; the oldest go first. */
+  readonly mostKept: number;
+  /** Pods that are deleted at once. */
+  readonly batch: number;
+  /** Of the round. */
+  readonly mostSeconds: number;
+  /** Namespaces of Customers without a Pod, since they were made; absent: they stay. */
+  readonly namespacesOlderThanSeconds?: number;
+  /** Tells what would go, and deletes nothing. */
+  readonly logOnly: boolean;
+}
+
+/** A round of the PodReaper of a pool. */
+export interface PodReaperInput extends PodReapOrder {
+  readonly poolQueue: string;
+}

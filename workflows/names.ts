@@ -17,6 +17,8 @@ export interface Names {
   readonly agendaWorkflow: (agendaId: string) => string;
   /** At most one is open per Insight. */
   readonly admissionWorkflow: (insightId: string) => string;
+  /** The Schedule of a pool's PodReaper, and the beginning of its workflows' ids. */
+  readonly podReaperSchedule: (resourcePoolId: string) => string;
   /** Whose these names are in the namespace is said by the workflow with this id. */
   readonly markerWorkflow: string;
 }
@@ -31,6 +33,7 @@ export function namesOf(installation = ''): Names {
     poolQueue: (resourcePoolId) => `${prefix}pool-${resourcePoolId}`,
     agendaWorkflow: (agendaId) => `${prefix}agenda-${agendaId}`,
     admissionWorkflow: (insightId) => `${prefix}admission-${insightId}`,
+    podReaperSchedule: (resourcePoolId) => `${prefix}pod-reaper-${resourcePoolId}`,
     markerWorkflow: `${prefix}pop-installation`,
   };
 }
@@ -44,6 +47,9 @@ export const agendaWorkflowType = 'agendaWorkflow';
 export const admissionWorkflowType = 'admissionWorkflow';
 /** The type of the workflow that says whose a namespace is. */
 export const markerWorkflowType = 'installationMarker';
+
+/** The type of the workflow that clears away ended Pods of a pool. */
+export const podReaperWorkflowType = 'podReaper';
 
 /** Operation types that run in the control worker itself. */
 export const residentTypes: readonly string[] = [...residents.keys()];

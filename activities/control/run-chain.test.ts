@@ -71,7 +71,7 @@ const claimOf = async ({ agendaId }: TestAgenda) => {
 function poolOf({ resourcePoolId }: TestAgenda, during: (operation: string) => Promise<void> = async () => undefined) {
   const launches: string[] = [];
   const ends = new Map<string, Promise<void>>();
-  const activities: PoolActivities = {
+  const activities: Omit<PoolActivities, 'reapPods'> = {
     async runOperation({ agendaId, attempt, operation }: OperationKey) {
       const key = { agendaId, attempt, operation };
       const { verdicts } = await startOperations(database, resourcePoolId, [{ ...key, place: 'here', worker: 'w' }]);

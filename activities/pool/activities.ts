@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import type { PoolActivities } from '../../workflows/activities.ts';
 import type { PoolWorker } from './parts.ts';
+import { reapPods } from './reap-pods.ts';
 import { runOperation } from './run-operation.ts';
 import { stopOperation } from './stop-operation.ts';
 
@@ -18,5 +19,6 @@ export function createPoolActivities(pool: PoolWorker): PoolActivities {
         pool.running.leave(running);
       }
     },
+    reapPods: (order) => reapPods(pool, Context.current(), order),
   };
 }

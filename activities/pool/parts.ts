@@ -1,6 +1,8 @@
 import type { Logger } from 'pino';
-import type { Ending, KnownRun, Launcher, OperationOfRun } from '../../launchers/launcher.ts';
+import type { Ending, KnownRun, Launcher, Launchers, OperationOfRun } from '../../launchers/launcher.ts';
 import type { LaunchKind, LiveRegistry } from '../../launchers/registry.ts';
+import type { PodReapAnswer } from '../../workflows/activities.ts';
+import type { PodReapOrder } from '../../workflows/messages.ts';
 import type { ResourcePoolClient } from './resource-pool-client.ts';
 import type { ActivityBeat, RunningOperations } from './running-operations.ts';
 
@@ -11,7 +13,10 @@ export interface PoolWorker {
   readonly name: string;
   readonly client: Pick<ResourcePoolClient, 'startOperation' | 'reportProgress' | 'finishOperation'>;
   readonly registry: Pick<LiveRegistry, 'current' | 'settingsFor'>;
-  readonly launchers: Readonly<Record<LaunchKind, Launcher>>;
+  /** One for each launch that its registry may name. */
+  readonly launchers: Launchers;
+  /** Clears away ended Pods; absent: it launches none. */
+  readonly reapPods?: (order: PodReapOrder, onBatch: () => void) => Promise<PodReapAnswer>;
   /** The ResourcePool service's URL, for handlers that report by themselves. */
   readonly url: string;
   readonly running: RunningOperations;
@@ -81,10 +86,11 @@ export function placesOf({ launchers }: Pick<PoolWorker, 'launchers'>): {
   place: string;
   places: Record<string, string>;
 } {
-  const { place, formerPlace } = launchers.local;
   const places = Object.entries(launchers).map(([kind, launcher]) => [kind, launcher.place] as const);
+  const [first] = Object.values(launchers);
   // What version 0.1.0 launched here lives under the name that the place had then.
-  return { place: formerPlace ?? place, places: Object.fromEntries(places) };
+  const place = launchers.local?.formerPlace ?? (launchers.local ?? first)?.place ?? '';
+  return { place, places: Object.fromEntries(places) };
 }
 
 /** The launcher at a place; undefined when the place is not in this worker's reach. */

@@ -77,6 +77,7 @@ async function untilEnded(work: Work): Promise<void> {
     return;
   }
   const launcher = pool.launchers[settings.launch];
+  if (launcher === undefined) throw new Error(`This pool worker has no launcher for "launch": "${settings.launch}".`);
   const launch: HeldLaunch = { run, launcher, graceSeconds: settings.graceSeconds, askedTime: Date.now() };
   work.launch = launch;
   const ending = await launchAndFollow(work, launch, launcher, {

@@ -151,7 +151,7 @@ test('settings and a registry that are missing or wrong end it with 2', async ()
   await noRegistry.says('none.json cannot be read');
 });
 
-test('it runs through a front door of Temporal: TLS, its certificate and a key in a file; a wrong key is 3', async () => {
+test('it runs through a front door of Temporal with a certificate and a key; a wrong key is refused: 3', async () => {
   const authority = certificateAuthority('test authority');
   await using door = await tlsProxy({
     ...{ target: environment.address, certificate: authority.issue('front', { addresses: ['127.0.0.1'] }) },

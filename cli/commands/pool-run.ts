@@ -26,16 +26,16 @@ export const poolRun: CommandSpec = {
   examples: [
     {
       line:
-        'pop pool run --pool studio --api https://pop.example/v1 --key-file pool.key --temporal temporal.example:7233 ' +
-        '--registry registry.json --run-directory /var/lib/pop/runs',
+        'pop pool run --pool studio --api https://pop.example/v1 --key-file pool.key ' +
+        '--temporal temporal.example:7233 --registry registry.json --run-directory /var/lib/pop/runs',
       does: 'serve the ResourcePool studio',
     },
     { line: 'pop pool run', does: 'the same with POP_POOL_ID, POP_URL, … set' },
   ],
   description:
     'Runs a pool worker until SIGTERM: it launches the Operations of one ResourcePool. It only calls out, to the api ' +
-    'and to Temporal, and waits for both. Any number may serve a pool. A key that is not good, or is of another pool, ' +
-    'ends it with 3.',
+    'and to Temporal, and waits for both. Any number may serve a pool. A key that is not good, or is of another ' +
+    'pool, ends it with 3.',
   declare: (command) => addSettings(command, [...options, ...temporalOptions, ...metricsOptions, ...processOptions]),
   run: async (command) =>
     runProgram(command, 'pool', async () => {

@@ -97,7 +97,7 @@ test('told to end it is not ready, answers who waits, finishes what it began, an
   expect(performance.now() - begun).toBeLessThan(10_000);
 });
 
-test('what does not end in its time is cut, and that is an orderly end; a second SIGTERM waits for nothing', async () => {
+test('what does not end in its time is cut, which is an orderly end; a second SIGTERM waits for nothing', async () => {
   await using short = await serve('--drain-seconds', '0.5');
   const cut = await beginCustomer(short.url, 'cut');
   const broken = once(cut, 'error');

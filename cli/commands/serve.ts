@@ -29,8 +29,8 @@ export const serve: CommandSpec = {
     { line: 'pop serve --host 0.0.0.0 --port 80', does: 'for other machines, the rest from variables' },
   ],
   description:
-    'Runs the api until SIGTERM. It brings the database to its schema, waits for Postgres, and does not need Temporal ' +
-    'to start. Probes are at /livez and /readyz of its own port, too.',
+    'Runs the api until SIGTERM. It brings the database to its schema, waits for Postgres, and does not need ' +
+    'Temporal to start. Probes are at /livez and /readyz of its own port, too.',
   declare: (command) => addSettings(command, [...options, ...temporalOptions, ...processOptions]),
   run: async (command) =>
     runProgram(command, 'api', async () => {

@@ -20,7 +20,7 @@ export interface FirstKeyOptions {
   readonly title: string;
   /** For the audit trail. */
   readonly cid: string;
-  /** Puts the key where it is kept, before it is valid: a key that nobody knows would be in the way of another first. */
+  /** Puts the key where it is kept, before it is valid: one that nobody knows would be in the way of another first. */
   readonly keep: (key: string) => Promise<void>;
 }
 

@@ -69,7 +69,7 @@ export class InProcessLauncher implements Launcher {
     if (this.#runs.has(run.key)) return { key: run.key, adopted: true };
     const { settings, type } = run;
     if (settings.launch !== 'inProcess')
-      throw new LaunchError('notInProcess', `The type "${type}" is launched "${settings.launch}", not as a function.`);
+      throw new LaunchError('otherLauncher', `The type "${type}" is launched "${settings.launch}", not as a function.`);
     const perform = await this.#loaded(settings);
     // Two starts of one key may both have waited for the module.
     if (this.#runs.has(run.key)) return { key: run.key, adopted: true };

@@ -5,7 +5,7 @@ import type { Ending, FollowEvents } from '../launcher.ts';
 import { claimHolder } from './claim.ts';
 import { endingOf } from './ending.ts';
 import type { LocalRun } from './local-run.ts';
-import { LogCutter } from './log-file.ts';
+import { LogCutter } from './log-cutter.ts';
 import { isAlive, isGroupAlive, signalGroup } from './process-identity.ts';
 import { ProgressFile } from './progress-file.ts';
 import { type ExitRecord, fileNames, readRecord, type StartedRecord, type StopRecord } from './run-files.ts';

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { claim } from './claim.ts';
-import { LogCutter } from './log-file.ts';
+import { LogCutter } from './log-cutter.ts';
 import { identify, isGroupAlive, signalGroup } from './process-identity.ts';
 import {
   type ExitRecord,

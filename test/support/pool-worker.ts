@@ -72,7 +72,9 @@ export interface Activity {
 
 /** A pool worker in this process, and its activities. */
 export interface TestWorker extends Disposable {
-  readonly pool: PoolWorker;
+  readonly pool: PoolWorker & {
+    readonly launchers: { readonly local: LocalLauncher; readonly inProcess: InProcessLauncher };
+  };
   readonly local: LocalLauncher;
   readonly lines: readonly Record<string, unknown>[];
   run(key: OperationKey, info?: { attempt?: number; heartbeatTimeoutMs?: number }): Activity;
@@ -108,7 +110,7 @@ export function testWorker(
   });
   const shutdown = new AbortController();
   const local = new LocalLauncher({ root: host.runs });
-  const pool: PoolWorker = {
+  const pool: TestWorker['pool'] = {
     resourcePoolId: service.resourcePoolId,
     name,
     client,

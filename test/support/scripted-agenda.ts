@@ -103,7 +103,7 @@ export class ScriptedAgenda {
   };
 
   /** The activities of its pool. */
-  readonly pool: PoolActivities = {
+  readonly pool: Omit<PoolActivities, 'reapPods'> = {
     runOperation: (key) => {
       this.asked.push(key);
       return this.#run('run', key.operation);

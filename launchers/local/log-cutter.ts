@@ -6,8 +6,6 @@
  */
 import { execFileSync } from 'node:child_process';
 import { closeSync, fstatSync, ftruncateSync, lstatSync, openSync, readSync, writeSync } from 'node:fs';
-import type { HandlerLog } from '../launcher.ts';
-import { NotReadableError, openRegular } from './run-files.ts';
 
 const block = 4_096;
 let canPunch = process.platform === 'linux';
@@ -47,34 +45,6 @@ export class LogCutter {
   }
 }
 
-/** The last `keepBytes` of the log, as text that any database and JSON parser takes. */
-export function readLog(path: string, keepBytes: number, droppedBytes = 0): HandlerLog {
-  let file: number | undefined;
-  try {
-    file = openRegular(path);
-  } catch (error) {
-    if (!(error instanceof NotReadableError)) throw error;
-  }
-  // Missing, or the handler put something else in its place.
-  if (file === undefined) return { output: '', totalBytes: droppedBytes };
-  try {
-    const { size } = fstatSync(file);
-    const from = Math.max(0, size - keepBytes);
-    const bytes = readRange(file, from, size);
-    // A cut may fall within a character: its rest is left out.
-    let start = 0;
-    if (from > 0) while (start < 3 && ((bytes[start] ?? 0) & 0xc0) === 0x80) start += 1;
-    return { output: cleanText(bytes.subarray(start).toString('utf8')), totalBytes: size + droppedBytes };
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** Without NUL and lone surrogates, which Postgres refuses in text and jsonb. */
-export function cleanText(text: string): string {
-  return text.toWellFormed().replaceAll('\0', '\u{fffd}');
-}
-
 /** Bytes of a regular file, and 0 for anything else: a link that a handler put there must not have its target cut. */
 export function sizeOf(path: string): number {
   const stat = lstatSync(path, { throwIfNoEntry: false });
@@ -103,7 +73,8 @@ function truncateHead(path: string, keepBytes: number): number {
   }
 }
 
-function readRange(file: number, from: number, to: number): Buffer {
+/** The bytes from `from` up to `to`, as far as the file has them. */
+export function readRange(file: number, from: number, to: number): Buffer {
   const bytes = Buffer.alloc(Math.max(0, to - from));
   let read = 0;
   while (read < bytes.length) {

@@ -2,7 +2,8 @@ import { appendFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { LogCutter, readLog } from './log-file.ts';
+import { LogCutter } from './log-cutter.ts';
+import { readLog } from './read-log.ts';
 
 const keepBytes = 8_192;
 const line = (index: number) => `line ${String(index).padStart(10, '0')}\n`;

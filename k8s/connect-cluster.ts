@@ -1,0 +1,127 @@
+/** Connects a pool worker to its cluster, as its settings say. */
+import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { KubeConfig } from '@kubernetes/client-node';
+import type { Logger } from 'pino';
+import type { Registry } from '../launchers/registry.ts';
+import { positiveNumber, SettingError, wholeNumber } from '../process/environment.ts';
+import { ApiError } from './api-errors.ts';
+import { CustomerNamespaces } from './customer-namespaces.ts';
+import { KubernetesApi } from './kubernetes-api.ts';
+import { KubernetesLauncher } from './kubernetes-launcher.ts';
+import { hashOf } from './names.ts';
+import { emptyTemplate, readNamespaceTemplate } from './namespace-template.ts';
+import { describeRights, missingRights, neededRights } from './own-rights.ts';
+
+/** What a pool worker is set to about its cluster. */
+export interface ClusterSettings {
+  readonly config: KubeConfig;
+  /** Where Pods go whose type names no other namespace. */
+  readonly namespace: string;
+  readonly namespaceTemplate?: string;
+  readonly nodeLostSeconds: number;
+  readonly createsAtOnce: number;
+}
+
+const accountFolder = '/var/run/secrets/kubernetes.io/serviceaccount';
+const longestWaitMilliseconds = 5_000;
+
+/**
+ * The settings, from `POP_KUBECONFIG` or the Pod that the worker runs in; undefined when there is neither.
+ * @throws SettingError
+ */
+export function clusterSettings(environment = process.env): ClusterSettings | undefined {
+  const path = environment.POP_KUBECONFIG;
+  const isInPod = environment.KUBERNETES_SERVICE_HOST !== undefined && existsSync(`${accountFolder}/token`);
+  if (!path && !isInPod) return undefined;
+  const config = new KubeConfig();
+  try {
+    if (path) config.loadFromFile(path);
+    else config.loadFromCluster();
+    const context = environment.POP_KUBECONTEXT;
+    if (context) config.setCurrentContext(context);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new SettingError(`the setting POP_KUBECONFIG: ${path} cannot be used: ${why}`, { cause: error });
+  }
+  if (config.getCurrentCluster() === null)
+    throw new SettingError(`the setting POP_KUBECONTEXT: ${path} has no context "${config.getCurrentContext()}"`);
+  const own = config.getContextObject(config.getCurrentContext())?.namespace;
+  const inPod = isInPod && !path ? readFileSync(`${accountFolder}/namespace`, 'utf8').trim() : undefined;
+  const template = environment.POP_NAMESPACE_TEMPLATE;
+  return {
+    config,
+    namespace: environment.POP_NAMESPACE || inPod || own || 'default',
+    ...(template ? { namespaceTemplate: template } : {}),
+    nodeLostSeconds: wholeNumber('POP_NODE_LOST_SECONDS', 60),
+    createsAtOnce: Math.ceil(positiveNumber('POP_PODS_CREATED_AT_ONCE', 20)),
+  };
+}
+
+/** Whose Pods they are. */
+export interface PoolOfPods {
+  readonly installationId: string;
+  readonly resourcePoolId: string;
+}
+
+/**
+ * The launcher of Pods, once the cluster answers and grants what it needs.
+ * @throws SettingError naming the rights that are missing, or what the cluster refuses
+ */
+export async function connectCluster(
+  settings: ClusterSettings,
+  { installationId, resourcePoolId }: PoolOfPods,
+  registry: Registry,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<KubernetesLauncher> {
+  const api = new KubernetesApi(settings.config);
+  const { namespace, nodeLostSeconds, createsAtOnce, namespaceTemplate } = settings;
+  const watchesAll = [...registry.types.values()].some(
+    (type) => type.launch === 'kubernetes' && type.namespace !== undefined && type.namespace !== namespace,
+  );
+  const template = namespaceTemplate === undefined ? emptyTemplate : readNamespaceTemplate(namespaceTemplate);
+  const pool = hashOf(installationId, resourcePoolId);
+  const customerNamespaces = new CustomerNamespaces({ api, pool, template, watchesAll });
+  return patiently(api, log, signal, async () => {
+    const missing = await missingRights(api, neededRights(namespace, watchesAll ? undefined : namespace));
+    if (missing.length > 0)
+      throw new SettingError(
+        `the cluster at ${api.server} does not grant this pool worker: ${describeRights(missing)}; ` +
+          'see the Role in k8s/deploy/base/pool-worker, or docs/pools.md',
+      );
+    return KubernetesLauncher.connect(
+      {
+        ...{ api, pool, namespace, customerNamespaces, nodeLostSeconds, createsAtOnce },
+        onReachable: (reachable, trouble) => {
+          if (reachable) log.info({ server: api.server }, 'the API server answers again');
+          else log.warn({ err: trouble, server: api.server }, 'Pods cannot be followed just now; trying on');
+        },
+      },
+      signal,
+    );
+  });
+}
+
+/** A cluster that is away is waited for; one that refuses us is not. */
+async function patiently<T>(
+  api: KubernetesApi,
+  log: Logger,
+  signal: AbortSignal,
+  connect: () => Promise<T>,
+): Promise<T> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await connect();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status === 401 || error.status === 403 || error.status === 404)
+        throw new SettingError(`the cluster at ${api.server} refuses this pool worker: ${error.message}`, {
+          cause: error,
+        });
+      if (tries === 0) log.warn({ err: error, server: api.server }, 'the API server does not answer yet; trying on');
+      await delay(Math.min(200 * 2 ** tries, longestWaitMilliseconds), undefined, { signal });
+    }
+  }
+}

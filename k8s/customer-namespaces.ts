@@ -1,0 +1,130 @@
+/**
+ * Where the Pods of a type go: the pool's own namespace, another one, or one for each Customer, which is made when its
+ * first Pod comes. One that is there already is used only with our mark for that very Customer.
+ */
+import type { JsonObject } from '../agenda/types.ts';
+import { LaunchError } from '../launchers/launcher.ts';
+import { isNotFound, isTaken } from './api-errors.ts';
+import type { KubernetesApi } from './kubernetes-api.ts';
+import { hashOf, labels, labelValue, slugOf } from './names.ts';
+import type { KubernetesRun } from './pod-spec.ts';
+
+/** What a new namespace gets; `{customer}` and `{namespace}` in its texts are filled in. */
+export interface NamespaceTemplate {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** ResourceQuota, LimitRange, NetworkPolicy, ServiceAccount and the like, with the path of their kind. */
+  readonly objects: readonly { readonly path: string; readonly object: JsonObject }[];
+}
+
+/** What decides where Pods go. */
+export interface CustomerNamespacesOptions {
+  readonly api: KubernetesApi;
+  /** Value of the label that tells pools apart. */
+  readonly pool: string;
+  readonly template: NamespaceTemplate;
+  /** True when some type has a namespace of its own, or one for each Customer: then all of the cluster is watched. */
+  readonly watchesAll: boolean;
+}
+
+interface Namespace {
+  readonly metadata: { readonly labels?: Readonly<Record<string, string>> };
+}
+
+const mostSlugCharacters = 30;
+
+/** The namespaces of a pool. */
+export class CustomerNamespaces {
+  readonly #options: CustomerNamespacesOptions;
+  readonly #made = new Map<string, Promise<void>>();
+
+  constructor(options: CustomerNamespacesOptions) {
+    this.#options = options;
+  }
+
+  /** What an informer watches: the pool's own namespace, or all (`undefined`). */
+  watched(own: string): readonly (string | undefined)[] {
+    return this.#options.watchesAll ? [undefined] : [own];
+  }
+
+  /** The namespace of the run's Pod. @throws LaunchError `podRefused` when it is not that Customer's */
+  async of(run: KubernetesRun, own: string): Promise<string> {
+    const { namespace } = run.settings;
+    if (namespace === undefined) return own;
+    if (!namespace.includes('{customer}')) return namespace;
+    const name = namespace.replace('{customer}', customerPart(run.customerId));
+    let made = this.#made.get(name);
+    if (made === undefined) {
+      made = this.#make(name, run.customerId);
+      this.#made.set(name, made);
+      made.catch(() => this.#made.delete(name));
+    }
+    await made;
+    return name;
+  }
+
+  /** It turned out not to be there: it is made again when it is needed. */
+  forget(name: string): void {
+    this.#made.delete(name);
+  }
+
+  async #make(name: string, customerId: string): Promise<void> {
+    const { api, pool, template } = this.#options;
+    const path = `/api/v1/namespaces/${name}`;
+    let found = await api.ask<Namespace>({ path }).catch((error: unknown) => {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    });
+    if (found === undefined) {
+      const metadata = {
+        name,
+        labels: {
+          ...template.labels,
+          'app.kubernetes.io/managed-by': 'pop',
+          'pop.customer': labelValue(customerId),
+          [labels.pool]: pool,
+          [labels.customerId]: hashOf(customerId),
+        },
+        annotations: { ...template.annotations, 'pop.customer': customerId },
+      };
+      try {
+        found = await api.ask<Namespace>({ method: 'POST', path: '/api/v1/namespaces', body: { metadata } });
+      } catch (error) {
+        if (!isTaken(error)) throw error;
+        found = await api.ask<Namespace>({ path });
+      }
+    }
+    if (found.metadata.labels?.[labels.customerId] !== hashOf(customerId))
+      throw new LaunchError(
+        'podRefused',
+        `The namespace ${name} is there already, and it is not marked as that of this Customer ` +
+          `(label ${labels.customerId}=${hashOf(customerId)}); nothing was launched in it.`,
+      );
+    await this.#fill(name, customerId);
+  }
+
+  async #fill(name: string, customerId: string): Promise<void> {
+    for (const { path, object } of this.#options.template.objects) {
+      const filled = JSON.parse(
+        JSON.stringify(object, (_key, value: unknown) =>
+          typeof value === 'string'
+            ? value.replaceAll('{namespace}', name).replaceAll('{customer}', labelValue(customerId))
+            : value,
+        ),
+      ) as JsonObject;
+      try {
+        const body = { ...filled, metadata: { ...(filled.metadata as JsonObject), namespace: name } };
+        await this.#options.api.ask({ method: 'POST', path: path.replace('{namespace}', name), body });
+      } catch (error) {
+        // What is there already is its owner's.
+        if (!isTaken(error)) throw error;
+      }
+    }
+  }
+}
+
+/** A slug for people, and a hash that tells Customers apart whose ids have the same slug. */
+function customerPart(customerId: string): string {
+  const slug = slugOf(customerId, mostSlugCharacters);
+  return `${slug === '' ? '' : `${slug}-`}${hashOf(customerId).slice(0, 8)}`;
+}

@@ -1,0 +1,141 @@
+/** Makes the Ending of a launch out of what its Pod says, and its log. */
+import { maximumPayloadBytes } from '../agenda/types.ts';
+import type { KubernetesSettings } from '../launchers/container/kubernetes-settings.ts';
+import type { Ending, HandlerLog } from '../launchers/launcher.ts';
+import {
+  lastLines,
+  limitEvent,
+  type Outcome,
+  outcomeOf,
+  parseResult,
+  type Reported,
+  type Result,
+  reportedEvents,
+  resultTooLarge,
+} from '../launchers/outcome.ts';
+import { annotations } from './names.ts';
+import { type Pod, type Terminated, timeOf } from './pod.ts';
+import { terminationMessageBytes } from './pod-spec.ts';
+import { type Disruption, stateOf } from './pod-state.ts';
+import { type StopOrder, stopOrderOf } from './stop-order.ts';
+
+/** Everything that is known of a launch that is over. */
+export interface Remains {
+  readonly pod: Pod;
+  readonly settings: KubernetesSettings;
+  readonly reported: Reported;
+  /** Absent: the container never ran. */
+  readonly log?: HandlerLog;
+}
+
+const noLog: HandlerLog = { output: '', totalBytes: 0 };
+const signals: Readonly<Record<number, string>> = { 134: 'SIGABRT', 137: 'SIGKILL', 139: 'SIGSEGV', 143: 'SIGTERM' };
+
+/** Decides how the launch ended. An order of ours decides first, then what the infrastructure did, then the handler. */
+export function endingOf(remains: Remains): Ending {
+  const { pod, reported, log } = remains;
+  const state = stateOf(pod);
+  const terminated = state.kind === 'ended' ? state.terminated : undefined;
+  const common = { ...timesOf(terminated), ...(log !== undefined && { log }), ...progressOf(reported) };
+  const order = stopOrderOf(pod);
+  if (order !== undefined && order.reason !== 'complete') return { ...endingOfStop(order, remains), ...common };
+  if (state.kind === 'taken') return { kind: 'lost', ...state.disruption, ...common };
+  if (terminated === undefined) return { kind: 'lost', code: 'lost', message: 'The Pod came to no end.', ...common };
+  const disruption = state.kind === 'ended' ? state.disruption : undefined;
+  return { ...endingOfContainer(remains, terminated, disruption), ...common };
+}
+
+function endingOfStop(order: Exclude<StopOrder, { reason: 'complete' }>, { reported, log, pod }: Remains): Ending {
+  const state = stateOf(pod);
+  const time = state.kind === 'ended' ? timeOf(state.terminated.finishedAt) : Date.now();
+  switch (order.reason) {
+    case 'cancelled':
+      return { kind: 'cancelled', message: 'The Pod was stopped.', ...(time !== undefined && { endedTime: time }) };
+    case 'failed': {
+      const event = { code: order.code, message: order.words, ...(time !== undefined && { time }) };
+      return { kind: 'failed', code: order.code, diagnosticEvents: [...reportedEvents(reported), event] };
+    }
+    case 'timedOut': {
+      const event = limitEvent(order.limit, order.seconds, log ?? noLog, time);
+      const message = order.words === undefined ? event.message : `${event.message} ${order.words}`;
+      return {
+        kind: 'timedOut',
+        limit: order.limit,
+        diagnosticEvents: [...reportedEvents(reported), { ...event, message }],
+      };
+    }
+  }
+}
+
+function endingOfContainer(remains: Remains, terminated: Terminated, disruption: Disruption | undefined): Ending {
+  const { pod, settings, reported, log = noLog } = remains;
+  const time = timeOf(terminated.finishedAt) ?? Date.now();
+  // Whoever is drained and heeds SIGTERM may exit with any code, but it has not done its work.
+  if (disruption !== undefined && !hasResult(remains, terminated)) return { kind: 'lost', ...disruption };
+  if (pod.status?.reason === 'DeadlineExceeded' && disruption === undefined) {
+    const seconds = settings.runSeconds ?? settings.scheduledSeconds;
+    const limit = settings.runSeconds === undefined ? 'scheduled' : 'run';
+    const event = limitEvent(limit, seconds, log, time);
+    return { kind: 'timedOut', limit, diagnosticEvents: [...reportedEvents(reported), event] };
+  }
+  const { reason = '', exitCode } = terminated;
+  if (reason === 'OOMKilled') return outOfMemory(remains, time);
+  if (reason === 'StartError' || reason === 'ContainerCannotRun') {
+    const message = `The container cannot be started: ${terminated.message ?? reason}`;
+    const event = { code: 'containerNotStarted', message, time };
+    return { kind: 'failed', code: 'containerNotStarted', diagnosticEvents: [event] };
+  }
+  const signal = signals[exitCode];
+  return outcomeOf({
+    settings,
+    exitCode,
+    ...(signal !== undefined && { signal }),
+    time,
+    log,
+    reported,
+    resultFile: () => resultOf(pod, terminated),
+  });
+}
+
+function outOfMemory({ settings, reported, log = noLog }: Remains, time: number): Outcome {
+  const { memory } = settings.resources;
+  const limit = memory === undefined ? 'its node had no more' : `its limit (memoryRequestCount) is ${memory}`;
+  const event = {
+    code: 'outOfMemory',
+    message: `The handler was ended because it took more memory than it may: ${limit}.`,
+    time,
+    payload: lastLines(log),
+  };
+  return { kind: 'failed', code: 'outOfMemory', diagnosticEvents: [...reportedEvents(reported), event] };
+}
+
+/** Whether the handler said itself that it came to its end, with a result. */
+function hasResult({ pod, reported }: Remains, terminated: Terminated): boolean {
+  if (reported.report?.outcome !== undefined) return true;
+  return terminated.exitCode === 0 && resultOf(pod, terminated).kind === 'value';
+}
+
+/** The result by annotation, else the termination message. */
+function resultOf(pod: Pod, { message }: Terminated): Result {
+  const annotated = pod.metadata.annotations?.[annotations.payload];
+  if (annotated !== undefined) return parseResult(annotated, 'The result in the annotation');
+  if (message === undefined || message.trim() === '') return { kind: 'none' };
+  const parsed = parseResult(message, 'The result');
+  if (parsed.kind === 'value' || Buffer.byteLength(message) < terminationMessageBytes) return parsed;
+  const { kind, code } = resultTooLarge('The result', Buffer.byteLength(message));
+  return {
+    kind,
+    code,
+    message:
+      `The result has ${terminationMessageBytes} bytes or more; Kubernetes hands over no more in POP_RESULT_FILE. ` +
+      `A larger one, up to ${maximumPayloadBytes} bytes, is reported with the token (POP_TOKEN_FILE), as the SDK does.`,
+  };
+}
+
+function timesOf(terminated: Terminated | undefined): { startedTime?: number; endedTime?: number } {
+  const startedTime = timeOf(terminated?.startedAt);
+  const endedTime = timeOf(terminated?.finishedAt);
+  return { ...(startedTime !== undefined && { startedTime }), ...(endedTime !== undefined && { endedTime }) };
+}
+
+const progressOf = ({ report }: Reported) => (report === undefined ? {} : { progress: report.progress });

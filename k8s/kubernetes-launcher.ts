@@ -1,0 +1,386 @@
+/**
+ * Runs handlers as Pods. All that is known of a launch is on its Pod, so any worker of the pool in the same namespace
+ * finds it, adopts it and finishes what another began. A finalizer keeps the Pod until its end is acknowledged.
+ *
+ *   start    Pod (create, or adopt what has its name and is of this launch) ─▶ its Secrets
+ *   follow   each change of the shared informer, and a timer for the next limit
+ *   stop     the order as an annotation ─▶ delete with grace ─▶ until nothing of it runs
+ *   forget   the finalizer off, marked as done ─▶ deleted, or kept for a while to be looked at
+ */
+import PQueue from 'p-queue';
+import {
+  type Ending,
+  type FollowEvents,
+  type HandlerRun,
+  isOf,
+  type KnownRun,
+  LaunchError,
+  type Launcher,
+  type OperationOfRun,
+  type RunHandle,
+} from '../launchers/launcher.ts';
+import { type Fence, fenceOf } from '../messages/resource-pool.ts';
+import { isNotFound, isTaken, refusalOf } from './api-errors.ts';
+import type { CustomerNamespaces } from './customer-namespaces.ts';
+import { endingOf } from './ending.ts';
+import { FollowedPod } from './followed-pod.ts';
+import type { KubernetesApi } from './kubernetes-api.ts';
+import { annotations, finalizer, labels, operationHash } from './names.ts';
+import type { Pod } from './pod.ts';
+import { PodInformer } from './pod-informer.ts';
+import { lastLineTime, readPodLog } from './pod-log.ts';
+import { type PodReaping, type PodReapReport, reapPods } from './pod-reaper.ts';
+import {
+  type KubernetesRun,
+  kubernetesRunOf,
+  type PodGround,
+  podNameOf,
+  podOf,
+  secretObject,
+  secretsOf,
+} from './pod-spec.ts';
+import { isOver, stateOf } from './pod-state.ts';
+import { type StopOrder, stopOrderOf } from './stop-order.ts';
+
+/** Where Pods are launched, and how. */
+export interface KubernetesLauncherOptions extends PodGround {
+  readonly api: KubernetesApi;
+  /** Of types whose registry entry names no other. */
+  readonly namespace: string;
+  readonly customerNamespaces: CustomerNamespaces;
+  /** Pods that are created at once. */
+  readonly createsAtOnce: number;
+  /** Told once per change whether the API server answers. */
+  readonly onReachable: (reachable: boolean, trouble?: Error) => void;
+}
+
+/** How long a stopped Pod may take beyond its grace until its node counts as dead. */
+const stopMarginSeconds = 30;
+
+/** Runs handlers as Pods of one cluster. */
+export class KubernetesLauncher implements Launcher, Disposable {
+  readonly place: string;
+  readonly survivesWorker = true;
+  readonly #options: KubernetesLauncherOptions;
+  readonly #api: KubernetesApi;
+  readonly #pods: PodInformer;
+  readonly #creates: PQueue;
+
+  /**
+   * Connects to the cluster and resolves once all Pods of the pool are known.
+   * @throws ApiError when the cluster refuses, or does not answer after some tries.
+   */
+  static async connect(options: KubernetesLauncherOptions, signal?: AbortSignal): Promise<KubernetesLauncher> {
+    const { api, namespace } = options;
+    const path = `/api/v1/namespaces/${namespace}`;
+    const { metadata } = await api.ask<{ metadata: { uid: string } }>({
+      path,
+      ...(signal !== undefined && { signal }),
+    });
+    const launcher = new KubernetesLauncher(options, metadata.uid);
+    await launcher.#pods.synced(signal);
+    return launcher;
+  }
+
+  private constructor(options: KubernetesLauncherOptions, namespaceUid: string) {
+    this.#options = options;
+    this.#api = options.api;
+    // No two clusters have a namespace of the same uid.
+    this.place = `kubernetes:${namespaceUid}`;
+    this.#creates = new PQueue({ concurrency: options.createsAtOnce });
+    this.#pods = new PodInformer({
+      api: options.api,
+      namespaces: options.customerNamespaces.watched(options.namespace),
+      selector: `${labels.pool}=${options.pool},!${labels.done}`,
+      onReachable: options.onReachable,
+    });
+  }
+
+  async start(given: HandlerRun): Promise<RunHandle> {
+    const run = kubernetesRunOf(given);
+    const known = this.#pods.get(run.key);
+    if (known !== undefined) return this.#adopt(run, known);
+    try {
+      return await this.#creates.add(() => this.#create(run));
+    } catch (error) {
+      throw refusalOf(error);
+    }
+  }
+
+  async follow(given: HandlerRun, events: FollowEvents, signal: AbortSignal): Promise<Ending> {
+    const run = kubernetesRunOf(given);
+    signal.throwIfAborted();
+    const first = this.#pods.get(run.key) ?? (await this.#read(run.key));
+    if (first === undefined) return { kind: 'lost', code: 'deleted', message: 'There is no Pod of this launch.' };
+    const followed = new FollowedPod(run.settings, events);
+    const { pod, isGone } = await this.#untilOver(run, first, followed, signal);
+    const last = isGone && stateOf(pod).kind !== 'ended' && stopOrderOf(pod) === undefined ? withoutEnd(pod) : pod;
+    const hasRun = stateOf(last).kind === 'ended' || pod.status?.containerStatuses?.some(({ state }) => state?.running);
+    const log = hasRun === true ? await readPodLog(this.#api, pod, run.settings.logBytes, signal) : undefined;
+    const { report, fault } = followed;
+    return endingOf({
+      pod: last,
+      settings: run.settings,
+      reported: { report, fault },
+      ...(log !== undefined && { log }),
+    });
+  }
+
+  async stop(key: string, graceSeconds: number): Promise<void> {
+    const pod = await this.#current(key);
+    if (pod === undefined || isOver(pod)) return;
+    await this.#order(pod, { reason: 'cancelled', graceSeconds });
+    await this.#untilGone(key, graceSeconds);
+  }
+
+  async forget(key: string): Promise<void> {
+    const pod = await this.#current(key);
+    if (pod === undefined) return;
+    const { kind } = stateOf(pod);
+    if (kind === 'running' && pod.metadata.deletionTimestamp === undefined)
+      throw new Error(`${key} still runs; it is not forgotten.`);
+    const isKept = kind === 'ended' && pod.metadata.annotations?.[annotations.keep] !== undefined;
+    try {
+      await this.#patch(pod, {
+        metadata: { labels: { [labels.done]: 'true' }, [`$deleteFromPrimitiveList/finalizers`]: [finalizer] },
+      });
+      // The Secrets go with it.
+      if (!isKept) await this.#delete(pod);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+    this.#pods.forget(pod);
+  }
+
+  async list(): Promise<readonly KnownRun[]> {
+    return [...this.#pods.all].flatMap(knownRunOf);
+  }
+
+  /** Asks the cluster, for another worker may have launched it a moment ago. */
+  async find(operation: OperationOfRun): Promise<readonly KnownRun[]> {
+    const pods = await this.#select(`${labels.operationId}=${operationHash(operation)}`);
+    return pods.flatMap(knownRunOf).filter((run) => isOf(run, operation));
+  }
+
+  /** Clears away ended Pods of this pool. */
+  reap(reaping: PodReaping, onBatch: () => void): Promise<PodReapReport> {
+    const { api, pool, namespace, customerNamespaces } = this.#options;
+    return reapPods({ api, pool, namespaces: customerNamespaces.watched(namespace), onBatch }, reaping);
+  }
+
+  [Symbol.dispose](): void {
+    this.#pods[Symbol.dispose]();
+  }
+
+  async #create(run: KubernetesRun): Promise<RunHandle> {
+    const namespace = await this.#options.customerNamespaces.of(run, this.#options.namespace);
+    const path = `/api/v1/namespaces/${namespace}/pods`;
+    let pod: Pod;
+    try {
+      pod = await this.#api.ask<Pod>({ method: 'POST', path, body: podOf(run, namespace, this.#options) });
+    } catch (error) {
+      if (isTaken(error)) return this.#adopt(run, await this.#api.ask<Pod>({ path: `${path}/${podNameOf(run)}` }));
+      // Without its namespace there is nothing to adopt; the next try makes it again.
+      if (isNotFound(error)) this.#options.customerNamespaces.forget(namespace);
+      throw error;
+    }
+    this.#pods.learn(pod);
+    await this.#provideSecrets(run, pod);
+    return { key: run.key, adopted: false };
+  }
+
+  async #adopt(run: KubernetesRun, pod: Pod): Promise<RunHandle> {
+    const name = `${pod.metadata.namespace}/${pod.metadata.name}`;
+    if (pod.metadata.annotations?.[annotations.fence] !== JSON.stringify(fenceOf(run)))
+      throw new LaunchError('nameTaken', `The Pod ${name} is not of this launch; nothing was changed.`);
+    this.#pods.learn(pod);
+    // Whoever created it may have died before its Secrets were there; and the key of its token may have been replaced.
+    if (!isOver(pod) && pod.metadata.deletionTimestamp === undefined) await this.#provideSecrets(run, pod);
+    return { key: run.key, adopted: true };
+  }
+
+  async #provideSecrets(run: KubernetesRun, { metadata }: Pod): Promise<void> {
+    const path = `/api/v1/namespaces/${metadata.namespace}/secrets`;
+    await Promise.all(
+      Object.entries(secretsOf(run)).map(async ([name, texts]) => {
+        const body = secretObject(name, texts, this.#options, metadata);
+        try {
+          await this.#api.ask({ method: 'POST', path, body });
+        } catch (error) {
+          if (!isTaken(error)) throw error;
+          await this.#api.ask({ method: 'PATCH', path: `${path}/${name}`, body: { data: body.data } });
+        }
+      }),
+    );
+  }
+
+  /** Resolves with the last state; `isGone`: it was deleted from under us. */
+  #untilOver(
+    run: KubernetesRun,
+    first: Pod,
+    followed: FollowedPod,
+    signal: AbortSignal,
+  ): Promise<{ pod: Pod; isGone: boolean }> {
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined;
+      let isBusy = false;
+      let newest = first;
+      const settle = (how: () => void) => {
+        clearTimeout(timer);
+        stopListening();
+        signal.removeEventListener('abort', onAbort);
+        how();
+      };
+      const onAbort = () => settle(() => reject(signal.reason));
+      const look = () => {
+        clearTimeout(timer);
+        const now = Date.now();
+        const found = followed.look(newest, now);
+        if (found.kind === 'over' || (found.kind === 'stopping' && isOver(newest, now)))
+          return settle(() => resolve({ pod: newest, isGone: false }));
+        const wait = found.kind === 'wait' ? Math.max(0, found.untilTime - now) + 5 : 1_000;
+        timer = setTimeout(look, wait);
+        if (found.kind === 'wait' || isBusy) return;
+        isBusy = true;
+        this.#act(found, newest, followed, signal)
+          .catch((error: unknown) => settle(() => reject(error)))
+          .finally(() => {
+            isBusy = false;
+          });
+      };
+      const stopListening = this.#pods.listen(run.key, (pod, isGone) => {
+        newest = pod;
+        if (!isGone) return look();
+        followed.look(pod, Date.now());
+        return settle(() => resolve({ pod, isGone: true }));
+      });
+      signal.addEventListener('abort', onAbort, { once: true });
+      look();
+    });
+  }
+
+  /** Stops what broke a limit. */
+  async #act(
+    found: { kind: 'breach' | 'quiet' | 'stopping'; order: StopOrder },
+    pod: Pod,
+    followed: FollowedPod,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (found.kind === 'quiet') {
+      const line = await lastLineTime(this.#api, pod, signal).catch(() => undefined);
+      if (line !== undefined) followed.heard(line);
+      if (followed.look(pod, Date.now()).kind !== 'quiet') return;
+    }
+    // Whoever began a stop may have died between the order and the deletion.
+    if (found.kind !== 'stopping' || pod.metadata.deletionTimestamp === undefined) await this.#order(pod, found.order);
+  }
+
+  /** Writes down why it is stopped, then deletes it. The first order stands. */
+  async #order(pod: Pod, order: StopOrder): Promise<void> {
+    try {
+      if (stopOrderOf(pod) === undefined)
+        await this.#patch(pod, { metadata: { annotations: { [annotations.stop]: JSON.stringify(order) } } });
+      if (pod.metadata.deletionTimestamp === undefined) await this.#delete(pod, order.graceSeconds);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  async #patch(pod: Pod, body: unknown): Promise<void> {
+    const { uid } = pod.metadata;
+    const patched = await this.#api.ask<Pod>({
+      method: 'PATCH',
+      path: pathOf(pod),
+      patch: 'strategic-merge',
+      // Refused when another Pod has its name by now.
+      body: merged(body as { metadata: object }, { metadata: { uid } }),
+    });
+    this.#pods.learn(patched);
+  }
+
+  async #delete(pod: Pod, graceSeconds?: number): Promise<void> {
+    const { uid } = pod.metadata;
+    await this.#api.ask({
+      method: 'DELETE',
+      path: pathOf(pod),
+      body: {
+        kind: 'DeleteOptions',
+        apiVersion: 'v1',
+        // 0 would drop the Pod from the record while its processes still run.
+        ...(graceSeconds !== undefined && { gracePeriodSeconds: Math.max(1, Math.ceil(graceSeconds)) }),
+        preconditions: { uid },
+      },
+    });
+  }
+
+  /** Resolves when nothing of it runs, or its node must be dead: nobody can confirm the end then. */
+  async #untilGone(key: string, graceSeconds: number): Promise<void> {
+    const giveUp = (graceSeconds + this.#options.nodeLostSeconds + stopMarginSeconds) * 1_000;
+    let stopListening: () => void = () => undefined;
+    let looking: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      const until = performance.now() + giveUp;
+      const look = () => {
+        const pod = this.#pods.get(key);
+        if (pod === undefined || isOver(pod) || performance.now() > until) resolve();
+      };
+      stopListening = this.#pods.listen(key, (_pod, isGone) => (isGone ? resolve() : look()));
+      looking = setInterval(look, 1_000);
+      look();
+    });
+    clearInterval(looking);
+    stopListening();
+  }
+
+  async #current(key: string): Promise<Pod | undefined> {
+    return this.#pods.get(key) ?? (await this.#read(key));
+  }
+
+  /** From the cluster: it may have been launched a moment ago by another worker. */
+  async #read(key: string): Promise<Pod | undefined> {
+    if (!/^[a-z0-9][a-z0-9.-]{0,62}$/.test(key)) return undefined;
+    const [pod] = await this.#select(`${labels.key}=${key}`);
+    if (pod !== undefined) this.#pods.learn(pod);
+    return pod;
+  }
+
+  async #select(selector: string): Promise<readonly Pod[]> {
+    const labelSelector = `${labels.pool}=${this.#options.pool},!${labels.done},${selector}`;
+    const lists = await Promise.all(
+      this.#options.customerNamespaces.watched(this.#options.namespace).map((namespace) =>
+        this.#api.ask<{ items: readonly Pod[] }>({
+          path: namespace === undefined ? '/api/v1/pods' : `/api/v1/namespaces/${namespace}/pods`,
+          query: { labelSelector },
+        }),
+      ),
+    );
+    return lists.flatMap(({ items }) => items);
+  }
+}
+
+const pathOf = ({ metadata: { namespace, name } }: Pod): string => `/api/v1/namespaces/${namespace}/pods/${name}`;
+
+const merged = (body: { metadata: object }, more: { metadata: object }) => ({
+  ...body,
+  metadata: { ...body.metadata, ...more.metadata },
+});
+
+/** A Pod that vanished: nobody saw it end. */
+const withoutEnd = (pod: Pod): Pod =>
+  pod.metadata.deletionTimestamp === undefined
+    ? { ...pod, metadata: { ...pod.metadata, deletionTimestamp: new Date().toISOString() } }
+    : pod;
+
+function knownRunOf(pod: Pod): KnownRun[] {
+  const key = pod.metadata.labels?.[labels.key];
+  const fence = readFence(pod);
+  return key === undefined || fence === undefined ? [] : [{ key, ...fence, alive: !isOver(pod) }];
+}
+
+function readFence({ metadata }: Pod): Fence | undefined {
+  try {
+    return JSON.parse(metadata.annotations?.[annotations.fence] ?? 'null') ?? undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,60 @@
+/** Reads the output of a handler's container, which is there until the Pod is deleted, as long as its node lives. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { cleanText } from '../launchers/clean-text.ts';
+import type { HandlerLog } from '../launchers/launcher.ts';
+import { ApiError } from './api-errors.ts';
+import type { KubernetesApi } from './kubernetes-api.ts';
+import { handlerContainer, type Pod, timeOf } from './pod.ts';
+
+const mostTries = 5;
+const firstRestMilliseconds = 250;
+
+const pathOf = ({ metadata: { namespace, name } }: Pod): string => `/api/v1/namespaces/${namespace}/pods/${name}/log`;
+
+/** The last `keepBytes`. What cannot be read after some tries is said in its place, for it is never just empty. */
+export async function readPodLog(
+  api: KubernetesApi,
+  pod: Pod,
+  keepBytes: number,
+  signal: AbortSignal,
+): Promise<HandlerLog> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await readOnce(api, pod, keepBytes, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status === 404 || tries === mostTries)
+        return { output: `[The log could not be read: ${error.message}]\n`, totalBytes: 0 };
+      await delay(firstRestMilliseconds * 2 ** tries, undefined, { signal });
+    }
+  }
+}
+
+async function readOnce(api: KubernetesApi, pod: Pod, keepBytes: number, signal: AbortSignal): Promise<HandlerLog> {
+  const kept: Uint8Array[] = [];
+  let keptBytes = 0;
+  let totalBytes = 0;
+  for await (const chunk of api.stream({ path: pathOf(pod), query: { container: handlerContainer }, signal })) {
+    kept.push(chunk);
+    keptBytes += chunk.length;
+    totalBytes += chunk.length;
+    for (let first = kept[0]; first !== undefined && keptBytes - first.length >= keepBytes; first = kept[0]) {
+      keptBytes -= first.length;
+      kept.shift();
+    }
+  }
+  const bytes = Buffer.concat(kept);
+  let start = Math.max(0, bytes.length - keepBytes);
+  // A cut may fall within a character: its rest is left out.
+  if (start > 0) while (start < bytes.length && ((bytes[start] ?? 0) & 0xc0) === 0x80) start += 1;
+  return { output: cleanText(bytes.subarray(start).toString('utf8')), totalBytes };
+}
+
+/** When it wrote its last line, in epoch milliseconds; undefined when it wrote none, or nobody can tell. */
+export async function lastLineTime(api: KubernetesApi, pod: Pod, signal: AbortSignal): Promise<number | undefined> {
+  const query = { container: handlerContainer, tailLines: 1, timestamps: true, limitBytes: 64 };
+  let text = '';
+  for await (const chunk of api.stream({ path: pathOf(pod), query, signal })) text += Buffer.from(chunk).toString();
+  return timeOf(text.split(' ')[0]);
+}

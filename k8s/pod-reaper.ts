@@ -1,0 +1,139 @@
+/**
+ * Clears away what ended Pods leave behind: those that are kept to be looked at, once they are old or too many; those
+ * that a worker marked as done and died before it deleted them; and, when asked to, namespaces of Customers that have
+ * been empty for long. What no activity follows is the orphan reaper's, which asks whether it is still wanted.
+ */
+import { ApiError, isNotFound } from './api-errors.ts';
+import type { KubernetesApi } from './kubernetes-api.ts';
+import { annotations, labels } from './names.ts';
+import { handlerContainer, type Pod, timeOf } from './pod.ts';
+
+/** What is to be cleared away. */
+export interface PodReaping {
+  /** Of ended Pods, since their end. */
+  readonly olderThanSeconds: number;
+  /** Ended Pods that may stay, however young; the oldest go first. */
+  readonly mostKept: number;
+  /** Pods that are deleted at once. */
+  readonly batch: number;
+  /** Of one round. */
+  readonly mostSeconds: number;
+  /** Namespaces of Customers without a Pod, since they were made; absent: they stay. */
+  readonly namespacesOlderThanSeconds?: number;
+  /** Tells what would go, and deletes nothing. */
+  readonly logOnly: boolean;
+}
+
+/** What went, or would have gone. */
+export interface PodReapReport {
+  readonly pods: number;
+  readonly namespaces: number;
+  /** Ended Pods that stay. */
+  readonly kept: number;
+  /** False: the round's time was over first. */
+  readonly complete: boolean;
+}
+
+/** Where it clears away. */
+export interface PodReapingGround {
+  readonly api: KubernetesApi;
+  readonly pool: string;
+  /** `undefined` in the list: all namespaces. */
+  readonly namespaces: readonly (string | undefined)[];
+  /** Called after each batch. */
+  readonly onBatch: () => void;
+}
+
+interface Ended {
+  readonly pod: Pod;
+  readonly endedTime: number;
+  readonly isKept: boolean;
+}
+
+/** One round. */
+export async function reapPods(
+  ground: PodReapingGround,
+  reaping: PodReaping,
+  now = Date.now(),
+): Promise<PodReapReport> {
+  const until = performance.now() + reaping.mostSeconds * 1_000;
+  const ended = (await endedPods(ground)).sort((a, b) => a.endedTime - b.endedTime);
+  const kept = ended.filter(({ isKept }) => isKept);
+  const tooMany = new Set(kept.slice(0, Math.max(0, kept.length - reaping.mostKept)));
+  const isOld = ({ endedTime }: Ended) => now - endedTime >= reaping.olderThanSeconds * 1_000;
+  const goes = ended.filter((each) => !each.isKept || tooMany.has(each) || isOld(each));
+  let pods = 0;
+  for (let from = 0; from < goes.length && performance.now() < until; from += reaping.batch) {
+    const batch = goes.slice(from, from + reaping.batch);
+    if (!reaping.logOnly) await Promise.all(batch.map(({ pod }) => remove(ground.api, podPath(pod))));
+    pods += batch.length;
+    ground.onBatch();
+  }
+  const namespaces = performance.now() < until ? await reapNamespaces(ground, reaping, now) : 0;
+  return { pods, namespaces, kept: ended.length - pods, complete: performance.now() < until };
+}
+
+/** Those whose end is acknowledged and whose containers have all ended. */
+async function endedPods({ api, pool, namespaces }: PodReapingGround): Promise<Ended[]> {
+  const labelSelector = `${labels.pool}=${pool},${labels.done}`;
+  const lists = await Promise.all(
+    namespaces.map((namespace) =>
+      listAll<Pod>(api, namespace === undefined ? '/api/v1/pods' : podsPath(namespace), labelSelector),
+    ),
+  );
+  return lists.flat().flatMap((pod) => {
+    const { phase, containerStatuses = [] } = pod.status ?? {};
+    const hasEnded = phase === 'Succeeded' || phase === 'Failed' || pod.metadata.deletionTimestamp !== undefined;
+    if (!hasEnded || containerStatuses.some(({ state }) => state?.running !== undefined)) return [];
+    const handler = containerStatuses.find(({ name }) => name === handlerContainer)?.state?.terminated;
+    const endedTime = timeOf(handler?.finishedAt) ?? timeOf(pod.metadata.creationTimestamp) ?? 0;
+    return [{ pod, endedTime, isKept: pod.metadata.annotations?.[annotations.keep] !== undefined }];
+  });
+}
+
+interface Namespace {
+  readonly metadata: { readonly name: string; readonly creationTimestamp: string; readonly deletionTimestamp?: string };
+}
+
+async function reapNamespaces({ api, pool }: PodReapingGround, reaping: PodReaping, now: number): Promise<number> {
+  const { namespacesOlderThanSeconds: age, logOnly } = reaping;
+  if (age === undefined) return 0;
+  const selector = `${labels.customerId},${labels.pool}=${pool},app.kubernetes.io/managed-by=pop`;
+  const all = await listAll<Namespace>(api, '/api/v1/namespaces', selector);
+  let reaped = 0;
+  for (const { metadata } of all) {
+    const { name, creationTimestamp, deletionTimestamp } = metadata;
+    if (deletionTimestamp !== undefined || now - (timeOf(creationTimestamp) ?? now) < age * 1_000) continue;
+    const { items } = await api.ask<{ items: readonly unknown[] }>({ path: podsPath(name), query: { limit: 1 } });
+    if (items.length > 0) continue;
+    if (!logOnly) await remove(api, `/api/v1/namespaces/${name}`);
+    reaped += 1;
+  }
+  return reaped;
+}
+
+async function listAll<T>(api: KubernetesApi, path: string, labelSelector: string): Promise<T[]> {
+  const all: T[] = [];
+  let next: string | undefined;
+  do {
+    const page = await api.ask<{ metadata: { continue?: string }; items: readonly T[] }>({
+      path,
+      query: { labelSelector, limit: 500, continue: next },
+    });
+    all.push(...page.items);
+    next = page.metadata.continue || undefined;
+  } while (next !== undefined);
+  return all;
+}
+
+async function remove(api: KubernetesApi, path: string): Promise<void> {
+  try {
+    await api.ask({ method: 'DELETE', path });
+  } catch (error) {
+    // Gone already, or going.
+    if (!isNotFound(error) && !(error instanceof ApiError && error.status === 409)) throw error;
+  }
+}
+
+const podsPath = (namespace: string): string => `/api/v1/namespaces/${namespace}/pods`;
+const podPath = ({ metadata: { namespace, name } }: Pod): string => `${podsPath(namespace)}/${name}`;

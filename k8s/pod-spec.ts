@@ -1,0 +1,278 @@
+/** The Pod of a launch, and the Secrets with its files. Pure: the same run always makes the same objects. */
+import type { Json, JsonObject } from '../agenda/types.ts';
+import type { KubernetesSettings } from '../launchers/container/kubernetes-settings.ts';
+import { type ContractFiles, contractArguments, contractEnvironment } from '../launchers/contract-environment.ts';
+import { type HandlerRun, LaunchError } from '../launchers/launcher.ts';
+import { fenceOf } from '../messages/resource-pool.ts';
+import { strategicMerge } from './merge-pod.ts';
+import { annotations, finalizer, hashOf, labels, labelValue, operationHash } from './names.ts';
+import { handlerContainer } from './pod.ts';
+
+/** A run of a type that is launched as a Pod. */
+export type KubernetesRun = HandlerRun<KubernetesSettings>;
+
+/** What all Pods of a pool have in common. */
+export interface PodGround {
+  /** Value of the label that tells pools apart. */
+  readonly pool: string;
+  /** From the moment that its node does not answer to the moment that the Pod is given up. */
+  readonly nodeLostSeconds: number;
+}
+
+/** What the handler finds in its container. */
+const filesFolder = '/pop/in';
+const fileNames = { payload: 'payload.json', lastProgress: 'last-progress.json', token: 'token' } as const;
+/** The kubelet hands over no more of a termination message. */
+export const terminationMessageBytes = 4_096;
+const terminationMessagePath = '/dev/termination-log';
+/** A Secret holds 1 MiB in all, so what is larger than this has one of its own. */
+const mostSharedBytes = 64 * 1024;
+const handlersGroup = 65_532;
+/** Between the limit that we keep and the one that the cluster keeps when we cannot. */
+const deadlineMarginSeconds = 60;
+
+/** The run, when its type is launched as a Pod. @throws LaunchError `otherLauncher` */
+export function kubernetesRunOf(run: HandlerRun): KubernetesRun {
+  const { settings, type } = run;
+  if (settings.launch === 'kubernetes') return { ...run, settings };
+  throw new LaunchError('otherLauncher', `The type "${type}" is launched "${settings.launch}", not as a Pod.`);
+}
+
+/** The key is made for Pods; a prefix of the registry's own takes the place of its first word. */
+export function podNameOf({ key, settings: { namePrefix } }: KubernetesRun): string {
+  return namePrefix === 'op' ? key : `${namePrefix}-${key.replace(/^op-/, '')}`;
+}
+
+/** The Secrets of a run: name to what is in it. The first has the token, and holds whatever is small. */
+export function secretsOf(run: KubernetesRun): Readonly<Record<string, Readonly<Record<string, string>>>> {
+  const name = podNameOf(run);
+  const small: Record<string, string> = run.report === undefined ? {} : { [fileNames.token]: run.report.token };
+  const secrets: Record<string, Readonly<Record<string, string>>> = { [name]: small };
+  const files = { payload: run.payload, lastProgress: run.lastProgress };
+  for (const [which, text] of Object.entries(files) as ['payload' | 'lastProgress', string | undefined][]) {
+    if (text === undefined) continue;
+    if (Buffer.byteLength(text) <= mostSharedBytes) small[fileNames[which]] = text;
+    else secrets[`${name}-${which.toLowerCase()}`] = { [fileNames[which]]: text };
+  }
+  return secrets;
+}
+
+/** A Secret that goes with its Pod. */
+export function secretObject(name: string, texts: Readonly<Record<string, string>>, ground: PodGround, owner: Owner) {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name,
+      labels: { [labels.pool]: ground.pool, ...managed },
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: owner.name, uid: owner.uid, controller: false }],
+    },
+    type: 'Opaque',
+    data: Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, Buffer.from(text).toString('base64')])),
+  };
+}
+
+/** The Pod that a Secret belongs to. */
+export interface Owner {
+  readonly name: string;
+  readonly uid: string;
+}
+
+const managed = { 'app.kubernetes.io/managed-by': 'pop' };
+
+/** The Pod of a run in a namespace. */
+export function podOf(run: KubernetesRun, namespace: string, ground: PodGround): JsonObject {
+  const { settings } = run;
+  const pod: JsonObject = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: podNameOf(run),
+      namespace,
+      labels: labelsOf(run, ground),
+      annotations: annotationsOf(run),
+      finalizers: [finalizer],
+    },
+    spec: specOf(run, namespace, ground),
+  };
+  const { podTemplate } = settings;
+  if (podTemplate === undefined) return pod;
+  const { metadata = {}, spec = {} } = podTemplate;
+  const merged = strategicMerge(pod, { metadata, spec });
+  // Ours is what finds the Pod again, whatever the template says.
+  const own = { name: podNameOf(run), namespace, finalizers: [finalizer] };
+  const told = (merged.metadata ?? {}) as JsonObject;
+  return {
+    ...merged,
+    metadata: {
+      ...told,
+      ...own,
+      labels: { ...(told.labels as JsonObject), ...labelsOf(run, ground) },
+      annotations: { ...(told.annotations as JsonObject), [annotations.fence]: JSON.stringify(fenceOf(run)) },
+    },
+  };
+}
+
+function labelsOf(run: KubernetesRun, { pool }: PodGround): Record<string, string> {
+  return {
+    ...run.settings.labels,
+    'app.kubernetes.io/name': 'pop-handler',
+    'app.kubernetes.io/component': labelValue(run.type),
+    ...managed,
+    'pop.agenda': labelValue(run.agendaId),
+    'pop.operation': labelValue(run.operation),
+    'pop.customer': labelValue(run.customerId),
+    'pop.attempt': String(run.attempt),
+    [labels.pool]: pool,
+    [labels.key]: run.key,
+    [labels.operationId]: operationHash(run),
+    [labels.customerId]: hashOf(run.customerId),
+  };
+}
+
+function annotationsOf(run: KubernetesRun): Record<string, string> {
+  return {
+    [annotations.fence]: JSON.stringify(fenceOf(run)),
+    ...(!run.settings.reapCompletedPods && { [annotations.keep]: 'true' }),
+    'pop.customer': run.customerId,
+    'pop.type': run.type,
+    'pop.cid': run.cid,
+    // Autoscalers would end a run of hours to save a node.
+    ...(!run.settings.safeToEvict && {
+      'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
+      'karpenter.sh/do-not-disrupt': 'true',
+    }),
+  };
+}
+
+function specOf(run: KubernetesRun, namespace: string, { nodeLostSeconds }: PodGround): JsonObject {
+  const { settings } = run;
+  const { privileged, runSeconds, graceSeconds, serviceAccountName, priorityClassName } = settings;
+  const account = serviceAccountName ?? (settings.reportBy === 'annotation' ? 'pop-service' : undefined);
+  return {
+    restartPolicy: 'Never',
+    terminationGracePeriodSeconds: Math.ceil(graceSeconds),
+    ...(runSeconds !== undefined && {
+      activeDeadlineSeconds: Math.ceil(settings.scheduledSeconds + runSeconds + graceSeconds) + deadlineMarginSeconds,
+    }),
+    enableServiceLinks: false,
+    automountServiceAccountToken: account !== undefined,
+    ...(account !== undefined && { serviceAccountName: account }),
+    ...(priorityClassName !== undefined && { priorityClassName }),
+    ...(settings.imagePullSecrets.length > 0 && {
+      imagePullSecrets: settings.imagePullSecrets.map((name) => ({ name })),
+    }),
+    ...(Object.keys(settings.nodeSelector).length > 0 && { nodeSelector: { ...settings.nodeSelector } }),
+    tolerations: [
+      ...settings.tolerations.map((toleration) => ({ ...toleration }) as JsonObject),
+      ...['not-ready', 'unreachable'].map((state) => ({
+        key: `node.kubernetes.io/${state}`,
+        operator: 'Exists',
+        effect: 'NoExecute',
+        tolerationSeconds: nodeLostSeconds,
+      })),
+    ],
+    ...(!privileged && { securityContext: podSecurity(settings) }),
+    containers: [containerOf(run, namespace)],
+    volumes: [...volumesOf(run)],
+  };
+}
+
+function podSecurity({ runAsUser }: KubernetesSettings): JsonObject {
+  return {
+    runAsNonRoot: runAsUser !== 0,
+    ...(runAsUser !== undefined && { runAsUser }),
+    fsGroup: handlersGroup,
+    fsGroupChangePolicy: 'OnRootMismatch',
+    seccompProfile: { type: 'RuntimeDefault' },
+  };
+}
+
+function containerOf(run: KubernetesRun, namespace: string): JsonObject {
+  const { settings } = run;
+  const { aliveCheck } = settings;
+  const files = filesOf(run);
+  const variables = {
+    LOG_LEVEL: 'info',
+    ...settings.envVars,
+    ...contractEnvironment(run, settings, files),
+    MY_POD_NAME: podNameOf(run),
+    MY_POD_NAMESPACE: namespace,
+    POP_RESULT_FILE_BYTES: String(terminationMessageBytes),
+    ...(settings.reportBy === 'annotation' && { POP_REPORT_BY: 'annotation' }),
+  };
+  const own = settings.contract === 'pop1' ? contractArguments('kubernetes', files) : [];
+  const args = [...settings.arguments, ...own];
+  return {
+    name: handlerContainer,
+    image: settings.image,
+    ...(settings.pullAlways && { imagePullPolicy: 'Always' }),
+    ...(settings.command !== undefined && { command: [...settings.command] }),
+    ...(args.length > 0 && { args }),
+    env: Object.entries(variables).map(([name, value]) => ({ name, value: escaped(value) })),
+    resources: resourcesOf(settings),
+    terminationMessagePath,
+    securityContext: settings.privileged
+      ? { privileged: true }
+      : {
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: settings.readOnlyRoot,
+          capabilities: { drop: ['ALL'] },
+        },
+    ...(aliveCheck !== undefined && {
+      livenessProbe: {
+        httpGet: {
+          path: aliveCheck.path,
+          port: aliveCheck.port,
+          ...(aliveCheck.host !== undefined && { host: aliveCheck.host }),
+        },
+        periodSeconds: aliveCheck.periodSeconds,
+        failureThreshold: aliveCheck.failureThreshold,
+      },
+    }),
+    volumeMounts: [...mountsOf(settings)],
+  };
+}
+
+/** Kubernetes would fill in `$(NAME)` of other variables. */
+const escaped = (value: string): string => value.replaceAll('$(', '$$(');
+
+function filesOf(run: KubernetesRun): ContractFiles {
+  const at = (name: string) => `${filesFolder}/${name}`;
+  return {
+    payload: at(fileNames.payload),
+    ...(run.lastProgress !== undefined && { lastProgress: at(fileNames.lastProgress) }),
+    ...(run.report !== undefined && { token: at(fileNames.token) }),
+    result: terminationMessagePath,
+  };
+}
+
+function resourcesOf({ resources: { cpuRequest, cpuLimit, memory, gpu } }: KubernetesSettings): JsonObject {
+  const always = {
+    ...(memory !== undefined && { memory }),
+    ...(gpu !== undefined && { 'nvidia.com/gpu': String(gpu) }),
+  };
+  const limits = { ...(cpuLimit !== undefined && { cpu: cpuLimit }), ...always };
+  return { requests: { cpu: cpuRequest, ...always }, ...(Object.keys(limits).length > 0 && { limits }) };
+}
+
+function* volumesOf(run: KubernetesRun): Iterable<JsonObject> {
+  const { configMaps, nfs } = run.settings;
+  const sources: Json = Object.keys(secretsOf(run)).map((name) => ({ secret: { name } }));
+  yield { name: 'pop-in', projected: { defaultMode: 0o440, sources } };
+  yield { name: 'tmp', emptyDir: {} };
+  for (const { volumeName, configMapName, mapKeyPaths } of configMaps) {
+    const items = mapKeyPaths.map(({ key, path }) => ({ key, path }));
+    yield { name: volumeName, configMap: { name: configMapName, ...(items.length > 0 && { items }) } };
+  }
+  for (const [index, { nfsServer: server, nfsServerPath: path, nfsReadOnly: readOnly }] of nfs.entries())
+    yield { name: `nfs-${index}`, nfs: { server, path, readOnly } };
+}
+
+function* mountsOf({ configMaps, nfs }: KubernetesSettings): Iterable<JsonObject> {
+  yield { name: 'pop-in', mountPath: filesFolder, readOnly: true };
+  yield { name: 'tmp', mountPath: '/tmp' };
+  for (const { volumeName: name, volumeMountPath: mountPath } of configMaps) yield { name, mountPath, readOnly: true };
+  for (const [index, { nfsMountPaths, nfsReadOnly: readOnly }] of nfs.entries())
+    for (const mountPath of nfsMountPaths) yield { name: `nfs-${index}`, mountPath, readOnly };
+}
