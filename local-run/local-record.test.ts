@@ -92,7 +92,7 @@ test('a report of an older launch changes nothing, and an end is recorded once',
   expect(at.operations[0]).toMatchObject({ outcome: 'failed', resultPayload: null, failureCode: 'resultNotJson' });
 });
 
-test('a cancel hands nothing out; at the end what waits is skipped, and what nobody reported is abandoned', async () => {
+test('a cancel hands nothing out; what waits is skipped then, what nobody reported is abandoned', async () => {
   const at = record();
   await begun(at);
   at.cancel();

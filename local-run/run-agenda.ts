@@ -1,6 +1,6 @@
 /**
  * Runs a whole Agenda on this machine, without a server: what `agendaWorkflow` does with Temporal, the api and a pool
- * worker, with the same walk, the same resolution of references and the same pool worker's steps, on a record in memory.
+ * worker. The walk, the resolution of references and the pool worker's steps are the same; the record is in memory.
  *
  *   walk: start whatever is ready, wait for an end ──▶ nothing in flight ──▶ finish
  *     │ cancel

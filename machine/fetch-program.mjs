@@ -1,5 +1,5 @@
-// Fetches the programs that npm does not carry, each by the version that programs.mjs pins. Plain Node 20: it runs before
-// anything is installed.
+// Fetches the programs that npm does not carry, each by the version that programs.mjs pins. Plain Node 20: it runs
+// before anything is installed.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Where programs keep what they made of the sources: in a clone beside the packages, gone with them, and made again. What
- * was built lies where it may not be written.
+ * Where programs keep what they made of the sources: in a clone beside the packages, gone with them, and made again.
+ * What was built lies where it may not be written.
  */
 import { homedir } from 'node:os';
 import { join } from 'node:path';

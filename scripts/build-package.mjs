@@ -1,6 +1,6 @@
 // Builds what `npm pack` puts into the package (`prepack`): JavaScript and types in dist/, with everything that a clone
-// makes at run time made already, and the manifest that users get in the place of the clone's. `postpack` puts that back
-// (restore-manifest.mjs).
+// makes at run time made already, and the manifest that users get in the place of the clone's. `postpack` puts that
+// back (restore-manifest.mjs).
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -54,7 +54,7 @@ function packSdk() {
   npm(['pack', join(root, 'handler'), '--pack-destination', folder, '--loglevel=error']);
 }
 
-/** The manifest without what only a clone needs. The mended driver goes along, so there is nothing to do after install. */
+/** Without what only a clone needs. The mended driver goes along, so there is nothing to do after an install. */
 function writeManifest() {
   const { name, version, description, license, type, dependencies } = manifest;
   mkdirSync(dirname(keptManifest), { recursive: true });

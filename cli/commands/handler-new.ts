@@ -69,8 +69,8 @@ export const handlerNew: CommandSpec = {
     { line: 'pop handler new resize --language shell', does: 'in shell' },
   ],
   description:
-    'Makes a folder with a handler, its test, a payload to try it with, a Dockerfile and a README, and adds its type to ' +
-    'the registry, which is made where there is none. What is there already is never overwritten.',
+    'Makes a folder with a handler, its test, a payload to try it with, a Dockerfile and a README, and adds its type ' +
+    'to the registry, which is made where there is none. What is there already is never overwritten.',
   declare: (command) =>
     command
       .argument('<name>', 'of the folder and the Operation type')

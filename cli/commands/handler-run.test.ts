@@ -33,7 +33,7 @@ test('a type is run with its entry, and so is a program that an entry names', as
   }
 });
 
-test('the payload comes from a file, from stdin, or is null; what an earlier attempt reported is handed over', async () => {
+test('the payload comes from a file, from stdin, or is null; an earlier report is handed over', async () => {
   using folder = new PopFolder();
   folder.write('echo.sh', echo);
   folder.write('payload.json', ['from a file']);

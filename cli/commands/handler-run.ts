@@ -24,8 +24,8 @@ async function run(command: Command): Promise<ExitCode> {
     import('../../local-run/run-handler.ts'),
     import('../../launchers/registry.ts'),
   ]);
-  const payload = options.payload === undefined ? 'null' : readJsonInput(options.payload);
-  const lastProgress = options.lastProgress === undefined ? undefined : readJsonInput(options.lastProgress);
+  const payload = options.payload === undefined ? 'null' : await readJsonInput(options.payload);
+  const lastProgress = options.lastProgress === undefined ? undefined : await readJsonInput(options.lastProgress);
   const { type, settings } = await handlerToRun(named, await readRegistry(options.registry));
   using screen = new RunScreen();
   using stop = stopSignals();

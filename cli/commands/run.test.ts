@@ -15,7 +15,7 @@ function folderWith(operations: unknown, more: object = {}): PopFolder {
     sleep: shell('touch "$TMPDIR/../$OPERATION_NAME"; exec sleep 100'),
     // Says how many of its kind there are at that moment.
     crowd: shell(
-      'mkdir -p "$TMPDIR/crowd/$OPERATION_NAME"; sleep 0.2; ls "$TMPDIR/crowd" | wc -l; rm -r "$TMPDIR/crowd/$OPERATION_NAME"',
+      'crowd="$TMPDIR/crowd"; own="$crowd/$OPERATION_NAME"; mkdir -p "$own"; sleep 0.2; ls "$crowd" | wc -l; rm -r "$own"',
       { resultFrom: 'lastLogLine' },
     ),
   });
@@ -54,7 +54,7 @@ test('a failure is 1, and is told in a line', async () => {
   expect(stderr).toContain('b: skipped: Not started: Operation a failed');
 });
 
-test('mocks are not launched: they give the content of a file, or fail; resident types may be mocked, too', async () => {
+test('mocks are not launched: they give a file, or fail; resident types may be mocked, too', async () => {
   const operations = [
     { name: 'a', type: 'unheardOf', payload: 1 },
     { name: 'b', type: 'logMessages', payload: { logMessages: [] }, dependsOn: ['a'] },
@@ -98,7 +98,7 @@ test('what is no JSON is 2, with line and column', async () => {
   expect(stderr).toBe('pop run: stdin:2:17: not JSON: a value is expected, not "x"\n');
 });
 
-test('an Agenda with faults is 2, and every one of them is told, also beyond the ten of an answer of the api', async () => {
+test('an Agenda with faults is 2, and all are told, also beyond the ten of an answer of the api', async () => {
   const operations = Array.from({ length: 14 }, (_, index) => ({ name: `op${index}`, type: 'echo', dependOn: [] }));
   using folder = folderWith([...operations, { name: 'op0', type: 'echo', payload: '@<gone.out>' }]);
   const { code, stderr } = await folder.pop(local);

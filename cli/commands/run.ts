@@ -80,8 +80,8 @@ export const runCommand: CommandSpec = {
     { line: 'pop run --local agenda.json -o json > progress.json', does: 'keep the record that the api would answer' },
   ],
   description:
-    'Runs a whole Agenda on this machine, without a server, as a server would: it is checked as a submission is, each ' +
-    'Operation starts once those that it depends on have succeeded, and the record at the end is that of the api. ' +
+    'Runs a whole Agenda on this machine, without a server, as a server would: it is checked as a submission is, ' +
+    'each Operation starts once those that it depends on have succeeded, and the record at the end is that of the api. ' +
     'What only admission goes by has no effect: notBefore, priority, peak, expectedSeconds, doNotRun.\n\n' +
     'Exit code 0: the Agenda succeeded. 1: it failed or was cancelled. 2: it is no Agenda, or the call was wrong.',
   declare: (command) =>

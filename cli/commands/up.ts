@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { usualHome } from '../../machine/programs.mjs';
 import type { Ports, System } from '../../machine/system.ts';
+import { usualHome } from '../../process/usual-home.ts';
 import type { CommandSpec } from '../command.ts';
 import { CommandError, type ExitCode, exitCodes } from '../exit-codes.ts';
 

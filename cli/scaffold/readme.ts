@@ -5,8 +5,8 @@ export function readmeOf(
 ): string {
   return `# ${name}
 
-Does Operations of the type \`${name}\` for POP (Priority Operation Processing). It is started once for each of them: it reads its payload,
-does its work, and ends; exit code 0 is success.
+Does Operations of the type \`${name}\` for POP (Priority Operation Processing). It is started
+once for each of them: it reads its payload, does its work, and ends; exit code 0 is success.
 
 \`\`\`sh
 ${what.commands.join('\n')}

@@ -35,7 +35,8 @@ set -eu
 cd "$(dirname "$0")"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-export POP_PAYLOAD_FILE="$folder/payload.json" POP_RESULT_FILE="$folder/result.json" POP_PROGRESS_FILE="$folder/progress.json"
+export POP_PAYLOAD_FILE="$folder/payload.json" POP_RESULT_FILE="$folder/result.json"
+export POP_PROGRESS_FILE="$folder/progress.json"
 
 fail() {
   echo "not ok: $1" >&2

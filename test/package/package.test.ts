@@ -145,5 +145,6 @@ test('a whole system starts, completes an Agenda, ends, and writes nothing into 
     child.kill('SIGINT');
   }
   expect(await ended, said).toBe(0);
+  expect(readdirSync(join(home, '.pop'))).toEqual(expect.arrayContaining(['bin', 'data']));
   expect(filesOfPackage()).toEqual(before);
 });

@@ -116,7 +116,7 @@ function comparable(record: unknown): unknown {
   });
 }
 
-test('row 59: an Agenda from a local file runs once without a server, and leaves the record that the server has', async () => {
+test('row 59: an Agenda from a local file runs once without a server; its record is that of a server', async () => {
   const tenant = await newTenant();
   const { customerId } = tenant;
   await Promise.all(
