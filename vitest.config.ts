@@ -4,13 +4,13 @@ import { ParityReporter } from './test/parity/parity-reporter.ts';
 
 const rooms = [
   ...['agenda', 'scheduling', 'messages', 'process', 'temporal', 'workflows', 'activities', 'workers', 'machine'],
-  ...['api', 'db', 'launchers', 'handler', 'cli', 'examples', 'bench', 'scripts'],
+  ...['api', 'db', 'launchers', 'handler', 'local-run', 'cli', 'examples', 'bench', 'scripts'],
 ].join(',');
 /**
  * Suites across rooms, each with a command of its own (`npm run test:<name>`); one file at a time, for each starts a
  * whole system.
  */
-const suites = ['parity', 'faults', 'demo', 'docker', 'kubernetes'];
+const suites = ['parity', 'faults', 'package', 'demo', 'docker', 'kubernetes'];
 /** What a suite starts before its files. */
 const suiteSetup: Readonly<Record<string, string>> = {
   parity: './test/parity/suite-setup.ts',

@@ -33,6 +33,27 @@ export const commandTree: CommandGroup = {
   ],
   commands: {
     up: { summary: 'run a whole system on this machine', load: async () => (await import('./commands/up.ts')).up },
+    run: {
+      summary: 'run an Agenda on this machine without a server',
+      load: async () => (await import('./commands/run.ts')).runCommand,
+    },
+    handler: {
+      summary: 'write handlers and try them',
+      examples: [
+        { line: 'pop handler new resize', does: 'a folder with a handler, its test and its registry entry' },
+        { line: 'pop handler run resize --payload payload.json', does: 'run it on this machine' },
+      ],
+      commands: {
+        new: {
+          summary: 'make a handler to begin with',
+          load: async () => (await import('./commands/handler-new.ts')).handlerNew,
+        },
+        run: {
+          summary: 'run a handler on this machine without a server',
+          load: async () => (await import('./commands/handler-run.ts')).handlerRun,
+        },
+      },
+    },
     serve: { summary: 'run the api', load: async () => (await import('./commands/serve.ts')).serve },
     worker: { summary: 'run a control worker', load: async () => (await import('./commands/worker.ts')).worker },
     pool: {

@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 /** The `pop` command. */
+import './check-node.ts';
+
 import { commandTree } from './command-tree.ts';
 import { runPop } from './run-pop.ts';
 

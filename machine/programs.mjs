@@ -1,13 +1,16 @@
 // The two programs npm does not carry, and where they are looked for. Plain Node 20: it runs before anything is
 // installed.
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+/** Where everything is kept unless it is said: in the clone; in the user's home for what was built from one. */
+export const usualHome = join(existsSync(join(root, 'tsconfig.json')) ? root : homedir(), '.pop');
 /** The folder in which fetched programs are kept. */
-export const programCache = resolve(process.env.POP_HOME ?? join(root, '.pop'), 'bin');
+export const programCache = resolve(process.env.POP_HOME ?? usualHome, 'bin');
 
 /** Per program: the variable that names it, its pinned packages, and what it is needed for. */
 export const programs = {
@@ -48,7 +51,7 @@ export function findProgram(name) {
     tried.push(`PATH: ${path} ${problem}`);
   }
   tried.push(`PATH: no usable ${name}`);
-  for (const cache of new Set([programCache, join(root, '.pop', 'bin')])) {
+  for (const cache of new Set([programCache, join(usualHome, 'bin')])) {
     const path = join(cache, name);
     if (runs(path)) return { path, tried };
     tried.push(`cache: no ${path}`);

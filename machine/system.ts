@@ -14,8 +14,10 @@ import { fileURLToPath } from 'node:url';
 import { migrateDatabase } from '../db/migrate.ts';
 import { identify, isAlive } from '../launchers/local/process-identity.ts';
 import { stopAll } from '../launchers/local/stop-run.ts';
-import { cacheFolder } from '../process/cache-folder.ts';
+import { compileCache } from '../process/cache-folder.ts';
+import { sourceFile } from '../process/source-file.ts';
 import { startPostgres } from './embedded-postgres.ts';
+import { fetchProgram } from './fetch-program.mjs';
 import { freePort } from './free-port.ts';
 import { GuardedProcess } from './guarded-process.ts';
 import { ensureKeys, type Keys } from './keys.ts';
@@ -88,8 +90,6 @@ const namespace = 'default';
 const databaseName = 'pop';
 /** Logs above this are put aside at the start, once. */
 const fullLogBytes = 20_000_000;
-/** Where Node keeps what it compiled and stripped of types, so that the next start does not do it again. */
-const compiledFolder = join(cacheFolder, 'compiled');
 /** A first start compiles the workflow bundle on a busy machine. */
 const readySeconds = 90;
 
@@ -252,6 +252,7 @@ export class System implements AsyncDisposable {
   }
 
   async #launchTemporal(spawned: (process: GuardedProcess) => void): Promise<void> {
+    await fetchProgram('temporal', (line) => this.#options.say?.(line));
     const command = temporalServerCommand({
       port: this.ports.temporal,
       uiPort: this.ports.ui,
@@ -312,7 +313,7 @@ export class System implements AsyncDisposable {
       directory: root,
       graceSeconds: 30,
       environment: {
-        NODE_COMPILE_CACHE: compiledFolder,
+        NODE_COMPILE_CACHE: compileCache,
         ...process.env,
         POP_HOME: this.home,
         ...this.#options.environment,
@@ -340,7 +341,7 @@ export async function makeMediaFolder(home: string): Promise<string> {
 }
 
 function program(file: string): [string, ...string[]] {
-  return [process.execPath, join(root, file)];
+  return [process.execPath, sourceFile(new URL(`../${file}`, import.meta.url))];
 }
 
 async function answersOk(url: string): Promise<boolean> {

@@ -75,6 +75,7 @@ describe('what a program loads', () => {
     expect(
       reachedBeyond(closure, [
         'cli/pop.ts',
+        'cli/check-node.ts',
         'cli/run-pop.ts',
         'cli/command-tree.ts',
         'cli/exit-codes.ts',

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
 import { cacheFolder } from '../process/cache-folder.ts';
+import { isBuilt } from '../process/source-file.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 /**
@@ -13,8 +14,12 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
  */
 export const bundledRooms = ['workflows', 'agenda'];
 
+/** The bundle as it was made when this was built, where all of it belongs together. */
+export const builtBundle = 'workflow-bundle.js';
+
 /** Path of the bundled code. `log` hears when it has to be made, which takes some seconds. */
 export async function workflowBundle(log: (message: string) => void = () => undefined): Promise<string> {
+  if (isBuilt) return join(root, builtBundle);
   const path = join(cacheFolder, `workflows-${await versionOfSources(root)}.js`);
   try {
     await readFile(path);

@@ -24,8 +24,9 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import { whyFailed } from '../agenda/end-words.ts';
 import type { OperationOutcome } from '../agenda/outcomes.ts';
-import { residentTypes } from '../agenda/resident-types.ts';
+import { residentTypes } from '../agenda/residents.ts';
 import { endOperation, outcomeOf, running, stopNew, takeReady, type Walk } from '../agenda/walk.ts';
 import type { ControlActivities, PoolActivities } from './activities.ts';
 import { agendaDetails, viewOf } from './agenda-details.ts';
@@ -94,7 +95,7 @@ export async function agendaWorkflow({ agendaId, attempt }: AgendaWorkflowInput)
     // A cancel that came when all had succeeded cancelled nothing.
     const reached = outcomeOf(walk);
     const outcome = cancelled && reached !== 'succeeded' ? 'cancelled' : reached;
-    await control.finishAgenda({ ...run, outcome, ...whyFailed(plan, walk, outcome) });
+    await control.finishAgenda({ ...run, outcome, ...whyFailed(outcome, plan.names, walk.statuses) });
     setCurrentDetails(agendaDetails(plan, walk));
     upsertSearchAttributes([{ key: searchAttributes.agendaState, value: outcome }]);
     return { outcome };
@@ -274,12 +275,4 @@ const poolQueueOf = ({ poolQueue, resourcePoolId }: WalkPlan): string =>
 function faultOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return (cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)).slice(0, longestFault);
-}
-
-/** Names the Operations that ended an Agenda, in POP's words. */
-function whyFailed(plan: WalkPlan, walk: Walk, outcome: string): { message?: string } {
-  if (outcome !== 'failed') return {};
-  const failed = plan.names.filter((_, index) => walk.statuses[index] === 'failed');
-  const more = failed.length > 10 ? `, and ${failed.length - 10} more` : '';
-  return { message: `Failed to complete operation: ${failed.slice(0, 10).join(', ')}${more}` };
 }

@@ -4,7 +4,7 @@ import type { LaunchKind, LiveRegistry } from '../../launchers/registry.ts';
 import type { PodReapAnswer } from '../../workflows/activities.ts';
 import type { PodReapOrder } from '../../workflows/messages.ts';
 import type { ResourcePoolClient } from './resource-pool-client.ts';
-import type { RunningOperations } from './running-operations.ts';
+import type { ActivityBeat, RunningOperations } from './running-operations.ts';
 
 /** What the activities of one pool worker share. */
 export interface PoolWorker {
@@ -33,6 +33,23 @@ export interface PoolMetrics {
   /** A handler started so long after its activity was scheduled. */
   started(launcher: LaunchKind, milliseconds: number): void;
   ended(launcher: LaunchKind, ending: Ending): void;
+}
+
+/** The part of an activity's Context that doing an Operation needs; one that is no activity of Temporal has it, too. */
+export interface OperationActivity extends ActivityBeat {
+  readonly info: ActivityBeat['info'] & {
+    /** From 1. */
+    readonly attempt: number;
+    readonly scheduledTimestampMs: number;
+    /** Of this attempt. */
+    readonly currentAttemptScheduledTimestampMs: number;
+  };
+  /** Why it was cancelled; undefined while it was not. */
+  readonly cancellationDetails:
+    | {
+        readonly [Why in 'cancelRequested' | 'workerShutdown' | 'paused' | 'notFound' | 'timedOut' | 'reset']?: boolean;
+      }
+    | undefined;
 }
 
 /** A run that some launcher of this worker knows. */

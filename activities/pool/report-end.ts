@@ -1,10 +1,9 @@
 /** Tells the ResourcePool service how a launch ended, until it has acknowledged; only then is the run forgotten. */
-import type { Context } from '@temporalio/activity';
 import { type FailureCode, failureOf } from '../../agenda/failure.ts';
 import type { DiagnosticEvent } from '../../agenda/types.ts';
 import type { Ending, HandlerRun, Launcher } from '../../launchers/launcher.ts';
 import { type FinishOperationItem, type FinishVerdict, fenceOf } from '../../messages/resource-pool.ts';
-import type { PoolWorker } from './parts.ts';
+import type { OperationActivity, PoolWorker } from './parts.ts';
 import { fittingEvents } from './report-limits.ts';
 import { ServiceRefused } from './service-errors.ts';
 
@@ -31,7 +30,7 @@ const patienceMilliseconds = 600_000;
  */
 export async function reportEnd(
   pool: PoolWorker,
-  activity: Context,
+  activity: OperationActivity,
   launch: HeldLaunch,
   ending: Ending,
 ): Promise<FinishVerdict> {
@@ -102,7 +101,7 @@ export async function forget(pool: PoolWorker, { launcher, run }: Pick<HeldLaunc
  */
 async function finishInSomeForm(
   pool: PoolWorker,
-  activity: Context,
+  activity: OperationActivity,
   item: FinishOperationItem,
 ): Promise<FinishVerdict> {
   const { log, ...withoutLog } = item;
@@ -139,7 +138,11 @@ async function finishInSomeForm(
   }
 }
 
-async function finish(pool: PoolWorker, activity: Context, item: FinishOperationItem): Promise<FinishVerdict> {
+async function finish(
+  pool: PoolWorker,
+  activity: OperationActivity,
+  item: FinishOperationItem,
+): Promise<FinishVerdict> {
   try {
     return await pool.client.finishOperation(item, activity.cancellationSignal);
   } catch (error) {
@@ -152,7 +155,8 @@ async function finish(pool: PoolWorker, activity: Context, item: FinishOperation
   }
 }
 
-function finishItem({ run }: HeldLaunch, ending: Ending, noticedTime: number): FinishOperationItem {
+/** The report of an end. */
+export function finishItem({ run }: Pick<HeldLaunch, 'run'>, ending: Ending, noticedTime: number): FinishOperationItem {
   const { startedTime, endedTime, log, progress } = ending;
   const events = eventsOf(ending);
   const result = ending.kind === 'succeeded' || ending.kind === 'failed' ? ending.result : undefined;

@@ -15,7 +15,6 @@
  * It can be interrupted everywhere, by Temporal or by the ResourcePool service's answer to a beat; `interrupted` says
  * what becomes of the run then. The rule: a run is stopped only by who is certain that nobody else is its owner now.
  */
-import type { Context } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { cut } from '../../agenda/cut.ts';
 import type { FailureCode } from '../../agenda/failure.ts';
@@ -25,7 +24,7 @@ import { type Ending, type HandlerRun, LaunchError, type Launcher } from '../../
 import { withLimits } from '../../launchers/registry.ts';
 import { elsewhere, fenceOf, type StartOperationItem, type StartVerdict } from '../../messages/resource-pool.ts';
 import type { OperationKey } from '../../workflows/activities.ts';
-import { launcherAt, type PoolWorker, placesOf } from './parts.ts';
+import { launcherAt, type OperationActivity, type PoolWorker, placesOf } from './parts.ts';
 import { forget, type HeldLaunch, reportEnd } from './report-end.ts';
 import { type RunningOperation, ToldByService } from './running-operations.ts';
 import { ServiceRefused } from './service-errors.ts';
@@ -41,7 +40,7 @@ const mostReasonCharacters = 2_000;
 /** Everything one activity knows of what it does. */
 interface Work {
   readonly pool: PoolWorker;
-  readonly activity: Context;
+  readonly activity: OperationActivity;
   readonly key: OperationKey;
   readonly running: RunningOperation;
   /** The launch it is responsible for. */
@@ -49,7 +48,7 @@ interface Work {
 }
 
 /** Runs an Operation to its recorded end. Rejects only when Temporal is to try again, or was told to cancel. */
-export async function runOperation(pool: PoolWorker, activity: Context, key: OperationKey): Promise<void> {
+export async function runOperation(pool: PoolWorker, activity: OperationActivity, key: OperationKey): Promise<void> {
   const work: Work = { pool, activity, key, running: pool.running.enter(activity) };
   try {
     await untilEnded(work);

@@ -1,8 +1,7 @@
-import type { Context } from '@temporalio/activity';
 import { failureOf } from '../../agenda/failure.ts';
 import { fenceOf } from '../../messages/resource-pool.ts';
 import type { OperationKey } from '../../workflows/activities.ts';
-import { type PoolWorker, type ReachableRun, runsOf } from './parts.ts';
+import { type OperationActivity, type PoolWorker, type ReachableRun, runsOf } from './parts.ts';
 
 /** Runs found by their identity have no registry entry at hand that says how long they may take to end. */
 export const unknownGraceSeconds = 10;
@@ -16,7 +15,7 @@ const reportMilliseconds = 30_000;
  */
 export async function stopOperation(
   pool: PoolWorker,
-  activity: Context,
+  activity: OperationActivity,
   key: OperationKey,
 ): Promise<{ stopped: boolean }> {
   const runs = await runsOf(pool, key);

@@ -30,21 +30,29 @@ export interface CheckedAgenda {
  * @throws ProblemError 422 with the first faults; 413 when those are payloads that are too large and nothing else
  */
 export function checkAgenda(body: unknown, unknown: FaultList = new FaultList()): CheckedAgenda {
-  const faults = new FaultList();
+  const checked = readAgenda(body, unknown);
+  if (checked instanceof FaultList) throw refusalOf(checked);
+  return checked;
+}
+
+/** The Agenda of a body, or what is wrong with it: the first `mostFaults`, and how many there are. */
+export function readAgenda(body: unknown, unknown: FaultList, mostFaults?: number): CheckedAgenda | FaultList {
+  const faults = new FaultList(mostFaults);
   // So many are not looked at one by one.
   const tooMany = countFaults(body);
   faults.addAll(tooMany);
   faults.addList(unknown);
-  if (tooMany.length > 0) throw invalid(faults);
+  if (tooMany.length > 0) return faults;
   // Looks at what was sent, so a fault of form in one place hides none of content in another.
   const isObject = typeof body === 'object' && body !== null && !Array.isArray(body);
-  if (isObject) faults.addList(validateAgenda(body as unknown as Agenda));
+  const limits = mostFaults === undefined ? {} : { mostFaults };
+  if (isObject) faults.addList(validateAgenda(body as unknown as Agenda, limits));
   // Faults of form are found for who has room to read them.
-  if (faults.isFull) throw refusalOf(faults);
+  if (faults.isFull) return faults;
   const parsed = parseGiven(agendaSchema, body);
   if (!parsed.success) addIssues(faults, parsed.error, new Set(faults.first.map((fault) => fault.pointer)));
   if (isObject) addParamsFaults(faults, body);
-  if (!parsed.success || faults.total > 0) throw refusalOf(faults);
+  if (!parsed.success || faults.total > 0) return faults;
   const { id, progressId, ...given } = withoutNulls(parsed.data);
   // An Agenda that was read and is submitted again names the progress it had; the new one gets its own.
   const agenda = { ...given, ...(id === undefined && progressId !== undefined && { progressId }) } as Agenda & {

@@ -1,7 +1,7 @@
 /** What is said of Operation types that no pool worker serves, or that nobody could look up. */
 import { quoted } from '../../agenda/cut.ts';
 import { FaultList } from '../../agenda/fault-list.ts';
-import { residentTypes } from '../../agenda/resident-types.ts';
+import { residentTypes } from '../../agenda/residents.ts';
 import type { Agenda, Fault } from '../../agenda/types.ts';
 import type { Database } from '../../db/connect.ts';
 import { readKnownTypes } from '../../db/pool/told-types.ts';

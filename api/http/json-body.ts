@@ -1,9 +1,9 @@
 /** Reads JSON bodies: with limits of size, faults with line and column, and nothing that Postgres could not keep. */
 import { cut } from '../../agenda/cut.ts';
+import { findJsonFault } from '../../agenda/json-position.ts';
 import { maximumPayloadBytes } from '../../agenda/types.ts';
 import { unkeepableFaults } from './body-values.ts';
 import { giveTurns } from './give-turns.ts';
-import { findJsonFault } from './json-position.ts';
 import { limitExceeded } from './json-size.ts';
 import { invalid, malformed, ProblemError, payloadTooLarge } from './problem.ts';
 

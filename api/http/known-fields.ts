@@ -83,10 +83,10 @@ function fieldWithoutEffect(told: {
 
 /**
  * Takes out of `body` what has no effect. @returns a fault per field that `schema` does not know, in the order of the
- * body
+ * body; the first `most` are told
  */
-export function takeOutUnknown(schema: z.ZodType, body: unknown): FaultList {
-  const faults = new FaultList();
+export function takeOutUnknown(schema: z.ZodType, body: unknown, most?: number): FaultList {
+  const faults = new FaultList(most);
   takeOut(schema, body, undefined, faults);
   return faults;
 }

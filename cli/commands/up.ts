@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Ports, System } from '../../machine/system.ts';
+import { usualHome } from '../../process/usual-home.ts';
 import type { CommandSpec } from '../command.ts';
 import { CommandError, type ExitCode, exitCodes } from '../exit-codes.ts';
 
@@ -90,7 +91,9 @@ export const up: CommandSpec = {
       .option('--ui-port <n>', "the Temporal Web UI's port", portOf, 8233)
       .option('--postgres-port <n>', "Postgres' port", portOf, 54_329)
       .addOption(
-        new Option('--home <dir>', 'where everything is kept').env('POP_HOME').default(resolve(root, '.pop'), '.pop'),
+        new Option('--home <dir>', 'where everything is kept')
+          .env('POP_HOME')
+          .default(usualHome, usualHome === resolve(root, '.pop') ? '.pop' : '~/.pop'),
       )
       .addOption(
         new Option('--registry <file>', 'Operation types of the pool worker')

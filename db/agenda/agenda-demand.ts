@@ -4,7 +4,7 @@
  * for what waits.
  */
 import { quoted } from '../../agenda/cut.ts';
-import { residentTypes } from '../../agenda/resident-types.ts';
+import { residentTypes } from '../../agenda/residents.ts';
 import type { Agenda, Fault, Peak } from '../../agenda/types.ts';
 import type { TypeNeeds } from '../../messages/resource-pool.ts';
 import { needOf, resourceNames } from '../../scheduling/need.ts';

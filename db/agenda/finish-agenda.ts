@@ -1,4 +1,5 @@
 /** The end of an attempt, and of an Agenda in every way in which one ends. */
+import { type AgendaEnd, type FirstFailure, firstFailureOf, whyNotStarted, withCause } from '../../agenda/end-words.ts';
 import type { AgendaOutcome } from '../../agenda/outcomes.ts';
 import type { DiagnosticEvent } from '../../agenda/types.ts';
 import { settleEnded } from '../admission/settlement.ts';
@@ -9,12 +10,6 @@ import { abandonExecuting } from '../operation/end-unreported.ts';
 import { storable } from '../storable.ts';
 import { type AttemptKey, type ClaimingRun, eventsText, isOfChain } from './attempt.ts';
 import { skipWaiting } from './skip-waiting.ts';
-
-/** How an Agenda ended. */
-export interface AgendaEnd {
-  readonly outcome: AgendaOutcome;
-  readonly message?: string;
-}
 
 /** Who is told after an end. */
 export interface FinishAnswer {
@@ -47,10 +42,7 @@ export async function finishAgenda(
     const held = await lockAttempt(sql, key);
     if (held === undefined) return undefined;
     const cause = end.outcome === 'failed' ? await firstCause(sql, key.agendaId) : undefined;
-    const told =
-      cause?.message === undefined
-        ? end
-        : { ...end, message: [end.message, cause.message].filter((part) => part !== undefined).join(': ') };
+    const told = withCause(end, cause);
     const [, , , line] = await Promise.all([
       // A submission of a limited customer that is under way shares its customer's row. It is waited for, so that its
       // Insight is told of this end.
@@ -93,15 +85,6 @@ async function lockAttempt(
   return held;
 }
 
-const longestCause = 1_000;
-
-interface FirstFailure {
-  readonly operation: string;
-  readonly isTimedOut: boolean;
-  /** What the Operation said of it, cut. */
-  readonly message?: string | undefined;
-}
-
 /** The first Operation that failed, so that nobody has to look for it. */
 async function firstCause(sql: Statements, agendaId: string): Promise<FirstFailure | undefined> {
   const [failed] = await sql<{ operation: string; isTimedOut: boolean; events: readonly DiagnosticEvent[] | null }[]>`
@@ -111,15 +94,7 @@ async function firstCause(sql: Statements, agendaId: string): Promise<FirstFailu
     where agenda_id = ${agendaId} and processing_state = 'COMPLETE' and processing_state_message = 'failed'
     order by completed_time, index limit 1`;
   if (failed === undefined) return undefined;
-  const { events, ...which } = failed;
-  return { ...which, message: events?.[0]?.message.slice(0, longestCause) };
-}
-
-/** What kept the Operations that never ran from starting. */
-function whyNotStarted({ outcome, message }: AgendaEnd, failed: FirstFailure | undefined): string {
-  if (failed !== undefined) return `Operation ${failed.operation} ${failed.isTimedOut ? 'timed out' : 'failed'}`;
-  if (outcome === 'cancelled') return 'the Agenda was cancelled';
-  return message ?? `the Agenda ended ${outcome}`;
+  return firstFailureOf(failed);
 }
 
 /** What an end tells the log: all ids of the Agenda, and seconds since its submission. */

@@ -6,19 +6,13 @@
 import type { Database, Statements } from '../connect.ts';
 import { pickInsight, readCandidates } from './choose-insight.ts';
 import { earlierAnswer } from './idempotency.ts';
-import { refused, type SubmitAnswer } from './submit-answer.ts';
+import { reusedProgress, type SubmitAnswer } from './submit-answer.ts';
 import { type Submission, writeAgenda } from './write-agenda.ts';
 
 /** Writes a checked Agenda with its progress, its waiting entry, its idempotency record and its audit entry. */
 export async function submitAgenda(database: Database, submission: Submission): Promise<SubmitAnswer> {
   const { agenda, idempotency } = submission;
-  if (agenda.progressId !== undefined) {
-    return refused(
-      'progressIdNotSupported',
-      'Reusing an AgendaProgress is not supported: leave progressId out, it is made by the server.',
-      '/progressId',
-    );
-  }
+  if (agenda.progressId !== undefined) return reusedProgress;
   return (await database.$client.begin(async (sql: Statements): Promise<SubmitAnswer> => {
     // Not awaited one by one: the statements travel together and run in this order.
     const [earlier, candidates] = await Promise.all([

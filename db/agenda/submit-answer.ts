@@ -46,3 +46,10 @@ export interface Refused {
 export function refused(code: SubmitRefusal, message: string, pointer?: string): Refused {
   return { kind: 'refused', code, message, faults: pointer === undefined ? [] : [{ pointer, code, message }] };
 }
+
+/** An Agenda that names the AgendaProgress it is to use. */
+export const reusedProgress: Refused = refused(
+  'progressIdNotSupported',
+  'Reusing an AgendaProgress is not supported: leave progressId out, it is made by the server.',
+  '/progressId',
+);

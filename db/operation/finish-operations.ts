@@ -1,8 +1,6 @@
 /** The ends of Operations. */
-import { isDeeperThan } from '../../agenda/depth.ts';
-import { type Failure, type FailureCodeOf, failureOf, toldFailure } from '../../agenda/failure.ts';
-import type { LaunchEnding } from '../../agenda/outcomes.ts';
-import { type DiagnosticEvent, type Json, type JsonObject, maximumPayloadBytes } from '../../agenda/types.ts';
+import type { Failure } from '../../agenda/failure.ts';
+import type { JsonObject } from '../../agenda/types.ts';
 import type { FinishOperationItem, FinishVerdict } from '../../messages/resource-pool.ts';
 import { refreshAgendaProgress } from '../agenda/agenda-progress.ts';
 import { markFailing } from '../agenda/mark-failing.ts';
@@ -11,9 +9,7 @@ import { storable } from '../storable.ts';
 import { type Change, unchanged, withFailures, writeChanges } from './change.ts';
 import { distinct, isNewest, lockAgendas, type OperationRow, readOperations, touchQuiet } from './fence.ts';
 import { decideOnLost, type LostLaunch, launchedKey, spentEvent } from './past-launches.ts';
-
-/** As deep as the body of a request: what refers to the result is written by functions that recurse. */
-const maximumResultDepth = 256;
+import { isForBudget, type ReportedEnd, reportedEnd, verdictOf } from './reported-end.ts';
 
 /**
  * Records ends. The first report of the current launch decides; what is not acceptable as a result fails the Operation.
@@ -58,16 +54,9 @@ export async function finishOperations(
 }
 
 /** An end as it is going to be recorded. */
-interface End {
+interface End extends ReportedEnd {
   readonly item: FinishOperationItem;
   readonly row: OperationRow;
-  readonly outcome: 'succeeded' | 'failed' | 'cancelled';
-  readonly ending: LaunchEnding;
-  /** Absent when it succeeded. */
-  readonly failure?: Failure;
-  readonly events: readonly DiagnosticEvent[];
-  /** Null where it gave none, or none that can be kept. */
-  readonly result: string | null;
   readonly verdict: FinishVerdict;
   readonly againInMilliseconds?: number;
 }
@@ -80,39 +69,16 @@ function repeatOf(row: OperationRow): FinishVerdict | undefined {
 }
 
 /** The end as it was reported. */
-function endOf(row: OperationRow, item: FinishOperationItem): End {
-  const fault = resultFault(item);
-  const events = (item.diagnosticEvents ?? []) as DiagnosticEvent[];
-  if (fault !== undefined)
-    return {
-      ...{ item, row, outcome: 'failed', ending: 'failed', failure: failureOf(fault.code), result: null },
-      events: [...events, { ...fault, time: Date.now() }],
-      verdict: { verdict: 'refused', ...fault },
-    };
-  const result = item.result ?? null;
-  const stored = { item, row, events, result };
-  if (item.outcome === 'succeeded')
-    return { ...stored, outcome: 'succeeded', ending: 'succeeded', verdict: storedAs('succeeded') };
-  const ending = endingOf(item);
-  const failure = toldFailure(ending, item.ending === undefined ? { code: events.at(-1)?.code } : item);
-  // Gone while a cancel was under way: that is what the cancel wanted.
-  const outcome = ending === 'cancelled' || (ending === 'lost' && row.cancelled) ? 'cancelled' : 'failed';
-  return { ...stored, outcome, ending, failure, verdict: storedAs(outcome) };
-}
-
-const storedAs = (outcome: string): FinishVerdict => ({ verdict: 'stored', outcome });
-
-/** How the launch ended, as far as that agrees with the outcome; a worker of version 0.1.0 says the outcome only. */
-function endingOf({ outcome, ending }: FinishOperationItem): 'failed' | 'timedOut' | 'lost' | 'cancelled' {
-  if (outcome === 'cancelled') return 'cancelled';
-  return ending === 'timedOut' || ending === 'lost' ? ending : 'failed';
-}
+const endOf = (row: OperationRow, item: FinishOperationItem): End => {
+  const end = reportedEnd(item, row.cancelled);
+  return { ...end, item, row, verdict: verdictOf(end) };
+};
 
 /** Decides on those that were lost, and writes all. */
 async function recordEnds(sql: Statements, rows: readonly OperationRow[], ends: Map<string, End>): Promise<void> {
   const decisions = await decideOnLost(
     sql,
-    [...ends.values()].flatMap((end) => (isForBudget(end) ? [lostOf(end, end.failure)] : [])),
+    [...ends.values()].flatMap((end) => (isForBudget(end, end.item) ? [lostOf(end, end.failure)] : [])),
   );
   for (const [key, decision] of decisions) {
     const end = ends.get(key);
@@ -134,13 +100,6 @@ async function recordEnds(sql: Statements, rows: readonly OperationRow[], ends: 
     refreshAgendaProgress(sql, touched),
   ]);
 }
-
-/**
- * The infrastructure took the launch away, and whoever reports it knows what it is to do next. Workers of version 0.1.0
- * have tried on their own.
- */
-const isForBudget = (end: End): end is End & { failure: Failure } =>
-  end.failure?.category === 'infrastructure' && end.outcome === 'failed' && end.item.ending !== undefined;
 
 function lostOf({ row, item }: End, failure: Failure): LostLaunch {
   const { startedTime, endedTime, noticedTime } = item;
@@ -192,30 +151,4 @@ function writeLogs(sql: Statements, ends: readonly Pick<End, 'row' | 'item'>[]) 
     from json_to_recordset(${JSON.stringify(logs)}::json)
       as l("agendaId" text, index int, attempt int, launch int, output text, "totalBytes" bigint)
     on conflict do nothing`;
-}
-
-/** Why a result cannot be kept, if so. */
-function resultFault(item: FinishOperationItem): { code: FailureCodeOf<'data'>; message: string } | undefined {
-  if (item.result === undefined) return undefined;
-  const bytes = Buffer.byteLength(item.result);
-  if (bytes > maximumPayloadBytes) {
-    return {
-      code: 'resultTooLarge',
-      message: `The result of Operation ${item.operation} has ${bytes} bytes; the limit is ${maximumPayloadBytes}.`,
-    };
-  }
-  let value: Json;
-  try {
-    value = JSON.parse(item.result) as Json;
-  } catch (error) {
-    return {
-      code: 'resultNotJson',
-      message: `The result of Operation ${item.operation} is not JSON: ${(error as Error).message}`,
-    };
-  }
-  if (!isDeeperThan(value, maximumResultDepth)) return undefined;
-  return {
-    code: 'resultTooDeep',
-    message: `The result of Operation ${item.operation} is nested deeper than the limit of ${maximumResultDepth}.`,
-  };
 }

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { maximumReferencedBytes } from '../../agenda/resolve-payload.ts';
 import type { Json } from '../../agenda/types.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addAgenda, addInsight } from '../../test/support/test-records.ts';
-import { maximumReferencedBytes, resolvePayloads } from './resolve-payload.ts';
+import { resolvePayloads } from './resolve-payload.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -4,34 +4,20 @@
  * work between the larger ones, since whoever wrote them decides how long they take to parse.
  */
 import { setImmediate } from 'node:timers/promises';
-import { cut } from '../../agenda/cut.ts';
-import type { FailureCodeOf } from '../../agenda/failure.ts';
-import { mostFaults } from '../../agenda/fault-list.ts';
-import { findReferences, replaceReferences } from '../../agenda/references.ts';
-import { resolvedBytes } from '../../agenda/resolved-bytes.ts';
-import { type DiagnosticEvent, type Json, maximumPayloadBytes } from '../../agenda/types.ts';
+import {
+  namesReferredTo,
+  type OperationToResolve,
+  type ResolvedPayload,
+  referencedFault,
+  resolvePayload,
+} from '../../agenda/resolve-payload.ts';
+import type { Json } from '../../agenda/types.ts';
 import type { Statements } from '../connect.ts';
 import { few } from '../few.ts';
 
-/** Most bytes of all results together that one payload may name. */
-export const maximumReferencedBytes = 16 * 1024 * 1024;
 const smallResultBytes = 64 * 1024;
 /** So much is parsed before other work has its turn. */
 const bytesBetweenTurns = 256 * 1024;
-
-/** An Operation whose payload is asked for. */
-export interface OperationToResolve {
-  readonly agendaId: string;
-  readonly name: string;
-  /** JSON text as submitted; null = none. */
-  readonly payload: string | null;
-}
-
-/** The payload as JSON text, or why it cannot be had. */
-export type ResolvedPayload = { readonly payload: string } | { readonly fault: PayloadFault };
-
-/** Why there is no payload. */
-export type PayloadFault = DiagnosticEvent & { readonly code: FailureCodeOf<'data'> };
 
 interface StoredResult {
   readonly bytes: number;
@@ -44,19 +30,12 @@ export async function resolvePayloads(
   sql: Statements,
   operations: readonly OperationToResolve[],
 ): Promise<ResolvedPayload[]> {
-  const asked = operations.map((operation) => ({ ...operation, names: namesIn(operation.payload) }));
+  const asked = operations.map((operation) => ({ ...operation, names: namesReferredTo(operation.payload) }));
   const stored = await readStored(sql, asked);
   const reader = new ResultReader(sql, stored);
   const answers: ResolvedPayload[] = [];
   for (const operation of asked) answers.push(await resolve(operation, reader));
   return answers;
-}
-
-/** Names of the Operations whose results a payload refers to. */
-function namesIn(payload: string | null): readonly string[] {
-  if (payload === null || !payload.includes('@<')) return [];
-  const names = findReferences(JSON.parse(payload) as Json).map((reference) => reference.name);
-  return [...new Set(names.filter((name) => name.endsWith('.out')).map((name) => name.slice(0, -'.out'.length)))];
 }
 
 const keyOf = (agendaId: string, name: string): string => `${agendaId} ${name}`;
@@ -128,52 +107,13 @@ async function resolve(
   { agendaId, name, payload, names }: OperationToResolve & { readonly names: readonly string[] },
   reader: ResultReader,
 ): Promise<ResolvedPayload> {
-  if (payload === null) return { payload: 'null' };
-  if (!payload.includes('@<')) return { payload };
-  const referenced = names.map((other) => ({ name: `${other}.out`, bytes: reader.bytesOf(agendaId, other) }));
-  const together = referenced.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (together > maximumReferencedBytes) {
-    const limit = `the limit is ${maximumReferencedBytes}. ${sizes(referenced)}`;
-    const message = `The payload of Operation ${name} refers to results of ${together} bytes together; ${limit}`;
-    return fault('payloadTooLarge', message);
-  }
-  const values = new Map<string, Json>([
-    ['pop.agendaId', agendaId],
-    ['pop.operationName', name],
-  ]);
+  const referenced = names.map((other) => ({ name: other, bytes: reader.bytesOf(agendaId, other) }));
+  const tooLarge = referencedFault(name, referenced);
+  if (tooLarge !== undefined) return { fault: tooLarge };
+  const results = new Map<string, Json>();
   for (const other of names) {
     const value = await reader.read(agendaId, other);
-    if (value !== undefined) values.set(`${other}.out`, value);
+    if (value !== undefined) results.set(other, value);
   }
-  const lookup = (key: string) => values.get(key);
-  const submitted = JSON.parse(payload) as Json;
-  // Measured before it is made: a small payload can name a large result many times.
-  const measured = resolvedBytes(submitted, lookup);
-  if (measured.bytes > maximumPayloadBytes) {
-    const limit = `the limit is ${maximumPayloadBytes}. ${sizes(measured.names)}`;
-    const bytes = `${measured.bytes} bytes with its references replaced`;
-    const message = `The payload of Operation ${name} has ${bytes}; ${limit}`;
-    return fault('payloadTooLarge', message);
-  }
-  const { value, missing, invalid } = replaceReferences(submitted, lookup);
-  if (missing.length > 0 || invalid.length > 0) {
-    const first = [
-      ...missing.slice(0, mostFaults).map((reference) => `@<${cut(reference)}>`),
-      ...invalid.slice(0, mostFaults).map(({ token }) => cut(token)),
-    ].slice(0, mostFaults);
-    const more = missing.length + invalid.length - first.length;
-    const rest = more > 0 ? `, and ${more} more` : '';
-    return fault('invalidReference', `Operation ${name} has invalid references: ${first.join(', ')}${rest}`);
-  }
-  return { payload: JSON.stringify(value) };
+  return resolvePayload({ agendaId, name, payload }, results);
 }
-
-/** The largest of what is referenced, for a message. */
-function sizes(referenced: readonly { readonly name: string; readonly bytes: number }[]): string {
-  const largest = referenced.toSorted((a, b) => b.bytes - a.bytes).slice(0, 10);
-  return `Referenced: ${largest.map(({ name, bytes }) => `${cut(name)} ${bytes}`).join(', ')}`;
-}
-
-const fault = (code: FailureCodeOf<'data'>, message: string): { fault: PayloadFault } => ({
-  fault: { code, message, time: Date.now() },
-});

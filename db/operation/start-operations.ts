@@ -1,6 +1,7 @@
 /** The beginning of Operations: what to run, and under which launch number. */
 import { type FailureCode, failureOf } from '../../agenda/failure.ts';
 import { type BudgetDecision, decideAfterLoss } from '../../agenda/infrastructure-budget.ts';
+import type { ResolvedPayload } from '../../agenda/resolve-payload.ts';
 import type { StartOperationItem, StartVerdict } from '../../messages/resource-pool.ts';
 import { insightsThatWait } from '../admission/wake.ts';
 import { markFailing } from '../agenda/mark-failing.ts';
@@ -11,7 +12,7 @@ import { distinct, lockAgendas, type OperationRow, readOperations, touchQuiet } 
 import { handBacks, showHandedBack } from './hand-back.ts';
 import { decideOnLost, type LostLaunch, launchedKey, spentEvent } from './past-launches.ts';
 import { beginningOf, isInReach } from './place.ts';
-import { type ResolvedPayload, resolvePayloads } from './resolve-payload.ts';
+import { resolvePayloads } from './resolve-payload.ts';
 
 /** How soon to ask again for an Operation whose turn has not come. */
 const earlyMilliseconds = 1_000;

@@ -18,8 +18,8 @@ import {
   statSync,
 } from 'node:fs';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { fenceOf } from '../../messages/resource-pool.ts';
+import { sourceFile } from '../../process/source-file.ts';
 import {
   type Ending,
   type FollowEvents,
@@ -58,12 +58,13 @@ import { Watcher } from './watcher.ts';
 export interface LocalLauncherOptions {
   /** Holds a directory per run; made when missing. */
   readonly root: string;
+  /** Where Node keeps what it compiled of the shim; default: in `root`. */
+  readonly compileCache?: string;
 }
 
 /** Number of shims that may fail before this start is given up. */
 const mostShims = 3;
-const shimPath = fileURLToPath(new URL('./shim.ts', import.meta.url));
-const compileCache = '.compile-cache';
+const shimPath = sourceFile(new URL('./shim.ts', import.meta.url));
 
 /** Runs handlers as child processes of this host, each in a run directory of its own. */
 export class LocalLauncher implements Launcher {
@@ -71,11 +72,13 @@ export class LocalLauncher implements Launcher {
   readonly formerPlace?: string;
   readonly survivesWorker = true;
   readonly #root: string;
+  readonly #compileCache: string;
   readonly #watcher = new Watcher();
 
   constructor(options: LocalLauncherOptions) {
     mkdirSync(resolve(options.root), { recursive: true, mode: 0o700 });
     this.#root = realpathSync(options.root);
+    this.#compileCache = options.compileCache ?? join(this.#root, '.compile-cache');
     const { place, formerPlace } = placeOf(this.#root);
     this.place = place;
     if (formerPlace !== undefined) this.formerPlace = formerPlace;
@@ -119,7 +122,7 @@ export class LocalLauncher implements Launcher {
         throw new Error(`The shim of ${run.key} ended ${shims} times before the handler started: ${why}`);
       }
       shims += 1;
-      shim = spawnShim(directory, join(this.#root, compileCache));
+      shim = spawnShim(directory, this.#compileCache);
       return false;
     });
     if (answer === undefined) throw new Error(`The start of ${run.key} came to no end.`);

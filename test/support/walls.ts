@@ -147,7 +147,7 @@ function importsIn(root: string, file: string): readonly Import[] {
 /** TypeScript files of the tree, but those that were installed or made. */
 function sourcesIn(root: string): string[] {
   return readdirSync(root, { withFileTypes: true }).flatMap((entry) => {
-    if (entry.name.startsWith('.') || entry.name === 'node_modules' || entry.name === 'coverage') return [];
+    if (entry.name.startsWith('.') || ['node_modules', 'coverage', 'dist'].includes(entry.name)) return [];
     if (entry.isFile()) return entry.name.endsWith('.ts') ? [entry.name] : [];
     return (readdirSync(join(root, entry.name), { recursive: true }) as string[])
       .filter((path) => path.endsWith('.ts') && !path.includes('node_modules'))
