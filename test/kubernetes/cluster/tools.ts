@@ -100,10 +100,10 @@ async function build(tool: Tool, folder: string): Promise<void> {
   const { package: name, module } = sources[tool];
   const fresh = join(folder, `.${tool}-${process.pid}`);
   const command = ['go', 'build', ...buildFlags, '-o', fresh, name];
-  const locked = process.platform === 'linux' ? ['flock', join(folder, '.lock'), ...command] : command;
+  const [program = '', ...flags] =
+    process.platform === 'linux' ? ['flock', join(folder, '.lock'), ...command] : command;
   try {
-    // Niced: people work on the machine meanwhile.
-    await runBuild('nice', locked, module);
+    await runBuild(program, flags, module);
     renameSync(fresh, join(folder, tool));
   } finally {
     rmSync(fresh, { force: true });
