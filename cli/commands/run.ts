@@ -81,9 +81,8 @@ export const runCommand: CommandSpec = {
   ],
   description:
     'Runs a whole Agenda on this machine, without a server, as a server would: it is checked as a submission is, ' +
-    'each Operation starts once those that it depends on have succeeded, and the record at the end ' +
-    'is that of the api. ' +
-    'What only admission goes by has no effect: notBefore, priority, peak, expectedSeconds, doNotRun.\n\n' +
+    'each Operation starts once those that it depends on have succeeded, and the record at the end is that of the ' +
+    'api. What only admission goes by has no effect: notBefore, priority, peak, expectedSeconds, doNotRun.\n\n' +
     'Exit code 0: the Agenda succeeded. 1: it failed or was cancelled. 2: it is no Agenda, or the call was wrong.',
   declare: (command) =>
     command
