@@ -5,7 +5,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
-import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
@@ -15,9 +14,7 @@ import type { PoolWorker } from '../activities/pool/parts.ts';
 import { OrphanReaper } from '../activities/pool/reap-orphans.ts';
 import { ResourcePoolClient } from '../activities/pool/resource-pool-client.ts';
 import { RunningOperations } from '../activities/pool/running-operations.ts';
-import { InProcessLauncher } from '../launchers/in-process/in-process-launcher.ts';
-import { LocalLauncher } from '../launchers/local/local-launcher.ts';
-import { LiveRegistry } from '../launchers/registry.ts';
+import { type LaunchKind, LiveRegistry } from '../launchers/registry.ts';
 import { positiveNumber, required, SettingError } from '../process/environment.ts';
 import { createLog } from '../process/log.ts';
 import { untilShutdown } from '../process/shutdown.ts';
@@ -30,11 +27,11 @@ import {
 } from '../temporal/connect.ts';
 import { checkMarker, describeNames, watchMarker } from '../temporal/installation-marker.ts';
 import { installTemporalRuntime } from '../temporal/runtime.ts';
+import { kindsOf, poolLaunchers } from './pool-launchers.ts';
 import { poolWorkerOptions } from './worker-options.ts';
 
 interface PoolSettings extends PoolCredentials {
   readonly registry: string;
-  readonly runDirectory: string;
   readonly concurrency: number;
   /** Between two looks at runs that nobody follows. */
   readonly reapSeconds: number;
@@ -55,7 +52,6 @@ function readSettings(): PoolSettings {
     url: needed('POP_URL'),
     apiKey: needed('POP_API_KEY'),
     registry: needed('POP_REGISTRY'),
-    runDirectory: resolve(needed('POP_RUN_DIRECTORY')),
     concurrency: Math.ceil(positiveNumber('POP_CONCURRENCY', Math.max(4, 2 * availableParallelism()))),
     reapSeconds: positiveNumber('POP_REAP_SECONDS', 60),
   };
@@ -69,7 +65,10 @@ async function main(log: Logger): Promise<void> {
   installTemporalRuntime(log);
   const settings = readSettings();
   const shutdown = untilShutdown(log);
-  const registry = followRegistry(settings, log);
+  // Processes may share a host and a pid (containers), hence the random part.
+  const name = `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`;
+  const launchers = await poolLaunchers({ worker: name, environment: process.env, log });
+  const registry = followRegistry(settings, kindsOf(launchers), log);
   const temporal = temporalSettings();
   const joined = await join(settings, temporal, log, shutdown.signal).catch((error: unknown) => {
     if (!shutdown.signal.aborted) throw error;
@@ -78,18 +77,13 @@ async function main(log: Logger): Promise<void> {
   if (joined === undefined) return;
   const { connection, marked, installationId } = joined;
   const client = serviceClient(settings, installationId, log);
-  // Processes may share a host and a pid (containers), hence the random part.
-  const name = `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`;
   const running = new RunningOperations({ report: (items) => client.reportProgress(items), worker: name, log });
   const pool: PoolWorker = {
     resourcePoolId: settings.resourcePoolId,
     name,
     client,
     registry,
-    launchers: {
-      local: new LocalLauncher({ root: settings.runDirectory }),
-      inProcess: new InProcessLauncher({ worker: name }),
-    },
+    launchers,
     url: settings.url,
     running,
     shutdown: shutdown.signal,
@@ -137,10 +131,10 @@ async function main(log: Logger): Promise<void> {
   await watching;
 }
 
-function followRegistry({ registry }: PoolSettings, log: Logger): LiveRegistry {
-  return new LiveRegistry(registry, (error) =>
-    log.error({ err: error, registry }, 'the registry was edited and is broken now; the last good one stays in use'),
-  );
+function followRegistry({ registry }: PoolSettings, launches: readonly LaunchKind[], log: Logger): LiveRegistry {
+  const report = (error: Error) =>
+    log.error({ err: error, registry }, 'the registry was edited and is broken now; the last good one stays in use');
+  return new LiveRegistry(registry, report, launches);
 }
 
 function serviceClient(settings: PoolSettings, installationId: string, log: Logger): ResourcePoolClient {

@@ -196,13 +196,28 @@ describe.skipIf(isMissing)('an image that is not here', () => {
   });
 });
 
+test.skipIf(isMissing)('a worker with another folder of runs on the same engine sees nothing of them', async () => {
+  await using at = await scratch();
+  await using elsewhere = await scratch();
+  const run = at.run(shellWorks.waitForEver);
+  await at.launcher.start(run);
+  expect(elsewhere.launcher.place).not.toBe(at.launcher.place);
+  expect(await elsewhere.launcher.list()).toEqual([]);
+  await elsewhere.launcher.stop(run.key, 0);
+  await elsewhere.launcher.forget(run.key);
+  await expect(elsewhere.launcher.start(run)).rejects.toMatchObject({ code: 'nameTaken' });
+  expect(await at.launcher.list()).toMatchObject([{ key: run.key, alive: true }]);
+});
+
 describe.skipIf(isMissing)('a worker that died', () => {
   test('between creating and starting: the next begins it, once', { timeout: 60_000 }, async () => {
     await using at = await scratch();
     const run = at.run(shellWorks.echo);
     const directory = join(at.root, run.key);
     prepare(dockerRunOf(run), directory);
-    const { id } = await engine.docker.createContainer(containerOptions(dockerRunOf(run), directory, false));
+    const { id } = await engine.docker.createContainer(
+      containerOptions(dockerRunOf(run), directory, { place: at.launcher.place, hasInit: false }),
+    );
     expect(await at.launcher.start(run)).toEqual({ key: run.key, adopted: true });
     expect(await at.launcher.follow(run, recorded(), never())).toMatchObject({ kind: 'succeeded', result: { a: 1 } });
     expect((await container(run).inspect()).Id).not.toBe(id);
