@@ -8,9 +8,9 @@ import type { Limits } from './limits.ts';
 import { parseRegistry, settingsFor } from './registry.ts';
 
 /**
- * What a run does: gives its payload back; gives a text of `largeCharacters` back; fails; reports 40 %, then waits until
- * it may go on and gives `"done"` back; waits for ever, and ends soon when it is asked to, or does not; reports every
- * 0.25 s for 2 s; writes `talkedLines` lines of `talkedLine`, then "the end"; can never start.
+ * What a run does: gives its payload back; gives a text of `largeCharacters` back; fails; reports 40 %, then waits
+ * until it may go on and gives `"done"` back; waits for ever, and ends soon when it is asked to, or does not; reports
+ * every 0.25 s for 2 s; writes `talkedLines` lines of `talkedLine`, then "the end"; can never start.
  */
 export type Work =
   | 'echo'

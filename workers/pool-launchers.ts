@@ -71,8 +71,8 @@ function socketOf(named: string): string {
   const path = named.replace(/^unix:\/\//, '');
   if (path.startsWith('/')) return path;
   throw new SettingError(
-    `the setting POP_DOCKER_SOCKET must be the path of a socket on this host, such as ${usualSocket}, not "${named}"; ` +
-      'an engine on another host cannot be used, for it does not see the run directories',
+    `the setting POP_DOCKER_SOCKET must be the path of a socket on this host, such as ${usualSocket}, not ` +
+      `"${named}"; an engine on another host cannot be used, for it does not see the run directories`,
   );
 }
 

@@ -1,7 +1,7 @@
 /**
- * Runs handlers as containers of a Docker-compatible engine on this host. The engine holds the containers, labelled with
- * their fence, and the run directories hold the rest, so a worker may die at any point: the next one on the host adopts
- * the same container.
+ * Runs handlers as containers of a Docker-compatible engine on this host. The engine holds the containers, labelled
+ * with their fence, and the run directories hold the rest, so a worker may die at any point: the next one on the host
+ * adopts the same container.
  */
 import { mkdirSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';

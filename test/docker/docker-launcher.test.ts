@@ -1,6 +1,7 @@
 /** What is particular to containers: what they find, how they end, and an engine that goes away. */
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { containerOptions } from '../../launchers/docker/container-options.ts';
 import { dockerRunOf } from '../../launchers/docker/docker-run.ts';
@@ -9,6 +10,7 @@ import type { Ending, HandlerRun, Launcher } from '../../launchers/launcher.ts';
 import { readRecord } from '../../launchers/local/run-files.ts';
 import { type TestEngine, testEngine } from '../support/docker-engine.ts';
 import { dockerScratch } from '../support/docker-scratch.ts';
+import { imageRegistry } from '../support/image-registry.ts';
 import { never, recorded } from '../support/scratch.ts';
 import { shellWorks } from '../support/shell-works.ts';
 
@@ -183,6 +185,27 @@ describe.skipIf(isMissing)('an image that is not here', () => {
     expect(await startToEnd(at.launcher, run)).toMatchObject(unavailable);
     expect(await at.other.follow(run, recorded(), never())).toMatchObject(unavailable);
     expect(await at.launcher.list()).toMatchObject([{ alive: false }]);
+  });
+
+  test('is pulled; and before each run where its type says so', async () => {
+    await using at = await scratch();
+    const exported = await engine.docker.createContainer({ Image: engine.image, Cmd: ['true'] });
+    await using registry = await imageRegistry(await buffer(await exported.export()));
+    await exported.remove();
+    const image = { imageName: registry.image };
+    const first = at.run(shellWorks.echo, image);
+    const events = recorded();
+    expect(await startToEnd(at.launcher, first, events)).toMatchObject({ kind: 'succeeded', result: { a: 1 } });
+    const asked = registry.asked();
+    expect(asked).toBeGreaterThan(0);
+    const again = (key: string, podConfig = {}) => at.run(shellWorks.echo, { ...image, ...podConfig }, { key });
+    expect(await startToEnd(at.launcher, again('run-2'))).toMatchObject({ kind: 'succeeded' });
+    expect(registry.asked()).toBe(asked);
+    const always = again('run-3', { pullAlways: true });
+    expect(await startToEnd(at.launcher, always)).toMatchObject({ kind: 'succeeded' });
+    expect(registry.asked()).toBeGreaterThan(asked);
+    for (const { key } of await at.launcher.list()) await at.launcher.forget(key);
+    await engine.docker.getImage(registry.image).remove();
   });
 
   test('keeps nobody from stopping the run', async () => {
