@@ -11,6 +11,7 @@ import { InProcessLauncher } from '../launchers/in-process/in-process-launcher.t
 import type { Launchers } from '../launchers/launcher.ts';
 import { LocalLauncher } from '../launchers/local/local-launcher.ts';
 import type { LaunchKind, LiveRegistry } from '../launchers/registry.ts';
+import { WrongSettingError } from '../process/environment.ts';
 import type { Health } from '../process/health.ts';
 import type { PodReaperSettings } from './pod-reaper-settings.ts';
 
@@ -27,11 +28,21 @@ export interface LauncherSettings {
 
 /** Where Docker's engine listens when nobody said otherwise. */
 const usualSocket = '/var/run/docker.sock';
+/** Inside of the run directory, with a name that no run of a process has. */
+const containerFolder = '.containers';
 const longestWaitMilliseconds = 5_000;
 
-/** The socket, when there is an engine to launch with. */
+/** The socket that the setting names, plain or as Docker's own settings write it; else the usual one, if it is there. */
 export function dockerSocket(named: string | undefined): string | undefined {
-  return named ?? (existsSync(usualSocket) ? usualSocket : undefined);
+  if (named === undefined) return existsSync(usualSocket) ? usualSocket : undefined;
+  const path = named.replace(/^unix:\/\//, '');
+  if (path.startsWith('/')) return path;
+  throw new WrongSettingError({
+    setting: 'POP_DOCKER_SOCKET',
+    problem:
+      `must be the path of a socket on this host, such as ${usualSocket}, not "${named}"; an engine on another host ` +
+      'cannot be used, for it does not see the run directories',
+  });
 }
 
 /** What a registry may name as `launch` here. */
@@ -55,8 +66,7 @@ export interface LauncherOwner {
 export type LaunchingParts = Pick<PoolWorker, 'launchers' | 'reapPods'>;
 
 /**
- * Makes them, and waits for an engine or a cluster that is away. An engine that no type of the registry needs is left
- * alone.
+ * Makes them, and waits for an engine or a cluster that is away; not for an engine that nobody named or needs.
  * @throws SettingError when the cluster refuses this worker; the signal's reason once it aborts
  */
 export async function makeLaunchers(
@@ -75,7 +85,12 @@ export async function makeLaunchers(
       ? undefined
       : await health.during(
           `the container engine at ${socket}`,
-          connectEngine({ socket, root: join(runDirectory, 'docker') }, log, signal),
+          connectEngine(
+            { socket, root: join(runDirectory, containerFolder) },
+            isEngineWanted(socket, registry),
+            log,
+            signal,
+          ),
         );
   const withEngine = docker === undefined ? base : { ...base, docker };
   if (cluster === undefined) return { launchers: withEngine };
@@ -91,17 +106,26 @@ export async function makeLaunchers(
   };
 }
 
-/** An engine that is away is waited for. */
+/** Somebody named it, or some type needs it. */
+const isEngineWanted = (socket: string, { current }: LiveRegistry): boolean =>
+  socket !== usualSocket || [...current.types.values()].some(({ launch }) => launch === 'docker');
+
+/** An engine that is away is waited for when it is wanted; otherwise there is none. */
 async function connectEngine(
   options: { readonly socket: string; readonly root: string },
+  isWanted: boolean,
   log: Logger,
   signal: AbortSignal,
-): Promise<DockerLauncher> {
+): Promise<DockerLauncher | undefined> {
   for (let tries = 0; ; tries += 1) {
     try {
       return await DockerLauncher.connect(options);
     } catch (error) {
       if (!(error instanceof EngineAway)) throw error;
+      if (!isWanted) {
+        log.info({ err: error, socket: options.socket }, 'this pool worker launches no containers: no engine answers');
+        return undefined;
+      }
       if (tries === 0) log.warn({ err: error, socket: options.socket }, 'the container engine does not answer yet');
       await delay(Math.min(200 * 2 ** tries, longestWaitMilliseconds), undefined, { signal });
     }

@@ -134,7 +134,7 @@ test('missing settings are named, all of them, and the process ends with 1', asy
   await using started = startProcess({ POP_URL: 'http://127.0.0.1:1/v1' });
   expect(await started.exited).toBe(1);
   const last = String(started.lines.at(-1)?.message);
-  for (const name of ['POP_POOL_ID', 'POP_API_KEY', 'POP_REGISTRY', 'POP_RUN_DIRECTORY']) expect(last).toContain(name);
+  for (const name of ['POP_POOL_ID', 'POP_API_KEY', 'POP_REGISTRY']) expect(last).toContain(name);
 });
 
 test('a worker that still waits for Temporal says so once, and ends with 0 on SIGTERM', async () => {

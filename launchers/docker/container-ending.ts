@@ -30,7 +30,8 @@ export interface Remains {
  */
 export function endingOf({ run, container, log: read, progress, box, stop, isTaken }: Remains): Ending {
   const log = { output: read.output, totalBytes: read.totalBytes };
-  const endedTime = container.endedTime ?? Date.now();
+  // Podman reads two clocks, of which that of the end is behind by some milliseconds.
+  const endedTime = Math.max(container.endedTime ?? Date.now(), container.startedTime ?? 0);
   const common = {
     ...(container.startedTime !== undefined && { startedTime: container.startedTime }),
     endedTime,

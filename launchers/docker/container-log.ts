@@ -24,15 +24,16 @@ export async function readContainerLog(engine: Engine, id: string, keepBytes: nu
   return { output: all.text(), totalBytes: all.totalBytes, standardOutput: standard.text() };
 }
 
-/** When the newest line was written, in epoch milliseconds; undefined before the first. */
-export async function lastLineTime(engine: Engine, id: string): Promise<number | undefined> {
-  const tail = new Tail(longestStamp);
-  let isFirst = true;
-  await eachFrame(engine, id, { tail: 1, timestamps: true }, (chunk) => {
-    if (isFirst) tail.add(chunk.subarray(0, longestStamp));
-    isFirst = false;
+/**
+ * When the newest line was written since then, in epoch milliseconds; undefined when there is none. Podman gives more
+ * lines than the one that is asked for.
+ */
+export async function lastLineTime(engine: Engine, id: string, since: number): Promise<number | undefined> {
+  let last: number | undefined;
+  await eachFrame(engine, id, { tail: 1, timestamps: true, since }, (chunk, _isStandard, isFirst) => {
+    if (isFirst) last = timeOfStamp(chunk.subarray(0, longestStamp).toString('latin1')) ?? last;
   });
-  return timeOfStamp(tail.text());
+  return last;
 }
 
 const longestStamp = 40;
@@ -45,7 +46,8 @@ export function timeOfStamp(text: string): number | undefined {
   return stamp.includes('.') ? time : time + 999;
 }
 
-type Heard = (chunk: Buffer, isStandard: boolean) => void;
+/** `isFirst`: the chunk begins a frame; a line is one, or several when it is long. */
+type Heard = (chunk: Buffer, isStandard: boolean, isFirst: boolean) => void;
 
 async function eachFrame(engine: Engine, id: string, question: Parameters<Engine['log']>[1], hear: Heard) {
   const stream = await engine.log(id, question);
@@ -66,6 +68,7 @@ export class Frames extends Writable {
   readonly #hear: Heard;
   #head = Buffer.alloc(0);
   #isStandard = true;
+  #isFirst = true;
   #left = 0;
 
   constructor(hear: Heard) {
@@ -81,7 +84,8 @@ export class Frames extends Writable {
         const part = rest.subarray(0, this.#left);
         this.#left -= part.length;
         rest = rest.subarray(part.length);
-        this.#hear(part, this.#isStandard);
+        this.#hear(part, this.#isStandard, this.#isFirst);
+        this.#isFirst = false;
       }
     }
     done();
@@ -94,6 +98,7 @@ export class Frames extends Writable {
       this.#isStandard = this.#head[0] !== 2;
       this.#left = this.#head.readUInt32BE(4);
       this.#head = Buffer.alloc(0);
+      this.#isFirst = true;
     }
     return bytes.subarray(missing);
   }

@@ -15,8 +15,19 @@ const sharesOfCpu = 1_024;
 /** Room for lines of few bytes, each of which takes about 100 in a log file. */
 const leastLogFileBytes = 16 * 1024 * 1024;
 
+/** What is the same for all containers of a launcher. */
+export interface EngineSide {
+  readonly place: string;
+  /** The engine has an init process to put first in a container. */
+  readonly hasInit: boolean;
+}
+
 /** The request that creates the container. */
-export function containerOptions(run: DockerRun, directory: string, hasInit: boolean): ContainerCreateOptions {
+export function containerOptions(
+  run: DockerRun,
+  directory: string,
+  { place, hasInit }: EngineSide,
+): ContainerCreateOptions {
   const { settings } = run;
   const files = filesOf(run);
   const parameters = [
@@ -30,7 +41,7 @@ export function containerOptions(run: DockerRun, directory: string, hasInit: boo
     ...(settings.command !== undefined && { Entrypoint: [...settings.command] }),
     ...((settings.command !== undefined || parameters.length > 0) && { Cmd: parameters }),
     Env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
-    Labels: labelsOf(run, directory),
+    Labels: labelsOf(run, place),
     ...(settings.user !== undefined && { User: settings.user }),
     HostConfig: {
       NetworkMode: settings.network,

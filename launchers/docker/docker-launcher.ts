@@ -3,7 +3,7 @@
  * with their fence, and the run directories hold the rest, so a worker may die at any point: the next one on the host
  * adopts the same container.
  */
-import { existsSync, mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fenceOf } from '../../messages/resource-pool.ts';
 import {
@@ -25,7 +25,7 @@ import { type ContainerFacts, Engine, type ListedContainer } from './engine.ts';
 import { placeOfEngine } from './engine-place.ts';
 import { FollowedContainer, type FollowParts } from './follow-container.ts';
 import { Images } from './images.ts';
-import { directoryLabel, fenceOfLabels, labelsOfOperation, launchLabel } from './labels.ts';
+import { fenceOfLabels, labelsOfOperation, placeLabel } from './labels.ts';
 import { launchContainer } from './launch-container.ts';
 import { patiently } from './patience.ts';
 import {
@@ -65,7 +65,7 @@ export class DockerLauncher implements Launcher {
     this.place = place;
     this.#root = root;
     this.#engine = engine;
-    this.#parts = { engine, hasInit, images: new Images(engine), watcher: new Watcher() };
+    this.#parts = { engine, place, hasInit, images: new Images(engine), watcher: new Watcher() };
   }
 
   /** Asks the engine which one it is. @throws EngineAway when it does not answer */
@@ -73,16 +73,17 @@ export class DockerLauncher implements Launcher {
     const engine = new Engine(socket);
     const facts = await engine.facts();
     mkdirSync(resolve(root), { recursive: true, mode: 0o700 });
-    return new DockerLauncher(engine, realpathSync(root), placeOfEngine(facts), facts.hasInit);
+    const folder = realpathSync(root);
+    return new DockerLauncher(engine, folder, placeOfEngine(facts, folder), facts.hasInit);
   }
 
   async start(given: HandlerRun): Promise<RunHandle> {
     const run = dockerRunOf(given);
     const { key } = run;
+    const directory = this.#directory(key);
     const container = await this.#engine.inspect(key);
-    const directory = this.#directory(key, container);
     if (container !== undefined) {
-      claimOf(container, run);
+      this.#claim(container, run);
       renewToken(run, directory);
       return { key, adopted: true };
     }
@@ -102,21 +103,23 @@ export class DockerLauncher implements Launcher {
   async follow(given: HandlerRun, events: FollowEvents, signal: AbortSignal): Promise<Ending> {
     signal.throwIfAborted();
     const run = dockerRunOf(given);
+    const directory = this.#directory(run.key);
     const container = await patiently(() => this.#engine.inspect(run.key), signal);
-    if (container !== undefined) claimOf(container, run);
-    const directory = this.#directory(run.key, container);
+    if (container !== undefined) this.#claim(container, run);
     return new FollowedContainer(this.#parts, run, directory, events, signal).untilEnded();
   }
 
   async stop(key: string, graceSeconds: number): Promise<void> {
-    const directory = this.#directory(key, await this.#engine.inspect(key));
+    const directory = this.#directory(key);
+    const container = await this.#engine.inspect(key);
+    if (container !== undefined && !this.#isOurs(container)) return;
     await stopContainer(this.#engine, key, directory, { reason: 'cancelled', graceSeconds });
   }
 
   async forget(key: string): Promise<void> {
+    const directory = this.#directory(key);
     const container = await this.#engine.inspect(key);
-    const directory = this.#directory(key, container);
-    if (container !== undefined) {
+    if (container !== undefined && this.#isOurs(container)) {
       const wanted = readRecord<WantedRecord>(directory, fileNames.run);
       if (container.state === 'running') throw new Error(`${key} still runs; it is not forgotten.`);
       if (wanted?.keeps && container.state === 'ended') await this.#engine.rename(container.id, `${key}${keptSuffix}`);
@@ -127,7 +130,7 @@ export class DockerLauncher implements Launcher {
   }
 
   async list(): Promise<readonly KnownRun[]> {
-    return this.#known([launchLabel], () => true);
+    return this.#known([], () => true);
   }
 
   async find(operation: OperationOfRun): Promise<readonly KnownRun[]> {
@@ -136,7 +139,7 @@ export class DockerLauncher implements Launcher {
 
   /** Runs with a container, and those that are waiting for one or whose container was removed. */
   async #known(labels: readonly string[], isWanted: (run: WantedRecord) => boolean): Promise<readonly KnownRun[]> {
-    const containers = await this.#engine.list(labels);
+    const containers = await this.#engine.list([`${placeLabel}=${this.place}`, ...labels]);
     const runs = containers.flatMap((container) => {
       const fence = fenceOfLabels(container.labels);
       if (fence === undefined || isKept(container)) return [];
@@ -165,25 +168,25 @@ export class DockerLauncher implements Launcher {
     return !pullAlways && (await this.#engine.hasImage(image));
   }
 
-  /** Where the worker that created the container put it, which may have another root. */
-  #directory(key: string, container: ContainerFacts | undefined): string {
+  #directory(key: string): string {
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/.test(key))
       throw new LaunchError('invalidKey', `"${key}" cannot be the name of a container.`);
-    const directory = container?.labels[directoryLabel];
-    if (directory === undefined) return join(this.#root, key);
-    if (!existsSync(directory))
-      throw new Error(`The run directory ${directory} of ${key} cannot be reached from this worker.`);
-    return directory;
+    return join(this.#root, key);
   }
-}
 
-/** @throws LaunchError `nameTaken` when the container is not this run's */
-function claimOf({ labels }: ContainerFacts, run: DockerRun): void {
-  const found = fenceOfLabels(labels);
-  const isSame = found !== undefined && JSON.stringify(fenceOf(found)) === JSON.stringify(fenceOf(run));
-  if (isSame && labels['pop.type'] === run.type) return;
-  const whose = found === undefined ? 'something else' : JSON.stringify(found);
-  throw new LaunchError('nameTaken', `There is a container with the name ${run.key} already; it belongs to ${whose}.`);
+  #isOurs({ labels }: ContainerFacts): boolean {
+    return labels[placeLabel] === this.place;
+  }
+
+  /** @throws LaunchError `nameTaken` when the container is not this run's */
+  #claim(container: ContainerFacts, run: DockerRun): void {
+    const found = this.#isOurs(container) ? fenceOfLabels(container.labels) : undefined;
+    const isSame = found !== undefined && JSON.stringify(fenceOf(found)) === JSON.stringify(fenceOf(run));
+    if (isSame && container.labels['pop.type'] === run.type) return;
+    const whose = found === undefined ? 'something else' : JSON.stringify(found);
+    const message = `There is a container with the name ${run.key} already; it belongs to ${whose}.`;
+    throw new LaunchError('nameTaken', message);
+  }
 }
 
 const isKept = ({ name }: ListedContainer): boolean => name.endsWith(keptSuffix);

@@ -1,13 +1,14 @@
-/** Which place an engine is: the same for all workers that use it, and for no others. */
+/** Which place an engine is, together with the folder of the run directories. */
 import { createHash } from 'node:crypto';
-import { machineId } from '../local/place.ts';
+import { placeOf } from '../local/place.ts';
 import type { EngineFacts } from './engine.ts';
 
 /**
- * By the engine's own id; where that is another each time, as Podman's, by the machine and the folder in which the
- * engine keeps its containers.
+ * The same for workers that use the same engine and the same folder. An engine may serve several pools and
+ * installations, whose workers must not take each other's containers for orphans: each has a folder of its own. An
+ * engine is told by its own id; where that is another each time, as Podman's, by where it keeps its containers.
  */
-export function placeOfEngine({ id, storage }: EngineFacts, machine = machineId()): string {
-  if (id !== undefined) return `docker:${id}`;
-  return `docker:${createHash('sha256').update(`${machine} ${storage}`).digest('hex').slice(0, 32)}`;
+export function placeOfEngine({ id, storage }: EngineFacts, root: string): string {
+  const parts = JSON.stringify([id ?? storage, placeOf(root).place]);
+  return `docker:${createHash('sha256').update(parts).digest('hex').slice(0, 32)}`;
 }

@@ -81,6 +81,8 @@ export interface LogQuestion {
   /** Number of last lines; absent: all that the engine still has. */
   readonly tail?: number;
   readonly timestamps?: boolean;
+  /** Epoch milliseconds; whole seconds count. */
+  readonly since?: number;
 }
 
 /** A Docker-compatible engine behind its socket. */
@@ -189,8 +191,12 @@ export class Engine {
   }
 
   /** The output as the engine frames it: see `demultiplex`. */
-  async log(id: string, { tail, timestamps = false }: LogQuestion): Promise<IncomingMessage> {
-    const query = `stdout=1&stderr=1&timestamps=${timestamps ? 1 : 0}${tail === undefined ? '' : `&tail=${tail}`}`;
+  async log(id: string, { tail, timestamps = false, since }: LogQuestion): Promise<IncomingMessage> {
+    const query = new URLSearchParams({
+      ...{ stdout: '1', stderr: '1', timestamps: timestamps ? '1' : '0' },
+      ...(tail !== undefined && { tail: String(tail) }),
+      ...(since !== undefined && { since: String(Math.floor(since / 1_000)) }),
+    });
     return ask(() => this.#dial('GET', `/containers/${id}/logs?${query}`));
   }
 

@@ -162,9 +162,10 @@ export class FollowedContainer {
     try {
       const pull = this.#parts.images.pull(image, (words) => this.#say(`The image ${image} is being pulled: ${words}`));
       await Promise.race([pull, due]);
-      this.#isPulled = !isDue();
+      if (isDue()) return false;
+      this.#isPulled = true;
       this.#trouble = undefined;
-      return this.#isPulled;
+      return true;
     } catch (error) {
       if (!(error instanceof EngineRefused) && !(error instanceof EngineAway)) throw error;
       if (error instanceof EngineRefused) this.#trouble = error.message;
@@ -246,9 +247,9 @@ export class FollowedContainer {
     if (!isQuiet()) return;
     // The engine is asked for the last line only when nothing else speaks for the handler: once in each such time.
     this.#isReadingLog = true;
-    this.#ask(() => lastLineTime(this.#engine, id))
+    this.#ask(() => lastLineTime(this.#engine, id, Math.max(startedTime, this.#lastLine - 1_000)))
       .then((time) => {
-        this.#lastLine = time ?? 0;
+        this.#lastLine = Math.max(this.#lastLine, time ?? 0);
         if (!isQuiet() || this.#isStopping) return;
         // POP tolerates a handler that reported its end and then does not exit.
         const isComplete = contract === 'pop1' && this.#progress.report?.outcome !== undefined;

@@ -4,24 +4,22 @@ import type { Fence } from '../../messages/resource-pool.ts';
 import type { OperationOfRun } from '../launcher.ts';
 import type { DockerRun } from './docker-run.ts';
 
-/** Every container of this launcher has it. */
-export const launchLabel = 'pop.launch';
-/** The run directory, as the host names it. */
-export const directoryLabel = 'pop.directory';
+/** Says which place a container belongs to. */
+export const placeLabel = 'pop.place';
 
 /** The labels of a run's container; those of the registry cannot take their place. */
-export function labelsOf(run: DockerRun, directory: string): Record<string, string> {
+export function labelsOf(run: DockerRun, place: string): Record<string, string> {
   return {
     ...run.settings.labels,
     'pop.agenda': run.agendaId,
     'pop.attempt': String(run.attempt),
     'pop.operation': run.operation,
     'pop.operation-attempt': String(run.operationAttempt),
-    [launchLabel]: String(run.launch),
+    'pop.launch': String(run.launch),
     'pop.customer': run.customerId,
     'pop.type': run.type,
     'pop.spec': specOf(run),
-    [directoryLabel]: directory,
+    [placeLabel]: place,
   };
 }
 
@@ -29,7 +27,7 @@ export function labelsOf(run: DockerRun, directory: string): Record<string, stri
 export function fenceOfLabels(labels: Readonly<Record<string, string>>): Fence | undefined {
   const agendaId = labels['pop.agenda'];
   const operation = labels['pop.operation'];
-  const [attempt, operationAttempt, launch] = ['pop.attempt', 'pop.operation-attempt', launchLabel].map((name) =>
+  const [attempt, operationAttempt, launch] = ['pop.attempt', 'pop.operation-attempt', 'pop.launch'].map((name) =>
     Number(labels[name]),
   );
   if (agendaId === undefined || operation === undefined) return undefined;
@@ -39,7 +37,6 @@ export function fenceOfLabels(labels: Readonly<Record<string, string>>): Fence |
 
 /** What the engine is asked with for the runs of one Operation. */
 export const labelsOfOperation = ({ agendaId, attempt, operation }: OperationOfRun): readonly string[] => [
-  launchLabel,
   `pop.agenda=${agendaId}`,
   `pop.attempt=${attempt}`,
   `pop.operation=${operation}`,

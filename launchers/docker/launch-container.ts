@@ -1,15 +1,13 @@
 /** Creates the container of a run, and starts it. */
 import { LaunchError } from '../launcher.ts';
-import { containerOptions } from './container-options.ts';
+import { containerOptions, type EngineSide } from './container-options.ts';
 import type { DockerRun } from './docker-run.ts';
 import { type Engine, EngineRefused } from './engine.ts';
 import { bootId, readStop, record } from './run-directory.ts';
 
 /** What it takes to launch. */
-export interface LaunchParts {
+export interface LaunchParts extends EngineSide {
   readonly engine: Engine;
-  /** The engine has an init process to put first in a container. */
-  readonly hasInit: boolean;
 }
 
 /**
@@ -17,10 +15,10 @@ export interface LaunchParts {
  * @throws LaunchError `containerNotStarted`, when the engine can never start it; the reason is in the run directory
  */
 export async function launchContainer(parts: LaunchParts, run: DockerRun, directory: string): Promise<boolean> {
-  const { engine, hasInit } = parts;
+  const { engine } = parts;
   let id: string;
   try {
-    id = await engine.create(containerOptions(run, directory, hasInit));
+    id = await engine.create(containerOptions(run, directory, parts));
   } catch (error) {
     if (error instanceof EngineRefused && (error.isNameTaken || error.isUnknown)) {
       // A network that is not there is unknown, too.

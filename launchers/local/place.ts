@@ -49,7 +49,7 @@ function give(root: string): PlaceRecord {
  * Not the machine's id itself, which is not for strangers (machine-id(5)), but a digest; the host name where there is
  * none.
  */
-export function machineId(): string {
+function machineId(): string {
   for (const path of ['/etc/machine-id', '/var/lib/dbus/machine-id']) {
     try {
       const id = readFileSync(path, 'utf8').trim();

@@ -8,7 +8,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { once } from 'node:events';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Docker from 'dockerode';
 
@@ -54,7 +54,14 @@ async function givenEngine(socket: string): Promise<TestEngine> {
   await docker.ping().catch((error: Error) => {
     throw new NoEngine(`the engine of DOCKER_HOST does not answer: ${error.message}`);
   });
-  await ended(docker, await docker.pull(pulledImage));
+  const isHere = await docker
+    .getImage(pulledImage)
+    .inspect()
+    .then(
+      () => true,
+      () => false,
+    );
+  if (!isHere) await ended(docker, await docker.pull(pulledImage));
   const nothing = async () => undefined;
   return { socket, docker, image: pulledImage, kill: undefined, revive: undefined, [Symbol.asyncDispose]: nothing };
 }
@@ -107,14 +114,14 @@ async function ownPodman(): Promise<TestEngine> {
   const kill = async () => {
     const running = service;
     service = undefined;
-    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
-    running.kill('SIGKILL');
-    await once(running, 'exit');
+    if (running === undefined) return;
+    const exited = once(running, 'exit');
+    running.stdin?.end('keep\n');
+    await exited;
   };
   const revive = async () => {
     service = await started(socket, docker, environment);
   };
-  process.once('exit', () => service?.kill('SIGKILL'));
   await revive();
   execFileSync('podman', ['import', toolsImage(folder), importedImage], { env: environment, stdio: 'pipe' });
   return {
@@ -161,21 +168,33 @@ function configured(folder: string): NodeJS.ProcessEnv {
   };
 }
 
+/**
+ * Ends Podman when it is told so or when nobody is there to tell, as after the test's process was killed; then the
+ * containers, too, which do not end with their engine.
+ */
+const guard =
+  'podman system service --time 0 "unix://$1" & read -r word; kill -9 $!; wait; ' +
+  '[ "$word" = keep ] || { podman rm --all --force --time 0 > /dev/null; rm -rf "$2"; }';
+const mostStartMilliseconds = 60_000;
+
 async function started(socket: string, docker: Docker, environment: NodeJS.ProcessEnv): Promise<ChildProcess> {
-  const service = spawn('podman', ['system', 'service', '--time', '0', `unix://${socket}`], {
+  const service = spawn('/bin/sh', ['-c', guard, 'sh', socket, dirname(socket)], {
     env: environment,
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['pipe', 'ignore', 'pipe'],
+    // A signal to the group of the tests must not come before the guard's own work.
+    detached: true,
   });
   let words = '';
-  service.stderr.on('data', (chunk: Buffer) => {
+  service.stderr?.on('data', (chunk: Buffer) => {
     words += chunk.toString();
   });
+  const giveUp = Date.now() + mostStartMilliseconds;
   for (;;) {
-    if (service.exitCode !== null || service.signalCode !== null) throw new Error(`Podman ended: ${words}`);
     try {
       await docker.ping();
       return service;
-    } catch {
+    } catch (error) {
+      if (Date.now() > giveUp) throw new Error(`Podman does not answer: ${words}`, { cause: error });
       await delay(20);
     }
   }

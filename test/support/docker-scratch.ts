@@ -26,8 +26,9 @@ export async function dockerScratch(engine: TestEngine): Promise<DockerScratch> 
   const gate = join(folder, 'gate');
   mkdirSync(gate);
   const connect = () => DockerLauncher.connect({ socket: engine.socket, root });
+  const [launcher, other] = await Promise.all([connect(), connect()]);
   return {
-    ...{ root, gate, launcher: await connect(), other: await connect() },
+    ...{ root, gate, launcher, other },
     proceed: () => writeFileSync(join(gate, 'open'), ''),
     run: (command, podConfig = {}, run = {}) =>
       runOf(
@@ -43,9 +44,9 @@ export async function dockerScratch(engine: TestEngine): Promise<DockerScratch> 
         run,
       ),
     async [Symbol.asyncDispose]() {
-      const filters = { label: [`pop.launch`] };
-      for (const { Id, Labels } of await engine.docker.listContainers({ all: true, filters }))
-        if (Labels['pop.directory']?.startsWith(root)) await engine.docker.getContainer(Id).remove({ force: true });
+      const filters = { label: [`pop.place=${launcher.place}`] };
+      for (const { Id } of await engine.docker.listContainers({ all: true, filters }))
+        await engine.docker.getContainer(Id).remove({ force: true });
       rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     },
   };
