@@ -32,7 +32,7 @@ const usualSocket = '/var/run/docker.sock';
 const containerFolder = '.containers';
 const longestWaitMilliseconds = 5_000;
 
-/** The socket that the setting names, plain or as Docker's own settings write it; else the usual one, if it is there. */
+/** The socket that the setting names, plain or as Docker writes it; else the usual one, if it is there. */
 export function dockerSocket(named: string | undefined): string | undefined {
   if (named === undefined) return existsSync(usualSocket) ? usualSocket : undefined;
   const path = named.replace(/^unix:\/\//, '');
