@@ -48,9 +48,7 @@ export async function runPool(): Promise<void> {
   await using _status = await serveStatus(settings.status, { health, registry: metricsRegistry, log });
 
   const registry = openRegistry(settings.registry, log, possibleLaunches(settings));
-  const joined = await join(settings, health, log, shutdown.signal).catch((error: unknown) => {
-    if (!shutdown.signal.aborted) throw error;
-  });
+  const joined = await unlessEnding(join(settings, health, log, shutdown.signal), shutdown.signal);
   // Asked to end before all had answered: nothing was begun.
   if (joined === undefined) return;
   const { connection, marked, installationId } = joined;
@@ -63,18 +61,15 @@ export async function runPool(): Promise<void> {
     log,
   });
   const owner = { worker: name, installationId, resourcePoolId: settings.resourcePoolId };
-  const parts = await makeLaunchers(settings, owner, registry, { health, log, signal: shutdown.signal }).catch(
-    (error: unknown) => {
-      if (!shutdown.signal.aborted) throw error;
-    },
-  );
-  if (parts === undefined) return;
+  const around = { health, log, signal: shutdown.signal, metrics };
+  using launching = await unlessEnding(makeLaunchers(settings, owner, registry, around), shutdown.signal);
+  if (launching === undefined) return;
   const pool: PoolWorker = {
     resourcePoolId: settings.resourcePoolId,
     name,
     client,
     registry,
-    ...parts,
+    ...launching.parts,
     url: settings.handlerUrl,
     running,
     shutdown: shutdown.signal,
@@ -145,6 +140,16 @@ async function work(
     shutdown.begin('the worker ended');
     reaper.close();
     pool.running.close();
+  }
+}
+
+/** What the work comes to; undefined when this process was asked to end meanwhile. */
+async function unlessEnding<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return undefined;
   }
 }
 
