@@ -30,6 +30,7 @@ import { installTemporalRuntime } from '../temporal/runtime.ts';
 import { makeLaunchers, possibleLaunches } from './pool-launchers.ts';
 import { addPoolMetrics, type PoolProcessMetrics } from './pool-metrics.ts';
 import { type PoolSettings, poolSettings } from './pool-settings.ts';
+import { serveRelay } from './relay.ts';
 import { runWorker } from './run-worker.ts';
 import { poolWorkerOptions } from './worker-options.ts';
 
@@ -76,6 +77,8 @@ export async function runPool(): Promise<void> {
     log,
     metrics,
   };
+  await using _relay =
+    settings.relay === undefined ? undefined : await serveRelay({ ...settings.relay, url: settings.url, log });
   const report = client.reportWorker.bind(client);
   // Before any work is taken: what this worker serves is known from its first question on.
   const teller = new WorkerTeller({ report, worker: name, slots: settings.concurrency, registry, log });
