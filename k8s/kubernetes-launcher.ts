@@ -226,7 +226,10 @@ export class KubernetesLauncher implements Launcher, Disposable {
       let timer: NodeJS.Timeout | undefined;
       let isBusy = false;
       let newest = first;
+      const over = new AbortController();
+      const following = AbortSignal.any([signal, over.signal]);
       const settle = (how: () => void) => {
+        over.abort();
         clearTimeout(timer);
         stopListening();
         signal.removeEventListener('abort', onAbort);
@@ -243,7 +246,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
         timer = setTimeout(look, wait);
         if (found.kind === 'wait' || isBusy) return;
         isBusy = true;
-        this.#act(found, newest, followed, signal)
+        this.#act(found, () => newest, followed, following)
           .catch((error: unknown) => settle(() => reject(error)))
           .finally(() => {
             isBusy = false;
@@ -263,15 +266,15 @@ export class KubernetesLauncher implements Launcher, Disposable {
   /** Stops what broke a limit. */
   async #act(
     found: { kind: 'breach' | 'quiet' | 'stopping'; order: StopOrder },
-    pod: Pod,
+    newest: () => Pod,
     followed: FollowedPod,
-    signal: AbortSignal,
+    following: AbortSignal,
   ): Promise<void> {
     if (found.kind === 'quiet') {
-      const line = await lastLineTime(this.#api, pod, signal).catch(() => undefined);
-      if (line !== undefined) followed.heard(line);
-      if (followed.look(pod, this.#api.now()).kind !== 'quiet') return;
+      await followed.listenFor(() => lastLineTime(this.#api, newest(), following));
+      if (following.aborted || followed.look(newest(), this.#api.now()).kind !== 'quiet') return;
     }
+    const pod = newest();
     // Whoever began a stop may have died between the order and the deletion.
     if (found.kind !== 'stopping' || pod.metadata.deletionTimestamp === undefined) await this.#order(pod, found.order);
   }

@@ -184,6 +184,18 @@ export function kubernetesSettings(
   };
 }
 
+/** Why a result may not be read from the log of such a type; undefined when it may, or is read from elsewhere. */
+export function mixedStreamsFault({
+  resultFrom,
+  mixedStreams,
+}: Pick<KubernetesSettings, 'resultFrom' | 'mixedStreams'>): string | undefined {
+  if (resultFrom !== 'lastLogLine' || mixedStreams) return undefined;
+  return (
+    '"lastLogLine" needs "mixedStreams": true with "launch": "kubernetes", whose log mixes standard output and ' +
+    'standard error: the last line may be of either. Without it, write the result to POP_RESULT_FILE'
+  );
+}
+
 const ownConfigMap = (configMapName: string): ConfigMapMount => ({
   configMapName,
   volumeName: 'config-volume',
