@@ -207,8 +207,8 @@ function containerOf(run: KubernetesRun, namespace: string): JsonObject {
     name: handlerContainer,
     image: settings.image,
     ...(settings.pullAlways && { imagePullPolicy: 'Always' }),
-    ...(settings.command !== undefined && { command: [...settings.command] }),
-    ...(args.length > 0 && { args }),
+    ...(settings.command !== undefined && { command: settings.command.map(escaped) }),
+    ...(args.length > 0 && { args: args.map(escaped) }),
     env: Object.entries(variables).map(([name, value]) => ({ name, value: escaped(value) })),
     resources: resourcesOf(settings),
     terminationMessagePath,
@@ -234,8 +234,8 @@ function containerOf(run: KubernetesRun, namespace: string): JsonObject {
   };
 }
 
-/** Kubernetes would fill in `$(NAME)` of other variables. */
-const escaped = (value: string): string => value.replaceAll('$(', '$$(');
+/** Kubernetes would fill in `$(NAME)` of other variables, and makes one `$` of two. */
+const escaped = (text: string): string => text.replaceAll('$', () => '$$');
 
 function filesOf(run: KubernetesRun): ContractFiles {
   const at = (name: string) => `${filesFolder}/${name}`;

@@ -111,6 +111,8 @@ function targeted({ reason = '', message = '' }: PodCondition): Disruption {
     case 'DeletionByTaintManager':
       return { code: 'nodeLost', message: words };
     case 'TerminationByKubelet':
+      // The kubelet has one reason for all that it does, and says in words what it was.
+      if (/preempt/i.test(words)) return { code: 'preempted', message: words };
       return { code: words.includes('shutdown') ? 'drained' : 'evicted', message: words };
     case 'DeletionByPodGC':
       return { code: 'nodeLost', message: words };

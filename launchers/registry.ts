@@ -13,6 +13,7 @@ import { FaultList } from '../agenda/fault-list.ts';
 import { pointerOf } from '../agenda/json-pointer.ts';
 import type { OperationTimeout } from '../agenda/types.ts';
 import {
+  areConfigMapsNamed,
   type KubernetesSettings,
   kubernetesFields,
   kubernetesSettings,
@@ -135,6 +136,8 @@ export function parseRegistry(source: string, path: string, environment = proces
     if (configMapName !== undefined && launch !== 'kubernetes')
       refuse([type, 'configMapName'], `it would do nothing with "launch": "${launch}"`);
     const layers = { ...basePodConfig, ...defined(podConfig) };
+    if (launch === 'kubernetes' && !areConfigMapsNamed(layers, configMapName))
+      refuse([...at, 'configMapSettings'], 'a mount has no "configMapName"; that of the type goes to the first');
     const limits = limitsOf([basePodConfig, podConfig]);
     const settings =
       launch === 'kubernetes'
