@@ -29,6 +29,8 @@ export interface KubernetesSettings extends ContainerSettings {
   readonly aliveCheck?: AliveCheck;
   /** Autoscalers may end its node whenever they like. */
   readonly safeToEvict: boolean;
+  /** The log may be read for a result though Kubernetes mixes standard output and standard error in it. */
+  readonly mixedStreams: boolean;
   /** A fragment of a PodTemplateSpec, laid over the Pod that the other fields make (strategic merge). */
   readonly podTemplate?: JsonObject;
 }
@@ -151,6 +153,7 @@ export const kubernetesFields = (folder: string, environment: NodeJS.ProcessEnv)
     })
     .optional(),
   safeToEvict: z.boolean().optional(),
+  mixedStreams: z.boolean().optional(),
   podTemplate: templateSchema.optional(),
 });
 
@@ -194,6 +197,7 @@ export function kubernetesSettings(
     ...(runAsUser !== undefined && { runAsUser }),
     ...(alive !== undefined && { aliveCheck: aliveCheckOf(alive) }),
     safeToEvict: fields.safeToEvict ?? false,
+    mixedStreams: fields.mixedStreams ?? false,
     ...(podTemplate !== undefined && { podTemplate }),
   };
 }
