@@ -129,7 +129,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
 
   async stop(key: string, graceSeconds: number): Promise<void> {
     const pod = await this.#current(key);
-    if (pod === undefined || isOver(pod)) return;
+    if (pod === undefined || isOver(pod, this.#api.now())) return;
     await this.#order(pod, { reason: 'cancelled', graceSeconds });
     await this.#untilGone(key, graceSeconds);
   }
@@ -156,13 +156,13 @@ export class KubernetesLauncher implements Launcher, Disposable {
   }
 
   async list(): Promise<readonly KnownRun[]> {
-    return [...this.#pods.all].flatMap(knownRunOf);
+    return [...this.#pods.all].flatMap((pod) => knownRunOf(pod, this.#api.now()));
   }
 
   /** Asks the cluster, for another worker may have launched it a moment ago. */
   async find(operation: OperationOfRun): Promise<readonly KnownRun[]> {
     const pods = await this.#select(`${labels.operationId}=${operationHash(operation)}`);
-    return pods.flatMap(knownRunOf).filter((run) => isOf(run, operation));
+    return pods.flatMap((pod) => knownRunOf(pod, this.#api.now())).filter((run) => isOf(run, operation));
   }
 
   /** Clears away ended Pods of this pool. */
@@ -198,7 +198,8 @@ export class KubernetesLauncher implements Launcher, Disposable {
       throw new LaunchError('nameTaken', `The Pod ${name} is not of this launch; nothing was changed.`);
     this.#pods.learn(pod);
     // Whoever created it may have died before its Secrets were there; and the key of its token may have been replaced.
-    if (!isOver(pod) && pod.metadata.deletionTimestamp === undefined) await this.#provideSecrets(run, pod);
+    if (!isOver(pod, this.#api.now()) && pod.metadata.deletionTimestamp === undefined)
+      await this.#provideSecrets(run, pod);
     return { key: run.key, adopted: true };
   }
 
@@ -240,7 +241,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
       const onAbort = () => settle(() => reject(signal.reason));
       const look = () => {
         clearTimeout(timer);
-        const now = Date.now();
+        const now = this.#api.now();
         const found = followed.look(newest, now);
         if (found.kind === 'over' || (found.kind === 'stopping' && isOver(newest, now)))
           return settle(() => resolve({ pod: newest, isGone: false }));
@@ -257,7 +258,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
       const stopListening = this.#pods.listen(run.key, (pod, isGone) => {
         newest = pod;
         if (!isGone) return look();
-        followed.look(pod, Date.now());
+        followed.look(pod, this.#api.now());
         return settle(() => resolve({ pod, isGone: true }));
       });
       signal.addEventListener('abort', onAbort, { once: true });
@@ -274,7 +275,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
   ): Promise<void> {
     if (found.kind === 'quiet') {
       await followed.listenFor(() => lastLineTime(this.#api, newest(), following));
-      if (following.aborted || followed.look(newest(), Date.now()).kind !== 'quiet') return;
+      if (following.aborted || followed.look(newest(), this.#api.now()).kind !== 'quiet') return;
     }
     const pod = newest();
     // Whoever began a stop may have died between the order and the deletion.
@@ -328,7 +329,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
       const until = performance.now() + giveUp;
       const look = () => {
         const pod = this.#pods.get(key);
-        if (pod === undefined || isOver(pod) || performance.now() > until) resolve();
+        if (pod === undefined || isOver(pod, this.#api.now()) || performance.now() > until) resolve();
       };
       stopListening = this.#pods.listen(key, (_pod, isGone) => (isGone ? resolve() : look()));
       looking = setInterval(look, 1_000);
@@ -377,10 +378,10 @@ const withoutEnd = (pod: Pod): Pod =>
     ? { ...pod, metadata: { ...pod.metadata, deletionTimestamp: new Date().toISOString() } }
     : pod;
 
-function knownRunOf(pod: Pod): KnownRun[] {
+function knownRunOf(pod: Pod, now: number): KnownRun[] {
   const key = pod.metadata.labels?.[labels.key];
   const fence = readFence(pod);
-  return key === undefined || fence === undefined ? [] : [{ key, ...fence, alive: !isOver(pod) }];
+  return key === undefined || fence === undefined ? [] : [{ key, ...fence, alive: !isOver(pod, now) }];
 }
 
 function readFence({ metadata }: Pod): Fence | undefined {

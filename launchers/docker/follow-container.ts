@@ -26,6 +26,7 @@ import { lastLineTime, readContainerLog } from './container-log.ts';
 import type { DockerRun } from './docker-run.ts';
 import { type ContainerFacts, type Engine, EngineAway, EngineRefused } from './engine.ts';
 import type { Images } from './images.ts';
+import { placeLabel } from './labels.ts';
 import { type LaunchParts, launchContainer } from './launch-container.ts';
 import { Outages } from './outages.ts';
 import { patiently, pause } from './patience.ts';
@@ -89,6 +90,9 @@ export class FollowedContainer {
   async untilEnded(): Promise<Ending> {
     for (;;) {
       const container = await this.#ask(() => this.#engine.inspect(this.#run.key));
+      // Another's with the same name, made meanwhile, is neither ended nor removed.
+      if (container !== undefined && container.labels[placeLabel] !== this.#parts.place)
+        return failedWith('nameTaken', `A container of something else has the name ${this.#run.key}.`);
       const ending = container === undefined ? await this.#absent() : await this.#present(container);
       if (ending !== undefined) return ending;
     }
