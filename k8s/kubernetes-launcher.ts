@@ -28,7 +28,7 @@ import type { KubernetesApi } from './kubernetes-api.ts';
 import { annotations, finalizer, labels, operationHash } from './names.ts';
 import type { Pod } from './pod.ts';
 import { PodInformer } from './pod-informer.ts';
-import { lastLineTime, readPodLog } from './pod-log.ts';
+import { goneLog, lastLineTime, readPodLog } from './pod-log.ts';
 import { type PodReaping, type PodReapReport, reapPods } from './pod-reaper.ts';
 import {
   type KubernetesRun,
@@ -39,7 +39,7 @@ import {
   secretObject,
   secretsOf,
 } from './pod-spec.ts';
-import { isOver, stateOf } from './pod-state.ts';
+import { hasRunningContainer, isOver, stateOf } from './pod-state.ts';
 import { type StopOrder, stopOrderOf } from './stop-order.ts';
 
 /** Where Pods are launched, and how. */
@@ -111,7 +111,8 @@ export class KubernetesLauncher implements Launcher, Disposable {
     const run = kubernetesRunOf(given);
     signal.throwIfAborted();
     const first = this.#pods.get(run.key) ?? (await this.#read(run.key));
-    if (first === undefined) return { kind: 'lost', code: 'deleted', message: 'There is no Pod of this launch.' };
+    if (first === undefined)
+      return { kind: 'lost', code: 'deleted', message: 'There is no Pod of this launch.', log: goneLog };
     const followed = new FollowedPod(run.settings, events);
     const { pod, isGone } = await this.#untilOver(run, first, followed, signal);
     const last = isGone && stateOf(pod).kind !== 'ended' && stopOrderOf(pod) === undefined ? withoutEnd(pod) : pod;
@@ -139,7 +140,9 @@ export class KubernetesLauncher implements Launcher, Disposable {
     const { kind } = stateOf(pod);
     if (kind === 'running' && pod.metadata.deletionTimestamp === undefined)
       throw new Error(`${key} still runs; it is not forgotten.`);
-    const isKept = kind === 'ended' && pod.metadata.annotations?.[annotations.keep] !== undefined;
+    // A container that somebody put beside it may run for ever, and takes up its node while it does.
+    const isKept =
+      kind === 'ended' && pod.metadata.annotations?.[annotations.keep] !== undefined && !hasRunningContainer(pod);
     try {
       await this.#patch(pod, {
         metadata: { labels: { [labels.done]: 'true' }, [`$deleteFromPrimitiveList/finalizers`]: [finalizer] },

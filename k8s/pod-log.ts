@@ -6,6 +6,12 @@ import { ApiError } from './api-errors.ts';
 import type { KubernetesApi } from './kubernetes-api.ts';
 import { handlerContainer, type Pod, timeOf } from './pod.ts';
 
+/** In the place of a log that went with its Pod before anybody read it. */
+export const goneLog: HandlerLog = {
+  output: '[The log is not known: its Pod was gone before it was read.]\n',
+  totalBytes: 0,
+};
+
 const mostTries = 5;
 const firstRestMilliseconds = 250;
 

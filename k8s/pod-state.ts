@@ -86,6 +86,10 @@ export function isOver(pod: Pod, now: number): boolean {
   return !isRunning && now > (timeOf(metadata.deletionTimestamp) ?? now);
 }
 
+/** Whether a container of it still runs, the handler's or another. */
+export const hasRunningContainer = ({ status }: Pod): boolean =>
+  status?.containerStatuses?.some(({ state }) => state?.running !== undefined) ?? false;
+
 /** Why it is taken away; undefined when it is not, or when we do it ourselves. */
 function disruptionOf(pod: Pod): Disruption | undefined {
   const { metadata, status } = pod;
