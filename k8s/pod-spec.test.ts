@@ -19,7 +19,10 @@ interface Made {
     readonly labels: Record<string, string>;
     readonly annotations: Record<string, string>;
   } & JsonObject;
-  readonly spec: { readonly containers: readonly [JsonObject, ...JsonObject[]]; readonly volumes: readonly JsonObject[] } & JsonObject;
+  readonly spec: {
+    readonly containers: readonly [JsonObject, ...JsonObject[]];
+    readonly volumes: readonly JsonObject[];
+  } & JsonObject;
 }
 
 const podFor = (podConfig: object, run: Partial<Omit<HandlerRun, 'settings'>> = {}): Made =>
