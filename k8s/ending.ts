@@ -39,6 +39,7 @@ export function endingOf(remains: Remains): Ending {
   const common = { ...timesOf(terminated), ...(log !== undefined && { log }), ...progressOf(reported) };
   const order = stopOrderOf(pod);
   if (order !== undefined && order.reason !== 'complete') return { ...endingOfStop(order, remains), ...common };
+  if (state.kind === 'taken' && isOverdue(pod)) return { ...endingOfDeadline('scheduled', remains), ...common };
   if (state.kind === 'taken') return { kind: 'lost', ...state.disruption, ...common };
   if (terminated === undefined) return { kind: 'lost', code: 'lost', message: 'The Pod came to no end.', ...common };
   const disruption = state.kind === 'ended' ? state.disruption : undefined;
@@ -72,12 +73,7 @@ function endingOfContainer(remains: Remains, terminated: Terminated, disruption:
   const time = timeOf(terminated.finishedAt) ?? Date.now();
   // Whoever is drained and heeds SIGTERM may exit with any code, but it has not done its work.
   if (disruption !== undefined && !hasResult(remains, terminated)) return { kind: 'lost', ...disruption };
-  if (pod.status?.reason === 'DeadlineExceeded' && disruption === undefined) {
-    const seconds = settings.runSeconds ?? settings.scheduledSeconds;
-    const limit = settings.runSeconds === undefined ? 'scheduled' : 'run';
-    const event = limitEvent(limit, seconds, log, time);
-    return { kind: 'timedOut', limit, diagnosticEvents: [...reportedEvents(reported), event] };
-  }
+  if (isOverdue(pod) && disruption === undefined) return endingOfDeadline('run', remains, time);
   const { reason = '', exitCode } = terminated;
   if (reason === 'OOMKilled') return outOfMemory(remains, time);
   if (reason === 'StartError' || reason === 'ContainerCannotRun') {
@@ -95,6 +91,17 @@ function endingOfContainer(remains: Remains, terminated: Terminated, disruption:
     reported,
     resultFile: () => resultOf(pod, terminated),
   });
+}
+
+/** The cluster kept the limit, for no worker was there that did. */
+const isOverdue = ({ status }: Pod): boolean => status?.reason === 'DeadlineExceeded';
+
+function endingOfDeadline(kind: 'scheduled' | 'run', { settings, reported, log }: Remains, time?: number): Ending {
+  // A deadline of somebody's podTemplate has no limit of ours.
+  const limit = settings.runSeconds === undefined ? 'scheduled' : kind;
+  const seconds = limit === 'run' ? (settings.runSeconds ?? 0) : settings.scheduledSeconds;
+  const event = limitEvent(limit, seconds, log ?? noLog, time);
+  return { kind: 'timedOut', limit, diagnosticEvents: [...reportedEvents(reported), event] };
 }
 
 function outOfMemory({ settings, reported, log = noLog }: Remains, time: number): Outcome {

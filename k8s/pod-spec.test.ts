@@ -19,12 +19,15 @@ interface Made {
     readonly labels: Record<string, string>;
     readonly annotations: Record<string, string>;
   } & JsonObject;
-  readonly spec: { readonly containers: readonly JsonObject[]; readonly volumes: readonly JsonObject[] } & JsonObject;
+  readonly spec: {
+    readonly containers: readonly [JsonObject, ...JsonObject[]];
+    readonly volumes: readonly JsonObject[];
+  } & JsonObject;
 }
 
 const podFor = (podConfig: object, run: Partial<Omit<HandlerRun, 'settings'>> = {}): Made =>
   podOf(ofPod(podConfig, run), 'media', ground) as unknown as Made;
-const containerFor = (...given: Parameters<typeof podFor>): JsonObject => podFor(...given).spec.containers[0] ?? {};
+const containerFor = (...given: Parameters<typeof podFor>): JsonObject => podFor(...given).spec.containers[0];
 const environmentFor = (...given: Parameters<typeof podFor>): Record<string, string> =>
   Object.fromEntries((containerFor(...given).env as { name: string; value: string }[]).map((v) => [v.name, v.value]));
 
@@ -70,7 +73,7 @@ describe('a Pod of a type that says nothing but its image', () => {
     });
     for (const field of ['command', 'args', 'imagePullPolicy', 'livenessProbe'])
       expect(container).not.toHaveProperty(field);
-    expect(container?.resources).not.toHaveProperty('limits');
+    expect(container.resources).not.toHaveProperty('limits');
     expect(spec.volumes).toEqual([
       { name: 'pop-in', projected: { defaultMode: 0o440, sources: [{ secret: { name: 'run-1' } }] } },
       { name: 'tmp', emptyDir: {} },
@@ -193,7 +196,7 @@ describe('each field of the registry shows in the Pod', () => {
       { name: 'nfs-0', nfs: { server: 'nas', path: '/export', readOnly: true } },
       { name: 'nfs-1', nfs: { server: 'nas', path: '/out', readOnly: false } },
     ]);
-    expect((spec.containers[0]?.volumeMounts as JsonObject[]).slice(2)).toEqual([
+    expect((spec.containers[0].volumeMounts as JsonObject[]).slice(2)).toEqual([
       { name: 'config', mountPath: '/app/config', readOnly: true },
       { name: 'all', mountPath: '/all', readOnly: true },
       { name: 'nfs-0', mountPath: '/in', readOnly: true },
@@ -217,7 +220,7 @@ describe('each field of the registry shows in the Pod', () => {
         ],
       },
     });
-    expect(spec.containers[0]?.volumeMounts).toContainEqual({
+    expect(spec.containers[0].volumeMounts).toContainEqual({
       name: 'config-volume',
       mountPath: '/app/config',
       readOnly: true,
@@ -246,7 +249,7 @@ describe('each field of the registry shows in the Pod', () => {
   test('dockerPrivileged is all or nothing', () => {
     const { spec } = podFor({ dockerPrivileged: true });
     expect(spec).not.toHaveProperty('securityContext');
-    expect(spec.containers[0]?.securityContext).toEqual({ privileged: true });
+    expect(spec.containers[0].securityContext).toEqual({ privileged: true });
   });
 
   test('what may be run, read and written is told', () => {
@@ -311,7 +314,7 @@ describe('a podTemplate', () => {
     expect(metadata.annotations).toMatchObject({ 'sidecar.test/inject': 'false', 'pop.cid': 'cid-1' });
     expect(spec).toMatchObject({ dnsPolicy: 'Default', restartPolicy: 'Never' });
     expect(spec.containers).toMatchObject([{ name: 'handler', image: 'registry.test/tool:1' }, { name: 'proxy' }]);
-    expect((spec.containers[0]?.volumeMounts as JsonObject[]).map(({ mountPath }) => mountPath)).toEqual([
+    expect((spec.containers[0].volumeMounts as JsonObject[]).map(({ mountPath }) => mountPath)).toEqual([
       ...['/pop/in', '/tmp', '/cache'],
     ]);
     expect(spec.volumes.map(({ name }) => name)).toEqual(['pop-in', 'tmp', 'cache']);
