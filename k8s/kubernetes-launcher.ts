@@ -56,6 +56,8 @@ export interface KubernetesLauncherOptions extends PodGround {
 
 /** How long a stopped Pod may take beyond its grace until its node counts as dead. */
 const stopMarginSeconds = 30;
+/** How long a node may be silent that is asked for a log, in milliseconds. */
+const [shortPatience, longPatience] = [3_000, 30_000];
 
 /** Runs handlers as Pods of one cluster. */
 export class KubernetesLauncher implements Launcher, Disposable {
@@ -117,7 +119,10 @@ export class KubernetesLauncher implements Launcher, Disposable {
     const { pod, isGone } = await this.#untilOver(run, first, followed, signal);
     const last = isGone && stateOf(pod).kind !== 'ended' && stopOrderOf(pod) === undefined ? withoutEnd(pod) : pod;
     const hasRun = stateOf(last).kind === 'ended' || pod.status?.containerStatuses?.some(({ state }) => state?.running);
-    const log = hasRun === true ? await readPodLog(this.#api, pod, run.settings.logBytes, signal) : undefined;
+    // The node of a Pod that was taken away may never answer, and the next launch waits for this.
+    const patienceMilliseconds = stateOf(last).kind === 'taken' ? shortPatience : longPatience;
+    const reading = { keepBytes: run.settings.logBytes, patienceMilliseconds, signal };
+    const log = hasRun === true ? await readPodLog(this.#api, pod, reading) : undefined;
     const { report, fault } = followed;
     return endingOf({
       pod: last,
@@ -274,7 +279,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
     following: AbortSignal,
   ): Promise<void> {
     if (found.kind === 'quiet') {
-      await followed.listenFor(() => lastLineTime(this.#api, newest(), following));
+      await followed.listen(lastLineTime(this.#api, newest(), following), () => this.#api.now());
       if (following.aborted || followed.look(newest(), this.#api.now()).kind !== 'quiet') return;
     }
     const pod = newest();

@@ -189,6 +189,8 @@ export class PodInformer implements Disposable {
       this.#delete(given);
       return;
     }
+    // A request told that it is gone, and the watch tells what was before that.
+    if (this.#gone.has(given.metadata.uid)) return;
     const pod = trimmed(given);
     this.#pods.set(keyOf(pod), pod);
     this.#tell(pod, false);
