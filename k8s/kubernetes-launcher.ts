@@ -61,6 +61,8 @@ const logsAtOnce = 20;
 const mostOrderTries = 5;
 /** How long a stopped Pod may take beyond its grace until its node counts as dead. */
 const stopMarginSeconds = 30;
+/** How long a node may be silent that is asked for a log, in milliseconds. */
+const [shortPatience, longPatience] = [3_000, 30_000];
 
 /** Runs handlers as Pods of one cluster. */
 export class KubernetesLauncher implements Launcher, Disposable {
@@ -124,10 +126,10 @@ export class KubernetesLauncher implements Launcher, Disposable {
     const { pod, isGone } = await this.#untilOver(run, first, followed, signal);
     const last = isGone && stateOf(pod).kind !== 'ended' && stopOrderOf(pod) === undefined ? withoutEnd(pod) : pod;
     const hasRun = stateOf(last).kind === 'ended' || pod.status?.containerStatuses?.some(({ state }) => state?.running);
-    const log =
-      hasRun === true
-        ? await this.#logs.add(() => readPodLog(this.#api, pod, run.settings.logBytes, signal))
-        : undefined;
+    // The node of a Pod that was taken away may never answer, and the next launch waits for this.
+    const patienceMilliseconds = stateOf(last).kind === 'taken' ? shortPatience : longPatience;
+    const reading = { keepBytes: run.settings.logBytes, patienceMilliseconds, signal };
+    const log = hasRun === true ? await this.#logs.add(() => readPodLog(this.#api, pod, reading)) : undefined;
     const { report, fault } = followed;
     return endingOf({
       pod: last,
@@ -317,7 +319,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
     followed: FollowedPod,
     following: AbortSignal,
   ): Promise<void> {
-    if (found.kind === 'quiet') await followed.listenFor(() => lastLineTime(this.#api, pod, following));
+    if (found.kind === 'quiet') await followed.listen(lastLineTime(this.#api, pod, following), () => this.#api.now());
     if (following.aborted) return;
     // The watch may be late, and a clock may have been set: what the cluster says at this moment decides.
     await this.#order(pod, found.order, (fresh) => {

@@ -197,8 +197,6 @@ export class PodInformer implements Disposable {
       this.#delete(given);
       return;
     }
-    // The watch may still tell how it was before it was forgotten.
-    if (this.#gone.has(given.metadata.uid)) return;
     const pod = trimmed(given);
     this.#pods.set(keyOf(pod), pod);
     this.#tell(pod, false);
