@@ -130,8 +130,11 @@ export class PodInformer implements Disposable {
       version = page.metadata.resourceVersion;
       next = page.metadata.continue || undefined;
     } while (next !== undefined);
+    const isElsewhere = (pod: Pod) => namespace !== undefined && pod.metadata.namespace !== namespace;
+    // What was made since the list was read is not in it, and not gone.
+    const isYounger = (pod: Pod) => Number(pod.metadata.resourceVersion) > Number(version);
     for (const [key, pod] of [...this.#pods])
-      if (!there.has(key) && (namespace === undefined || pod.metadata.namespace === namespace)) this.#delete(pod);
+      if (!there.has(key) && !isElsewhere(pod) && !isYounger(pod)) this.#delete(pod);
     return version;
   }
 
