@@ -77,11 +77,6 @@ describe('payloads', () => {
       payload: Array.from({ length: count }, (_, n) => `@<p${n}.out::/>`),
     },
   ];
-  const fileOf = async (pool: FarmPool, pod: string | undefined) => {
-    const { data } = await pool.core.readNamespacedSecret({ namespace: pool.namespace, name: `${pod}-payload` });
-    return Buffer.from(data?.['payload.json'] ?? '', 'base64').toString();
-  };
-
   clusterTest(`a fan-in of ${parts} results near the limit comes as a file, whole and in order`, async () => {
     const bytes = Math.floor(maximumPayloadBytes / parts) - 1;
     await using pool = await farm.pool({ part: annotated(partOf(bytes)), holds });
@@ -93,7 +88,7 @@ describe('payloads', () => {
       (each) => isRunning(each) && isLast(each.metadata?.labels?.['pop.operation']),
       150,
     );
-    const file = await fileOf(pool, pod?.metadata?.name);
+    const file = await pool.secretFile(`${pod?.metadata?.name}-payload`, 'payload.json');
     expect(Buffer.byteLength(file)).toBeGreaterThan(maximumPayloadBytes - 2 * parts);
     expect(JSON.parse(file)).toEqual(Array.from({ length: parts }, () => 'p'.repeat(bytes - 2)));
     await pool.cancelAll();

@@ -286,6 +286,15 @@ export class FarmPool implements AsyncDisposable {
     return (await this.core.listNamespacedPod({ namespace: this.namespace })).items;
   }
 
+  /** A file of a Secret, once it is there: a Pod on paper runs before it has its files. */
+  secretFile(name: string | undefined, file: string): Promise<string> {
+    return until(`the Secret ${name}`, async () => {
+      const { items } = await this.core.listNamespacedSecret({ namespace: this.namespace });
+      const text = items.find(({ metadata }) => metadata?.name === name)?.data?.[file];
+      return text === undefined ? undefined : Buffer.from(text, 'base64').toString();
+    });
+  }
+
   /** Resolves with the Pods once there are so many that are fit. */
   untilPods(count: number, fit: (pod: V1Pod) => boolean = () => true, seconds = 60): Promise<V1Pod[]> {
     const look = async () => {
