@@ -55,10 +55,17 @@ export function clusterSettings(environment = process.env): ClusterSettings | un
       problem: `names a file that cannot be used: ${path}: ${why}`,
     });
   }
-  if (config.getCurrentCluster() === null)
+  const cluster = config.getCurrentCluster();
+  if (cluster === null)
     throw new WrongSettingError({
       setting: 'POP_KUBECONTEXT',
       problem: `names no context of ${path}: "${config.getCurrentContext()}"`,
+    });
+  // The library would refuse each request.
+  if (!cluster.server.startsWith('https:') && !cluster.skipTLSVerify)
+    throw new WrongSettingError({
+      setting: 'POP_KUBECONFIG',
+      problem: `names a cluster that is not reached by https: ${cluster.server}`,
     });
   const own = config.getContextObject(config.getCurrentContext())?.namespace;
   const inPod = !path ? readFileSync(`${accountFolder}/namespace`, 'utf8').trim() : undefined;

@@ -71,11 +71,7 @@ describe('an Agenda of Pods', () => {
       1,
       (each) => isRunning(each) && each.metadata?.labels?.['pop.operation'] === 'second',
     );
-    const { data } = await pool.core.readNamespacedSecret({
-      namespace: pool.namespace,
-      name: pod?.metadata?.name ?? '',
-    });
-    expect(Buffer.from(data?.['payload.json'] ?? '', 'base64').toString()).toBe('{"n":7}');
+    expect(await pool.secretFile(pod?.metadata?.name, 'payload.json')).toBe('{"n":7}');
     await farm.request('POST', `/agenda/${agenda.id}/cancel`);
     expect((await pool.ended(agenda)).processingStateMessage).toBe('cancelled');
   });
