@@ -11,7 +11,7 @@ import { KubernetesApi } from './kubernetes-api.ts';
 import { KubernetesLauncher } from './kubernetes-launcher.ts';
 import { hashOf } from './names.ts';
 import { emptyTemplate, readNamespaceTemplate } from './namespace-template.ts';
-import { describeRights, missingRights, neededRights } from './own-rights.ts';
+import { describeRights, missingRights, neededRights, templateRights } from './own-rights.ts';
 
 /** What a pool worker is set to about its cluster. */
 export interface ClusterSettings {
@@ -49,15 +49,13 @@ export function clusterSettings(environment = process.env): ClusterSettings | un
     if (context) config.setCurrentContext(context);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new WrongSettingError({
-      setting: 'POP_KUBECONFIG',
-      problem: `names a file that cannot be used: ${path}: ${why}`,
-    });
+    if (path) throw new WrongSettingError({ setting: 'POP_KUBECONFIG', problem: `cannot be used: ${path}: ${why}` });
+    throw new SettingError(`the credentials of this Pod cannot be used: ${why}`, { cause: error });
   }
   if (config.getCurrentCluster() === null)
     throw new WrongSettingError({
       setting: 'POP_KUBECONTEXT',
-      problem: `names no context of ${path}: "${config.getCurrentContext()}"`,
+      problem: `names no context of ${path || 'the Pod’s own credentials'}: "${config.getCurrentContext()}"`,
     });
   const own = config.getContextObject(config.getCurrentContext())?.namespace;
   const inPod = !path ? readFileSync(`${accountFolder}/namespace`, 'utf8').trim() : undefined;
@@ -97,7 +95,9 @@ export async function connectCluster(
   const pool = hashOf(installationId, resourcePoolId);
   const customerNamespaces = new CustomerNamespaces({ api, pool, template, watchesAll });
   return patiently(api, log, signal, async () => {
-    const missing = await missingRights(api, neededRights(namespace, watchesAll ? undefined : namespace));
+    const rights = neededRights(namespace, watchesAll ? undefined : namespace);
+    const ofTemplate = watchesAll ? templateRights(template.objects.map(({ path }) => path)) : [];
+    const missing = await missingRights(api, [...rights, ...ofTemplate]);
     if (missing.length > 0)
       throw new SettingError(
         `the cluster at ${api.server} does not grant this pool worker: ${describeRights(missing)}; ` +
