@@ -77,7 +77,8 @@ describe('a worker that connects', () => {
   });
   const connect = (settings: ClusterSettings, podConfig: object = {}, signal = new AbortController().signal) => {
     const pool = { installationId: 'i', resourcePoolId: 'p' };
-    return connectCluster(settings, pool, registryOf(podConfig), pino({ level: 'silent' }), signal);
+    const log = pino({ level: 'silent' });
+    return connectCluster(settings, pool, registryOf(podConfig), { log, signal, onReachable: () => undefined });
   };
 
   test('has the place of its cluster’s namespace, and watches that alone', async () => {

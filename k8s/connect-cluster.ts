@@ -75,6 +75,13 @@ export interface PoolOfPods {
   readonly resourcePoolId: string;
 }
 
+/** Who hears of the cluster. */
+export interface ClusterSurroundings {
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  readonly onReachable: (reachable: boolean) => void;
+}
+
 /**
  * The launcher of Pods, once the cluster answers and grants what it needs.
  * @throws SettingError naming the rights that are missing, or what the cluster refuses
@@ -83,8 +90,7 @@ export async function connectCluster(
   settings: ClusterSettings,
   { installationId, resourcePoolId }: PoolOfPods,
   registry: Registry,
-  log: Logger,
-  signal: AbortSignal,
+  { log, signal, onReachable }: ClusterSurroundings,
 ): Promise<KubernetesLauncher> {
   const api = new KubernetesApi(settings.config);
   const { namespace, nodeLostSeconds, createsAtOnce, namespaceTemplate } = settings;
@@ -94,7 +100,7 @@ export async function connectCluster(
   const template = namespaceTemplate === undefined ? emptyTemplate : readNamespaceTemplate(namespaceTemplate);
   const pool = hashOf(installationId, resourcePoolId);
   const customerNamespaces = new CustomerNamespaces({ api, pool, template, watchesAll });
-  return patiently(api, log, signal, async () => {
+  const launcher = await patiently(api, log, signal, async () => {
     const rights = neededRights(namespace, watchesAll ? undefined : namespace);
     const ofTemplate = watchesAll ? templateRights(template.objects.map(({ path }) => path)) : [];
     const missing = await missingRights(api, [...rights, ...ofTemplate]);
@@ -107,6 +113,7 @@ export async function connectCluster(
       {
         ...{ api, pool, namespace, customerNamespaces, nodeLostSeconds, createsAtOnce },
         onReachable: (reachable, trouble) => {
+          onReachable(reachable);
           if (reachable) log.info({ server: api.server }, 'the API server answers again');
           else log.warn({ err: trouble, server: api.server }, 'Pods cannot be followed just now; trying on');
         },
@@ -114,6 +121,8 @@ export async function connectCluster(
       signal,
     );
   });
+  onReachable(true);
+  return launcher;
 }
 
 /** A cluster that is away is waited for; one that refuses us is not. */

@@ -103,7 +103,7 @@ describe('a container that came to an end of its own', () => {
   });
 
   test('a result may be the last line of its log', () => {
-    const settings = { resultFrom: 'lastLogLine' };
+    const settings = { resultFrom: 'lastLogLine', mixedStreams: true };
     const output = 'begun\n{"a":1}\nsaid aside\n';
     expect(end({ terminated: {}, settings, log: { output, totalBytes: output.length } })).toMatchObject({
       kind: 'succeeded',

@@ -28,7 +28,7 @@ import type { KubernetesApi } from './kubernetes-api.ts';
 import { annotations, finalizer, labels, operationHash } from './names.ts';
 import type { Pod } from './pod.ts';
 import { PodInformer } from './pod-informer.ts';
-import { lastLineTime, readPodLog } from './pod-log.ts';
+import { goneLog, lastLineTime, readPodLog } from './pod-log.ts';
 import { type PodReaping, type PodReapReport, reapPods } from './pod-reaper.ts';
 import {
   type KubernetesRun,
@@ -39,7 +39,7 @@ import {
   secretObject,
   secretsOf,
 } from './pod-spec.ts';
-import { isOver, stateOf } from './pod-state.ts';
+import { hasRunningContainer, isOver, stateOf } from './pod-state.ts';
 import { type StopOrder, stopOrderOf } from './stop-order.ts';
 
 /** Where Pods are launched, and how. */
@@ -113,7 +113,8 @@ export class KubernetesLauncher implements Launcher, Disposable {
     const run = kubernetesRunOf(given);
     signal.throwIfAborted();
     const first = this.#pods.get(run.key) ?? (await this.#read(run.key));
-    if (first === undefined) return { kind: 'lost', code: 'deleted', message: 'There is no Pod of this launch.' };
+    if (first === undefined)
+      return { kind: 'lost', code: 'deleted', message: 'There is no Pod of this launch.', log: goneLog };
     const followed = new FollowedPod(run.settings, events);
     const { pod, isGone } = await this.#untilOver(run, first, followed, signal);
     const last = isGone && stateOf(pod).kind !== 'ended' && stopOrderOf(pod) === undefined ? withoutEnd(pod) : pod;
@@ -130,7 +131,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
 
   async stop(key: string, graceSeconds: number): Promise<void> {
     const pod = await this.#current(key);
-    if (pod === undefined || isOver(pod)) return;
+    if (pod === undefined || isOver(pod, this.#api.now())) return;
     await this.#order(pod, { reason: 'cancelled', graceSeconds });
     await this.#untilGone(key, graceSeconds);
   }
@@ -141,7 +142,9 @@ export class KubernetesLauncher implements Launcher, Disposable {
     const { kind } = stateOf(pod);
     if (kind === 'running' && pod.metadata.deletionTimestamp === undefined)
       throw new Error(`${key} still runs; it is not forgotten.`);
-    const isKept = kind === 'ended' && pod.metadata.annotations?.[annotations.keep] !== undefined;
+    // A container that somebody put beside it may run for ever, and takes up its node while it does.
+    const isKept =
+      kind === 'ended' && pod.metadata.annotations?.[annotations.keep] !== undefined && !hasRunningContainer(pod);
     try {
       await this.#patch(pod, {
         metadata: { labels: { [labels.done]: 'true' }, [`$deleteFromPrimitiveList/finalizers`]: [finalizer] },
@@ -155,13 +158,13 @@ export class KubernetesLauncher implements Launcher, Disposable {
   }
 
   async list(): Promise<readonly KnownRun[]> {
-    return [...this.#pods.all].flatMap(knownRunOf);
+    return [...this.#pods.all].flatMap((pod) => knownRunOf(pod, this.#api.now()));
   }
 
   /** Asks the cluster, for another worker may have launched it a moment ago. */
   async find(operation: OperationOfRun): Promise<readonly KnownRun[]> {
     const pods = await this.#select(`${labels.operationId}=${operationHash(operation)}`);
-    return pods.flatMap(knownRunOf).filter((run) => isOf(run, operation));
+    return pods.flatMap((pod) => knownRunOf(pod, this.#api.now())).filter((run) => isOf(run, operation));
   }
 
   /** Clears away ended Pods of this pool. */
@@ -198,7 +201,8 @@ export class KubernetesLauncher implements Launcher, Disposable {
       throw new LaunchError('nameTaken', `The Pod ${name} is not of this launch; nothing was changed.`);
     this.#pods.learn(pod);
     // Whoever created it may have died before its Secrets were there; and the key of its token may have been replaced.
-    if (!isOver(pod) && pod.metadata.deletionTimestamp === undefined) await this.#provideSecrets(run, pod);
+    if (!isOver(pod, this.#api.now()) && pod.metadata.deletionTimestamp === undefined)
+      await this.#provideSecrets(run, pod);
     return { key: run.key, adopted: true };
   }
 
@@ -228,7 +232,10 @@ export class KubernetesLauncher implements Launcher, Disposable {
       let timer: NodeJS.Timeout | undefined;
       let isBusy = false;
       let newest = first;
+      const over = new AbortController();
+      const following = AbortSignal.any([signal, over.signal]);
       const settle = (how: () => void) => {
+        over.abort();
         clearTimeout(timer);
         stopListening();
         signal.removeEventListener('abort', onAbort);
@@ -237,7 +244,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
       const onAbort = () => settle(() => reject(signal.reason));
       const look = () => {
         clearTimeout(timer);
-        const now = Date.now();
+        const now = this.#api.now();
         const found = followed.look(newest, now);
         if (found.kind === 'over' || (found.kind === 'stopping' && isOver(newest, now)))
           return settle(() => resolve({ pod: newest, isGone: false }));
@@ -245,7 +252,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
         timer = setTimeout(look, wait);
         if (found.kind === 'wait' || isBusy) return;
         isBusy = true;
-        this.#act(found, newest, followed, signal)
+        this.#act(found, () => newest, followed, following)
           .catch((error: unknown) => settle(() => reject(error)))
           .finally(() => {
             isBusy = false;
@@ -254,7 +261,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
       const stopListening = this.#pods.listen(run.key, (pod, isGone) => {
         newest = pod;
         if (!isGone) return look();
-        followed.look(pod, Date.now());
+        followed.look(pod, this.#api.now());
         return settle(() => resolve({ pod, isGone: true }));
       });
       signal.addEventListener('abort', onAbort, { once: true });
@@ -265,15 +272,15 @@ export class KubernetesLauncher implements Launcher, Disposable {
   /** Stops what broke a limit. */
   async #act(
     found: { kind: 'breach' | 'quiet' | 'stopping'; order: StopOrder },
-    pod: Pod,
+    newest: () => Pod,
     followed: FollowedPod,
-    signal: AbortSignal,
+    following: AbortSignal,
   ): Promise<void> {
     if (found.kind === 'quiet') {
-      const line = await lastLineTime(this.#api, pod, signal).catch(() => undefined);
-      if (line !== undefined) followed.heard(line);
-      if (followed.look(pod, Date.now()).kind !== 'quiet') return;
+      await followed.listenFor(() => lastLineTime(this.#api, newest(), following));
+      if (following.aborted || followed.look(newest(), this.#api.now()).kind !== 'quiet') return;
     }
+    const pod = newest();
     // Whoever began a stop may have died between the order and the deletion.
     if (found.kind !== 'stopping' || pod.metadata.deletionTimestamp === undefined) await this.#order(pod, found.order);
   }
@@ -325,7 +332,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
       const until = performance.now() + giveUp;
       const look = () => {
         const pod = this.#pods.get(key);
-        if (pod === undefined || isOver(pod) || performance.now() > until) resolve();
+        if (pod === undefined || isOver(pod, this.#api.now()) || performance.now() > until) resolve();
       };
       stopListening = this.#pods.listen(key, (_pod, isGone) => (isGone ? resolve() : look()));
       looking = setInterval(look, 1_000);
@@ -374,10 +381,10 @@ const withoutEnd = (pod: Pod): Pod =>
     ? { ...pod, metadata: { ...pod.metadata, deletionTimestamp: new Date().toISOString() } }
     : pod;
 
-function knownRunOf(pod: Pod): KnownRun[] {
+function knownRunOf(pod: Pod, now: number): KnownRun[] {
   const key = pod.metadata.labels?.[labels.key];
   const fence = readFence(pod);
-  return key === undefined || fence === undefined ? [] : [{ key, ...fence, alive: !isOver(pod) }];
+  return key === undefined || fence === undefined ? [] : [{ key, ...fence, alive: !isOver(pod, now) }];
 }
 
 function readFence({ metadata }: Pod): Fence | undefined {

@@ -6,6 +6,12 @@ import { ApiError } from './api-errors.ts';
 import type { KubernetesApi } from './kubernetes-api.ts';
 import { handlerContainer, type Pod, timeOf } from './pod.ts';
 
+/** In the place of a log that went with its Pod before anybody read it. */
+export const goneLog: HandlerLog = {
+  output: '[The log is not known: its Pod was gone before it was read.]\n',
+  totalBytes: 0,
+};
+
 const mostTries = 5;
 const firstRestMilliseconds = 250;
 
@@ -51,10 +57,18 @@ async function readOnce(api: KubernetesApi, pod: Pod, keepBytes: number, signal:
   return { output: cleanText(bytes.subarray(start).toString('utf8')), totalBytes };
 }
 
-/** When it wrote its last line, in epoch milliseconds; undefined when it wrote none, or nobody can tell. */
-export async function lastLineTime(api: KubernetesApi, pod: Pod, signal: AbortSignal): Promise<number | undefined> {
+/**
+ * When it wrote its last line, in epoch milliseconds; 0: it wrote none. While nobody can tell, as when its node does not
+ * answer, it is now: what nobody could hear is no silence.
+ */
+export async function lastLineTime(api: KubernetesApi, pod: Pod, signal: AbortSignal): Promise<number> {
   const query = { container: handlerContainer, tailLines: 1, timestamps: true, limitBytes: 64 };
   let text = '';
-  for await (const chunk of api.stream({ path: pathOf(pod), query, signal })) text += Buffer.from(chunk).toString();
-  return timeOf(text.split(' ')[0]);
+  try {
+    for await (const chunk of api.stream({ path: pathOf(pod), query, signal })) text += Buffer.from(chunk).toString();
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof ApiError && error.isPassing) return Date.now();
+  }
+  return timeOf(text.split(' ')[0]) ?? 0;
 }

@@ -7,6 +7,7 @@ import { ApiError, isNotFound } from './api-errors.ts';
 import type { KubernetesApi } from './kubernetes-api.ts';
 import { annotations, labels } from './names.ts';
 import { handlerContainer, type Pod, timeOf } from './pod.ts';
+import { hasRunningContainer } from './pod-state.ts';
 
 /** What is to be cleared away. */
 export interface PodReaping {
@@ -73,7 +74,7 @@ export async function reapPods(
   return { pods, namespaces, kept: ended.length - pods, complete: performance.now() < until };
 }
 
-/** Those whose end is acknowledged and whose containers have all ended. */
+/** Those whose end is acknowledged and whose handler has ended; a sidecar may run on, and goes with its Pod. */
 async function endedPods({ api, pool, namespaces }: PodReapingGround): Promise<Ended[]> {
   const labelSelector = `${labels.pool}=${pool},${labels.done}`;
   const lists = await Promise.all(
@@ -83,11 +84,12 @@ async function endedPods({ api, pool, namespaces }: PodReapingGround): Promise<E
   );
   return lists.flat().flatMap((pod) => {
     const { phase, containerStatuses = [] } = pod.status ?? {};
-    const hasEnded = phase === 'Succeeded' || phase === 'Failed' || pod.metadata.deletionTimestamp !== undefined;
-    if (!hasEnded || containerStatuses.some(({ state }) => state?.running !== undefined)) return [];
-    const handler = containerStatuses.find(({ name }) => name === handlerContainer)?.state?.terminated;
-    const endedTime = timeOf(handler?.finishedAt) ?? timeOf(pod.metadata.creationTimestamp) ?? 0;
-    return [{ pod, endedTime, isKept: pod.metadata.annotations?.[annotations.keep] !== undefined }];
+    const handler = containerStatuses.find(({ name }) => name === handlerContainer)?.state;
+    const isGoing = phase === 'Succeeded' || phase === 'Failed' || pod.metadata.deletionTimestamp !== undefined;
+    if (handler?.running !== undefined || !(isGoing || handler?.terminated !== undefined)) return [];
+    const endedTime = timeOf(handler?.terminated?.finishedAt) ?? timeOf(pod.metadata.creationTimestamp) ?? 0;
+    const isKept = pod.metadata.annotations?.[annotations.keep] !== undefined && !hasRunningContainer(pod);
+    return [{ pod, endedTime, isKept }];
   });
 }
 

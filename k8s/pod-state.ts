@@ -73,7 +73,7 @@ export function stateOf(pod: Pod): PodState {
 }
 
 /** Whether nothing of the handler runs any more, so that its Pod may be forgotten. */
-export function isOver(pod: Pod, now = Date.now()): boolean {
+export function isOver(pod: Pod, now: number): boolean {
   const { metadata, spec, status } = pod;
   const state = stateOf(pod);
   if (state.kind === 'ended' || status?.phase === 'Failed' || status?.phase === 'Succeeded') return true;
@@ -85,6 +85,10 @@ export function isOver(pod: Pod, now = Date.now()): boolean {
   // Its time has run out, and it had not begun.
   return !isRunning && now > (timeOf(metadata.deletionTimestamp) ?? now);
 }
+
+/** Whether a container of it still runs, the handler's or another. */
+export const hasRunningContainer = ({ status }: Pod): boolean =>
+  status?.containerStatuses?.some(({ state }) => state?.running !== undefined) ?? false;
 
 /** Why it is taken away; undefined when it is not, or when we do it ourselves. */
 function disruptionOf(pod: Pod): Disruption | undefined {

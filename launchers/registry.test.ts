@@ -364,6 +364,10 @@ describe('containers', () => {
     [{ imageName: 'a', taintedNodeToleration: 'a=b:Never' }, 'is not a taint'],
     [{ launch: 'docker', imageName: 'a', namespace: 'x' }, 'it would do nothing with "launch": "docker"'],
     [{ launch: 'kubernetes' }, '"launch": "kubernetes" needs "imageName"'],
+    [
+      { imageName: 'a', resultFrom: 'lastLogLine' },
+      '/a/podConfig/resultFrom: "lastLogLine" needs "mixedStreams": true',
+    ],
     [{ imageName: 'a', network: 'host' }, 'it would do nothing with "launch": "kubernetes"'],
     [{ imageName: 'a', podTemplate: { containers: [] } }, '/a/podConfig/podTemplate/containers: unknown field'],
     [{ imageName: 'a', podTemplate: { metadata: { name: 'x' } } }, '/podTemplate/metadata/name: is POP’s to say'],
@@ -374,6 +378,13 @@ describe('containers', () => {
     ],
   ])('%j is refused', (podConfig, words) => {
     expect(() => first(podConfig)).toThrow(words);
+  });
+
+  test('a result in the log is taken where it is said that the streams are mixed there, of a container anyway', () => {
+    const fromLog = { imageName: 'a', resultFrom: 'lastLogLine' };
+    expect(first({ ...fromLog, mixedStreams: true })).toMatchObject({ resultFrom: 'lastLogLine', mixedStreams: true });
+    expect(first({ ...fromLog, launch: 'docker' })).toMatchObject({ resultFrom: 'lastLogLine' });
+    expect(() => first({ imageName: 'a' }, { resultFrom: 'lastLogLine' })).toThrow('/a/podConfig: "lastLogLine" needs');
   });
 
   test('a mount of a ConfigMap by the name alone is for Pods', () => {

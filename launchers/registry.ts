@@ -17,6 +17,7 @@ import {
   type KubernetesSettings,
   kubernetesFields,
   kubernetesSettings,
+  mixedStreamsFault,
 } from './container/kubernetes-settings.ts';
 import { type DockerSettings, dockerFields, dockerSettings } from './docker/docker-settings.ts';
 import { type InProcessSettings, inProcessFields, inProcessSettings } from './in-process/in-process-settings.ts';
@@ -142,6 +143,8 @@ export function parseRegistry(source: string, path: string, environment = proces
       launch === 'kubernetes'
         ? kubernetesSettings(layers, limits, configMapName)
         : launches[launch].settle(layers, limits, folder);
+    const fault = settings?.launch === 'kubernetes' ? mixedStreamsFault(settings) : undefined;
+    if (fault !== undefined) refuse([...at, ...(podConfig.resultFrom === undefined ? [] : ['resultFrom'])], fault);
     if (settings === undefined) refuse(at, `"launch": "${launch}" needs "${launches[launch].needs}"`);
     else types.set(type, { ...settings, ...needsSetting([basePodConfig, podConfig]) });
   }

@@ -29,6 +29,8 @@ export interface KubernetesSettings extends ContainerSettings {
   readonly aliveCheck?: AliveCheck;
   /** Autoscalers may end its node whenever they like. */
   readonly safeToEvict: boolean;
+  /** The log may be read for a result though Kubernetes mixes standard output and standard error in it. */
+  readonly mixedStreams: boolean;
   /** A fragment of a PodTemplateSpec, laid over the Pod that the other fields make (strategic merge). */
   readonly podTemplate?: JsonObject;
 }
@@ -151,6 +153,7 @@ export const kubernetesFields = (folder: string, environment: NodeJS.ProcessEnv)
     })
     .optional(),
   safeToEvict: z.boolean().optional(),
+  mixedStreams: z.boolean().optional(),
   podTemplate: templateSchema.optional(),
 });
 
@@ -194,8 +197,21 @@ export function kubernetesSettings(
     ...(runAsUser !== undefined && { runAsUser }),
     ...(alive !== undefined && { aliveCheck: aliveCheckOf(alive) }),
     safeToEvict: fields.safeToEvict ?? false,
+    mixedStreams: fields.mixedStreams ?? false,
     ...(podTemplate !== undefined && { podTemplate }),
   };
+}
+
+/** Why a result may not be read from the log of such a type; undefined when it may, or is read from elsewhere. */
+export function mixedStreamsFault({
+  resultFrom,
+  mixedStreams,
+}: Pick<KubernetesSettings, 'resultFrom' | 'mixedStreams'>): string | undefined {
+  if (resultFrom !== 'lastLogLine' || mixedStreams) return undefined;
+  return (
+    '"lastLogLine" needs "mixedStreams": true with "launch": "kubernetes", whose log mixes standard output and ' +
+    'standard error: the last line may be of either. Without it, write the result to POP_RESULT_FILE'
+  );
 }
 
 function configMapsOf({ configMapSettings }: KubernetesFields, ofType: string | undefined): readonly ConfigMapMount[] {
