@@ -11,7 +11,7 @@ import { KubernetesApi } from './kubernetes-api.ts';
 import { KubernetesLauncher } from './kubernetes-launcher.ts';
 import { hashOf } from './names.ts';
 import { emptyTemplate, readNamespaceTemplate } from './namespace-template.ts';
-import { describeRights, missingRights, neededRights } from './own-rights.ts';
+import { describeRights, missingRights, neededRights, templateRights } from './own-rights.ts';
 
 /** What a pool worker is set to about its cluster. */
 export interface ClusterSettings {
@@ -50,16 +50,14 @@ export function clusterSettings(environment = process.env): ClusterSettings | un
     config.users = config.users.map(withLiveToken);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new WrongSettingError({
-      setting: 'POP_KUBECONFIG',
-      problem: `names a file that cannot be used: ${path}: ${why}`,
-    });
+    if (path) throw new WrongSettingError({ setting: 'POP_KUBECONFIG', problem: `cannot be used: ${path}: ${why}` });
+    throw new SettingError(`the credentials of this Pod cannot be used: ${why}`, { cause: error });
   }
   const cluster = config.getCurrentCluster();
   if (cluster === null)
     throw new WrongSettingError({
       setting: 'POP_KUBECONTEXT',
-      problem: `names no context of ${path}: "${config.getCurrentContext()}"`,
+      problem: `names no context of ${path || 'the Pod’s own credentials'}: "${config.getCurrentContext()}"`,
     });
   // The library would refuse each request.
   if (!cluster.server.startsWith('https:') && !cluster.skipTLSVerify)
@@ -117,7 +115,8 @@ export async function connectCluster(
   const template = namespaceTemplate === undefined ? emptyTemplate : readNamespaceTemplate(namespaceTemplate);
   const pool = hashOf(installationId, resourcePoolId);
   const launcher = await patiently(api, log, signal, async () => {
-    const missingForAll = await missingRights(api, neededRights(namespace, undefined));
+    const all = [...neededRights(namespace, undefined), ...templateRights(template.objects.map(({ path }) => path))];
+    const missingForAll = await missingRights(api, all);
     // Where all is granted all is watched: an edit of the registry, or one before, may name other namespaces.
     const watchesAll = isAllNeeded || missingForAll.length === 0;
     const missing = watchesAll ? missingForAll : await missingRights(api, neededRights(namespace, namespace));

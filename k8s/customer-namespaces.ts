@@ -126,7 +126,9 @@ export class CustomerNamespaces {
       ) as JsonObject;
       try {
         const body = { ...filled, metadata: { ...(filled.metadata as JsonObject), namespace: name } };
-        await this.#options.api.ask({ method: 'POST', path: path.replace('{namespace}', name), body });
+        // A misspelt field of a policy is refused, not dropped.
+        const query = { fieldValidation: 'Strict' };
+        await this.#options.api.ask({ method: 'POST', path: path.replace('{namespace}', name), query, body });
       } catch (error) {
         // What is there already is its owner's.
         if (!isTaken(error)) throw error;

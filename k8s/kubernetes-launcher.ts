@@ -59,6 +59,8 @@ export interface KubernetesLauncherOptions extends PodGround {
 const logsAtOnce = 20;
 /** How often an order is written anew when somebody changes the Pod at the same moment. */
 const mostOrderTries = 5;
+/** A field of a podTemplate that the server does not know is refused, not dropped. */
+const strictly = { fieldValidation: 'Strict' };
 /** How long a stopped Pod may take beyond its grace until its node counts as dead. */
 const stopMarginSeconds = 30;
 /** How long a node may be silent that is asked for a log, in milliseconds. */
@@ -199,7 +201,8 @@ export class KubernetesLauncher implements Launcher, Disposable {
     const path = `/api/v1/namespaces/${namespace}/pods`;
     let pod: Pod;
     try {
-      pod = await this.#api.ask<Pod>({ method: 'POST', path, body: podOf(run, namespace, this.#options) });
+      const body = podOf(run, namespace, this.#options);
+      pod = await this.#api.ask<Pod>({ method: 'POST', path, query: strictly, body });
     } catch (error) {
       if (isTaken(error)) return this.#adopt(run, await this.#api.ask<Pod>({ path: `${path}/${podNameOf(run)}` }));
       // Without its namespace there is nothing to adopt; the next try makes it again.

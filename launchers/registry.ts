@@ -97,6 +97,35 @@ function fileSchema(folder: string, environment: NodeJS.ProcessEnv) {
   return z.object({ basePodConfig: podConfig }).catchall(z.strictObject({ configMapName, podConfig }));
 }
 
+/** A field of a `podConfig`, for what is written about them. */
+export interface RegistryField {
+  readonly name: string;
+  /** Those whose launcher reads it: every one for what all types have, none for a name that does nothing. */
+  readonly launches: readonly LaunchKind[];
+  /** Names of the fields within it, however deep. */
+  readonly inner: readonly string[];
+}
+
+/** All fields of a `podConfig`, with those who read them. */
+export function registryFields(): readonly RegistryField[] {
+  const { properties = {} } = z.toJSONSchema(podConfigSchema('/', {}), { io: 'input', unrepresentable: 'any' });
+  const common = new Set(['launch', ...Object.keys(limitFields), ...Object.keys(needsField)]);
+  const read = kinds.map((kind) => ({ kind, fields: new Set(fieldsOf(kind, '/', {})) }));
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    launches: common.has(name) ? kinds : read.flatMap(({ kind, fields }) => (fields.has(name) ? [kind] : [])),
+    inner: innerNames(schema),
+  }));
+}
+
+function innerNames(schema: unknown): readonly string[] {
+  if (typeof schema !== 'object' || schema === null) return [];
+  return Object.entries(schema).flatMap(([key, value]) => [
+    ...(key === 'properties' ? Object.keys(value) : []),
+    ...innerNames(key === 'properties' ? Object.values(value) : value),
+  ]);
+}
+
 type PodConfig = z.infer<ReturnType<typeof podConfigSchema>>;
 
 /**
