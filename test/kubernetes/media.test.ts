@@ -71,6 +71,19 @@ async function portForward(namespace: string): Promise<AsyncDisposable & { reado
 const podsOf = async (namespace: string, labelSelector: string): Promise<readonly V1Pod[]> =>
   (await admin().listNamespacedPod({ namespace, labelSelector })).items;
 
+/** What the programs logged, for a failure to tell. */
+async function logsOf(namespace: string): Promise<string> {
+  const pods = await podsOf(namespace, 'app.kubernetes.io/name');
+  const texts = pods.map(async ({ metadata, status }) => {
+    const name = metadata?.name ?? '';
+    const log = await admin()
+      .readNamespacedPodLog({ namespace, name, tailLines: 8 })
+      .catch((error: Error) => error.message);
+    return `${name}: ${JSON.stringify(status?.containerStatuses?.[0]?.state)}\n${log}`;
+  });
+  return (await Promise.all(texts)).join('\n');
+}
+
 async function makeSettings(operator: Request): Promise<void> {
   await operator('POST', '/resourcepool', { id: 'minikube', customerId: 'operations', title: 'Minikube' });
   await operator('POST', '/customer', { id: 'acme', customerId: 'acme', title: 'Acme', resourcePoolId: 'minikube' });
@@ -129,9 +142,15 @@ realNodeTest(
       }));
     await using control = await programs(['migrate', 'api', 'control'], 'nobody');
     await kubectl('apply', '-k', control.path);
-    const wait = (...what: string[]) => kubectl('wait', '-n', namespace.name, '--timeout=180s', ...what);
-    await wait('--for=condition=complete', 'job/pop-migrate');
-    await kubectl('rollout', 'status', '-n', namespace.name, '--timeout=180s', 'deployment/pop-api');
+    const patiently = async (...command: string[]) => {
+      try {
+        await kubectl(...command, '-n', namespace.name, '--timeout=240s');
+      } catch (cause) {
+        throw new Error(`${(cause as Error).message}\n${await logsOf(namespace.name)}`, { cause });
+      }
+    };
+    await patiently('wait', '--for=condition=complete', 'job/pop-migrate');
+    await patiently('rollout', 'status', 'deployment/pop-api');
     // There is no kube-proxy and no DNS: workers and handlers go to the api's Pod.
     const [apiPod] = await podsOf(namespace.name, 'app.kubernetes.io/name=pop-api');
     await using worker = await programs(['pool-worker'], apiPod?.status?.podIP ?? '');
@@ -146,11 +165,11 @@ realNodeTest(
     const { key } = await operator<{ key: string }>('POST', '/apikey', body);
     await kubectl('create', 'secret', 'generic', 'pop-pool-key', '-n', namespace.name, `--from-literal=key=${key}`);
     await kubectl('create', '-n', namespace.name, '-f', 'examples/media/kubernetes/make-clip.yaml');
-    await wait('--for=condition=complete', 'job/pop-make-clip');
-    for (const name of ['pop-control', 'pop-pool-worker'])
-      await kubectl('rollout', 'status', '-n', namespace.name, '--timeout=240s', `deployment/${name}`);
+    await patiently('wait', '--for=condition=complete', 'job/pop-make-clip');
+    for (const name of ['pop-control', 'pop-pool-worker']) await patiently('rollout', 'status', `deployment/${name}`);
 
-    const agenda = mediaAgenda({ customerId: 'acme', source: '/media/clip.mp4', folder: '/media/acme' });
+    const agenda: unknown = JSON.parse(await readFile('examples/media/kubernetes/agenda.json', 'utf8'));
+  expect(agenda).toEqual(mediaAgenda({ customerId: 'acme', source: '/media/clip.mp4', folder: '/media/acme' }));
     const { progressId } = await operator<{ progressId: string }>('POST', '/agenda', agenda);
     const { processingStateMessage, operationProgress } = await untilComplete(operator, progressId);
     expect(processingStateMessage, JSON.stringify(operationProgress)).toBe('succeeded');
