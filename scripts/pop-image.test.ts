@@ -2,8 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
-import lock from '../package-lock.json' with { type: 'json' };
-import { popImage, productionPackages } from './pop-image.ts';
+import { popImage, productionPackages, readLockFile } from './pop-image.ts';
 
 const stages = readFileSync(new URL('../Dockerfile', import.meta.url), 'utf8')
   .split(/^(?=FROM )/m)
@@ -34,7 +33,7 @@ test('its last stage builds nothing and has no root', () => {
 });
 
 test('packages of production are in it, and none of development or of another machine', () => {
-  const packages = productionPackages(lock);
+  const packages = productionPackages(readLockFile());
   expect(packages).toEqual(expect.arrayContaining(Object.keys(manifest.dependencies)));
   // What a package of production needs itself is in, though it is ours for development, too.
   const tools = ['vitest', 'typescript', '@biomejs/biome', 'drizzle-kit', '@ffmpeg-installer/ffmpeg'];
