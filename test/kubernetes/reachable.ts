@@ -10,7 +10,7 @@ export interface Reachable extends AsyncDisposable {
 }
 
 /** Passes on what comes to the machine's end of the node's wire. */
-export async function reachablePort(port: number, facts = sharedCluster()): Promise<Reachable> {
+export async function reachable(port: number, facts = sharedCluster()): Promise<Reachable> {
   const open = new Set<{ destroy(): void }>();
   const server = createServer((socket) => {
     const onward = connect(port, '127.0.0.1');
@@ -37,13 +37,13 @@ export async function reachablePort(port: number, facts = sharedCluster()): Prom
   };
 }
 
-/** As `reachablePort`, of a URL of this machine. */
-export async function reachable(
+/** As `reachable`, of a URL of this machine. */
+export async function reachableUrl(
   url: string,
   facts = sharedCluster(),
 ): Promise<AsyncDisposable & { readonly url: string }> {
   const { port, pathname } = new URL(url);
-  const door = await reachablePort(Number(port), facts);
+  const door = await reachable(Number(port), facts);
   return {
     url: `http://${door.host}:${door.port}${pathname}`,
     [Symbol.asyncDispose]: () => door[Symbol.asyncDispose](),
