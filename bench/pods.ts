@@ -83,7 +83,9 @@ class PodBench {
       bare.push(await this.#bare.fan(fanWidth, false));
       const afterBare = this.#pool.processorSeconds(this.#bare.pid);
       for (const [part, seconds] of afterOurs)
-        say(`    ${part}: ${(((seconds - (idle.get(part) ?? 0)) * 1000) / fanWidth).toFixed(2)} ms, bare ${((((afterBare.get(part) ?? 0) - (beforeBare.get(part) ?? 0)) * 1000) / fanWidth).toFixed(2)} ms`);
+        say(
+          `    ${part}: ${(((seconds - (idle.get(part) ?? 0)) * 1000) / fanWidth).toFixed(2)} ms, bare ${((((afterBare.get(part) ?? 0) - (beforeBare.get(part) ?? 0)) * 1000) / fanWidth).toFixed(2)} ms`,
+        );
       bareWithSecrets.push(await this.#bare.fan(fanWidth, true));
       say(`  ${ours.at(-1)} ${bare.at(-1)} ${bareWithSecrets.at(-1)}`);
     }

@@ -265,7 +265,8 @@ export async function untilAccount(api: CoreV1Api, namespace: string): Promise<v
   for (;;) {
     const { items } = await api.listNamespacedServiceAccount({ namespace });
     if (items.some(({ metadata }) => metadata?.name === 'default')) return;
-    if (Date.now() > giveUp) throw new Error(`The controller-manager made no ServiceAccount in ${namespace} within 120 s.`);
+    if (Date.now() > giveUp)
+      throw new Error(`The controller-manager made no ServiceAccount in ${namespace} within 120 s.`);
     await delay(50);
   }
 }
