@@ -1,6 +1,6 @@
 /** Reads the file that says what the namespace of a Customer gets: a List of objects, in JSON or YAML. */
 import { readFileSync } from 'node:fs';
-import { loadAllYaml } from '@kubernetes/client-node';
+import { CORE_SCHEMA, loadAll } from 'js-yaml';
 import type { JsonObject } from '../agenda/types.ts';
 import { SettingError } from '../process/environment.ts';
 import type { NamespaceTemplate } from './customer-namespaces.ts';
@@ -29,7 +29,8 @@ export function readNamespaceTemplate(path: string): NamespaceTemplate {
     new SettingError(`the template of namespaces ${path} (POP_NAMESPACE_TEMPLATE): ${why}`, { cause });
   let documents: unknown[];
   try {
-    documents = loadAllYaml(readFileSync(path, 'utf8'));
+    // Not by the client of Kubernetes, which renames fields (`from` of a NetworkPolicy) and drops those it does not know.
+    documents = loadAll(readFileSync(path, 'utf8'), { schema: CORE_SCHEMA });
   } catch (error) {
     throw fail(`cannot be read: ${error instanceof Error ? error.message : String(error)}`, error);
   }

@@ -4,6 +4,8 @@ import type { KubernetesApi } from './kubernetes-api.ts';
 /** A right, as RBAC names it. */
 export interface Right {
   readonly verb: string;
+  /** Absent: the group of Pods. */
+  readonly group?: string;
   readonly resource: string;
   readonly subresource?: string;
   /** Of one object. */
@@ -29,6 +31,15 @@ export function neededRights(own: string, namespace: string | undefined): readon
       ? ['get', 'create', 'list', 'delete'].map((verb) => ({ verb, resource: 'namespaces' }))
       : []),
   ];
+}
+
+/** What making a namespace from the template takes: the path of each of its objects says of what kind it is. */
+export function templateRights(paths: readonly string[]): readonly Right[] {
+  return [...new Set(paths)].map((path) => {
+    const group = /^\/apis\/([^/]+)\//.exec(path)?.[1];
+    const resource = path.slice(path.lastIndexOf('/') + 1);
+    return { verb: 'create', ...(group !== undefined && { group }), resource };
+  });
 }
 
 /** Those that the cluster does not grant to whoever asks. */

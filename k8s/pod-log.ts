@@ -92,8 +92,8 @@ async function lastOf(chunks: AsyncIterable<Uint8Array>, keepBytes: number, hear
 }
 
 /**
- * When it wrote its last line, in epoch milliseconds; 0: it wrote none. While nobody can tell, as when its node does not
- * answer, it is now: what nobody could hear is no silence.
+ * When it wrote its last line, in epoch milliseconds; 0: it wrote none. While nobody can tell, as when its node does
+ * not answer, it is now: what nobody could hear is no silence.
  */
 export async function lastLineTime(api: KubernetesApi, pod: Pod, signal: AbortSignal): Promise<number> {
   const query = { container: handlerContainer, tailLines: 1, timestamps: true, limitBytes: 64 };
@@ -102,7 +102,7 @@ export async function lastLineTime(api: KubernetesApi, pod: Pod, signal: AbortSi
     for await (const chunk of api.stream({ path: pathOf(pod), query, signal })) text += Buffer.from(chunk).toString();
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof ApiError && error.isPassing) return api.now();
+    if (!(error instanceof ApiError) || error.status !== 404) return api.now();
   }
   return timeOf(text.split(' ')[0]) ?? 0;
 }

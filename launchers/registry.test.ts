@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { quantityOf } from './quantity.ts';
 import { LiveRegistry, loadRegistry, parseRegistry, RegistryError, settingsFor, withLimits } from './registry.ts';
 
 const parse = (document: unknown) => parseRegistry(JSON.stringify(document), '/etc/pop/registry.json');
@@ -370,6 +369,13 @@ describe('containers', () => {
       '/a/podConfig/resultFrom: "lastLogLine" needs "mixedStreams": true',
     ],
     [{ imageName: 'a', network: 'host' }, 'it would do nothing with "launch": "kubernetes"'],
+    [{ imageName: 'a', podTemplate: { containers: [] } }, '/a/podConfig/podTemplate/containers: unknown field'],
+    [{ imageName: 'a', podTemplate: { metadata: { name: 'x' } } }, '/podTemplate/metadata/name: is POP’s to say'],
+    [{ imageName: 'a', podTemplate: { spec: { restartPolicy: 'Always' } } }, '/restartPolicy: must be "Never"'],
+    [
+      { imageName: 'a', configMapSettings: [{ volumeName: 'x', volumeMountPath: '/x' }] },
+      '/a/podConfig/configMapSettings: a mount has no "configMapName"',
+    ],
   ])('%j is refused', (podConfig, words) => {
     expect(() => first(podConfig)).toThrow(words);
   });
@@ -387,17 +393,21 @@ describe('containers', () => {
     );
   });
 
-  test('quantities are those of Kubernetes', () => {
-    expect(['500m', '2', '1.5', '.5', '2Gi', '1k', '3e2', 'x', '', '1mi'].map(quantityOf)).toEqual([
-      0.5,
-      2,
-      1.5,
-      0.5,
-      2 * 1024 ** 3,
-      1_000,
-      300,
-      ...[undefined, undefined, undefined],
-    ]);
+  test('the name of the type’s ConfigMap goes to the first mount, be it the base’s', () => {
+    const mount = (volumeName: string, more: object = {}) => ({
+      volumeName,
+      volumeMountPath: `/${volumeName}`,
+      ...more,
+    });
+    const base = { imageName: 'a', configMapSettings: [mount('first'), mount('second', { configMapName: 'shared' })] };
+    const names = (settings: ReturnType<typeof first>) =>
+      settings?.launch === 'kubernetes' ? settings.configMaps.map(({ configMapName }) => configMapName) : undefined;
+    expect(names(first({}, base, { configMapName: 'of-a' }))).toEqual(['of-a', 'shared']);
+    const own = [mount('own', { configMapName: 'other' })];
+    expect(names(first({ configMapSettings: own }, base))).toEqual(['other']);
+    expect(names(first({ configMapSettings: own }, base, { configMapName: 'of-a' }))).toEqual(['of-a']);
+    expect(names(first({ configMapSettings: [] }, base, { configMapName: 'of-a' }))).toEqual([]);
+    expect(() => first({}, base)).toThrow('a mount has no "configMapName"');
   });
 });
 

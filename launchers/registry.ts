@@ -13,6 +13,7 @@ import { FaultList } from '../agenda/fault-list.ts';
 import { pointerOf } from '../agenda/json-pointer.ts';
 import type { OperationTimeout } from '../agenda/types.ts';
 import {
+  areConfigMapsNamed,
   type KubernetesSettings,
   kubernetesFields,
   kubernetesSettings,
@@ -59,6 +60,13 @@ const launches = {
   kubernetes: { fields: kubernetesFields, settle: kubernetesSettings, needs: 'imageName' },
 } as const;
 const kinds = Object.keys(launches) as LaunchKind[];
+/** What makes a launch possible for a pool worker. */
+const neededFor: Readonly<Record<LaunchKind, string>> = {
+  local: 'POP_RUN_DIRECTORY',
+  inProcess: 'nothing',
+  docker: 'POP_RUN_DIRECTORY and a container engine (POP_DOCKER_SOCKET)',
+  kubernetes: 'a cluster: POP_KUBECONFIG, or a worker that is a Pod of it',
+};
 
 /** Fields of POP's registries, with the reason why they do nothing here. A registry that has them is taken. */
 const idleFields: Readonly<Record<string, string>> = {
@@ -87,6 +95,35 @@ function fileSchema(folder: string, environment: NodeJS.ProcessEnv) {
   const podConfig = podConfigSchema(folder, environment);
   const configMapName = z.string().min(1).max(253).optional();
   return z.object({ basePodConfig: podConfig }).catchall(z.strictObject({ configMapName, podConfig }));
+}
+
+/** A field of a `podConfig`, for what is written about them. */
+export interface RegistryField {
+  readonly name: string;
+  /** Those whose launcher reads it: every one for what all types have, none for a name that does nothing. */
+  readonly launches: readonly LaunchKind[];
+  /** Names of the fields within it, however deep. */
+  readonly inner: readonly string[];
+}
+
+/** All fields of a `podConfig`, with those who read them. */
+export function registryFields(): readonly RegistryField[] {
+  const { properties = {} } = z.toJSONSchema(podConfigSchema('/', {}), { io: 'input', unrepresentable: 'any' });
+  const common = new Set(['launch', ...Object.keys(limitFields), ...Object.keys(needsField)]);
+  const read = kinds.map((kind) => ({ kind, fields: new Set(fieldsOf(kind, '/', {})) }));
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    launches: common.has(name) ? kinds : read.flatMap(({ kind, fields }) => (fields.has(name) ? [kind] : [])),
+    inner: innerNames(schema),
+  }));
+}
+
+function innerNames(schema: unknown): readonly string[] {
+  if (typeof schema !== 'object' || schema === null) return [];
+  return Object.entries(schema).flatMap(([key, value]) => [
+    ...(key === 'properties' ? Object.keys(value) : []),
+    ...innerNames(key === 'properties' ? Object.values(value) : value),
+  ]);
 }
 
 type PodConfig = z.infer<ReturnType<typeof podConfigSchema>>;
@@ -135,6 +172,8 @@ export function parseRegistry(source: string, path: string, environment = proces
     if (configMapName !== undefined && launch !== 'kubernetes')
       refuse([type, 'configMapName'], `it would do nothing with "launch": "${launch}"`);
     const layers = { ...basePodConfig, ...defined(podConfig) };
+    if (launch === 'kubernetes' && !areConfigMapsNamed(layers, configMapName))
+      refuse([...at, 'configMapSettings'], 'a mount has no "configMapName"; that of the type goes to the first');
     const limits = limitsOf([basePodConfig, podConfig]);
     const settings =
       launch === 'kubernetes'
@@ -233,7 +272,9 @@ export class LiveRegistry {
     const lines = strange.map(
       ([type, { launch }]) => `${this.path} /${type}: "launch": "${launch}" is not possible here`,
     );
-    throw new RegistryError(`${lines.join('\n')}\nThis pool worker launches: ${this.#launches.join(', ')}.`);
+    const needed = new Set(strange.map(([, { launch }]) => `"${launch}" needs ${neededFor[launch]}`));
+    const rest = [`This pool worker launches: ${this.#launches.join(', ')}`, ...needed];
+    throw new RegistryError(`${lines.join('\n')}\n${rest.join('; ')}.`);
   }
 }
 

@@ -16,6 +16,7 @@ import type { PoolWorker } from '../activities/pool/parts.ts';
 import { OrphanReaper } from '../activities/pool/reap-orphans.ts';
 import { ResourcePoolClient } from '../activities/pool/resource-pool-client.ts';
 import { RunningOperations } from '../activities/pool/running-operations.ts';
+import { ServiceUnavailable } from '../activities/pool/service-errors.ts';
 import { WorkerTeller } from '../activities/pool/tell-worker.ts';
 import { SettingError } from '../process/environment.ts';
 import { Health } from '../process/health.ts';
@@ -79,7 +80,7 @@ export async function runPool(): Promise<void> {
   };
   await using _relay =
     settings.relay === undefined ? undefined : await serveRelay({ ...settings.relay, url: settings.url, log });
-  const report = client.reportWorker.bind(client);
+  const report = noticing(metrics, client.reportWorker.bind(client));
   // Before any work is taken: what this worker serves is known from its first question on.
   const teller = new WorkerTeller({ report, worker: name, slots: settings.concurrency, registry, log });
   if (!(await teller.hasTold(shutdown.signal))) return;
@@ -154,6 +155,22 @@ async function unlessEnding<T>(work: Promise<T>, signal: AbortSignal): Promise<T
     if (!signal.aborted) throw error;
     return undefined;
   }
+}
+
+/** A worker without work hears of an api that is away by its signs of life alone. */
+function noticing<Report>(
+  metrics: PoolProcessMetrics,
+  report: (report: Report) => Promise<void>,
+): (report: Report) => Promise<void> {
+  return async (told) => {
+    try {
+      await report(told);
+      metrics.reachable('api', true);
+    } catch (error) {
+      if (error instanceof ServiceUnavailable) metrics.reachable('api', false);
+      throw error;
+    }
+  };
 }
 
 function serviceClient(

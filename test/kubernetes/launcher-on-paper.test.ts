@@ -141,6 +141,16 @@ describe('a Pod that does not start', () => {
     expect(await podsIn(namespace.name)).toEqual([]);
   });
 
+  clusterTest('because its template has a field that is none can never start, and says which', async () => {
+    await using namespace = await testNamespace('kwok');
+    using launcher = await podLauncher(namespace.name);
+    await expect(launcher.start(podRun(onPaper({}, { nodeSelect: { a: 'b' } })))).rejects.toMatchObject({
+      code: 'podRefused',
+      message: expect.stringContaining('nodeSelect'),
+    });
+    expect(await podsIn(namespace.name)).toEqual([]);
+  });
+
   clusterTest('because its name is somebody else’s leaves that alone', async () => {
     await using namespace = await testNamespace('kwok');
     using launcher = await podLauncher(namespace.name);

@@ -1,22 +1,51 @@
-/** A way from Pods of the real node to servers of this machine. */
+/** Lets Pods of the real node reach a server of this machine that listens on its loopback only. */
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { sharedCluster } from './shared-cluster.ts';
 
-/** Lets Pods of the real node reach a server of this machine that listens on its loopback only. */
+/** Where Pods reach it. */
+export interface Reachable extends AsyncDisposable {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Passes on what comes to the machine's end of the node's wire. */
+export async function reachablePort(port: number, facts = sharedCluster()): Promise<Reachable> {
+  const open = new Set<{ destroy(): void }>();
+  const server = createServer((socket) => {
+    const onward = connect(port, '127.0.0.1');
+    for (const one of [socket, onward]) {
+      open.add(one);
+      one.once('close', () => open.delete(one));
+    }
+    // Whichever side breaks off, both end.
+    pipeline(socket, onward, socket).catch(() => undefined);
+  });
+  const host = facts.realNode?.hostAddress ?? '';
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen(0, host, resolve);
+  await promise;
+  return {
+    host,
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise<void>((done) => server.close(() => done()));
+      for (const one of open) one.destroy();
+      await closed;
+    },
+  };
+}
+
+/** As `reachablePort`, of a URL of this machine. */
 export async function reachable(
   url: string,
   facts = sharedCluster(),
 ): Promise<AsyncDisposable & { readonly url: string }> {
-  const { hostname, port, pathname } = new URL(url);
-  const server = createServer((socket) => {
-    const onward = connect(Number(port), hostname);
-    pipeline(socket, onward, socket).catch(() => {});
-  });
-  const host = facts.realNode?.hostAddress ?? '';
-  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  const { port, pathname } = new URL(url);
+  const door = await reachablePort(Number(port), facts);
   return {
-    url: `http://${host}:${(server.address() as AddressInfo).port}${pathname}`,
-    [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
+    url: `http://${door.host}:${door.port}${pathname}`,
+    [Symbol.asyncDispose]: () => door[Symbol.asyncDispose](),
   };
 }

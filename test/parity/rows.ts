@@ -86,7 +86,7 @@ const features: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     57: 'Busy and idle polling',
     58: 'Running limit of an Insight',
     59: 'Agenda from a local file',
-    60: 'Puller liveness',
+    60: 'Puller liveness, without its alert',
   },
   Execution: {
     61: 'Parallel Operations',
@@ -188,10 +188,11 @@ const whole: ReadonlySet<string> = new Set(
    21 22 23 24 25 26 27 28 29 30
    42 43 44 45 46 47
    48 49 53 54 55
-   56 58 59
-   61 62 63 64 65 66 67 68 69 70 73 76
-   77 78 79 80 81 84 85
+   56 57 58 59 60
+   61 62 63 64 65 66 67 68 69 70 73 74 75 76
+   77 78 79 80 81 83 84 85
    86 87
+   101 102
    103 104 106 109
    X1 X2 X3 X4 X5 X6 X8 X9 X12 X13`.split(/\s+/),
 );
