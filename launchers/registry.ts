@@ -12,7 +12,13 @@ import { cut } from '../agenda/cut.ts';
 import { FaultList } from '../agenda/fault-list.ts';
 import { pointerOf } from '../agenda/json-pointer.ts';
 import type { OperationTimeout } from '../agenda/types.ts';
-import { type KubernetesSettings, kubernetesFields, kubernetesSettings } from './container/kubernetes-settings.ts';
+import {
+  areConfigMapsNamed,
+  type KubernetesSettings,
+  kubernetesFields,
+  kubernetesSettings,
+  mixedStreamsFault,
+} from './container/kubernetes-settings.ts';
 import { type DockerSettings, dockerFields, dockerSettings } from './docker/docker-settings.ts';
 import { type InProcessSettings, inProcessFields, inProcessSettings } from './in-process/in-process-settings.ts';
 import { limitFields, limitsOf } from './limits.ts';
@@ -137,11 +143,15 @@ export function parseRegistry(source: string, path: string, environment = proces
     if (configMapName !== undefined && launch !== 'kubernetes')
       refuse([type, 'configMapName'], `it would do nothing with "launch": "${launch}"`);
     const layers = { ...basePodConfig, ...defined(podConfig) };
+    if (launch === 'kubernetes' && !areConfigMapsNamed(layers, configMapName))
+      refuse([...at, 'configMapSettings'], 'a mount has no "configMapName"; that of the type goes to the first');
     const limits = limitsOf([basePodConfig, podConfig]);
     const settings =
       launch === 'kubernetes'
         ? kubernetesSettings(layers, limits, configMapName)
         : launches[launch].settle(layers, limits, folder);
+    const fault = settings?.launch === 'kubernetes' ? mixedStreamsFault(settings) : undefined;
+    if (fault !== undefined) refuse([...at, ...(podConfig.resultFrom === undefined ? [] : ['resultFrom'])], fault);
     if (settings === undefined) refuse(at, `"launch": "${launch}" needs "${launches[launch].needs}"`);
     else types.set(type, { ...settings, ...needsSetting([basePodConfig, podConfig]) });
   }

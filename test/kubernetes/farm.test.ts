@@ -1,4 +1,4 @@
-/** The whole product on Kubernetes: from submission to the record, with pool workers that die and Pods that outlive them. */
+/** The whole product on Kubernetes: from submission to the record, with Pods that outlive their pool workers. */
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { Farm, isRunning } from './farm.ts';
 import { onPaper } from './pod-launcher.ts';
