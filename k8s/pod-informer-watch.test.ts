@@ -119,7 +119,7 @@ test('what was made while a list was under way is not gone because the list is o
       { version: 10, items: [] },
       { version: 90, items: [] },
     ],
-    watches: [telling([['ERROR', gone]], { ends: true }), telling([['ADDED', made]])],
+    watches: [telling([['ERROR', gone]], { ends: true }), telling([['MODIFIED', pod('made', 96)]])],
     whileListing: (n) => n === 2 && it.informer.learn(made),
   });
   const heard: boolean[] = [];
