@@ -46,8 +46,8 @@ export class FollowedPod implements Reported {
   }
 
   /** Hears of the signs of life that its Pod does not show: lines of its log, and reports with its token. */
-  async listenFor(lastLineTime: () => Promise<number>): Promise<void> {
-    const times = await Promise.all([lastLineTime(), lastReportTime(this.#events)]);
+  async listen(lastLineTime: Promise<number>, now: () => number): Promise<void> {
+    const times = await Promise.all([lastLineTime, lastReportTime(this.#events, now)]);
     for (const time of times) this.heard(time);
   }
 

@@ -6,7 +6,7 @@
 import { ApiError, isNotFound } from './api-errors.ts';
 import type { KubernetesApi } from './kubernetes-api.ts';
 import { annotations, labels } from './names.ts';
-import { handlerContainer, type Pod, timeOf } from './pod.ts';
+import { handlerContainer, type ObjectMeta, type Pod, timeOf } from './pod.ts';
 import { hasRunningContainer } from './pod-state.ts';
 
 /** What is to be cleared away. */
@@ -66,11 +66,11 @@ export async function reapPods(
   let pods = 0;
   for (let from = 0; from < goes.length && performance.now() < until; from += reaping.batch) {
     const batch = goes.slice(from, from + reaping.batch);
-    if (!reaping.logOnly) await Promise.all(batch.map(({ pod }) => remove(ground.api, podPath(pod))));
+    if (!reaping.logOnly) await Promise.all(batch.map(({ pod }) => remove(ground.api, podPath(pod), pod.metadata.uid)));
     pods += batch.length;
     ground.onBatch();
   }
-  const namespaces = performance.now() < until ? await reapNamespaces(ground, reaping, now) : 0;
+  const namespaces = performance.now() < until ? await reapNamespaces(ground, reaping, now, until) : 0;
   return { pods, namespaces, kept: ended.length - pods, complete: performance.now() < until };
 }
 
@@ -94,21 +94,28 @@ async function endedPods({ api, pool, namespaces }: PodReapingGround): Promise<E
 }
 
 interface Namespace {
-  readonly metadata: { readonly name: string; readonly creationTimestamp: string; readonly deletionTimestamp?: string };
+  readonly metadata: Pick<ObjectMeta, 'name' | 'uid' | 'creationTimestamp'> & { readonly deletionTimestamp?: string };
 }
 
-async function reapNamespaces({ api, pool }: PodReapingGround, reaping: PodReaping, now: number): Promise<number> {
+async function reapNamespaces(
+  { api, pool, onBatch }: PodReapingGround,
+  reaping: PodReaping,
+  now: number,
+  until: number,
+): Promise<number> {
   const { namespacesOlderThanSeconds: age, logOnly } = reaping;
   if (age === undefined) return 0;
   const selector = `${labels.customerId},${labels.pool}=${pool},app.kubernetes.io/managed-by=pop`;
   const all = await listAll<Namespace>(api, '/api/v1/namespaces', selector);
   let reaped = 0;
   for (const { metadata } of all) {
-    const { name, creationTimestamp, deletionTimestamp } = metadata;
+    if (performance.now() > until) break;
+    onBatch();
+    const { name, uid, creationTimestamp, deletionTimestamp } = metadata;
     if (deletionTimestamp !== undefined || now - (timeOf(creationTimestamp) ?? now) < age * 1_000) continue;
     const { items } = await api.ask<{ items: readonly unknown[] }>({ path: podsPath(name), query: { limit: 1 } });
     if (items.length > 0) continue;
-    if (!logOnly) await remove(api, `/api/v1/namespaces/${name}`);
+    if (!logOnly) await remove(api, `/api/v1/namespaces/${name}`, uid);
     reaped += 1;
   }
   return reaped;
@@ -128,9 +135,10 @@ async function listAll<T>(api: KubernetesApi, path: string, labelSelector: strin
   return all;
 }
 
-async function remove(api: KubernetesApi, path: string): Promise<void> {
+/** Deletes that very object, not one that has taken its name since. */
+async function remove(api: KubernetesApi, path: string, uid: string): Promise<void> {
   try {
-    await api.ask({ method: 'DELETE', path });
+    await api.ask({ method: 'DELETE', path, body: { preconditions: { uid } } });
   } catch (error) {
     // Gone already, or going.
     if (!isNotFound(error) && !(error instanceof ApiError && error.status === 409)) throw error;

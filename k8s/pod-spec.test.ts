@@ -95,7 +95,7 @@ describe('a Pod of a type that says nothing but its image', () => {
       POP_PAYLOAD_TYPE: 'envVar',
       POP_PAYLOAD_FILE: '/pop/in/payload.json',
       POP_RESULT_FILE: '/dev/termination-log',
-      POP_RESULT_FILE_BYTES: '4096',
+      POP_RESULT_FILE_BYTES: '4095',
       MY_POD_NAME: 'run-1',
       MY_POD_NAMESPACE: 'media',
     });
@@ -246,9 +246,9 @@ describe('each field of the registry shows in the Pod', () => {
     expect(environment).toMatchObject({ LOG_LEVEL: 'debug', CID: 'cid-1' });
   });
 
-  test('dockerPrivileged is all or nothing', () => {
+  test('dockerPrivileged lifts all that restricts, and leaves who may read its files', () => {
     const { spec } = podFor({ dockerPrivileged: true });
-    expect(spec).not.toHaveProperty('securityContext');
+    expect(spec.securityContext).toEqual({ fsGroup: 65_532, fsGroupChangePolicy: 'OnRootMismatch' });
     expect(spec.containers[0].securityContext).toEqual({ privileged: true });
   });
 

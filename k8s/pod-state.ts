@@ -95,14 +95,14 @@ function disruptionOf(pod: Pod): Disruption | undefined {
   const { metadata, status } = pod;
   if (stopOrderOf(pod) !== undefined) return undefined;
   if (status?.reason === 'Evicted') return { code: 'evicted', message: status.message ?? 'The Pod was evicted.' };
+  // Somebody cleared away what had ended already.
+  if (metadata.deletionTimestamp !== undefined && endedBeforeDeletion(pod)) return undefined;
   const target = condition(pod, 'DisruptionTarget');
   if (target?.status === 'True') {
     const isGoing = metadata.deletionTimestamp !== undefined || status?.phase === 'Failed';
     return isGoing ? targeted(target) : undefined;
   }
   if (metadata.deletionTimestamp === undefined) return undefined;
-  // Somebody cleared away what had ended already.
-  if (endedBeforeDeletion(pod)) return undefined;
   return { code: 'deleted', message: 'The Pod was deleted, and not by POP.' };
 }
 

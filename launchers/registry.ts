@@ -60,6 +60,13 @@ const launches = {
   kubernetes: { fields: kubernetesFields, settle: kubernetesSettings, needs: 'imageName' },
 } as const;
 const kinds = Object.keys(launches) as LaunchKind[];
+/** What makes a launch possible for a pool worker. */
+const neededFor: Readonly<Record<LaunchKind, string>> = {
+  local: 'POP_RUN_DIRECTORY',
+  inProcess: 'nothing',
+  docker: 'POP_RUN_DIRECTORY and a container engine (POP_DOCKER_SOCKET)',
+  kubernetes: 'a cluster: POP_KUBECONFIG, or a worker that is a Pod of it',
+};
 
 /** Fields of POP's registries, with the reason why they do nothing here. A registry that has them is taken. */
 const idleFields: Readonly<Record<string, string>> = {
@@ -265,7 +272,9 @@ export class LiveRegistry {
     const lines = strange.map(
       ([type, { launch }]) => `${this.path} /${type}: "launch": "${launch}" is not possible here`,
     );
-    throw new RegistryError(`${lines.join('\n')}\nThis pool worker launches: ${this.#launches.join(', ')}.`);
+    const needed = new Set(strange.map(([, { launch }]) => `"${launch}" needs ${neededFor[launch]}`));
+    const rest = [`This pool worker launches: ${this.#launches.join(', ')}`, ...needed];
+    throw new RegistryError(`${lines.join('\n')}\n${rest.join('; ')}.`);
   }
 }
 

@@ -11,7 +11,7 @@ import { InProcessLauncher } from '../launchers/in-process/in-process-launcher.t
 import type { Launchers } from '../launchers/launcher.ts';
 import { LocalLauncher } from '../launchers/local/local-launcher.ts';
 import type { LaunchKind, LiveRegistry } from '../launchers/registry.ts';
-import { WrongSettingError } from '../process/environment.ts';
+import { optional, WrongSettingError } from '../process/environment.ts';
 import type { Health } from '../process/health.ts';
 import type { PodReaperSettings } from './pod-reaper-settings.ts';
 import type { PoolProcessMetrics } from './pool-metrics.ts';
@@ -96,12 +96,7 @@ export async function makeLaunchers(
       ? undefined
       : await health.during(
           `the container engine at ${socket}`,
-          connectEngine(
-            { socket, root: join(runDirectory, containerFolder) },
-            isEngineWanted(socket, registry),
-            log,
-            signal,
-          ),
+          connectEngine({ socket, root: join(runDirectory, containerFolder) }, isEngineWanted(registry), log, signal),
         );
   const withEngine = docker === undefined ? base : { ...base, docker };
   if (cluster === undefined) return { parts: { launchers: withEngine }, [Symbol.dispose]: () => undefined };
@@ -123,8 +118,8 @@ export async function makeLaunchers(
 }
 
 /** Somebody named it, or some type needs it. */
-const isEngineWanted = (socket: string, { current }: LiveRegistry): boolean =>
-  socket !== usualSocket || [...current.types.values()].some(({ launch }) => launch === 'docker');
+const isEngineWanted = ({ current }: LiveRegistry): boolean =>
+  optional('POP_DOCKER_SOCKET') !== undefined || [...current.types.values()].some(({ launch }) => launch === 'docker');
 
 /** An engine that is away is waited for when it is wanted; otherwise there is none. */
 async function connectEngine(

@@ -22,6 +22,7 @@ const relayed = /\/resourcepool\/service\/(reportProgress|finishOperation)$/;
 const launchToken = /^Bearer popl_[A-Za-z0-9_.-]{1,1000}$/;
 /** A report is of one launch: its result, diagnostics and progress. */
 const mostBytes = 4 * 1024 * 1024;
+const mostConnections = 200;
 const requestMilliseconds = 30_000;
 
 /** Serves until it is disposed of. */
@@ -29,12 +30,14 @@ export async function serveRelay({ host, port, url, log }: RelayOptions): Promis
   const base = url.replace(/\/+$/, '');
   const server = createServer((request, response) => {
     relay(request, base)
-      .then(({ status, text }) => send(response, status, text))
+      .then(({ status, text, retryAfter }) => send(response, status, text, retryAfter))
       .catch((error: unknown) => {
         log.warn({ err: error }, 'a report of a handler could not be passed on; it tries again');
         send(response, 503, problem(503, 'apiAway', 'The api does not answer the pool worker; try again.'));
       });
   });
+  // Each may bring a body of 4 MiB.
+  server.maxConnections = mostConnections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, resolve);
@@ -55,6 +58,7 @@ export async function serveRelay({ host, port, url, log }: RelayOptions): Promis
 interface Answer {
   readonly status: number;
   readonly text: string;
+  readonly retryAfter?: string | undefined;
 }
 
 async function relay(request: IncomingMessage, base: string): Promise<Answer> {
@@ -74,9 +78,11 @@ async function relay(request: IncomingMessage, base: string): Promise<Answer> {
       ...(typeof traceparent === 'string' && { traceparent }),
     },
     body,
+    redirect: 'error',
     signal: AbortSignal.timeout(requestMilliseconds),
   });
-  return { status: answer.status, text: await answer.text() };
+  const retryAfter = answer.headers.get('retry-after') ?? undefined;
+  return { status: answer.status, text: await answer.text(), retryAfter };
 }
 
 /** The body; undefined when it is too large. */
@@ -97,9 +103,14 @@ const refusal = (status: number, code: string, detail: string): Answer => ({
   text: problem(status, code, detail),
 });
 
-function send(response: ServerResponse, status: number, text: string): void {
+function send(response: ServerResponse, status: number, text: string, retryAfter?: string): void {
   if (response.headersSent) return;
   const type = status < 400 ? 'application/json' : 'application/problem+json';
   // What is left of a refused body is not read.
-  response.writeHead(status, { 'Content-Type': type, ...(status === 413 && { Connection: 'close' }) }).end(text);
+  const headers = {
+    'Content-Type': type,
+    ...(retryAfter !== undefined && { 'Retry-After': retryAfter }),
+    ...(status === 413 && { Connection: 'close' }),
+  };
+  response.writeHead(status, headers).end(text);
 }

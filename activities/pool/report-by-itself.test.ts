@@ -65,7 +65,8 @@ test('a shell script reports progress and its end with curl, and no exit code ch
 
 test('one that reports and prints nothing is not quiet, and is once it reports no more', async () => {
   const say = '"$POP_URL/resourcepool/service/reportProgress"';
-  const report = `curl -fsS -o "$GATE.answer" --config "$GATE.curl" -H 'Content-Type: application/json' -d "$BODY" ${say}`;
+  const json = "-H 'Content-Type: application/json'";
+  const report = `curl -fsS -o "$GATE.answer" --config "$GATE.curl" ${json} -d "$BODY" ${say}`;
   const script = `printf 'header = "Authorization: Bearer %s"' "$(cat "$POP_TOKEN_FILE")" > "$GATE.curl"
     BODY="{\\"items\\":[$POP_LAUNCH]}"
     for n in 1 2 3 4 5 6 7 8; do ${report}; sleep 0.5; done; ${untilGate}`;

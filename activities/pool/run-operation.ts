@@ -184,7 +184,7 @@ async function blocked({ pool, activity }: Work, launch: HeldLaunch, error: unkn
     'a launch cannot be started now, it is tried again',
   );
   // What was begun of it takes up space, and the next try may be another worker's.
-  await forget(pool, launch);
+  if (!(await forget(pool, launch))) throw error;
   const wait = await tellBlocked(pool, run, reason);
   // Without an answer there is nothing but the number of tries to go by.
   const blind = () => waitWhileBlocked(1_000 * 2 ** Math.min(activity.info.attempt - 1, 10), Math.random());

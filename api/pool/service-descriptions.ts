@@ -134,8 +134,8 @@ export const report = defineEndpoint({
   tag,
   summary: 'Report how far Operations are',
   description:
-    'With the token of a launch: of that launch only, without `worker`, `orphan` and `blocked`. A pool worker is told ' +
-    'as `reportedTime` (epoch milliseconds) when the handler last reported by itself.',
+    'With the token of a launch: of that launch only, without `worker`, `orphan` and `blocked`. ' +
+    'A pool worker is told as `reportedTime` (epoch milliseconds) when the handler last reported by itself.',
   scope: 'pool',
   headers: pairingHeaders,
   problems: [409],

@@ -1,4 +1,4 @@
-/** The whole product on Kubernetes: from submission to the record, with pool workers that die and Pods that outlive them. */
+/** The whole product on Kubernetes: from submission to the record, with Pods that outlive their pool workers. */
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { Farm, isRunning } from './farm.ts';
 import { onPaper } from './pod-launcher.ts';
@@ -71,11 +71,7 @@ describe('an Agenda of Pods', () => {
       1,
       (each) => isRunning(each) && each.metadata?.labels?.['pop.operation'] === 'second',
     );
-    const { data } = await pool.core.readNamespacedSecret({
-      namespace: pool.namespace,
-      name: pod?.metadata?.name ?? '',
-    });
-    expect(Buffer.from(data?.['payload.json'] ?? '', 'base64').toString()).toBe('{"n":7}');
+    expect(await pool.secretFile(pod?.metadata?.name, 'payload.json')).toBe('{"n":7}');
     await farm.request('POST', `/agenda/${agenda.id}/cancel`);
     expect((await pool.ended(agenda)).processingStateMessage).toBe('cancelled');
   });

@@ -113,6 +113,14 @@ export interface FarmPoolOptions {
   readonly allNamespaces?: boolean;
 }
 
+/** How a pool worker is started. */
+export interface SpawnOptions {
+  /** Options of the command, in place of the usual ones. */
+  readonly args?: Readonly<Record<string, string>>;
+  /** A command that starts it, such as `ip netns exec`. */
+  readonly around?: readonly string[];
+}
+
 /** A pool worker: a process of `pop pool run`. */
 export interface FarmWorker extends AsyncDisposable {
   readonly process: GuardedProcess;
@@ -133,16 +141,19 @@ export class FarmPool implements AsyncDisposable {
   readonly registry: string;
   /** Its workers' kubeconfig: of a ServiceAccount with the rights that a pool worker needs. */
   readonly kubeconfig: string;
+  /** The token in it. */
+  readonly token: string;
   readonly #made: TestNamespace;
   readonly #directory: string;
   #workers = 0;
 
-  private constructor(parts: Pick<FarmPool, 'farm' | 'id' | 'key' | 'facts' | 'kubeconfig'> & Made) {
+  private constructor(parts: Pick<FarmPool, 'farm' | 'id' | 'key' | 'facts' | 'kubeconfig' | 'token'> & Made) {
     this.farm = parts.farm;
     this.id = parts.id;
     this.key = parts.key;
     this.facts = parts.facts;
     this.kubeconfig = parts.kubeconfig;
+    this.token = parts.token;
     this.namespace = parts.made.name;
     this.#made = parts.made;
     this.#directory = parts.directory;
@@ -155,7 +166,7 @@ export class FarmPool implements AsyncDisposable {
     const directory = await mkdtemp(join(tmpdir(), `pop-${id}-`));
     const token = await workerAccount(facts, made.name, options.allNamespaces ?? false);
     const kubeconfig = await kubeconfigFor(facts, token);
-    const pool = new FarmPool({ farm, id, key, facts, kubeconfig, made, directory });
+    const pool = new FarmPool({ farm, id, key, facts, kubeconfig, token, made, directory });
     await writeFile(join(directory, 'key'), key, { mode: 0o600 });
     await pool.register(types);
     return pool;
@@ -182,7 +193,7 @@ export class FarmPool implements AsyncDisposable {
   }
 
   /** Starts a pool worker; it may still be waiting for something. */
-  spawn(given: Readonly<Record<string, string>> = {}, around: readonly string[] = []): FarmWorker {
+  spawn(given: Readonly<Record<string, string>> = {}, options: SpawnOptions = {}): FarmWorker {
     this.#workers += 1;
     const logFile = join(this.#directory, `worker-${this.#workers}.log`);
     const { urls } = this.farm.system;
@@ -192,8 +203,9 @@ export class FarmPool implements AsyncDisposable {
       temporal: urls.temporal,
       'key-file': join(this.#directory, 'key'),
       registry: this.registry,
+      ...options.args,
     };
-    const command = [...around, process.execPath, join(root, 'cli/pop.ts'), 'pool', 'run'];
+    const command = [...(options.around ?? []), process.execPath, join(root, 'cli/pop.ts'), 'pool', 'run'];
     for (const [name, value] of Object.entries(args)) command.push(`--${name}`, value);
     const worker = new GuardedProcess({
       command: command as [string, ...string[]],
@@ -205,7 +217,7 @@ export class FarmPool implements AsyncDisposable {
         POP_KUBECONFIG: this.kubeconfig,
         POP_NAMESPACE: this.namespace,
         POP_CONCURRENCY: '100',
-        POP_REAP_SECONDS: '2',
+        POP_REAP_SECONDS: '10',
         ...settings,
         ...given,
       },
@@ -227,8 +239,8 @@ export class FarmPool implements AsyncDisposable {
   }
 
   /** Starts a pool worker and resolves when it is ready. */
-  async worker(given: Readonly<Record<string, string>> = {}, around: readonly string[] = []): Promise<FarmWorker> {
-    const worker = this.spawn(given, around);
+  async worker(given: Readonly<Record<string, string>> = {}, options: SpawnOptions = {}): Promise<FarmWorker> {
+    const worker = this.spawn(given, options);
     await worker.says('pool worker ready');
     return worker;
   }
@@ -274,6 +286,15 @@ export class FarmPool implements AsyncDisposable {
     return (await this.core.listNamespacedPod({ namespace: this.namespace })).items;
   }
 
+  /** A file of a Secret, once it is there: a Pod on paper runs before it has its files. */
+  secretFile(name: string | undefined, file: string): Promise<string> {
+    return until(`the Secret ${name}`, async () => {
+      const { items } = await this.core.listNamespacedSecret({ namespace: this.namespace });
+      const text = items.find(({ metadata }) => metadata?.name === name)?.data?.[file];
+      return text === undefined ? undefined : Buffer.from(text, 'base64').toString();
+    });
+  }
+
   /** Resolves with the Pods once there are so many that are fit. */
   untilPods(count: number, fit: (pod: V1Pod) => boolean = () => true, seconds = 60): Promise<V1Pod[]> {
     const look = async () => {
@@ -281,6 +302,15 @@ export class FarmPool implements AsyncDisposable {
       return pods.length === count ? pods : undefined;
     };
     return until(`${count} Pods that fit`, look, seconds);
+  }
+
+  /** Cancels what runs, and waits until no Pod of it does. */
+  async cancelAll(): Promise<void> {
+    const open = await this.farm.sql<{ id: string }[]>`
+      select r.agenda_id as id from running_agenda r join agenda a on a.id = r.agenda_id
+      where a.customer_id = ${this.id}`;
+    await Promise.all(open.map(({ id }) => this.farm.request('POST', `/agenda/${id}/cancel`)));
+    await this.untilPods(0, isRunning);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
