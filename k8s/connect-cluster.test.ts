@@ -81,12 +81,19 @@ describe('a worker that connects', () => {
     return connectCluster(settings, pool, registryOf(podConfig), { log, signal, onReachable: () => undefined });
   };
 
-  test('has the place of its cluster’s namespace, and watches that alone', async () => {
+  test('has the place of its cluster’s namespace, and watches that alone where no more is granted', async () => {
     await using fake = await FakeApiServer.open('media');
+    fake.grants = ({ namespace }) => namespace === 'media';
     using launcher = await connect(settingsOn(fake));
     expect(launcher.place).toBe(`kubernetes:${fake.objects.get('/api/v1/namespaces/media')?.metadata.uid}`);
     const paths = new Set(fake.sent('GET', '/pods').map(({ path }) => path));
     expect([...paths]).toEqual(['/api/v1/namespaces/media/pods']);
+  });
+
+  test('watches all of the cluster where that is granted, for an edit may name other namespaces', async () => {
+    await using fake = await FakeApiServer.open('media');
+    using _ = await connect(settingsOn(fake));
+    expect(new Set(fake.sent('GET', '/pods').map(({ path }) => path))).toEqual(new Set(['/api/v1/pods']));
   });
 
   test('watches all of the cluster where a type goes elsewhere', async () => {
