@@ -90,6 +90,12 @@ describe('a worker that connects', () => {
     expect([...paths]).toEqual(['/api/v1/namespaces/media/pods']);
   });
 
+  test('watches all of the cluster where that is granted, for an edit may name other namespaces', async () => {
+    await using fake = await FakeApiServer.open('media');
+    using _ = await connect(settingsOn(fake));
+    expect(new Set(fake.sent('GET', '/pods').map(({ path }) => path))).toEqual(new Set(['/api/v1/pods']));
+  });
+
   test('watches all of the cluster where a type goes elsewhere', async () => {
     await using fake = await FakeApiServer.open('media');
     using _ = await connect(settingsOn(fake), { namespace: 'pop-{customer}' });

@@ -29,7 +29,7 @@ export function readNamespaceTemplate(path: string): NamespaceTemplate {
     new SettingError(`the template of namespaces ${path} (POP_NAMESPACE_TEMPLATE): ${why}`, { cause });
   let documents: unknown[];
   try {
-    // Not by the client of Kubernetes, which renames fields (`from` of a NetworkPolicy) and drops those unknown to it.
+    // Not by the client of Kubernetes: it renames fields (`from` of a NetworkPolicy), and drops those it does not know.
     documents = loadAll(readFileSync(path, 'utf8'), { schema: CORE_SCHEMA });
   } catch (error) {
     throw fail(`cannot be read: ${error instanceof Error ? error.message : String(error)}`, error);

@@ -95,8 +95,8 @@ async function startServers(home: string, parts: AsyncDisposableStack): Promise<
   const sql = postgres(system.urls.database, { max: 1 });
   await sql`/* test: an empty database */ create database ${sql(databaseName)}`;
   await sql.end();
-  const temporal = parts.use(await reachable(system.ports.temporal));
-  const record = parts.use(await reachable(system.ports.postgres));
+  const temporal = parts.use(await reachable(`http://127.0.0.1:${system.ports.temporal}`));
+  const record = parts.use(await reachable(`http://127.0.0.1:${system.ports.postgres}`));
   const database = new URL(system.urls.database);
   database.host = `${record.host}:${record.port}`;
   database.pathname = `/${databaseName}`;

@@ -16,7 +16,7 @@ import { ResourcePoolService } from '../support/resource-pool-service.ts';
 import { clientConfig } from './cluster/facts.ts';
 import { importImage } from './cluster/real-node.ts';
 import { busyboxImage, writeNodeImage } from './images.ts';
-import { reachableUrl } from './reachable.ts';
+import { reachable } from './reachable.ts';
 import {
   hasEnded,
   realNodeTest,
@@ -247,7 +247,7 @@ realNodeTest('the media image reads a clip, and reports over HTTP with the token
   await importMedia();
   await using namespace = await testNamespace('real');
   await using service = await ResourcePoolService.open();
-  await using way = await reachableUrl(service.url);
+  await using way = await reachable(service.url);
   using launch = await ownLaunch(service);
   const secret = { metadata: { name: 'op-2' }, stringData: { token: launch.token } };
   await api().createNamespacedSecret({ namespace: namespace.name, body: secret });

@@ -104,7 +104,7 @@ test('row 75: config maps, NFS exports, tolerations, service account, labels and
   expect(container.env).toContainEqual({ name: 'QUALITY', value: 'high' });
 });
 
-test('row 83: a handler runs a tool as a Pod of its own, follows its log, and fails where the tool does', async () => {
+test('row 83: a handler runs a tool as a Pod and follows its log; one that fails fails the Operation', async () => {
   await using fake = await FakeKubernetes.open();
   const folder = await mkdtemp(join(tmpdir(), 'pop-tool-'));
   try {

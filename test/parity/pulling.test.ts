@@ -1,4 +1,4 @@
-/** How a pool worker takes work, and how one sees that it cannot. It is the program itself, a process of its own. */
+/** How a pool worker takes work, and how one sees that it cannot. It is the program of the product, a process. */
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { signOfLifeSeconds } from '../../messages/resource-pool.ts';
@@ -26,7 +26,7 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-test('row 57: what waits is taken without a pause; a worker without work takes what comes at once', async () => {
+test('row 57: what waits is taken without a pause; a worker without work asks for nothing', async () => {
   await using pool = await OwnPool.make();
   await using door = await FrontDoor.open();
   const tenant = await newTenant({}, pool.id);
