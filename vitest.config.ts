@@ -3,8 +3,8 @@ import { SuiteReporter } from './scripts/suite-reporter.ts';
 import { ParityReporter } from './test/parity/parity-reporter.ts';
 
 const rooms = [
-  ...['agenda', 'scheduling', 'messages', 'process', 'temporal', 'workflows', 'activities', 'workers', 'machine'],
-  ...['api', 'db', 'launchers', 'handler', 'local-run', 'cli', 'examples', 'bench', 'scripts'],
+  ...['agenda', 'scheduling', 'messages', 'process', 'temporal', 'workflows', 'activities', 'workers', 'k8s'],
+  ...['machine', 'api', 'db', 'launchers', 'handler', 'local-run', 'cli', 'examples', 'bench', 'scripts'],
 ].join(',');
 /**
  * Suites across rooms, each with a command of its own (`npm run test:<name>`); one file at a time, for each starts a

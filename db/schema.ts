@@ -297,6 +297,8 @@ export const operationProgress = pgTable(
     /** Why it cannot be started now, and since when. */
     blockedReason: text('blocked_reason'),
     blockedSince: time('blocked_since'),
+    /** The handler of the newest launch last said something by itself, with its token. */
+    reportedTime: time('reported_time'),
     /** JSON text. */
     resultPayload: text('result_payload'),
     diagnosticEvents: json('diagnostic_events').$type<DiagnosticEvent[]>(),

@@ -1,7 +1,7 @@
 /** Connects a pool worker to its cluster, as its settings say. */
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { KubeConfig } from '@kubernetes/client-node';
+import { KubeConfig, type User } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
 import type { Registry } from '../launchers/registry.ts';
 import { positiveNumber, SettingError, WrongSettingError, wholeNumber } from '../process/environment.ts';
@@ -47,6 +47,7 @@ export function clusterSettings(environment = process.env): ClusterSettings | un
     else config.loadFromCluster();
     const context = environment.POP_KUBECONTEXT;
     if (context) config.setCurrentContext(context);
+    config.users = config.users.map(withLiveToken);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new WrongSettingError({
@@ -54,10 +55,17 @@ export function clusterSettings(environment = process.env): ClusterSettings | un
       problem: `names a file that cannot be used: ${path}: ${why}`,
     });
   }
-  if (config.getCurrentCluster() === null)
+  const cluster = config.getCurrentCluster();
+  if (cluster === null)
     throw new WrongSettingError({
       setting: 'POP_KUBECONTEXT',
       problem: `names no context of ${path}: "${config.getCurrentContext()}"`,
+    });
+  // The library would refuse each request.
+  if (!cluster.server.startsWith('https:') && !cluster.skipTLSVerify)
+    throw new WrongSettingError({
+      setting: 'POP_KUBECONFIG',
+      problem: `names a cluster that is not reached by https: ${cluster.server}`,
     });
   const own = config.getContextObject(config.getCurrentContext())?.namespace;
   const inPod = !path ? readFileSync(`${accountFolder}/namespace`, 'utf8').trim() : undefined;
@@ -71,10 +79,24 @@ export function clusterSettings(environment = process.env): ClusterSettings | un
   };
 }
 
+/** The library reads a file with a token once; as its own users of Pods have it, it is read anew when it changes. */
+function withLiveToken(user: User): User {
+  const { tokenFile } = user as User & { readonly tokenFile?: string };
+  const file = tokenFile ?? (user as User & { readonly 'token-file'?: string })['token-file'];
+  return file === undefined ? user : { ...user, authProvider: { name: 'tokenFile', config: { tokenFile: file } } };
+}
+
 /** Whose Pods they are. */
 export interface PoolOfPods {
   readonly installationId: string;
   readonly resourcePoolId: string;
+}
+
+/** Who hears of the cluster. */
+export interface ClusterSurroundings {
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  readonly onReachable: (reachable: boolean) => void;
 }
 
 /**
@@ -85,28 +107,32 @@ export async function connectCluster(
   settings: ClusterSettings,
   { installationId, resourcePoolId }: PoolOfPods,
   registry: Registry,
-  log: Logger,
-  signal: AbortSignal,
+  { log, signal, onReachable }: ClusterSurroundings,
 ): Promise<KubernetesLauncher> {
   const api = new KubernetesApi(settings.config);
   const { namespace, nodeLostSeconds, createsAtOnce, namespaceTemplate } = settings;
-  const watchesAll = [...registry.types.values()].some(
+  const isAllNeeded = [...registry.types.values()].some(
     (type) => type.launch === 'kubernetes' && type.namespace !== undefined && type.namespace !== namespace,
   );
   const template = namespaceTemplate === undefined ? emptyTemplate : readNamespaceTemplate(namespaceTemplate);
   const pool = hashOf(installationId, resourcePoolId);
-  const customerNamespaces = new CustomerNamespaces({ api, pool, template, watchesAll });
-  return patiently(api, log, signal, async () => {
-    const missing = await missingRights(api, neededRights(namespace, watchesAll ? undefined : namespace));
+  const launcher = await patiently(api, log, signal, async () => {
+    const missingForAll = await missingRights(api, neededRights(namespace, undefined));
+    // Where all is granted all is watched: an edit of the registry, or one before, may name other namespaces.
+    const watchesAll = isAllNeeded || missingForAll.length === 0;
+    const missing = watchesAll ? missingForAll : await missingRights(api, neededRights(namespace, namespace));
     if (missing.length > 0)
       throw new SettingError(
         `the cluster at ${api.server} does not grant this pool worker: ${describeRights(missing)}; ` +
-          'see the Role in k8s/deploy/base/pool-worker, or docs/pools.md',
+          'k8s/deploy/base/pool-worker has the Role',
       );
+    const customerNamespaces = new CustomerNamespaces({ api, pool, template, watchesAll });
     return KubernetesLauncher.connect(
       {
         ...{ api, pool, namespace, customerNamespaces, nodeLostSeconds, createsAtOnce },
+        onTrouble: (error) => log.warn({ err: error }, 'the files of a Pod could not be renewed; it runs on'),
         onReachable: (reachable, trouble) => {
+          onReachable(reachable);
           if (reachable) log.info({ server: api.server }, 'the API server answers again');
           else log.warn({ err: trouble, server: api.server }, 'Pods cannot be followed just now; trying on');
         },
@@ -114,6 +140,8 @@ export async function connectCluster(
       signal,
     );
   });
+  onReachable(true);
+  return launcher;
 }
 
 /** A cluster that is away is waited for; one that refuses us is not. */

@@ -31,7 +31,10 @@ interface Namespace {
   readonly metadata: { readonly labels?: Readonly<Record<string, string>> };
 }
 
+const customerWord = '{customer}';
+const mostNameCharacters = 63;
 const mostSlugCharacters = 30;
+const hashCharacters = 8;
 
 /** The namespaces of a pool. */
 export class CustomerNamespaces {
@@ -47,12 +50,21 @@ export class CustomerNamespaces {
     return this.#options.watchesAll ? [undefined] : [own];
   }
 
-  /** The namespace of the run's Pod. @throws LaunchError `podRefused` when it is not that Customer's */
+  /**
+   * The namespace of the run's Pod. @throws LaunchError `podRefused` when it is not that Customer's; another error when
+   * this worker does not watch it, which another one may do
+   */
   async of(run: KubernetesRun, own: string): Promise<string> {
     const { namespace } = run.settings;
-    if (namespace === undefined) return own;
-    if (!namespace.includes('{customer}')) return namespace;
-    const name = namespace.replace('{customer}', customerPart(run.customerId));
+    if (namespace === undefined || namespace === own) return own;
+    if (!this.#options.watchesAll)
+      throw new Error(
+        `Pods of the type "${run.type}" go to the namespace ${namespace} since an edit of the registry; ` +
+          `restart this pool worker, which watches ${own} alone.`,
+      );
+    const prefix = namespace.replace(customerWord, '');
+    if (prefix === namespace) return namespace;
+    const name = prefix + customerPart(run.customerId, mostNameCharacters - prefix.length);
     let made = this.#made.get(name);
     if (made === undefined) {
       made = this.#make(name, run.customerId);
@@ -123,8 +135,9 @@ export class CustomerNamespaces {
   }
 }
 
-/** A slug for people, and a hash that tells Customers apart whose ids have the same slug. */
-function customerPart(customerId: string): string {
-  const slug = slugOf(customerId, mostSlugCharacters);
-  return `${slug === '' ? '' : `${slug}-`}${hashOf(customerId).slice(0, 8)}`;
+/** A slug for people as far as there is room, and a hash that tells Customers apart whose ids have the same slug. */
+function customerPart(customerId: string, room: number): string {
+  const hash = hashOf(customerId).slice(0, hashCharacters);
+  const slug = slugOf(customerId, Math.min(mostSlugCharacters, room - hashCharacters - 1));
+  return slug === '' ? hash : `${slug}-${hash}`;
 }

@@ -1,6 +1,7 @@
 /** Makes the Ending of a launch out of what its Pod says, and its log. */
 import { maximumPayloadBytes } from '../agenda/types.ts';
 import type { KubernetesSettings } from '../launchers/container/kubernetes-settings.ts';
+import { signalOf } from '../launchers/exit-signal.ts';
 import type { Ending, HandlerLog } from '../launchers/launcher.ts';
 import {
   lastLines,
@@ -15,7 +16,7 @@ import {
 } from '../launchers/outcome.ts';
 import { annotations } from './names.ts';
 import { type Pod, type Terminated, timeOf } from './pod.ts';
-import { terminationMessageBytes } from './pod-spec.ts';
+import { terminationMessageBytes, terminationMessagesBytes } from './pod-spec.ts';
 import { type Disruption, stateOf } from './pod-state.ts';
 import { type StopOrder, stopOrderOf } from './stop-order.ts';
 
@@ -29,7 +30,6 @@ export interface Remains {
 }
 
 const noLog: HandlerLog = { output: '', totalBytes: 0 };
-const signals: Readonly<Record<number, string>> = { 134: 'SIGABRT', 137: 'SIGKILL', 139: 'SIGSEGV', 143: 'SIGTERM' };
 
 /** Decides how the launch ended. An order of ours decides first, then what the infrastructure did, then the handler. */
 export function endingOf(remains: Remains): Ending {
@@ -39,6 +39,7 @@ export function endingOf(remains: Remains): Ending {
   const common = { ...timesOf(terminated), ...(log !== undefined && { log }), ...progressOf(reported) };
   const order = stopOrderOf(pod);
   if (order !== undefined && order.reason !== 'complete') return { ...endingOfStop(order, remains), ...common };
+  if (state.kind === 'taken' && isOverdue(pod)) return { ...endingOfDeadline('scheduled', remains), ...common };
   if (state.kind === 'taken') return { kind: 'lost', ...state.disruption, ...common };
   if (terminated === undefined) return { kind: 'lost', code: 'lost', message: 'The Pod came to no end.', ...common };
   const disruption = state.kind === 'ended' ? state.disruption : undefined;
@@ -72,12 +73,7 @@ function endingOfContainer(remains: Remains, terminated: Terminated, disruption:
   const time = timeOf(terminated.finishedAt) ?? Date.now();
   // Whoever is drained and heeds SIGTERM may exit with any code, but it has not done its work.
   if (disruption !== undefined && !hasResult(remains, terminated)) return { kind: 'lost', ...disruption };
-  if (pod.status?.reason === 'DeadlineExceeded' && disruption === undefined) {
-    const seconds = settings.runSeconds ?? settings.scheduledSeconds;
-    const limit = settings.runSeconds === undefined ? 'scheduled' : 'run';
-    const event = limitEvent(limit, seconds, log, time);
-    return { kind: 'timedOut', limit, diagnosticEvents: [...reportedEvents(reported), event] };
-  }
+  if (isOverdue(pod) && disruption === undefined) return endingOfDeadline('run', remains, time);
   const { reason = '', exitCode } = terminated;
   if (reason === 'OOMKilled') return outOfMemory(remains, time);
   if (reason === 'StartError' || reason === 'ContainerCannotRun') {
@@ -85,7 +81,7 @@ function endingOfContainer(remains: Remains, terminated: Terminated, disruption:
     const event = { code: 'containerNotStarted', message, time };
     return { kind: 'failed', code: 'containerNotStarted', diagnosticEvents: [event] };
   }
-  const signal = signals[exitCode];
+  const signal = signalOf(exitCode);
   return outcomeOf({
     settings,
     exitCode,
@@ -97,6 +93,17 @@ function endingOfContainer(remains: Remains, terminated: Terminated, disruption:
   });
 }
 
+/** The cluster kept the limit, for no worker was there that did. */
+const isOverdue = ({ status }: Pod): boolean => status?.reason === 'DeadlineExceeded';
+
+function endingOfDeadline(kind: 'scheduled' | 'run', { settings, reported, log }: Remains, time?: number): Ending {
+  // A deadline of somebody's podTemplate has no limit of ours.
+  const limit = settings.runSeconds === undefined ? 'scheduled' : kind;
+  const seconds = limit === 'run' ? (settings.runSeconds ?? 0) : settings.scheduledSeconds;
+  const event = limitEvent(limit, seconds, log ?? noLog, time);
+  return { kind: 'timedOut', limit, diagnosticEvents: [...reportedEvents(reported), event] };
+}
+
 function outOfMemory({ settings, reported, log = noLog }: Remains, time: number): Outcome {
   const { memory } = settings.resources;
   const limit = memory === undefined ? 'its node had no more' : `its limit (memoryRequestCount) is ${memory}`;
@@ -106,7 +113,8 @@ function outOfMemory({ settings, reported, log = noLog }: Remains, time: number)
     time,
     payload: lastLines(log),
   };
-  return { kind: 'failed', code: 'outOfMemory', diagnosticEvents: [...reportedEvents(reported), event] };
+  // The cause first: what is told of an Agenda is the first of them.
+  return { kind: 'failed', code: 'outOfMemory', diagnosticEvents: [event, ...reportedEvents(reported)] };
 }
 
 /** Whether the handler said itself that it came to its end, with a result. */
@@ -120,16 +128,24 @@ function resultOf(pod: Pod, { message }: Terminated): Result {
   const annotated = pod.metadata.annotations?.[annotations.payload];
   if (annotated !== undefined) return parseResult(annotated, 'The result in the annotation');
   if (message === undefined || message.trim() === '') return { kind: 'none' };
-  const parsed = parseResult(message, 'The result');
-  if (parsed.kind === 'value' || Buffer.byteLength(message) < terminationMessageBytes) return parsed;
-  const { kind, code } = resultTooLarge('The result', Buffer.byteLength(message));
+  const bytes = Buffer.byteLength(message);
+  const most = terminationBytesOf(pod);
+  // The kubelet keeps the end of what is longer, which may be JSON all the same.
+  if (bytes < most) return parseResult(message, 'The result');
+  const { kind, code } = resultTooLarge('The result', bytes);
   return {
     kind,
     code,
     message:
-      `The result has ${terminationMessageBytes} bytes or more; Kubernetes hands over no more in POP_RESULT_FILE. ` +
+      `The result has ${most} bytes or more; Kubernetes hands over no more in POP_RESULT_FILE. ` +
       `A larger one, up to ${maximumPayloadBytes} bytes, is reported with the token (POP_TOKEN_FILE), as the SDK does.`,
   };
+}
+
+/** All containers of a Pod share what the kubelet hands over. */
+function terminationBytesOf({ status }: Pod): number {
+  const containers = (status?.containerStatuses?.length ?? 0) + (status?.initContainerStatuses?.length ?? 0);
+  return Math.min(terminationMessageBytes, Math.floor(terminationMessagesBytes / Math.max(1, containers)));
 }
 
 function timesOf(terminated: Terminated | undefined): { startedTime?: number; endedTime?: number } {

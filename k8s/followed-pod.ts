@@ -1,5 +1,6 @@
 /** Looks at the Pod of one launch, change by change: finds what is new, and which limit is broken. */
 import type { KubernetesSettings } from '../launchers/container/kubernetes-settings.ts';
+import { lastReportTime } from '../launchers/last-report.ts';
 import type { FollowEvents } from '../launchers/launcher.ts';
 import type { Reported } from '../launchers/outcome.ts';
 import { maximumProgressBytes, parseReport, progressFault, type Report } from '../launchers/progress-report.ts';
@@ -15,7 +16,7 @@ export type Look =
   /** To be looked at again then at the latest, if nothing changes; epoch milliseconds. */
   | { readonly kind: 'wait'; readonly untilTime: number }
   | { readonly kind: 'breach'; readonly order: StopOrder }
-  /** No sign of life for `quietSeconds` that a Pod shows; its log may have one. */
+  /** No sign of life for `quietSeconds` that a Pod shows; its log or the service may have one. */
   | { readonly kind: 'quiet'; readonly order: StopOrder }
   /** A stop was ordered, and its Pod still runs. */
   | { readonly kind: 'stopping'; readonly order: StopOrder };
@@ -42,6 +43,12 @@ export class FollowedPod implements Reported {
   /** Somebody heard of it then. */
   heard(time: number): void {
     this.#lastSignTime = Math.max(this.#lastSignTime, time);
+  }
+
+  /** Hears of the signs of life that its Pod does not show: lines of its log, and reports with its token. */
+  async listen(lastLineTime: Promise<number>, now: () => number): Promise<void> {
+    const times = await Promise.all([lastLineTime, lastReportTime(this.#events, now)]);
+    for (const time of times) this.heard(time);
   }
 
   look(pod: Pod, now: number): Look {

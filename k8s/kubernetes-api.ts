@@ -32,6 +32,7 @@ export class KubernetesApi {
   readonly config: KubeConfig;
   /** Where the server is, for messages. */
   readonly server: string;
+  #aheadMilliseconds = 0;
   #dispatcher: { readonly kept: Dispatcher; readonly untilTime: number } | undefined;
 
   /** @throws when the kubeconfig names no cluster */
@@ -40,6 +41,14 @@ export class KubernetesApi {
     if (cluster === null) throw new Error('The kubeconfig names no current cluster.');
     this.config = config;
     this.server = cluster.server.replace(/\/+$/, '');
+  }
+
+  /**
+   * The server's time in epoch milliseconds, within a second of its last answer's: stamps of Pods are compared with it,
+   * for the clock of this host may be another.
+   */
+  now(): number {
+    return Date.now() + this.#aheadMilliseconds;
   }
 
   /**
@@ -93,8 +102,15 @@ export class KubernetesApi {
       signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
     };
     const response = await fetch(url, init);
+    this.#setClock(response.headers.get('date'));
     if (!response.ok) throw await ApiError.of(response);
     return response;
+  }
+
+  /** It tells whole seconds, so a difference within one is none. */
+  #setClock(date: string | null): void {
+    const ahead = Date.parse(date ?? '') + 500 - Date.now();
+    if (!Number.isNaN(ahead)) this.#aheadMilliseconds = Math.abs(ahead) <= 1_000 ? 0 : ahead;
   }
 
   /** The pool of connections in use, replaced now and then by a new one, whose certificates may be renewed ones. */

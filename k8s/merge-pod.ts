@@ -24,24 +24,28 @@ export function strategicMerge(base: JsonObject, fragment: JsonObject): JsonObje
   for (const [field, value] of Object.entries(fragment)) {
     const old = merged[field];
     if (value === null) delete merged[field];
-    else if (isObject(value) && isObject(old)) merged[field] = strategicMerge(old, value);
-    else if (isList(value) && isList(old)) merged[field] = mergeList(old, value, mergeKeys[field]);
+    else if (isObject(value)) merged[field] = strategicMerge(isObject(old) ? old : {}, value);
+    else if (isList(value)) merged[field] = mergeList(isList(old) ? old : [], value, mergeKeys[field]);
     else merged[field] = value;
   }
   return merged;
 }
 
 function mergeList(old: readonly Json[], own: readonly Json[], key: string | undefined): Json {
-  const name = (element: Json) => (key !== undefined && isObject(element) ? element[key] : undefined);
-  if (key === undefined || own.some((element) => name(element) === undefined)) return own;
+  if (key === undefined || own.some((element) => nameOf(element, key) === undefined)) return own;
   const merged = [...old];
-  for (const element of own) {
-    const at = merged.findIndex((other) => name(other) === name(element));
+  for (const element of own as readonly JsonObject[]) {
+    const at = merged.findIndex((other) => nameOf(other, key) === nameOf(element, key));
     const there = merged[at];
-    if (at < 0 || !isObject(there) || !isObject(element)) merged.push(element);
-    else merged[at] = strategicMerge(there, element);
+    if (isObject(there)) merged[at] = strategicMerge(there, element);
+    else merged.push(strategicMerge({}, element));
   }
   return merged;
+}
+
+function nameOf(element: Json, key: string): string | number | undefined {
+  const name = isObject(element) ? element[key] : undefined;
+  return typeof name === 'string' || typeof name === 'number' ? name : undefined;
 }
 
 function isList(value: Json | undefined): value is readonly Json[] {

@@ -26,8 +26,11 @@ export interface PodInformerOptions {
 const pageSize = 500;
 const firstRestMilliseconds = 100;
 const longestRestMilliseconds = 5_000;
-/** Ended by the server before its own limit, so that a proxy with one of its own is met rarely. */
-const watchSeconds = 290;
+/**
+ * Less than the silence that the library takes for death: a quiet watch ends in order, with a bookmark before, so the
+ * next one goes on from there and needs no new list.
+ */
+const watchSeconds = 25;
 const leastWatchMilliseconds = 500;
 /** How many Pods that are gone are remembered, so that nothing brings them back. */
 const mostGone = 5_000;
@@ -71,8 +74,6 @@ export class PodInformer implements Disposable {
 
   /** Takes what a request just answered, which the watch may tell only later. */
   learn(pod: Pod): void {
-    const known = this.#pods.get(keyOf(pod));
-    if (this.#gone.has(pod.metadata.uid) || (known !== undefined && !isNewer(pod, known))) return;
     this.#set(pod);
   }
 
@@ -130,8 +131,11 @@ export class PodInformer implements Disposable {
       version = page.metadata.resourceVersion;
       next = page.metadata.continue || undefined;
     } while (next !== undefined);
-    for (const [key, pod] of [...this.#pods])
-      if (!there.has(key) && (namespace === undefined || pod.metadata.namespace === namespace)) this.#delete(pod);
+    for (const [key, pod] of [...this.#pods]) {
+      const isHere = namespace === undefined || pod.metadata.namespace === namespace;
+      // What was launched after the list was made is not in it.
+      if (isHere && !there.has(key) && versionOf(pod) <= Number(version)) this.#delete(pod);
+    }
     return version;
   }
 
@@ -184,7 +188,11 @@ export class PodInformer implements Disposable {
     return version;
   }
 
+  /** What is told late, of a Pod that is gone or newer by now, changes nothing. */
   #set(given: Pod): void {
+    if (this.#gone.has(given.metadata.uid)) return;
+    const known = this.#pods.get(keyOf(given));
+    if (known !== undefined && versionOf(given) <= versionOf(known)) return;
     if (given.metadata.labels?.[labels.done] !== undefined) {
       this.#delete(given);
       return;
@@ -196,12 +204,15 @@ export class PodInformer implements Disposable {
 
   #delete(given: Pod): void {
     const { uid } = given.metadata;
-    const key = keyOf(given);
+    const known = this.#pods.get(keyOf(given));
+    const isNewest = known === undefined || known.metadata.uid === uid;
+    if (isNewest) this.#pods.delete(keyOf(given));
     if (this.#gone.has(uid)) return;
     this.#gone.add(uid);
-    if (this.#gone.size > mostGone) for (const oldest of this.#gone) if (this.#gone.delete(oldest)) break;
-    if (this.#pods.get(key)?.metadata.uid === uid) this.#pods.delete(key);
-    this.#tell(trimmed(given), true);
+    const [oldest] = this.#gone;
+    if (this.#gone.size > mostGone && oldest !== undefined) this.#gone.delete(oldest);
+    // Of an earlier Pod with the name of a newer one nobody hears.
+    if (isNewest) this.#tell(trimmed(given), true);
   }
 
   #tell(pod: Pod, isGone: boolean): void {
@@ -226,11 +237,8 @@ export class PodInformer implements Disposable {
 
 const keyOf = ({ metadata }: Pod): string => metadata.labels?.[labels.key] ?? metadata.name;
 
-/** Versions are numbers in practice, and only numbers are compared. */
-function isNewer(pod: Pod, known: Pod): boolean {
-  if (pod.metadata.uid !== known.metadata.uid) return true;
-  return Number(pod.metadata.resourceVersion) > Number(known.metadata.resourceVersion);
-}
+/** Versions are numbers, and later ones are larger, whichever object they are of. */
+const versionOf = ({ metadata }: Pod): number => Number(metadata.resourceVersion);
 
 function statusOf(error: unknown): number | undefined {
   return error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : undefined;

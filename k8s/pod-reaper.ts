@@ -6,7 +6,8 @@
 import { ApiError, isNotFound } from './api-errors.ts';
 import type { KubernetesApi } from './kubernetes-api.ts';
 import { annotations, labels } from './names.ts';
-import { handlerContainer, type Pod, timeOf } from './pod.ts';
+import { handlerContainer, type ObjectMeta, type Pod, timeOf } from './pod.ts';
+import { hasRunningContainer } from './pod-state.ts';
 
 /** What is to be cleared away. */
 export interface PodReaping {
@@ -65,15 +66,15 @@ export async function reapPods(
   let pods = 0;
   for (let from = 0; from < goes.length && performance.now() < until; from += reaping.batch) {
     const batch = goes.slice(from, from + reaping.batch);
-    if (!reaping.logOnly) await Promise.all(batch.map(({ pod }) => remove(ground.api, podPath(pod))));
+    if (!reaping.logOnly) await Promise.all(batch.map(({ pod }) => remove(ground.api, podPath(pod), pod.metadata.uid)));
     pods += batch.length;
     ground.onBatch();
   }
-  const namespaces = performance.now() < until ? await reapNamespaces(ground, reaping, now) : 0;
+  const namespaces = performance.now() < until ? await reapNamespaces(ground, reaping, now, until) : 0;
   return { pods, namespaces, kept: ended.length - pods, complete: performance.now() < until };
 }
 
-/** Those whose end is acknowledged and whose containers have all ended. */
+/** Those whose end is acknowledged and whose handler has ended; a sidecar may run on, and goes with its Pod. */
 async function endedPods({ api, pool, namespaces }: PodReapingGround): Promise<Ended[]> {
   const labelSelector = `${labels.pool}=${pool},${labels.done}`;
   const lists = await Promise.all(
@@ -83,30 +84,38 @@ async function endedPods({ api, pool, namespaces }: PodReapingGround): Promise<E
   );
   return lists.flat().flatMap((pod) => {
     const { phase, containerStatuses = [] } = pod.status ?? {};
-    const hasEnded = phase === 'Succeeded' || phase === 'Failed' || pod.metadata.deletionTimestamp !== undefined;
-    if (!hasEnded || containerStatuses.some(({ state }) => state?.running !== undefined)) return [];
-    const handler = containerStatuses.find(({ name }) => name === handlerContainer)?.state?.terminated;
-    const endedTime = timeOf(handler?.finishedAt) ?? timeOf(pod.metadata.creationTimestamp) ?? 0;
-    return [{ pod, endedTime, isKept: pod.metadata.annotations?.[annotations.keep] !== undefined }];
+    const handler = containerStatuses.find(({ name }) => name === handlerContainer)?.state;
+    const isGoing = phase === 'Succeeded' || phase === 'Failed' || pod.metadata.deletionTimestamp !== undefined;
+    if (handler?.running !== undefined || !(isGoing || handler?.terminated !== undefined)) return [];
+    const endedTime = timeOf(handler?.terminated?.finishedAt) ?? timeOf(pod.metadata.creationTimestamp) ?? 0;
+    const isKept = pod.metadata.annotations?.[annotations.keep] !== undefined && !hasRunningContainer(pod);
+    return [{ pod, endedTime, isKept }];
   });
 }
 
 interface Namespace {
-  readonly metadata: { readonly name: string; readonly creationTimestamp: string; readonly deletionTimestamp?: string };
+  readonly metadata: Pick<ObjectMeta, 'name' | 'uid' | 'creationTimestamp'> & { readonly deletionTimestamp?: string };
 }
 
-async function reapNamespaces({ api, pool }: PodReapingGround, reaping: PodReaping, now: number): Promise<number> {
+async function reapNamespaces(
+  { api, pool, onBatch }: PodReapingGround,
+  reaping: PodReaping,
+  now: number,
+  until: number,
+): Promise<number> {
   const { namespacesOlderThanSeconds: age, logOnly } = reaping;
   if (age === undefined) return 0;
   const selector = `${labels.customerId},${labels.pool}=${pool},app.kubernetes.io/managed-by=pop`;
   const all = await listAll<Namespace>(api, '/api/v1/namespaces', selector);
   let reaped = 0;
   for (const { metadata } of all) {
-    const { name, creationTimestamp, deletionTimestamp } = metadata;
+    if (performance.now() > until) break;
+    onBatch();
+    const { name, uid, creationTimestamp, deletionTimestamp } = metadata;
     if (deletionTimestamp !== undefined || now - (timeOf(creationTimestamp) ?? now) < age * 1_000) continue;
     const { items } = await api.ask<{ items: readonly unknown[] }>({ path: podsPath(name), query: { limit: 1 } });
     if (items.length > 0) continue;
-    if (!logOnly) await remove(api, `/api/v1/namespaces/${name}`);
+    if (!logOnly) await remove(api, `/api/v1/namespaces/${name}`, uid);
     reaped += 1;
   }
   return reaped;
@@ -126,9 +135,10 @@ async function listAll<T>(api: KubernetesApi, path: string, labelSelector: strin
   return all;
 }
 
-async function remove(api: KubernetesApi, path: string): Promise<void> {
+/** Deletes that very object, not one that has taken its name since. */
+async function remove(api: KubernetesApi, path: string, uid: string): Promise<void> {
   try {
-    await api.ask({ method: 'DELETE', path });
+    await api.ask({ method: 'DELETE', path, body: { preconditions: { uid } } });
   } catch (error) {
     // Gone already, or going.
     if (!isNotFound(error) && !(error instanceof ApiError && error.status === 409)) throw error;

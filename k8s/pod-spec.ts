@@ -22,8 +22,10 @@ export interface PodGround {
 /** What the handler finds in its container. */
 const filesFolder = '/pop/in';
 const fileNames = { payload: 'payload.json', lastProgress: 'last-progress.json', token: 'token' } as const;
-/** The kubelet hands over no more of a termination message. */
+/** The kubelet hands over no more of a termination message, */
 export const terminationMessageBytes = 4_096;
+/** and no more of those of all containers of a Pod. */
+export const terminationMessagesBytes = 12_288;
 const terminationMessagePath = '/dev/termination-log';
 /** A Secret holds 1 MiB in all, so what is larger than this has one of its own. */
 const mostSharedBytes = 64 * 1024;
@@ -147,7 +149,7 @@ function annotationsOf(run: KubernetesRun): Record<string, string> {
 
 function specOf(run: KubernetesRun, namespace: string, { nodeLostSeconds }: PodGround): JsonObject {
   const { settings } = run;
-  const { privileged, runSeconds, graceSeconds, serviceAccountName, priorityClassName } = settings;
+  const { runSeconds, graceSeconds, serviceAccountName, priorityClassName } = settings;
   const account = serviceAccountName ?? (settings.reportBy === 'annotation' ? 'pop-service' : undefined);
   return {
     restartPolicy: 'Never',
@@ -172,19 +174,18 @@ function specOf(run: KubernetesRun, namespace: string, { nodeLostSeconds }: PodG
         tolerationSeconds: nodeLostSeconds,
       })),
     ],
-    ...(!privileged && { securityContext: podSecurity(settings) }),
+    securityContext: podSecurity(settings),
     containers: [containerOf(run, namespace)],
     volumes: [...volumesOf(run)],
   };
 }
 
-function podSecurity({ runAsUser }: KubernetesSettings): JsonObject {
+function podSecurity({ runAsUser, privileged }: KubernetesSettings): JsonObject {
   return {
-    runAsNonRoot: runAsUser !== 0,
     ...(runAsUser !== undefined && { runAsUser }),
     fsGroup: handlersGroup,
     fsGroupChangePolicy: 'OnRootMismatch',
-    seccompProfile: { type: 'RuntimeDefault' },
+    ...(!privileged && { runAsNonRoot: runAsUser !== 0, seccompProfile: { type: 'RuntimeDefault' } }),
   };
 }
 
@@ -198,7 +199,8 @@ function containerOf(run: KubernetesRun, namespace: string): JsonObject {
     ...contractEnvironment(run, settings, files),
     MY_POD_NAME: podNameOf(run),
     MY_POD_NAMESPACE: namespace,
-    POP_RESULT_FILE_BYTES: String(terminationMessageBytes),
+    // One less: a message that has all of them may be the end of a longer one.
+    POP_RESULT_FILE_BYTES: String(terminationMessageBytes - 1),
     ...(settings.reportBy === 'annotation' && { POP_REPORT_BY: 'annotation' }),
   };
   const own = settings.contract === 'pop1' ? contractArguments('kubernetes', files) : [];
@@ -207,8 +209,8 @@ function containerOf(run: KubernetesRun, namespace: string): JsonObject {
     name: handlerContainer,
     image: settings.image,
     ...(settings.pullAlways && { imagePullPolicy: 'Always' }),
-    ...(settings.command !== undefined && { command: [...settings.command] }),
-    ...(args.length > 0 && { args }),
+    ...(settings.command !== undefined && { command: settings.command.map(escaped) }),
+    ...(args.length > 0 && { args: args.map(escaped) }),
     env: Object.entries(variables).map(([name, value]) => ({ name, value: escaped(value) })),
     resources: resourcesOf(settings),
     terminationMessagePath,
@@ -234,8 +236,8 @@ function containerOf(run: KubernetesRun, namespace: string): JsonObject {
   };
 }
 
-/** Kubernetes would fill in `$(NAME)` of other variables. */
-const escaped = (value: string): string => value.replaceAll('$(', '$$(');
+/** Kubernetes would fill in `$(NAME)` of other variables, and makes one `$` of two. */
+const escaped = (text: string): string => text.replaceAll('$', () => '$$');
 
 function filesOf(run: KubernetesRun): ContractFiles {
   const at = (name: string) => `${filesFolder}/${name}`;

@@ -73,7 +73,7 @@ export function stateOf(pod: Pod): PodState {
 }
 
 /** Whether nothing of the handler runs any more, so that its Pod may be forgotten. */
-export function isOver(pod: Pod, now = Date.now()): boolean {
+export function isOver(pod: Pod, now: number): boolean {
   const { metadata, spec, status } = pod;
   const state = stateOf(pod);
   if (state.kind === 'ended' || status?.phase === 'Failed' || status?.phase === 'Succeeded') return true;
@@ -86,19 +86,23 @@ export function isOver(pod: Pod, now = Date.now()): boolean {
   return !isRunning && now > (timeOf(metadata.deletionTimestamp) ?? now);
 }
 
+/** Whether a container of it still runs, the handler's or another. */
+export const hasRunningContainer = ({ status }: Pod): boolean =>
+  status?.containerStatuses?.some(({ state }) => state?.running !== undefined) ?? false;
+
 /** Why it is taken away; undefined when it is not, or when we do it ourselves. */
 function disruptionOf(pod: Pod): Disruption | undefined {
   const { metadata, status } = pod;
   if (stopOrderOf(pod) !== undefined) return undefined;
   if (status?.reason === 'Evicted') return { code: 'evicted', message: status.message ?? 'The Pod was evicted.' };
+  // Somebody cleared away what had ended already.
+  if (metadata.deletionTimestamp !== undefined && endedBeforeDeletion(pod)) return undefined;
   const target = condition(pod, 'DisruptionTarget');
   if (target?.status === 'True') {
     const isGoing = metadata.deletionTimestamp !== undefined || status?.phase === 'Failed';
     return isGoing ? targeted(target) : undefined;
   }
   if (metadata.deletionTimestamp === undefined) return undefined;
-  // Somebody cleared away what had ended already.
-  if (endedBeforeDeletion(pod)) return undefined;
   return { code: 'deleted', message: 'The Pod was deleted, and not by POP.' };
 }
 
@@ -111,6 +115,8 @@ function targeted({ reason = '', message = '' }: PodCondition): Disruption {
     case 'DeletionByTaintManager':
       return { code: 'nodeLost', message: words };
     case 'TerminationByKubelet':
+      // The kubelet has one reason for all that it does, and says in words what it was.
+      if (/preempt/i.test(words)) return { code: 'preempted', message: words };
       return { code: words.includes('shutdown') ? 'drained' : 'evicted', message: words };
     case 'DeletionByPodGC':
       return { code: 'nodeLost', message: words };

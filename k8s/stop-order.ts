@@ -1,5 +1,5 @@
 /** Why a Pod is being stopped, as its annotation keeps it: whoever follows the Pod next finishes the stop. */
-import type { FailureCodeOf } from '../agenda/failure.ts';
+import { type FailureCodeOf, failureCodes, isFailureCode } from '../agenda/failure.ts';
 import { annotations } from './names.ts';
 import type { Pod } from './pod.ts';
 
@@ -23,9 +23,33 @@ export function stopOrderOf({ metadata }: Pod): StopOrder | undefined {
   const text = metadata.annotations?.[annotations.stop];
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as StopOrder;
+    const value = JSON.parse(text) as Partial<Record<string, unknown>> | null;
+    if (isOrder(value)) return value as unknown as StopOrder;
   } catch {
-    // Somebody wrote there; that a stop was ordered is still all that counts.
-    return { reason: 'cancelled', graceSeconds: 0 };
+    // As below.
+  }
+  // Somebody else wrote there; that it is to be stopped is all that counts.
+  return { reason: 'cancelled', graceSeconds: 0 };
+}
+
+function isOrder(value: Partial<Record<string, unknown>> | null): boolean {
+  if (value === null || typeof value !== 'object' || typeof value.graceSeconds !== 'number') return false;
+  const { reason, limit, seconds, words, code } = value;
+  switch (reason) {
+    case 'cancelled':
+    case 'complete':
+      return true;
+    case 'timedOut':
+      return (
+        ['scheduled', 'quiet', 'run'].includes(limit as string) &&
+        typeof seconds === 'number' &&
+        (words === undefined || typeof words === 'string')
+      );
+    case 'failed':
+      return typeof words === 'string' && typeof code === 'string' && isConfiguration(code);
+    default:
+      return false;
   }
 }
+
+const isConfiguration = (code: string): boolean => isFailureCode(code) && failureCodes[code] === 'configuration';

@@ -52,11 +52,11 @@ const never = (): AbortSignal => new AbortController().signal;
 
 /**
  * Registers the tests. A launcher without `keepsLog` has runs without an output of their own; one without `keepsLarge`
- * has a way for large results beside itself.
+ * has a way for large results beside itself; one without `hasToken` has runs that cannot report past it.
  */
 export function launcherContract(
   make: () => LauncherUnderTest | Promise<LauncherUnderTest>,
-  { keepsLog = true, keepsLarge = true } = {},
+  { keepsLog = true, keepsLarge = true, hasToken = true } = {},
 ): void {
   const startToEnd = async ({ launcher }: LauncherUnderTest, run: HandlerRun) => {
     await launcher.start(run);
@@ -247,6 +247,23 @@ export function launcherContract(
       expect(await startToEnd(at, at.run('reportOften', { quietSeconds: at.quietSeconds ?? 1 }))).toMatchObject({
         kind: 'succeeded',
       });
+    });
+
+    test.skipIf(!hasToken)('a run that reports past its launcher, or that nobody can hear, is not quiet', async () => {
+      await using at = await make();
+      const run = at.run('waitForEver', { quietSeconds: 1, graceSeconds: 1 });
+      const asked: number[] = [];
+      const answers = [() => Promise.resolve(Date.now()), () => Promise.reject(new Error('The service is away.'))];
+      const lastReport = async () => {
+        asked.push(Date.now());
+        return answers.shift()?.();
+      };
+      await at.launcher.start(run);
+      const ending = await at.launcher.follow(run, { ...silent, lastReport }, never());
+      expect(ending).toMatchObject({ kind: 'timedOut', limit: 'quiet' });
+      expect(asked).toHaveLength(3);
+      const [first = 0, second = 0, third = 0] = asked;
+      expect(Math.min(second - first, third - second)).toBeGreaterThanOrEqual(1_000);
     });
 
     test('what can never start is said to be so, and is not here', async () => {

@@ -82,6 +82,12 @@ export interface HandlerLog {
 export interface FollowEvents {
   progress(progress: HandlerProgress): void;
   started(startedTime: number): void;
+  /**
+   * Asks when the handler last reported past the launcher, with the token of its launch; epoch milliseconds, undefined:
+   * never. Asked only when a handler is about to be stopped as quiet. While it rejects nobody can tell, and nothing is
+   * stopped.
+   */
+  lastReport?(): Promise<number | undefined>;
 }
 
 /** The answer of a start. */

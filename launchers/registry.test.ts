@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { quantityOf } from './quantity.ts';
 import { LiveRegistry, loadRegistry, parseRegistry, RegistryError, settingsFor, withLimits } from './registry.ts';
 
 const parse = (document: unknown) => parseRegistry(JSON.stringify(document), '/etc/pop/registry.json');
@@ -365,9 +364,27 @@ describe('containers', () => {
     [{ imageName: 'a', taintedNodeToleration: 'a=b:Never' }, 'is not a taint'],
     [{ launch: 'docker', imageName: 'a', namespace: 'x' }, 'it would do nothing with "launch": "docker"'],
     [{ launch: 'kubernetes' }, '"launch": "kubernetes" needs "imageName"'],
+    [
+      { imageName: 'a', resultFrom: 'lastLogLine' },
+      '/a/podConfig/resultFrom: "lastLogLine" needs "mixedStreams": true',
+    ],
     [{ imageName: 'a', network: 'host' }, 'it would do nothing with "launch": "kubernetes"'],
+    [{ imageName: 'a', podTemplate: { containers: [] } }, '/a/podConfig/podTemplate/containers: unknown field'],
+    [{ imageName: 'a', podTemplate: { metadata: { name: 'x' } } }, '/podTemplate/metadata/name: is POP’s to say'],
+    [{ imageName: 'a', podTemplate: { spec: { restartPolicy: 'Always' } } }, '/restartPolicy: must be "Never"'],
+    [
+      { imageName: 'a', configMapSettings: [{ volumeName: 'x', volumeMountPath: '/x' }] },
+      '/a/podConfig/configMapSettings: a mount has no "configMapName"',
+    ],
   ])('%j is refused', (podConfig, words) => {
     expect(() => first(podConfig)).toThrow(words);
+  });
+
+  test('a result in the log is taken where it is said that the streams are mixed there, of a container anyway', () => {
+    const fromLog = { imageName: 'a', resultFrom: 'lastLogLine' };
+    expect(first({ ...fromLog, mixedStreams: true })).toMatchObject({ resultFrom: 'lastLogLine', mixedStreams: true });
+    expect(first({ ...fromLog, launch: 'docker' })).toMatchObject({ resultFrom: 'lastLogLine' });
+    expect(() => first({ imageName: 'a' }, { resultFrom: 'lastLogLine' })).toThrow('/a/podConfig: "lastLogLine" needs');
   });
 
   test('a mount of a ConfigMap by the name alone is for Pods', () => {
@@ -376,17 +393,21 @@ describe('containers', () => {
     );
   });
 
-  test('quantities are those of Kubernetes', () => {
-    expect(['500m', '2', '1.5', '.5', '2Gi', '1k', '3e2', 'x', '', '1mi'].map(quantityOf)).toEqual([
-      0.5,
-      2,
-      1.5,
-      0.5,
-      2 * 1024 ** 3,
-      1_000,
-      300,
-      ...[undefined, undefined, undefined],
-    ]);
+  test('the name of the type’s ConfigMap goes to the first mount, be it the base’s', () => {
+    const mount = (volumeName: string, more: object = {}) => ({
+      volumeName,
+      volumeMountPath: `/${volumeName}`,
+      ...more,
+    });
+    const base = { imageName: 'a', configMapSettings: [mount('first'), mount('second', { configMapName: 'shared' })] };
+    const names = (settings: ReturnType<typeof first>) =>
+      settings?.launch === 'kubernetes' ? settings.configMaps.map(({ configMapName }) => configMapName) : undefined;
+    expect(names(first({}, base, { configMapName: 'of-a' }))).toEqual(['of-a', 'shared']);
+    const own = [mount('own', { configMapName: 'other' })];
+    expect(names(first({ configMapSettings: own }, base))).toEqual(['other']);
+    expect(names(first({ configMapSettings: own }, base, { configMapName: 'of-a' }))).toEqual(['of-a']);
+    expect(names(first({ configMapSettings: [] }, base, { configMapName: 'of-a' }))).toEqual([]);
+    expect(() => first({}, base)).toThrow('a mount has no "configMapName"');
   });
 });
 

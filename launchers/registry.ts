@@ -12,7 +12,13 @@ import { cut } from '../agenda/cut.ts';
 import { FaultList } from '../agenda/fault-list.ts';
 import { pointerOf } from '../agenda/json-pointer.ts';
 import type { OperationTimeout } from '../agenda/types.ts';
-import { type KubernetesSettings, kubernetesFields, kubernetesSettings } from './container/kubernetes-settings.ts';
+import {
+  areConfigMapsNamed,
+  type KubernetesSettings,
+  kubernetesFields,
+  kubernetesSettings,
+  mixedStreamsFault,
+} from './container/kubernetes-settings.ts';
 import { type DockerSettings, dockerFields, dockerSettings } from './docker/docker-settings.ts';
 import { type InProcessSettings, inProcessFields, inProcessSettings } from './in-process/in-process-settings.ts';
 import { limitFields, limitsOf } from './limits.ts';
@@ -54,6 +60,13 @@ const launches = {
   kubernetes: { fields: kubernetesFields, settle: kubernetesSettings, needs: 'imageName' },
 } as const;
 const kinds = Object.keys(launches) as LaunchKind[];
+/** What makes a launch possible for a pool worker. */
+const neededFor: Readonly<Record<LaunchKind, string>> = {
+  local: 'POP_RUN_DIRECTORY',
+  inProcess: 'nothing',
+  docker: 'POP_RUN_DIRECTORY and a container engine (POP_DOCKER_SOCKET)',
+  kubernetes: 'a cluster: POP_KUBECONFIG, or a worker that is a Pod of it',
+};
 
 /** Fields of POP's registries, with the reason why they do nothing here. A registry that has them is taken. */
 const idleFields: Readonly<Record<string, string>> = {
@@ -130,11 +143,15 @@ export function parseRegistry(source: string, path: string, environment = proces
     if (configMapName !== undefined && launch !== 'kubernetes')
       refuse([type, 'configMapName'], `it would do nothing with "launch": "${launch}"`);
     const layers = { ...basePodConfig, ...defined(podConfig) };
+    if (launch === 'kubernetes' && !areConfigMapsNamed(layers, configMapName))
+      refuse([...at, 'configMapSettings'], 'a mount has no "configMapName"; that of the type goes to the first');
     const limits = limitsOf([basePodConfig, podConfig]);
     const settings =
       launch === 'kubernetes'
         ? kubernetesSettings(layers, limits, configMapName)
         : launches[launch].settle(layers, limits, folder);
+    const fault = settings?.launch === 'kubernetes' ? mixedStreamsFault(settings) : undefined;
+    if (fault !== undefined) refuse([...at, ...(podConfig.resultFrom === undefined ? [] : ['resultFrom'])], fault);
     if (settings === undefined) refuse(at, `"launch": "${launch}" needs "${launches[launch].needs}"`);
     else types.set(type, { ...settings, ...needsSetting([basePodConfig, podConfig]) });
   }
@@ -226,7 +243,9 @@ export class LiveRegistry {
     const lines = strange.map(
       ([type, { launch }]) => `${this.path} /${type}: "launch": "${launch}" is not possible here`,
     );
-    throw new RegistryError(`${lines.join('\n')}\nThis pool worker launches: ${this.#launches.join(', ')}.`);
+    const needed = new Set(strange.map(([, { launch }]) => `"${launch}" needs ${neededFor[launch]}`));
+    const rest = [`This pool worker launches: ${this.#launches.join(', ')}`, ...needed];
+    throw new RegistryError(`${lines.join('\n')}\n${rest.join('; ')}.`);
   }
 }
 

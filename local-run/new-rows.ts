@@ -35,6 +35,7 @@ export function newOperationRow(operation: Operation, index: number, agenda: Age
     operation: operation.name,
     ...{ processingState: 'WAITING', processingStateMessage: 'pending', percentComplete: 0, outcome: null },
     ...{ failureCategory: null, failureCode: null, againTime: null, blockedReason: null, blockedSince: null },
+    reportedTime: null,
     ...{ resultPayload: null, diagnosticEvents: null, params: null, attemptCount: 0, attemptTime: null, launch: 0 },
     ...{ place: null, worker: null, scheduledTime: null, pulledTime: null, startedTime: null },
     ...{ endedTime: null, noticedTime: null, completedTime: null },

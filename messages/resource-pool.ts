@@ -169,8 +169,11 @@ export type StartVerdict =
 
 /** The answers to reports of progress: one per item, in the same order. */
 export type ProgressVerdict =
-  /** `inMilliseconds`, where it said that it is blocked: when to try again. */
-  | { readonly verdict: 'ok'; readonly inMilliseconds?: number }
+  /**
+   * `inMilliseconds`, where it said that it is blocked: when to try again. `reportedTime`: when the handler of this
+   * launch last reported by itself, with its token; absent when it never did, and in version 0.1.0.
+   */
+  | { readonly verdict: 'ok'; readonly inMilliseconds?: number; readonly reportedTime?: number }
   | { readonly verdict: 'cancelled' }
   /**
    * Another launch took its place, it has ended, or the Agenda is over: stop the run and forget it. `ended`: this

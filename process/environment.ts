@@ -70,6 +70,15 @@ export function secret(name: string, environment: NodeJS.ProcessEnv = process.en
   return text;
 }
 
+/** `true`, `1`, `false` or `0`; undefined when it is not set. */
+export function flag(name: string, environment: NodeJS.ProcessEnv = process.env): boolean | undefined {
+  const text = environment[name];
+  if (text === undefined || text === '') return undefined;
+  if (text === 'true' || text === '1') return true;
+  if (text === 'false' || text === '0') return false;
+  throw new WrongSettingError({ setting: name, problem: `must be true or false, not "${text}"` });
+}
+
 /** A secret that has no default. */
 export function requiredSecret(name: string): string {
   const value = secret(name);

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { TLSConfig } from '@temporalio/client';
-import { readAll, type SettingFault, secret, WrongSettingError } from '../process/environment.ts';
+import { flag, readAll, type SettingFault, secret, WrongSettingError } from '../process/environment.ts';
 
 /** What every connection of a process is made with; neither is there on a trusted network. */
 export interface ConnectionSecurity {
@@ -19,7 +19,7 @@ export interface ConnectionSecurity {
  */
 export function connectionSecurity(environment: NodeJS.ProcessEnv, address: string): ConnectionSecurity {
   const { wanted, ca, certificate, key, apiKey } = readAll({
-    wanted: () => wantedTls(environment.TEMPORAL_TLS),
+    wanted: () => flag('TEMPORAL_TLS', environment),
     ca: () => fileOf(environment, 'TEMPORAL_TLS_CA'),
     certificate: () => fileOf(environment, 'TEMPORAL_TLS_CERT'),
     key: () => fileOf(environment, 'TEMPORAL_TLS_KEY'),
@@ -55,13 +55,6 @@ export function connectionSecurity(environment: NodeJS.ProcessEnv, address: stri
       : {}),
     ...(apiKey === undefined ? {} : { apiKey }),
   };
-}
-
-function wantedTls(text: string | undefined): boolean | undefined {
-  if (text === undefined || text === '') return undefined;
-  if (text === 'true' || text === '1') return true;
-  if (text === 'false' || text === '0') return false;
-  throw new WrongSettingError({ setting: 'TEMPORAL_TLS', problem: `must be true or false, not "${text}"` });
 }
 
 function fileOf(environment: NodeJS.ProcessEnv, setting: string): Buffer | undefined {

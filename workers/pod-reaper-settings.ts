@@ -1,5 +1,5 @@
 /** What the PodReaper of a pool is set to, by the environment of its workers. */
-import { optional, positiveNumber, wholeNumber } from '../process/environment.ts';
+import { flag, optional, positiveNumber, wholeNumber } from '../process/environment.ts';
 import type { PodReaperInput } from '../workflows/messages.ts';
 
 /** How often, and what goes. */
@@ -17,6 +17,6 @@ export function podReaperSettings(): PodReaperSettings {
     batch: Math.ceil(positiveNumber('POP_POD_REAP_BATCH', 50)),
     mostSeconds: positiveNumber('POP_POD_REAP_MAXIMUM_MINUTES', 5) * 60,
     ...(days !== undefined && { namespacesOlderThanSeconds: positiveNumber('POP_REAP_NAMESPACES_DAYS', 1) * 86_400 }),
-    logOnly: optional('POP_POD_REAP_LOG_ONLY') === 'true',
+    logOnly: flag('POP_POD_REAP_LOG_ONLY') ?? false,
   };
 }

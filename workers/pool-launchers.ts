@@ -11,9 +11,10 @@ import { InProcessLauncher } from '../launchers/in-process/in-process-launcher.t
 import type { Launchers } from '../launchers/launcher.ts';
 import { LocalLauncher } from '../launchers/local/local-launcher.ts';
 import type { LaunchKind, LiveRegistry } from '../launchers/registry.ts';
-import { WrongSettingError } from '../process/environment.ts';
+import { optional, WrongSettingError } from '../process/environment.ts';
 import type { Health } from '../process/health.ts';
 import type { PodReaperSettings } from './pod-reaper-settings.ts';
+import type { PoolProcessMetrics } from './pool-metrics.ts';
 
 /** What decides which launchers there are. */
 export interface LauncherSettings {
@@ -62,8 +63,18 @@ export interface LauncherOwner {
   readonly resourcePoolId: string;
 }
 
-/** The part of a pool worker that launches. */
-export type LaunchingParts = Pick<PoolWorker, 'launchers' | 'reapPods'>;
+/** What they report to while they are made. */
+export interface LauncherSurroundings {
+  readonly health: Health;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  readonly metrics: Pick<PoolProcessMetrics, 'reachable'>;
+}
+
+/** The part of a pool worker that launches; disposed of once nothing is followed any more. */
+export interface LaunchingParts extends Disposable {
+  readonly parts: Pick<PoolWorker, 'launchers' | 'reapPods'>;
+}
 
 /**
  * Makes them, and waits for an engine or a cluster that is away; not for an engine that nobody named or needs.
@@ -73,7 +84,7 @@ export async function makeLaunchers(
   settings: LauncherSettings,
   owner: LauncherOwner,
   registry: LiveRegistry,
-  { health, log, signal }: { readonly health: Health; readonly log: Logger; readonly signal: AbortSignal },
+  { health, log, signal, metrics }: LauncherSurroundings,
 ): Promise<LaunchingParts> {
   const { runDirectory, dockerSocket: socket, cluster } = settings;
   const base: Launchers = {
@@ -85,30 +96,30 @@ export async function makeLaunchers(
       ? undefined
       : await health.during(
           `the container engine at ${socket}`,
-          connectEngine(
-            { socket, root: join(runDirectory, containerFolder) },
-            isEngineWanted(socket, registry),
-            log,
-            signal,
-          ),
+          connectEngine({ socket, root: join(runDirectory, containerFolder) }, isEngineWanted(registry), log, signal),
         );
   const withEngine = docker === undefined ? base : { ...base, docker };
-  if (cluster === undefined) return { launchers: withEngine };
+  if (cluster === undefined) return { parts: { launchers: withEngine }, [Symbol.dispose]: () => undefined };
   const server = cluster.config.getCurrentCluster()?.server ?? '';
   const kubernetes = await health.during(
     `the cluster at ${server}`,
-    connectCluster(cluster, owner, registry.current, log, signal),
+    connectCluster(cluster, owner, registry.current, {
+      ...{ log, signal },
+      onReachable: (reachable) => metrics.reachable('kubernetes', reachable),
+    }),
   );
-  signal.addEventListener('abort', () => kubernetes[Symbol.dispose](), { once: true });
   return {
-    launchers: { ...withEngine, kubernetes },
-    reapPods: (order, onBatch) => kubernetes.reap(order, onBatch),
+    parts: {
+      launchers: { ...withEngine, kubernetes },
+      reapPods: (order, onBatch) => kubernetes.reap(order, onBatch),
+    },
+    [Symbol.dispose]: () => kubernetes[Symbol.dispose](),
   };
 }
 
 /** Somebody named it, or some type needs it. */
-const isEngineWanted = (socket: string, { current }: LiveRegistry): boolean =>
-  socket !== usualSocket || [...current.types.values()].some(({ launch }) => launch === 'docker');
+const isEngineWanted = ({ current }: LiveRegistry): boolean =>
+  optional('POP_DOCKER_SOCKET') !== undefined || [...current.types.values()].some(({ launch }) => launch === 'docker');
 
 /** An engine that is away is waited for when it is wanted; otherwise there is none. */
 async function connectEngine(

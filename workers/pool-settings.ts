@@ -6,6 +6,7 @@ import { clusterSettings, isClusterNamed } from '../k8s/connect-cluster.ts';
 import {
   logLevel,
   optional,
+  port,
   positiveNumber,
   readAll,
   required,
@@ -23,6 +24,8 @@ export interface PoolSettings extends PoolCredentials, LauncherSettings {
   readonly registry: string;
   /** Where handlers reach the api that report by themselves. */
   readonly handlerUrl: string;
+  /** Passes their reports on; absent: they reach the api. */
+  readonly relay: { readonly host: string; readonly port: number } | undefined;
   readonly concurrency: number;
   /** Between two looks at runs that nobody follows. */
   readonly reapSeconds: number;
@@ -41,6 +44,7 @@ export function poolSettings(): PoolSettings {
     apiKey: () => requiredSecret('POP_API_KEY'),
     registry: () => required('POP_REGISTRY'),
     handlerUrl: () => (optional('POP_HANDLER_URL') === undefined ? serviceUrl() : urlOf('POP_HANDLER_URL')),
+    relay,
     runDirectory,
     dockerSocket: () => dockerSocket(optional('POP_DOCKER_SOCKET')),
     cluster: clusterSettings,
@@ -52,6 +56,18 @@ export function poolSettings(): PoolSettings {
     status: statusSettings,
     temporal: temporalSettings,
   });
+}
+
+/** `POP_RELAY_PORT`, on all addresses unless `POP_RELAY_HOST` names one. */
+function relay(): PoolSettings['relay'] {
+  const listensOn = port('POP_RELAY_PORT');
+  if (listensOn === undefined) return undefined;
+  if (optional('POP_HANDLER_URL') === undefined)
+    throw new WrongSettingError({
+      setting: 'POP_HANDLER_URL',
+      problem: 'is missing: POP_RELAY_PORT is of use only to handlers that are told where it is',
+    });
+  return { host: optional('POP_RELAY_HOST') ?? '0.0.0.0', port: listensOn };
 }
 
 /** A pool whose handlers are all Pods needs none. */

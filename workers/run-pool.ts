@@ -30,6 +30,7 @@ import { installTemporalRuntime } from '../temporal/runtime.ts';
 import { makeLaunchers, possibleLaunches } from './pool-launchers.ts';
 import { addPoolMetrics, type PoolProcessMetrics } from './pool-metrics.ts';
 import { type PoolSettings, poolSettings } from './pool-settings.ts';
+import { serveRelay } from './relay.ts';
 import { runWorker } from './run-worker.ts';
 import { poolWorkerOptions } from './worker-options.ts';
 
@@ -48,9 +49,7 @@ export async function runPool(): Promise<void> {
   await using _status = await serveStatus(settings.status, { health, registry: metricsRegistry, log });
 
   const registry = openRegistry(settings.registry, log, possibleLaunches(settings));
-  const joined = await join(settings, health, log, shutdown.signal).catch((error: unknown) => {
-    if (!shutdown.signal.aborted) throw error;
-  });
+  const joined = await unlessEnding(join(settings, health, log, shutdown.signal), shutdown.signal);
   // Asked to end before all had answered: nothing was begun.
   if (joined === undefined) return;
   const { connection, marked, installationId } = joined;
@@ -63,24 +62,23 @@ export async function runPool(): Promise<void> {
     log,
   });
   const owner = { worker: name, installationId, resourcePoolId: settings.resourcePoolId };
-  const parts = await makeLaunchers(settings, owner, registry, { health, log, signal: shutdown.signal }).catch(
-    (error: unknown) => {
-      if (!shutdown.signal.aborted) throw error;
-    },
-  );
-  if (parts === undefined) return;
+  const around = { health, log, signal: shutdown.signal, metrics };
+  using launching = await unlessEnding(makeLaunchers(settings, owner, registry, around), shutdown.signal);
+  if (launching === undefined) return;
   const pool: PoolWorker = {
     resourcePoolId: settings.resourcePoolId,
     name,
     client,
     registry,
-    ...parts,
+    ...launching.parts,
     url: settings.handlerUrl,
     running,
     shutdown: shutdown.signal,
     log,
     metrics,
   };
+  await using _relay =
+    settings.relay === undefined ? undefined : await serveRelay({ ...settings.relay, url: settings.url, log });
   const report = client.reportWorker.bind(client);
   // Before any work is taken: what this worker serves is known from its first question on.
   const teller = new WorkerTeller({ report, worker: name, slots: settings.concurrency, registry, log });
@@ -145,6 +143,16 @@ async function work(
     shutdown.begin('the worker ended');
     reaper.close();
     pool.running.close();
+  }
+}
+
+/** What the work comes to; undefined when this process was asked to end meanwhile. */
+async function unlessEnding<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return undefined;
   }
 }
 

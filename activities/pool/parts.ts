@@ -58,9 +58,17 @@ export interface ReachableRun {
   readonly known: KnownRun;
 }
 
-/** All runs in this worker's reach, whichever worker started them. */
-export function reachableRuns(pool: Pick<PoolWorker, 'launchers'>): Promise<readonly ReachableRun[]> {
-  return ofEach(pool, (launcher) => launcher.list());
+/**
+ * All runs in this worker's reach, whichever worker started them. A launcher whose engine is away has none to tell: the
+ * others' runs are looked at all the same.
+ */
+export function reachableRuns(pool: Pick<PoolWorker, 'launchers' | 'log'>): Promise<readonly ReachableRun[]> {
+  return ofEach(pool, (launcher) =>
+    launcher.list().catch((error: unknown) => {
+      pool.log.warn({ err: error, place: launcher.place }, 'the runs of a launcher cannot be looked at just now');
+      return [];
+    }),
+  );
 }
 
 /** Those of them that belong to one Operation, whatever launch. */

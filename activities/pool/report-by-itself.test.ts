@@ -63,6 +63,26 @@ test('a shell script reports progress and its end with curl, and no exit code ch
   expect(await worker.local.list()).toEqual([]);
 });
 
+test('one that reports and prints nothing is not quiet, and is once it reports no more', async () => {
+  const say = '"$POP_URL/resourcepool/service/reportProgress"';
+  const json = "-H 'Content-Type: application/json'";
+  const report = `curl -fsS -o "$GATE.answer" --config "$GATE.curl" ${json} -d "$BODY" ${say}`;
+  const script = `printf 'header = "Authorization: Bearer %s"' "$(cat "$POP_TOKEN_FILE")" > "$GATE.curl"
+    BODY="{\\"items\\":[$POP_LAUNCH]}"
+    for n in 1 2 3 4 5 6 7 8; do ${report}; sleep 0.5; done; ${untilGate}`;
+  await using host = await hostOf(script, { quietSeconds: 1.5 });
+  using worker = testWorker(host, service);
+  const key = await admitted();
+  await worker.run(key).ended;
+  expect(await recorded(key)).toMatchObject({ state: 'COMPLETE', message: 'failed', code: 'quietLimit' });
+  const reports = service.requests.filter(({ operation, items }) => operation === 'reportProgress' && items.length > 0);
+  const told = await service.database.$client<{ seconds: number }[]>`
+    select extract(epoch from ended_time - started_time)::float8 as seconds
+    from operation_progress where agenda_id = ${key.agendaId}`;
+  expect(reports.length).toBeGreaterThan(8);
+  expect(told[0]?.seconds).toBeGreaterThan(5);
+});
+
 test('a handler that has reported its end may go on for its grace, and its output of then is kept', async () => {
   await using host = await hostOf(`. "$EXAMPLE"; ${untilGate}; echo the last word`);
   using worker = testWorker(host, service);

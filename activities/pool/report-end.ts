@@ -84,15 +84,23 @@ function outcomeOf(verdict: FinishVerdict): string {
   }
 }
 
-/** Drops what is kept of an acknowledged run. A failure is left to the reaper: the Operation has ended all the same. */
-export async function forget(pool: PoolWorker, { launcher, run }: Pick<HeldLaunch, 'launcher' | 'run'>): Promise<void> {
+/**
+ * Drops what is kept of a run; false when it is still there. A failure after an acknowledged end is left to the reaper:
+ * the Operation has ended all the same.
+ */
+export async function forget(
+  pool: PoolWorker,
+  { launcher, run }: Pick<HeldLaunch, 'launcher' | 'run'>,
+): Promise<boolean> {
   try {
     await launcher?.forget(run.key);
+    return true;
   } catch (error) {
     pool.log.warn(
       { err: error, key: run.key, agendaId: run.agendaId, operation: run.operation },
       'an ended run could not be forgotten',
     );
+    return false;
   }
 }
 

@@ -158,9 +158,19 @@ async function launchAndFollow(work: Work, launch: HeldLaunch, launcher: Launche
         if (launch.adopted !== true)
           metrics?.started(kind, startedTime - activity.info.currentAttemptScheduledTimestampMs);
       },
+      lastReport: () => lastReport(work.pool, run),
     },
     running.signal,
   );
+}
+
+/** When the handler last reported by itself, as the service knows it. @throws when it cannot say */
+async function lastReport(pool: PoolWorker, run: HandlerRun): Promise<number | undefined> {
+  const [answer] = await pool.client.reportProgress([fenceOf(run)]);
+  if (answer === undefined || 'refused' in answer) throw answer?.refused ?? new Error('There was no answer.');
+  // The next beat hears the same, and knows what to do.
+  if (answer.verdict.verdict !== 'ok') throw new Error(`The launch is ${answer.verdict.verdict}.`);
+  return answer.verdict.reportedTime;
 }
 
 /**
@@ -174,7 +184,7 @@ async function blocked({ pool, activity }: Work, launch: HeldLaunch, error: unkn
     'a launch cannot be started now, it is tried again',
   );
   // What was begun of it takes up space, and the next try may be another worker's.
-  await forget(pool, launch);
+  if (!(await forget(pool, launch))) throw error;
   const wait = await tellBlocked(pool, run, reason);
   // Without an answer there is nothing but the number of tries to go by.
   const blind = () => waitWhileBlocked(1_000 * 2 ** Math.min(activity.info.attempt - 1, 10), Math.random());

@@ -57,6 +57,15 @@ test('the handler of a launch reports progress and the end by its token', async 
   expect(await row()).toMatchObject({ processing_state_message: 'succeeded', result_payload: '{"by":"itself"}' });
 });
 
+test('its pool worker is told when the handler last reported by itself', async () => {
+  const { handler, fence, worker } = await launched();
+  const beat = async () =>
+    (await worker('POST', '/resourcepool/service/reportProgress', { items: [fence] })).body.items;
+  expect(await beat()).toEqual([{ verdict: 'ok' }]);
+  await handler('reportProgress', { ...fence });
+  expect(await beat()).toEqual([{ verdict: 'ok', reportedTime: expect.any(Number) }]);
+});
+
 test('what the handler reported first stands, whatever its pool worker reports then; its output is kept', async () => {
   const { handler, fence, row, worker } = await launched();
   await handler('finishOperation', { ...fence, ...ended });

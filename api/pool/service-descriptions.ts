@@ -133,7 +133,9 @@ export const report = defineEndpoint({
   path: '/resourcepool/service/reportProgress',
   tag,
   summary: 'Report how far Operations are',
-  description: 'With the token of a launch: of that launch only, without `worker`, `orphan` and `blocked`.',
+  description:
+    'With the token of a launch: of that launch only, without `worker`, `orphan` and `blocked`. ' +
+    'A pool worker is told as `reportedTime` (epoch milliseconds) when the handler last reported by itself.',
   scope: 'pool',
   headers: pairingHeaders,
   problems: [409],
@@ -143,7 +145,13 @@ export const report = defineEndpoint({
     anyText: true,
     example: { items: [{ ...fenceExample, percentComplete: 40, message: 'encoding' }] },
   },
-  answers: { 200: { description: 'Verdicts', schema: verdicts, example: { items: [{ verdict: 'ok' }] } } },
+  answers: {
+    200: {
+      description: 'Verdicts',
+      schema: verdicts,
+      example: { items: [{ verdict: 'ok', reportedTime: 1_782_864_000_000 }] },
+    },
+  },
 });
 
 /** Takes reports of how Operations ended. */

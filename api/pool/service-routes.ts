@@ -46,7 +46,9 @@ async function report(
   servedPool: ServedPool,
 ): Promise<Response> {
   requireOwnLaunch(access, body.items);
-  const items: readonly ProgressVerdict[] = await reportProgress(database, await servedPool(c, access), body.items);
+  const pool = await servedPool(c, access);
+  const byHandler = access.launch !== undefined;
+  const items: readonly ProgressVerdict[] = await reportProgress(database, pool, body.items, byHandler);
   return c.json({ items });
 }
 

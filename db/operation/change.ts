@@ -44,6 +44,8 @@ export interface Change {
   readonly againInMilliseconds: number | null;
   /** Why the launch cannot be started now. */
   readonly blocked: string | null;
+  /** The handler said it by itself. */
+  readonly byHandler: boolean;
 }
 
 /** What a change leaves as it is. */
@@ -68,6 +70,7 @@ export const unchanged: Omit<Change, 'agendaId' | 'index' | 'attempt' | 'state' 
   decision: null,
   againInMilliseconds: null,
   blocked: null,
+  byHandler: false,
 };
 
 /**
@@ -102,10 +105,11 @@ function rowsOf(sql: Statements, changes: readonly Change[]) {
       ${numbers((c) => c.scheduled)}, ${numbers((c) => c.pulled)}, ${numbers((c) => c.started)},
       ${numbers((c) => c.ended)}, ${numbers((c) => c.noticed)},
       ${words((c) => c.ending)}, ${words((c) => c.category)}, ${words((c) => c.code)}, ${words((c) => c.decision)},
-      ${numbers((c) => c.againInMilliseconds)}, ${words((c) => c.blocked)}, ${words(saidAtEnd)}
+      ${numbers((c) => c.againInMilliseconds)}, ${words((c) => c.blocked)}, ${words(saidAtEnd)},
+      ${changes.map((c) => String(c.byHandler))}::text[]::boolean[]
     ) as c(agenda_id, index, attempt, state, message, percent, result, diagnostic_events, params, attempt_count, launch,
       launcher, place, worker, fresh, scheduled, pulled, started, ended, noticed, ending, category, code, decision,
-      again, blocked, said)`;
+      again, blocked, said, by_handler)`;
   return sql`${few(sql, rows, changes.length)} c`;
 }
 
@@ -140,6 +144,7 @@ const progressOf = (sql: Statements) => sql`
     else coalesce(c.blocked, p.blocked_reason) end,
   blocked_since = case when c.blocked is not null then coalesce(p.blocked_since, clock_timestamp())
     when not (c.fresh or c.ending is not null or c.started is not null) then p.blocked_since end,
+  reported_time = case when c.by_handler then clock_timestamp() when not c.fresh then p.reported_time end,
   completed_time = case when c.state = 'COMPLETE' then clock_timestamp() end,
   updated_time = clock_timestamp()`;
 

@@ -48,6 +48,8 @@ export interface OperationRow {
   readonly again_milliseconds: number | null;
   /** How long its launch could not be started by now; null while nothing hinders it. */
   readonly blocked_milliseconds: number | null;
+  /** When its handler last said something by itself, in epoch milliseconds. */
+  readonly reported_milliseconds: number | null;
   /** Something that it depends on has not succeeded yet; with `contents` only. */
   readonly early: boolean;
 }
@@ -85,7 +87,8 @@ export const readOperations = (
       as again_milliseconds,
     case when p.blocked_since is not null
       then greatest(0, extract(epoch from clock_timestamp() - p.blocked_since) * 1000) end::float8
-      as blocked_milliseconds
+      as blocked_milliseconds,
+    floor(extract(epoch from p.reported_time) * 1000)::float8 as reported_milliseconds
   from ${few(sql, asked, items.length)} i
   join running_agenda r on r.agenda_id = i.agenda_id and r.attempt = i.attempt
     and r.resource_pool_id = ${resourcePoolId}

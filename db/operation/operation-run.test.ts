@@ -302,6 +302,21 @@ describe('progress', () => {
     expect(await percentOf(agenda)).toBe(60);
   });
 
+  test('by the handler itself is told to its pool worker, until the next launch', async () => {
+    const agenda = await add();
+    await start(agenda);
+    const item = { ...itemOf(agenda), operationAttempt: 1, launch: 1 };
+    const before = Date.now();
+    expect(await progress(agenda, { percentComplete: 1 })).toEqual({ verdict: 'ok' });
+    expect(await reportProgress(database, agenda.resourcePoolId, [item], true)).toEqual([{ verdict: 'ok' }]);
+    const told = await progress(agenda, { message: 'from the worker' });
+    expect(told).toEqual({ verdict: 'ok', reportedTime: expect.any(Number) });
+    expect(told).toMatchObject({ reportedTime: expect.toSatisfy((time: number) => time >= before - 1) });
+    expect(await progress(agenda)).toEqual(told);
+    await start(agenda, 'only', { place: 'there' });
+    expect(await progress(agenda, { launch: 2 })).toEqual({ verdict: 'ok' });
+  });
+
   test('that says nothing is a sign of life', async () => {
     const agenda = await add();
     await start(agenda);

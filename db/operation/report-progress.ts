@@ -8,11 +8,15 @@ import { type Change, unchanged, writeChanges } from './change.ts';
 import { distinct, isCurrent, isNewest, lockAgendas, type OperationRow, readOperations, touchQuiet } from './fence.ts';
 import { launchedKey } from './past-launches.ts';
 
-/** Takes in what handlers say of themselves; also the sign of life of an Agenda that has nothing to say. */
+/**
+ * Takes in what handlers say of themselves; also the sign of life of an Agenda that has nothing to say. `byHandler`: it
+ * comes from the handler itself, with the token of its launch, and not from its pool worker.
+ */
 export async function reportProgress(
   database: Database,
   resourcePoolId: string,
   items: readonly ReportProgressItem[],
+  byHandler = false,
 ): Promise<ProgressVerdict[]> {
   const agendaIds = distinct(items.map((item) => item.agendaId));
   return database.$client.begin(async (sql) => {
@@ -29,11 +33,12 @@ export async function reportProgress(
       if (row.processing_state === 'COMPLETE' && isNewest(row, item))
         verdicts[row.n - 1] = { verdict: 'over', ended: true };
       if (row.processing_state !== 'EXECUTING' || !isCurrent(row, item)) continue;
-      verdicts[row.n - 1] = verdictOf(row, item);
+      verdicts[row.n - 1] = verdictOf(row, item, byHandler);
       if (item.orphan !== true) alive.add(row.agenda_id);
-      if (saysNothing(item)) continue;
+      // That a handler speaks is news, whatever it says.
+      if (!byHandler && saysNothing(item)) continue;
       const key = launchedKey({ agendaId: row.agenda_id, index: row.index });
-      changes.set(key, changeOf(row, item, changes.get(key) ?? unchanged));
+      changes.set(key, changeOf(row, item, { ...unchanged, ...changes.get(key), byHandler }));
     }
     if (alive.size === 0) return verdicts;
     const told = distinct([...changes.values()].map((change) => change.agendaId));
@@ -46,9 +51,10 @@ export async function reportProgress(
 }
 
 /** What cannot be started is tried again after as long as it has waited by now. */
-function verdictOf(row: OperationRow, item: ReportProgressItem): ProgressVerdict {
+function verdictOf(row: OperationRow, item: ReportProgressItem, byHandler: boolean): ProgressVerdict {
   if (row.cancelled) return { verdict: 'cancelled' };
-  if (item.blocked === undefined) return { verdict: 'ok' };
+  const reportedTime = byHandler ? null : row.reported_milliseconds;
+  if (item.blocked === undefined) return { verdict: 'ok', ...(reportedTime !== null && { reportedTime }) };
   return { verdict: 'ok', inMilliseconds: waitWhileBlocked(row.blocked_milliseconds ?? 0, Math.random()) };
 }
 

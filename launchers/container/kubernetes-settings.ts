@@ -88,6 +88,19 @@ const taint = z
   .string()
   .regex(/^[^=:\s]+(=[^=:\s]*)?(:(NoSchedule|PreferNoSchedule|NoExecute))?$/, 'is not a taint: key=value:effect');
 
+const fragment = z.record(z.string(), z.json());
+/** What finds a Pod again, and that it runs once, is not for a template to say. */
+const templateSchema = z
+  .strictObject({ metadata: fragment.optional(), spec: fragment.optional() })
+  .superRefine(({ metadata = {}, spec = {} }, context) => {
+    const refuse = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+    for (const field of ['name', 'generateName', 'namespace', 'finalizers'])
+      if (metadata[field] !== undefined) refuse(['metadata', field], 'is POP’s to say; it would do nothing');
+    if (spec.restartPolicy !== undefined && spec.restartPolicy !== 'Never')
+      refuse(['spec', 'restartPolicy'], 'must be "Never": a handler runs once for each launch');
+  })
+  .transform(({ metadata = {}, spec = {} }) => ({ metadata, spec }));
+
 /** The fields of a `podConfig` that mean something to this launcher. */
 export const kubernetesFields = (folder: string, environment: NodeJS.ProcessEnv) => ({
   ...containerFields(folder, environment),
@@ -109,7 +122,7 @@ export const kubernetesFields = (folder: string, environment: NodeJS.ProcessEnv)
   configMapSettings: z
     .array(
       z.strictObject({
-        configMapName: word,
+        configMapName: word.optional(),
         volumeName: label,
         volumeMountPath: absolute,
         mapKeyPaths: z.array(z.strictObject({ key: word, path: z.string().min(1) })).default([]),
@@ -141,15 +154,20 @@ export const kubernetesFields = (folder: string, environment: NodeJS.ProcessEnv)
     .optional(),
   safeToEvict: z.boolean().optional(),
   mixedStreams: z.boolean().optional(),
-  podTemplate: z.record(z.string(), z.json()).optional(),
+  podTemplate: templateSchema.optional(),
 });
 
 /** These fields as parsed. */
 export type KubernetesFields = z.output<z.ZodObject<ReturnType<typeof kubernetesFields>>>;
 
+/** Whether each mount of a ConfigMap has a name; that of the type goes to the first. */
+export function areConfigMapsNamed({ configMapSettings = [] }: KubernetesFields, ofType: string | undefined): boolean {
+  return namedConfigMaps(configMapSettings, ofType).every(({ configMapName }) => configMapName !== '');
+}
+
 /**
- * The entry of merged layers; undefined without an `imageName`. `configMapName` is that of the type, which POP mounts
- * at `/app/config` unless the type says itself what is mounted.
+ * The entry of merged layers; undefined without an `imageName`. `configMapName` is that of the type: as in POP it is
+ * the name of the first mount, and of one at `/app/config` where no mount is stated.
  */
 export function kubernetesSettings(
   fields: KubernetesFields,
@@ -172,7 +190,7 @@ export function kubernetesSettings(
     ...(priorityClassName !== undefined && { priorityClassName }),
     nodeSelector: { ...fields.nodeSelector, ...selectorOf(fields) },
     tolerations: [...(fields.tolerations ?? []), ...tolerationOf(fields)],
-    configMaps: fields.configMapSettings ?? (configMapName === undefined ? [] : [ownConfigMap(configMapName)]),
+    configMaps: configMapsOf(fields, configMapName),
     nfs: fields.nfsSettings ?? [],
     privileged: fields.dockerPrivileged ?? false,
     readOnlyRoot: fields.readOnlyRoot ?? true,
@@ -182,6 +200,30 @@ export function kubernetesSettings(
     mixedStreams: fields.mixedStreams ?? false,
     ...(podTemplate !== undefined && { podTemplate }),
   };
+}
+
+/** Why a result may not be read from the log of such a type; undefined when it may, or is read from elsewhere. */
+export function mixedStreamsFault({
+  resultFrom,
+  mixedStreams,
+}: Pick<KubernetesSettings, 'resultFrom' | 'mixedStreams'>): string | undefined {
+  if (resultFrom !== 'lastLogLine' || mixedStreams) return undefined;
+  return (
+    '"lastLogLine" needs "mixedStreams": true with "launch": "kubernetes", whose log mixes standard output and ' +
+    'standard error: the last line may be of either. Without it, write the result to POP_RESULT_FILE'
+  );
+}
+
+function configMapsOf({ configMapSettings }: KubernetesFields, ofType: string | undefined): readonly ConfigMapMount[] {
+  if (configMapSettings !== undefined) return namedConfigMaps(configMapSettings, ofType);
+  return ofType === undefined ? [] : [ownConfigMap(ofType)];
+}
+
+function namedConfigMaps(mounts: NonNullable<KubernetesFields['configMapSettings']>, ofType: string | undefined) {
+  return mounts.map((mount, index) => ({
+    ...mount,
+    configMapName: (index === 0 ? ofType : undefined) ?? mount.configMapName ?? '',
+  }));
 }
 
 const ownConfigMap = (configMapName: string): ConfigMapMount => ({

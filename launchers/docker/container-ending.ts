@@ -1,7 +1,7 @@
 /** Makes the Ending of a run out of its container, once that has ended, and of its run directory. */
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { DiagnosticEvent } from '../../agenda/types.ts';
+import { signalOf } from '../exit-signal.ts';
 import type { Ending } from '../launcher.ts';
 import type { ProgressFile } from '../local/progress-file.ts';
 import { resultOfFile } from '../local/result-file.ts';
@@ -89,13 +89,6 @@ export const isOfNoEnd = ({ exitCode, endedTime, isOutOfMemory }: ContainerFacts
 
 /** Docker's, for a container that was gone when the engine came back. */
 const codeOfUnseen = 255;
-const codeOfSignal = 128;
-const deadly = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE'] as const;
-const killing = ['SIGKILL', 'SIGSEGV', 'SIGPIPE', 'SIGALRM', 'SIGTERM', 'SIGXCPU', 'SIGSYS'] as const;
-
-function signalOf(exitCode: number): string | undefined {
-  return [...deadly, ...killing].find((name) => constants.signals[name] === exitCode - codeOfSignal);
-}
 
 /** What the exit code alone does not tell. */
 function causeOf(

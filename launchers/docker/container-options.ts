@@ -8,6 +8,8 @@ import { boxNames, boxOf } from './run-directory.ts';
 
 /** Where the container finds its side of the run directory. */
 const boxTarget = '/pop';
+/** Where the container finds its payload, whatever its type. */
+export const payloadTarget = `${boxTarget}/${boxNames.payload}`;
 /** More is a program that makes processes without end. */
 const mostProcesses = 4_096;
 /** Parts of a processor's time that one cpu counts, when there is less than all ask for. */

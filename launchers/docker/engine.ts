@@ -171,6 +171,11 @@ export class Engine {
     }
   }
 
+  /** Whether the container, started or not, has something at this path. */
+  async hasFile(id: string, path: string): Promise<boolean> {
+    return (await unlessUnknown(() => this.#docker.getContainer(id).infoArchive({ path }))) !== undefined;
+  }
+
   async rename(id: string, name: string): Promise<void> {
     await unlessUnknown(() => this.#docker.getContainer(id).rename({ name }));
   }

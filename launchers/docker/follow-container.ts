@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { cut } from '../../agenda/cut.ts';
 import type { FailureCode } from '../../agenda/failure.ts';
 import { mostMessageCharacters } from '../../messages/limits.ts';
+import { lastReportTime } from '../last-report.ts';
 import { type Ending, type FollowEvents, LaunchError } from '../launcher.ts';
 import { ProgressFile } from '../local/progress-file.ts';
 import { readRecord } from '../local/run-files.ts';
@@ -25,6 +26,7 @@ import { lastLineTime, readContainerLog } from './container-log.ts';
 import type { DockerRun } from './docker-run.ts';
 import { type ContainerFacts, type Engine, EngineAway, EngineRefused } from './engine.ts';
 import type { Images } from './images.ts';
+import { placeLabel } from './labels.ts';
 import { type LaunchParts, launchContainer } from './launch-container.ts';
 import { Outages } from './outages.ts';
 import { patiently, pause } from './patience.ts';
@@ -72,8 +74,8 @@ export class FollowedContainer {
   #trouble: string | undefined;
   #toldStart: number | undefined;
   #isStopping = false;
-  #lastLine = 0;
-  #isReadingLog = false;
+  #lastSign = 0;
+  #isListening = false;
 
   constructor(parts: FollowParts, run: DockerRun, directory: string, events: FollowEvents, signal: AbortSignal) {
     this.#parts = parts;
@@ -88,6 +90,9 @@ export class FollowedContainer {
   async untilEnded(): Promise<Ending> {
     for (;;) {
       const container = await this.#ask(() => this.#engine.inspect(this.#run.key));
+      // Another's with the same name, made meanwhile, is neither ended nor removed.
+      if (container !== undefined && container.labels[placeLabel] !== this.#parts.place)
+        return failedWith('nameTaken', `A container of something else has the name ${this.#run.key}.`);
       const ending = container === undefined ? await this.#absent() : await this.#present(container);
       if (ending !== undefined) return ending;
     }
@@ -241,15 +246,16 @@ export class FollowedContainer {
       this.#stop({ reason: 'timedOut', limit: 'run', seconds: runSeconds, graceSeconds });
       return;
     }
-    if (quietSeconds === undefined || this.#isReadingLog) return;
+    if (quietSeconds === undefined || this.#isListening) return;
     const isQuiet = () =>
-      Date.now() - Math.max(startedTime, this.#progress.changedTime, this.#lastLine) > quietSeconds * 1_000;
+      Date.now() - Math.max(startedTime, this.#progress.changedTime, this.#lastSign) > quietSeconds * 1_000;
     if (!isQuiet()) return;
-    // The engine is asked for the last line only when nothing else speaks for the handler: once in each such time.
-    this.#isReadingLog = true;
-    this.#ask(() => lastLineTime(this.#engine, id, Math.max(startedTime, this.#lastLine - 1_000)))
-      .then((time) => {
-        this.#lastLine = Math.max(this.#lastLine, time ?? 0);
+    // Engine and service are asked only when nothing else speaks for the handler: once in each such time.
+    this.#isListening = true;
+    const lastLine = this.#ask(() => lastLineTime(this.#engine, id, Math.max(startedTime, this.#lastSign - 1_000)));
+    Promise.all([lastLine, lastReportTime(this.#events)])
+      .then(([lineTime, reportTime]) => {
+        this.#lastSign = Math.max(this.#lastSign, lineTime ?? 0, reportTime);
         if (!isQuiet() || this.#isStopping) return;
         // POP tolerates a handler that reported its end and then does not exit.
         const isComplete = contract === 'pop1' && this.#progress.report?.outcome !== undefined;
@@ -261,7 +267,7 @@ export class FollowedContainer {
         if (!(error instanceof EngineRefused)) this.#failure.abort(error);
       })
       .finally(() => {
-        this.#isReadingLog = false;
+        this.#isListening = false;
       });
   }
 

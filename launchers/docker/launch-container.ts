@@ -1,6 +1,6 @@
 /** Creates the container of a run, and starts it. */
 import { LaunchError } from '../launcher.ts';
-import { containerOptions, type EngineSide } from './container-options.ts';
+import { containerOptions, type EngineSide, payloadTarget } from './container-options.ts';
 import type { DockerRun } from './docker-run.ts';
 import { type Engine, EngineRefused } from './engine.ts';
 import { bootId, readStop, record } from './run-directory.ts';
@@ -25,6 +25,13 @@ export async function launchContainer(parts: LaunchParts, run: DockerRun, direct
       if (error.isNameTaken || !(await engine.hasImage(run.settings.image))) return false;
     }
     throw refusal(error, run, directory);
+  }
+  if (!(await engine.hasFile(id, payloadTarget))) {
+    await engine.remove(id);
+    throw new Error(
+      `The container engine does not see the run directory ${directory}: it must be on the host of this pool worker, ` +
+        'and have the directory under the same path; an engine on another host cannot be used.',
+    );
   }
   // Whoever stops it either sees the container, or was seen here.
   if (readStop(directory) !== undefined) {

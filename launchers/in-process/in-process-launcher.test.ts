@@ -74,7 +74,7 @@ launcherContract(
       [Symbol.asyncDispose]: async () => gate.resolve(),
     };
   },
-  { keepsLog: false },
+  { keepsLog: false, hasToken: false },
 );
 
 test('what returns is the result, with its times', async () => {

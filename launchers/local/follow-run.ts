@@ -1,6 +1,7 @@
 /** Looks at a run: finds what is new, which limit is broken, and whether the run is over. */
 import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import { lastReportTime } from '../last-report.ts';
 import type { Ending, FollowEvents } from '../launcher.ts';
 import { claimHolder } from './claim.ts';
 import { endingOf } from './ending.ts';
@@ -21,6 +22,7 @@ export class FollowedRun {
   readonly #progress: ProgressFile;
   readonly #cutter: LogCutter;
   #started: StartedRecord | undefined;
+  #reportTime = 0;
 
   constructor(run: LocalRun, directory: string, events: FollowEvents) {
     this.#run = run;
@@ -46,6 +48,11 @@ export class FollowedRun {
     return this.#started === undefined ? this.#lookUnstarted() : this.#lookRunning(this.#started);
   }
 
+  /** Asks for the signs of life that are not in the run directory. */
+  async listen(): Promise<void> {
+    this.#reportTime = Math.max(this.#reportTime, await lastReportTime(this.#events));
+  }
+
   /**
    * The limit that is broken at this moment. Limits count from stored times, so a follower that restarts gives no new
    * time.
@@ -61,6 +68,7 @@ export class FollowedRun {
     const lastSign = Math.max(
       started.startedTime,
       this.#progress.changedTime,
+      this.#reportTime,
       log !== undefined && log.size > 0 ? log.mtimeMs : 0,
     );
     if (now - lastSign <= quietSeconds * 1_000) return undefined;

@@ -136,9 +136,18 @@ export class LocalLauncher implements Launcher {
     const failure = new AbortController();
     let ending: Ending | undefined;
     let isStopping = false;
+    let isListening = false;
     const stop = (order: StopOrder) => {
       isStopping = true;
       stopRun(directory, order, this.#watcher).catch((error: unknown) => failure.abort(error));
+    };
+    const stopIfQuiet = async () => {
+      isListening = true;
+      await followed.listen();
+      isListening = false;
+      const breach = followed.breach(Date.now());
+      if (breach !== undefined && !isStopping && ending === undefined && !signal.aborted)
+        stop({ ...breach, graceSeconds: run.settings.graceSeconds });
     };
     await this.#watcher.until(
       directory,
@@ -150,7 +159,9 @@ export class LocalLauncher implements Launcher {
         const begun = readRecord<StopRecord>(directory, fileNames.stop);
         const breach = followed.breach(Date.now());
         if (begun !== undefined) stop(begun);
-        else if (breach !== undefined) stop({ ...breach, graceSeconds: run.settings.graceSeconds });
+        else if (breach?.reason === 'timedOut' && breach.limit === 'quiet') {
+          if (!isListening) void stopIfQuiet();
+        } else if (breach !== undefined) stop({ ...breach, graceSeconds: run.settings.graceSeconds });
         return false;
       },
       AbortSignal.any([signal, failure.signal]),

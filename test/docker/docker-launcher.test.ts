@@ -1,10 +1,12 @@
 /** What is particular to containers: what they find, how they end, and an engine that goes away. */
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { containerOptions } from '../../launchers/docker/container-options.ts';
 import { dockerRunOf } from '../../launchers/docker/docker-run.ts';
+import { Engine } from '../../launchers/docker/engine.ts';
+import { launchContainer } from '../../launchers/docker/launch-container.ts';
 import { fileNames, prepare, readStop, type StartedRecord } from '../../launchers/docker/run-directory.ts';
 import type { Ending, HandlerRun, Launcher } from '../../launchers/launcher.ts';
 import { readRecord } from '../../launchers/local/run-files.ts';
@@ -192,7 +194,8 @@ describe.skipIf(isMissing)('an image that is not here', () => {
     const exported = await engine.docker.createContainer({ Image: engine.image, Cmd: ['true'] });
     await using registry = await imageRegistry(await buffer(await exported.export()));
     await exported.remove();
-    const image = { imageName: registry.image };
+    // An engine that takes no registry without TLS on this host says so.
+    const image = { imageName: registry.image, scheduledSeconds: 20 };
     const first = at.run(shellWorks.echo, image);
     const events = recorded();
     expect(await startToEnd(at.launcher, first, events)).toMatchObject({ kind: 'succeeded', result: { a: 1 } });
@@ -217,6 +220,17 @@ describe.skipIf(isMissing)('an image that is not here', () => {
     expect(await ending).toMatchObject({ kind: 'cancelled' });
     expect(await at.launcher.list()).toMatchObject([{ alive: false }]);
   });
+});
+
+test.skipIf(isMissing)('an engine that does not see the run directory starts nothing, and is told of', async () => {
+  await using at = await scratch();
+  const run = dockerRunOf(at.run('true'));
+  const parts = { engine: new Engine(engine.socket), place: at.launcher.place, hasInit: false };
+  // As when the same path is another folder for the engine.
+  const directory = join(at.gate, 'empty');
+  mkdirSync(join(directory, 'box'), { recursive: true });
+  await expect(launchContainer(parts, run, directory)).rejects.toThrow('does not see the run directory');
+  expect(await at.launcher.list()).toEqual([]);
 });
 
 test.skipIf(isMissing)('a worker with another folder of runs on the same engine sees nothing of them', async () => {

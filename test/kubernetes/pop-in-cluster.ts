@@ -16,7 +16,7 @@ import { clientConfig } from './cluster/facts.ts';
 import { toolPath } from './cluster/tools.ts';
 import { kubectl, kustomization } from './kubectl.ts';
 import { importHandlerImages, importPopImage } from './pop-images.ts';
-import { reachable } from './reachable.ts';
+import { reachablePort } from './reachable.ts';
 import { sharedCluster, testNamespace } from './shared-cluster.ts';
 
 /** It runs, and waits for Agendas of its pool. */
@@ -95,8 +95,8 @@ async function startServers(home: string, parts: AsyncDisposableStack): Promise<
   const sql = postgres(system.urls.database, { max: 1 });
   await sql`/* test: an empty database */ create database ${sql(databaseName)}`;
   await sql.end();
-  const temporal = parts.use(await reachable(system.ports.temporal));
-  const record = parts.use(await reachable(system.ports.postgres));
+  const temporal = parts.use(await reachablePort(system.ports.temporal));
+  const record = parts.use(await reachablePort(system.ports.postgres));
   const database = new URL(system.urls.database);
   database.host = `${record.host}:${record.port}`;
   database.pathname = `/${databaseName}`;

@@ -10,7 +10,7 @@ export interface Reachable extends AsyncDisposable {
 }
 
 /** Passes on what comes to the machine's end of the node's wire. */
-export async function reachable(port: number): Promise<Reachable> {
+export async function reachablePort(port: number, facts = sharedCluster()): Promise<Reachable> {
   const open = new Set<{ destroy(): void }>();
   const server = createServer((socket) => {
     const onward = connect(port, '127.0.0.1');
@@ -21,7 +21,7 @@ export async function reachable(port: number): Promise<Reachable> {
     // Whichever side breaks off, both end.
     pipeline(socket, onward, socket).catch(() => undefined);
   });
-  const host = sharedCluster().realNode?.hostAddress ?? '';
+  const host = facts.realNode?.hostAddress ?? '';
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
   server.listen(0, host, resolve);
@@ -34,5 +34,18 @@ export async function reachable(port: number): Promise<Reachable> {
       for (const one of open) one.destroy();
       await closed;
     },
+  };
+}
+
+/** As `reachablePort`, of a URL of this machine. */
+export async function reachable(
+  url: string,
+  facts = sharedCluster(),
+): Promise<AsyncDisposable & { readonly url: string }> {
+  const { port, pathname } = new URL(url);
+  const door = await reachablePort(Number(port), facts);
+  return {
+    url: `http://${door.host}:${door.port}${pathname}`,
+    [Symbol.asyncDispose]: () => door[Symbol.asyncDispose](),
   };
 }

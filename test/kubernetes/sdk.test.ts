@@ -1,10 +1,8 @@
 /** Handlers of the SDK in real Pods: the sample's image, reports by annotation, and tools as Pods of their own. */
 import { execFile } from 'node:child_process';
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { CoreV1Api, RbacAuthorizationV1Api, type V1EnvVar, type V1Pod } from '@kubernetes/client-node';
 import { expect } from 'vitest';
@@ -18,6 +16,7 @@ import { ResourcePoolService } from '../support/resource-pool-service.ts';
 import { clientConfig } from './cluster/facts.ts';
 import { importImage } from './cluster/real-node.ts';
 import { busyboxImage, writeNodeImage } from './images.ts';
+import { reachable } from './reachable.ts';
 import {
   hasEnded,
   realNodeTest,
@@ -242,21 +241,6 @@ async function importMedia(): Promise<void> {
   const all = [...copies, { from: clip, to: '/media/clip.mp4' }];
   await writeNodeImage({ name: ofMedia, copies: all, entrypoint, environment, user, workingDirectory }, file);
   await importImage(sharedCluster(), file);
-}
-
-/** Lets Pods of the real node reach a server of this machine that listens on its loopback only. */
-async function reachable(url: string): Promise<AsyncDisposable & { readonly url: string }> {
-  const { hostname, port, pathname } = new URL(url);
-  const server = createServer((socket) => {
-    const onward = connect(Number(port), hostname);
-    pipeline(socket, onward, socket).catch(() => {});
-  });
-  const host = sharedCluster().realNode?.hostAddress ?? '';
-  await new Promise<void>((resolve) => server.listen(0, host, resolve));
-  return {
-    url: `http://${host}:${(server.address() as AddressInfo).port}${pathname}`,
-    [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
-  };
 }
 
 realNodeTest('the media image reads a clip, and reports over HTTP with the token of its launch', async () => {

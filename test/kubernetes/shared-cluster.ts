@@ -5,8 +5,11 @@ import { type ClusterFacts, clientConfig, namespaceOn } from './cluster/facts.ts
 
 const shared = inject('kubernetes');
 
+/** Whether there is a cluster. */
+export const hasCluster = shared.facts !== undefined;
+
 /** A test on the suite's cluster, whose Pods are on paper. */
-export const clusterTest = test.skipIf(shared.facts === undefined);
+export const clusterTest = test.skipIf(!hasCluster);
 
 /** Whether Pods can really run. */
 export const hasRealNode = shared.facts?.realNode !== undefined;

@@ -14,6 +14,7 @@ import type { PoolWorker } from '../../activities/pool/parts.ts';
 import { ResourcePoolClient } from '../../activities/pool/resource-pool-client.ts';
 import { RunningOperations } from '../../activities/pool/running-operations.ts';
 import { type InProcessFunction, InProcessLauncher } from '../../launchers/in-process/in-process-launcher.ts';
+import type { Launchers } from '../../launchers/launcher.ts';
 import { LocalLauncher } from '../../launchers/local/local-launcher.ts';
 import { LiveRegistry } from '../../launchers/registry.ts';
 import type { OperationKey } from '../../workflows/activities.ts';
@@ -84,11 +85,12 @@ export interface TestWorker extends Disposable {
 
 let workers = 0;
 
-/** Starts a pool worker on a host; it reports to the service. */
+/** Starts a pool worker on a host; it reports to the service. `more`: launchers beside those of the host. */
 export function testWorker(
   host: Host,
   service: Pick<ResourcePoolService, 'url' | 'apiKey' | 'resourcePoolId'>,
   functions: Readonly<Record<string, InProcessFunction>> = {},
+  more: Pick<Launchers, 'docker' | 'kubernetes'> = {},
 ): TestWorker {
   const name = `test-${++workers}`;
   const lines: Record<string, unknown>[] = [];
@@ -117,7 +119,7 @@ export function testWorker(
     registry: new LiveRegistry(host.registry, (error) => {
       throw error;
     }),
-    launchers: { local, inProcess: new InProcessLauncher({ worker: name, functions }) },
+    launchers: { local, inProcess: new InProcessLauncher({ worker: name, functions }), ...more },
     url: service.url,
     running,
     shutdown: shutdown.signal,

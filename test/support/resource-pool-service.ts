@@ -38,6 +38,8 @@ export interface RecordedOperation {
   readonly state: string;
   readonly message: string;
   readonly launch: number;
+  /** Executions that count against its attempts. */
+  readonly attempts: number;
   readonly result: string | null;
   readonly events: readonly { code?: string; message: string }[];
   readonly worker: string | null;
@@ -174,7 +176,8 @@ export class ResourcePoolService implements AsyncDisposable {
 
   async recorded(agendaId: string, operation: string): Promise<RecordedOperation> {
     const [row] = await this.#database.$client<RecordedOperation[]>`
-      select processing_state as state, processing_state_message as message, launch, result_payload as result,
+      select processing_state as state, processing_state_message as message, launch,
+        attempt_count as attempts, result_payload as result,
         coalesce(diagnostic_events, '[]'::json) as events, worker, failure_category as category, failure_code as code,
         blocked_reason as blocked, again_time is not null as waits, place
       from operation_progress where agenda_id = ${agendaId} and operation = ${operation}`;

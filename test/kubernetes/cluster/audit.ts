@@ -3,11 +3,18 @@ import type { ClusterFacts } from './facts.ts';
 
 /** One request, as the apiserver wrote it down; of a watch, its begin and its end are an event each. */
 export interface AuditEvent {
+  /** The same for all events of a request. */
+  readonly auditID: string;
   readonly stage: 'ResponseStarted' | 'ResponseComplete' | 'Panic';
   readonly verb: string;
   readonly requestURI: string;
   readonly user: { readonly username: string };
-  readonly objectRef?: { readonly resource?: string; readonly namespace?: string; readonly name?: string };
+  readonly objectRef?: {
+    readonly resource?: string;
+    readonly subresource?: string;
+    readonly namespace?: string;
+    readonly name?: string;
+  };
   readonly responseStatus?: { readonly code?: number };
   readonly requestReceivedTimestamp: string;
 }

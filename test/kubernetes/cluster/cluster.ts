@@ -172,7 +172,7 @@ async function startParts(directory: string, options: ClusterOptions, started: M
   }
   if (options.controllerManager !== false) {
     others.push(start(new Part(plane.controllerManager(controlPlane, await kubeconfig(controllers.name)))));
-    others.push(untilAccounts(cluster.api));
+    others.push(untilAccount(cluster.api, 'default'));
   }
   const kwokNodes = options.kwokNodes ?? [{ name: 'kwok-1' }];
   if (kwokNodes.length > 0) others.push(cluster.addKwokNodes('kwok', kwokNodes));
@@ -260,12 +260,13 @@ async function freePorts(): Promise<plane.ControlPlane['ports']> {
 }
 
 /** Pods of a namespace without its ServiceAccount are refused; the controller-manager makes it when it works. */
-async function untilAccounts(api: CoreV1Api): Promise<void> {
+export async function untilAccount(api: CoreV1Api, namespace: string): Promise<void> {
   const giveUp = Date.now() + 120_000;
   for (;;) {
-    const { items } = await api.listNamespacedServiceAccount({ namespace: 'default' });
+    const { items } = await api.listNamespacedServiceAccount({ namespace });
     if (items.some(({ metadata }) => metadata?.name === 'default')) return;
-    if (Date.now() > giveUp) throw new Error('The controller-manager made no ServiceAccount within 120 s.');
+    if (Date.now() > giveUp)
+      throw new Error(`The controller-manager made no ServiceAccount in ${namespace} within 120 s.`);
     await delay(50);
   }
 }

@@ -1,4 +1,7 @@
-/** Nodes that exist on paper only: kwok says of their Pods what stages.yaml makes of their annotations. */
+/**
+ * Nodes that exist on paper only: kwok says of their Pods what stages.yaml makes of their annotations. Asked for a log,
+ * as a kubelet is, it answers an empty one at once.
+ */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +15,9 @@ const stages = fileURLToPath(new URL('stages.yaml', import.meta.url));
 
 /** By this label namespaces choose their nodes, as `namespaceOn` says. */
 export const nodeKindLabel = 'pop.test/nodes';
+
+/** Of every kwok; the apiserver reaches it there, wherever it listens itself. */
+const address = '127.0.0.1';
 
 /** Leases of nodes; each is renewed four times as often. */
 export const leaseSeconds = 20;
@@ -39,12 +45,15 @@ export async function prepareKwok(place: KwokPlace, name: string, nodes: readonl
   const port = await quietPort();
   const kubeconfig = join(place.directory, `${name}.kubeconfig`);
   await writeFile(kubeconfig, place.kubeconfig, { mode: 0o600 });
-  for (const node of nodes) await makeNode(place.api, name, node);
+  const logs = await writeLogs(place.directory, name);
+  for (const node of nodes) await makeNode(place.api, { owner: name, port }, node);
   return new Part({
     name,
     command: [
       toolPath('kwok'),
-      ...['--kubeconfig', kubeconfig, '--config', stages, '--server-address', `127.0.0.1:${port}`],
+      ...['--kubeconfig', kubeconfig, '--config', stages, '--config', logs],
+      // Over TLS it serves with a certificate that it makes; the apiserver asks none for its authority.
+      ...['--server-address', `${address}:${port}`, '--node-ip', address],
       ...['--manage-all-nodes=false', `--manage-nodes-with-label-selector=pop.test/kwok=${name}`],
       `--node-lease-duration-seconds=${leaseSeconds}`,
     ],
@@ -52,14 +61,35 @@ export async function prepareKwok(place: KwokPlace, name: string, nodes: readonl
     // kwok reads a configuration of the user's home as well.
     environment: { ...process.env, HOME: place.directory },
     async isReady() {
-      if (!(await isHealthy(`http://127.0.0.1:${port}/healthz`))) return false;
+      if (!(await isHealthy(`http://${address}:${port}/healthz`))) return false;
       const states = await Promise.all(nodes.map((node) => isNodeReady(place.api, node.name)));
       return states.every((ready) => ready);
     },
   });
 }
 
-async function makeNode(api: CoreV1Api, owner: string, node: KwokNode): Promise<void> {
+/** The configuration by which the log of each container is an empty file. */
+async function writeLogs(directory: string, name: string): Promise<string> {
+  const file = (ending: string) => join(directory, `${name}-pods.${ending}`);
+  await writeFile(file('log'), '');
+  const config = {
+    apiVersion: 'kwok.x-k8s.io/v1alpha1',
+    kind: 'ClusterLogs',
+    metadata: { name: 'pods' },
+    spec: { logs: [{ logsFile: file('log') }] },
+  };
+  // JSON is YAML.
+  await writeFile(file('yaml'), JSON.stringify(config));
+  return file('yaml');
+}
+
+/** The kwok of a node, and where it listens. */
+interface NodeOwner {
+  readonly owner: string;
+  readonly port: number;
+}
+
+async function makeNode(api: CoreV1Api, { owner, port }: NodeOwner, node: KwokNode): Promise<void> {
   const capacity = node.capacity ?? { cpu: '100k', memory: '1Pi', pods: '100k' };
   const body: V1Node = {
     metadata: {
@@ -72,13 +102,16 @@ async function makeNode(api: CoreV1Api, owner: string, node: KwokNode): Promise<
         ...node.labels,
       },
     },
-    status: { capacity, allocatable: capacity },
+    status: { capacity, allocatable: capacity, daemonEndpoints: { kubeletEndpoint: { Port: port } } },
   };
   try {
     await api.createNode({ body });
   } catch (error) {
-    // Of an earlier kwok of this name.
     if (!(error instanceof ApiException && error.code === 409)) throw error;
+    // Of an earlier kwok of this name, which listened elsewhere.
+    const known = await api.readNodeStatus({ name: node.name });
+    const status = { ...known.status, ...body.status };
+    await api.replaceNodeStatus({ name: node.name, body: { ...known, status } });
   }
 }
 

@@ -1,0 +1,1 @@
+ALTER TABLE "operation_progress" ADD COLUMN "reported_time" timestamp with time zone;
