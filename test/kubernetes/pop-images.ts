@@ -14,9 +14,9 @@ import {
   sampleImage,
 } from '../../examples/images/handler-images.ts';
 import { popImage, popImageCopies } from '../../scripts/pop-image.ts';
+import type { ClusterFacts } from './cluster/facts.ts';
 import { importImage } from './cluster/real-node.ts';
 import { writeNodeImage } from './images.ts';
-import { sharedCluster } from './shared-cluster.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -30,9 +30,13 @@ const temporalCore = join(
 /** As containerd writes a name without a registry. */
 const full = (name: string) => `docker.io/library/${name}`;
 
+/** The cluster with the real node. */
+type Node = Pick<ClusterFacts, 'directory'>;
+
 type Start = Pick<HandlerImage, 'environment' | 'entrypoint' | 'user' | 'workingDirectory'>;
 
 async function importOne(
+  node: Node,
   name: string,
   { environment, entrypoint, user, workingDirectory }: Start,
   copies: ImageCopy[],
@@ -47,14 +51,14 @@ async function importOne(
   const file = join(folder.path, 'image.tar');
   const image = { environment, entrypoint, user, workingDirectory, command: [] };
   await writeNodeImage({ ...image, name: full(name), copies: [{ from: contents, to: '/' }] }, file);
-  await importImage(sharedCluster(), file);
+  await importImage(node, file);
 }
 
 /** `pop:dev`, from the clone as it is now. */
-export async function importPopImage(): Promise<void> {
+export async function importPopImage(node: Node): Promise<void> {
   await run(process.execPath, ['scripts/build-package.mjs'], { cwd: root });
   await run(process.execPath, ['scripts/restore-manifest.mjs'], { cwd: root });
-  await importOne('pop:dev', popImage, [...popImageCopies(), ...(await librariesOf(temporalCore))]);
+  await importOne(node, 'pop:dev', popImage, [...popImageCopies(), ...(await librariesOf(temporalCore))]);
 }
 
 /** Where Debian's image has them, too; those of Node itself are in all images here. */
@@ -64,9 +68,9 @@ async function librariesOf(addon: string): Promise<ImageCopy[]> {
 }
 
 /** `pop-media:dev` and `pop-sample:dev`. */
-export async function importHandlerImages(): Promise<void> {
+export async function importHandlerImages(node: Node): Promise<void> {
   await using built = await mkdtempDisposable(join(tmpdir(), 'pop-built-'));
   await buildHandlers(built.path);
-  await importOne('pop-media:dev', mediaImage, imageCopies(mediaImage, built.path));
-  await importOne('pop-sample:dev', sampleImage, imageCopies(sampleImage, built.path));
+  await importOne(node, 'pop-media:dev', mediaImage, imageCopies(mediaImage, built.path));
+  await importOne(node, 'pop-sample:dev', sampleImage, imageCopies(sampleImage, built.path));
 }

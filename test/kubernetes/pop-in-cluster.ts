@@ -38,8 +38,8 @@ const admin = () => clientConfig(sharedCluster()).makeApiClient(CoreV1Api);
 /** Goes through docs/deploy.md: images, the overlay, the first key, settings, the pool's key. */
 export async function startPopInCluster(): Promise<PopInCluster> {
   await using parts = new AsyncDisposableStack();
-  await importPopImage();
-  await importHandlerImages();
+  await importPopImage(sharedCluster());
+  await importHandlerImages(sharedCluster());
   const home = parts.use(await mkdtempDisposable(join(tmpdir(), 'pop-in-cluster-')));
   // Postgres runs as somebody else.
   await chmod(home.path, 0o755);
