@@ -3,8 +3,8 @@
  * modules that `bench/argo/go.mod` pins.
  *
  * Nothing runs in Pods on paper, so Argo's executor does not, either, which would report the outputs of each Pod to the
- * API server. Its `wait` containers end with exit code 1, by which the controller knows not to wait for that report. This
- * and all else is in Argo's favour: it may ask as often as it likes, and leaves its Pods where they are.
+ * API server. Its `wait` containers end with exit code 1, by which the controller knows not to wait for that report.
+ * This and all else is in Argo's favour: it may ask as often as it likes, and leaves its Pods where they are.
  */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
