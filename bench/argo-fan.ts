@@ -2,9 +2,9 @@
  * The Argo Workflows controller on the cluster of `bench:pods`: the same fan as a Workflow. It is built by Go from the
  * modules that `bench/argo/go.mod` pins.
  *
- * Nothing runs in Pods on paper, so Argo's executor does not either: it would report the outputs of each Pod to the API
- * server. Its `wait` containers end with exit code 1, by which the controller knows not to wait for that report. This
- * and all else is in Argo's favour: it may ask as often as it likes, and leaves its Pods where they are.
+ * Nothing runs in Pods on paper, so Argo's executor does not, either, which would report the outputs of each Pod to the
+ * API server. Its `wait` containers end with exit code 1, by which the controller knows not to wait for that report.
+ * This and all else is in Argo's favour: it may ask as often as it likes, and leaves its Pods where they are.
  */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';

@@ -53,9 +53,8 @@ async function main(): Promise<void> {
     report(
       'pods',
       rows,
-      `medians of ${rounds} alternating rounds of ${fanWidth} Pods; load of the machine at the end: ${load}. ` +
-        'The bare loop creates the same Pods with their Secrets, 20 at once, ' +
-        'sees them end in one watch and deletes them.',
+      `medians of ${rounds} alternating rounds of ${fanWidth} Pods; load of the machine at the end: ${load}. The ` +
+        'bare loop creates the same Pods with their Secrets, 20 at once, sees them end in one watch and deletes them.',
     );
   } finally {
     await connection.close();
