@@ -17,7 +17,7 @@ const firstRestMilliseconds = 250;
 
 const pathOf = ({ metadata: { namespace, name } }: Pod): string => `/api/v1/namespaces/${namespace}/pods/${name}/log`;
 
-/** What a kubelet answers, as if it were the log, of a container that it removed: it does so once its Pod is deleted. */
+/** What a kubelet answers, as if it were the log, of a container that it removed once its Pod was deleted. */
 const removedLog = /^unable to retrieve container logs for [a-z]+:\/\/[0-9a-f]+$/;
 const unread = (why: string): HandlerLog => ({ output: `[The log could not be read: ${why}]\n`, totalBytes: 0 });
 

@@ -286,8 +286,8 @@ async function concludeEnded({ pool, activity }: Work, launch: HeldLaunch): Prom
 }
 
 /**
- * It ended in the record while no worker followed it, as when its handler reported its end by itself: what it printed is
- * kept. The Operation has ended all the same, so a trouble with this holds nothing up.
+ * It ended in the record while no worker followed it, as when its handler reported its end by itself: what it printed
+ * is kept. The Operation has ended all the same, so a trouble with this holds nothing up.
  */
 async function concludeLeft(work: Work): Promise<void> {
   const { pool, activity, key } = work;

@@ -232,7 +232,8 @@ describe('argo 3343: what is handed over', () => {
     expect(Buffer.byteLength(payload)).toBeGreaterThan(800_000);
     const script = `
       let text = '';
-      for (let n = 0; process.env['POP_COMPRESSED_PAYLOAD_' + n]; n += 1) text += process.env['POP_COMPRESSED_PAYLOAD_' + n];
+      const segment = (n) => process.env['POP_COMPRESSED_PAYLOAD_' + n];
+      for (let n = 0; segment(n); n += 1) text += segment(n);
       const whole = require('node:zlib').inflateSync(Buffer.from(text, 'base64'));
       const sum = require('node:crypto').createHash('sha256').update(whole).digest('hex');
       require('node:fs').writeFileSync(process.env.POP_RESULT_FILE, JSON.stringify(sum));`;
