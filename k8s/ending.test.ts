@@ -94,6 +94,18 @@ describe('a container that came to an end of its own', () => {
     expect(message({ terminated })).toContain('its node had no more');
   });
 
+  test('with code 0 has succeeded, though a child of it was killed for its memory', () => {
+    expect(end({ terminated: { exitCode: 0, reason: 'OOMKilled' } })).toMatchObject({ kind: 'succeeded' });
+  });
+
+  test('as quiet, after a child of it was killed for its memory, says so', () => {
+    const order = { reason: 'timedOut', limit: 'quiet', seconds: 5, graceSeconds: 1 } as const;
+    const metadata = { annotations: { [annotations.stop]: JSON.stringify(order) } };
+    const told = { terminated: { exitCode: 143, reason: 'OOMKilled' }, settings: { memoryRequestCount: '64Mi' } };
+    expect(message({ ...told, metadata })).toMatch(/quietSeconds = 5.*took more memory than it may.*64Mi/);
+    expect(message({ terminated: { exitCode: 143 }, metadata })).not.toContain('memory');
+  });
+
   test('a result by annotation comes before the termination message', () => {
     const metadata = { annotations: { [annotations.payload]: '{"by":"annotation"}' } };
     expect(end({ terminated: { message: '"other"' }, metadata })).toMatchObject({ result: { by: 'annotation' } });

@@ -24,7 +24,11 @@ describe('a Pod that ends', () => {
     await launcher.forget(run.key);
     expect(await launcher.list()).toEqual([]);
     await none(namespace.name);
-    expect((await core().listNamespacedSecret({ namespace: namespace.name })).items).toEqual([]);
+    // The cluster clears away what it owned, in its own time.
+    await until('no Secret', async () => {
+      const { items } = await core().listNamespacedSecret({ namespace: namespace.name });
+      return items.length === 0 || undefined;
+    });
   });
 
   clusterTest('with another exit code fails, and says which', async () => {
