@@ -172,6 +172,21 @@ export class KubernetesLauncher implements Launcher, Disposable {
     this.#pods.forget(pod);
   }
 
+  /** The answer may have been lost, and not the request: a Pod that has begun has its files, and is not run again. */
+  async abandon(key: string): Promise<void> {
+    const known = await this.#current(key);
+    const pod = known === undefined ? undefined : await this.#fresh(known);
+    if (pod === undefined || stateOf(pod).kind !== 'waiting') return;
+    try {
+      await this.#delete(pod, { resourceVersion: pod.metadata.resourceVersion });
+    } catch (error) {
+      // It changed meanwhile, so it may have begun.
+      if (error instanceof ApiError && error.status === 409) return;
+      if (!isNotFound(error)) throw error;
+    }
+    await this.forget(key);
+  }
+
   async list(): Promise<readonly KnownRun[]> {
     return [...this.#pods.all].flatMap((pod) => knownRunOf(pod, this.#api.now()));
   }
@@ -340,7 +355,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
         if (stopOrderOf(fresh) === undefined && !(await this.#write(fresh, order))) continue;
         // Somebody else's deletion may leave it more time than this order does.
         const left = (timeOf(fresh.metadata.deletionTimestamp) ?? Number.POSITIVE_INFINITY) - this.#api.now();
-        if (left > (order.graceSeconds + 1) * 1_000) await this.#delete(fresh, order.graceSeconds);
+        if (left > (order.graceSeconds + 1) * 1_000) await this.#delete(fresh, { graceSeconds: order.graceSeconds });
       } catch (error) {
         if (!isNotFound(error)) throw error;
       }
@@ -403,7 +418,10 @@ export class KubernetesLauncher implements Launcher, Disposable {
     this.#pods.learn(patched);
   }
 
-  async #delete(pod: Pod, graceSeconds?: number): Promise<void> {
+  async #delete(
+    pod: Pod,
+    { graceSeconds, resourceVersion }: { readonly graceSeconds?: number; readonly resourceVersion?: string } = {},
+  ): Promise<void> {
     const { uid } = pod.metadata;
     await this.#api.ask({
       method: 'DELETE',
@@ -413,7 +431,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
         apiVersion: 'v1',
         // 0 would drop the Pod from the record while its processes still run.
         ...(graceSeconds !== undefined && { gracePeriodSeconds: Math.max(1, Math.ceil(graceSeconds)) }),
-        preconditions: { uid },
+        preconditions: { uid, ...(resourceVersion !== undefined && { resourceVersion }) },
       },
     });
   }

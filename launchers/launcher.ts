@@ -120,6 +120,11 @@ export interface Launcher {
   stop(key: string, graceSeconds: number): Promise<void>;
   /** Drops everything that is kept of an ended run. It is called once the end is acknowledged. */
   forget(key: string): Promise<void>;
+  /**
+   * Takes back a start that failed, as far as nothing of it has begun: what has is left to the next start, which adopts
+   * it. Absent: a start that failed leaves nothing that can begin, and `forget` does.
+   */
+  abandon?(key: string): Promise<void>;
   /** All runs in this place, whichever worker started them. */
   list(): Promise<readonly KnownRun[]>;
   /** Those of one Operation, whatever launch. */

@@ -92,8 +92,22 @@ export async function forget(
   pool: PoolWorker,
   { launcher, run }: Pick<HeldLaunch, 'launcher' | 'run'>,
 ): Promise<boolean> {
+  return isDone(pool, run, async () => launcher?.forget(run.key));
+}
+
+/** Takes back a start that failed, for it takes up space and the next try may be another worker's. */
+export async function abandon(
+  pool: PoolWorker,
+  { launcher, run }: Pick<HeldLaunch, 'launcher' | 'run'>,
+): Promise<boolean> {
+  return isDone(pool, run, async () =>
+    launcher?.abandon === undefined ? launcher?.forget(run.key) : launcher.abandon(run.key),
+  );
+}
+
+async function isDone(pool: PoolWorker, run: HeldLaunch['run'], forgetting: () => Promise<void>): Promise<boolean> {
   try {
-    await launcher?.forget(run.key);
+    await forgetting();
     return true;
   } catch (error) {
     pool.log.warn(

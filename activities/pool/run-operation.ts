@@ -31,7 +31,7 @@ import { withLimits } from '../../launchers/registry.ts';
 import { elsewhere, fenceOf, type StartOperationItem, type StartVerdict } from '../../messages/resource-pool.ts';
 import type { OperationKey } from '../../workflows/activities.ts';
 import { launcherAt, type OperationActivity, type PoolWorker, placesOf, runsOf } from './parts.ts';
-import { forget, type HeldLaunch, reportEnd } from './report-end.ts';
+import { abandon, forget, type HeldLaunch, reportEnd } from './report-end.ts';
 import { type RunningOperation, ToldByService } from './running-operations.ts';
 import { ServiceRefused } from './service-errors.ts';
 import { stopOperation, unknownGraceSeconds } from './stop-operation.ts';

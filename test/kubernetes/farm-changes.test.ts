@@ -1,7 +1,7 @@
 /** A pool of Pods as its owner changes it: the registry edited, namespaces of Customers, ended Pods reaped. */
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { CoreV1Api, NetworkingV1Api } from '@kubernetes/client-node';
+import { CoreV1Api, NetworkingV1Api, type V1Pod } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { maximumPayloadBytes } from '../../agenda/types.ts';
 import { plainNames } from '../../workflows/names.ts';
@@ -65,49 +65,33 @@ describe('the registry', () => {
 });
 
 describe('payloads', () => {
-  const parts = 200;
-  const partOf = (bytes: number) => JSON.stringify('p'.repeat(bytes - 2));
-  const annotated = (result: string) =>
-    type({ podTemplate: { metadata: { annotations: { 'pop.report.payload': result } } } });
-  const fan = (count: number) => [
-    ...Array.from({ length: count }, (_, n) => ({ name: `p${n}`, type: 'part' })),
-    {
-      name: 'all',
-      type: 'holds',
-      payload: Array.from({ length: count }, (_, n) => `@<p${n}.out::/>`),
-    },
-  ];
-  clusterTest(`a fan-in of ${parts} results near the limit comes as a file, whole and in order`, async () => {
-    const bytes = Math.floor(maximumPayloadBytes / parts) - 1;
-    await using pool = await farm.pool({ part: annotated(partOf(bytes)), holds });
-    await using _worker = await pool.worker();
-    await pool.submit(fan(parts));
-    const isLast = (label: string | undefined) => label === 'all';
-    const [pod] = await pool.untilPods(
-      1,
-      (each) => isRunning(each) && isLast(each.metadata?.labels?.['pop.operation']),
-      150,
-    );
-    const file = await pool.secretFile(`${pod?.metadata?.name}-payload`, 'payload.json');
-    expect(Buffer.byteLength(file)).toBeGreaterThan(maximumPayloadBytes - 2 * parts);
-    expect(JSON.parse(file)).toEqual(Array.from({ length: parts }, () => 'p'.repeat(bytes - 2)));
-    await pool.cancelAll();
-  });
+  const [parts, bytes] = [200, 8 * 1024];
+  /** As many as one payload can hold. */
+  const fitting = Math.floor((maximumPayloadBytes - 2) / (bytes + 1));
+  const result = 'p'.repeat(bytes - 2);
+  const part = type({ podTemplate: { metadata: { annotations: { 'pop.report.payload': JSON.stringify(result) } } } });
+  const ofFirst = (count: number) => Array.from({ length: count }, (_, n) => `@<p${n}.out::/>`);
 
   clusterTest(
-    'a fan-in of 200 times 8 KiB is above the limit: it fails before any Pod, and says by how much',
+    'a fan-in of results of 8 KiB comes as a file up to the limit; 200 are refused, with both sizes',
     async () => {
-      await using pool = await farm.pool({ part: annotated(partOf(8 * 1024)), holds });
+      const slow = type(onPaper({ 'run-for': '15s' }));
+      await using pool = await farm.pool({ part, slow, succeeds });
       await using _worker = await pool.worker();
-      const progress = await pool.ended(await pool.submit(fan(parts)), 150);
-      const last = progress.operationProgress.at(-1);
+      const agenda = await pool.submit([
+        ...Array.from({ length: parts }, (_, n) => ({ name: `p${n}`, type: 'part' })),
+        { name: 'most', type: 'slow', payload: ofFirst(fitting) },
+        { name: 'all', type: 'succeeds', payload: ofFirst(parts), dependsOn: ['most'] },
+      ]);
+      const isMost = (pod: V1Pod) => isRunning(pod) && pod.metadata?.labels?.['pop.operation'] === 'most';
+      const [pod] = await pool.untilPods(1, isMost, 150);
+      const file = await pool.secretFile(`${pod?.metadata?.name}-payload`, 'payload.json');
+      expect(Buffer.byteLength(file)).toBeGreaterThan(maximumPayloadBytes - bytes);
+      expect(JSON.parse(file)).toEqual(Array.from({ length: fitting }, () => result));
+      const last = (await pool.ended(agenda)).operationProgress.at(-1);
       expect(last).toMatchObject({
-        ...{
-          operation: 'all',
-          processingStateMessage: 'failed',
-          failureCategory: 'data',
-          failureCode: 'payloadTooLarge',
-        },
+        ...{ operation: 'all', processingStateMessage: 'failed' },
+        ...{ failureCategory: 'data', failureCode: 'payloadTooLarge' },
         diagnosticEvents: [{ message: expect.stringContaining(`the limit is ${maximumPayloadBytes}`) }],
       });
       await pool.untilPods(0);

@@ -92,7 +92,8 @@ clusterTest('requests are throttled, refused and lost on the way, now and then',
   const agendas = [await pool.submit(chain(5)), await pool.submit(fan(30))];
   await allOnce(pool, agendas, 35);
   await pool.untilPods(0);
-  expect(witness.seen).toHaveLength(35);
+  // One that never began may have been taken back, and made again.
+  expect(witness.seen.filter(({ hasBegun }) => hasBegun)).toHaveLength(35);
   for (const mood of moods) expect(proxy.counts[mood], mood).toBeGreaterThan(2);
 });
 
@@ -147,5 +148,5 @@ clusterTest('all connections to the apiserver break again and again while Pods e
     await breaking;
   }
   await pool.untilPods(0);
-  expect(witness.seen).toHaveLength(26);
+  expect(witness.seen.filter(({ hasBegun }) => hasBegun)).toHaveLength(26);
 });

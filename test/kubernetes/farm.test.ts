@@ -127,7 +127,7 @@ describe('a pool worker that dies', () => {
       first.process.kill('SIGKILL');
       await first.process.ended;
       await farm.request('POST', `/agenda/${agenda.id}/cancel`);
-      // POP_CANCEL_SECONDS is 30 here.
+      // POP_CANCEL_SECONDS is 15 here.
       const progress = await pool.ended(agenda, 90);
       expect(progress.processingStateMessage).toBe('cancelled');
       expect(await pool.pods()).toHaveLength(1);

@@ -20,7 +20,7 @@ import { sharedCluster, type TestNamespace, testNamespace, until } from './share
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Faults are noticed within seconds here, not within minutes. */
-const settings = { POP_HEARTBEAT_SECONDS: '5', POP_CANCEL_SECONDS: '30', POP_SWEEP_SECONDS: '1' };
+const settings = { POP_HEARTBEAT_SECONDS: '5', POP_CANCEL_SECONDS: '15', POP_SWEEP_SECONDS: '1' };
 
 /** A launch, as `GET /agenda/{id}/attempts` tells it. Times are epoch milliseconds. */
 export interface Attempt {

@@ -8,6 +8,8 @@ export interface SeenPod {
   readonly name: string;
   /** The five that name the launch, as JSON; undefined: it is none of POP's. */
   readonly launch: string | undefined;
+  /** Its containers ran. */
+  readonly hasBegun: boolean;
 }
 
 /**
@@ -72,10 +74,12 @@ export class PodWitness implements AsyncDisposable {
     this.#ending.signal.removeEventListener('abort', end);
   }
 
-  #take(type: string, { metadata }: V1Pod): void {
+  #take(type: string, { metadata, status }: V1Pod): void {
     this.#version = metadata?.resourceVersion ?? this.#version;
-    if (type !== 'ADDED' || metadata?.uid === undefined) return;
+    if (type === 'BOOKMARK' || metadata?.uid === undefined) return;
+    const { uid, name = '' } = metadata;
     const launch = metadata.annotations?.['pop.fence'];
-    this.#seen.set(metadata.uid, { uid: metadata.uid, name: metadata.name ?? '', launch });
+    const hasBegun = status?.containerStatuses?.some(({ state }) => state?.running ?? state?.terminated) ?? false;
+    this.#seen.set(uid, { uid, name, launch, hasBegun: hasBegun || this.#seen.get(uid)?.hasBegun === true });
   }
 }
