@@ -3,11 +3,13 @@
  * cluster whose Pods are on paper: they are scheduled and end, and nothing runs. So what is measured is what it costs
  * to launch and to see the end, on both sides, and not what handlers do.
  */
+import { loadavg } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { labels } from '../k8s/names.ts';
 import { launchKey } from '../launchers/launch-key.ts';
 import { plainNames } from '../workflows/names.ts';
+import { ArgoFan } from './argo-fan.ts';
 import { BarePods } from './bare-pod-orders.ts';
 import { PodPool, type Submitted } from './pod-pool.ts';
 import { processorSeconds, residentBytes } from './process-use.ts';
@@ -17,8 +19,9 @@ const rounds = numberOf('rounds', 3);
 const fanWidth = numberOf('width', 500);
 const loneAgendas = 60;
 const waitingOperations = 2_000;
-const mostOperations = 500;
-const idleSeconds = 40;
+/** As many of an Agenda's Operations are in flight at most. */
+const mostInFlight = 200;
+const idleSeconds = 30;
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 const only = optionOf('only');
@@ -45,11 +48,35 @@ async function main(): Promise<void> {
     if (wanted('waiting')) rows.push(...(await bench.waiting()));
     if (wanted('latency')) rows.push(...(await bench.latency()));
     if (wanted('throughput')) rows.push(...(await bench.throughput()));
-    report('pods', rows, `medians of ${rounds} alternating rounds of ${fanWidth} Pods`);
+    if (wanted('argo')) rows.push(...(await bench.argo()));
+    const load = loadavg()[0]?.toFixed(1);
+    report(
+      'pods',
+      rows,
+      `medians of ${rounds} alternating rounds of ${fanWidth} Pods; load of the machine at the end: ${load}. ` +
+        'The bare loop creates the same Pods with their Secrets, 20 at once, ' +
+        'sees them end in one watch and deletes them.',
+    );
   } finally {
     await connection.close();
   }
 }
+
+/** Pods a second, and milliseconds of processor time for a Pod by the part that used them. */
+interface Round {
+  readonly rate: number;
+  readonly processor: ReadonlyMap<string, number>;
+}
+
+const rateOf = (all: readonly Round[]): number => median(all.map(({ rate }) => rate));
+const processorOf = (all: readonly Round[], part: string): number =>
+  median(all.map(({ processor }) => processor.get(part) ?? Number.NaN));
+/** A comparison that informs and has no bar. */
+const beside = (name: string, value: number, unit: string, baseline: number): Row => ({
+  ...plain(name, value, unit),
+  baseline,
+  ...(baseline > 0 && { ratio: value / baseline }),
+});
 
 class PodBench {
   readonly #pool: PodPool;
@@ -65,35 +92,45 @@ class PodBench {
   /** A fan of Pods that end at once, against the bare loop. */
   async throughput(): Promise<Row[]> {
     say('warming up');
-    await this.#fan(50);
-    await this.#bare.fan(50, false);
-    const ours: number[] = [];
-    const bare: number[] = [];
-    const bareWithSecrets: number[] = [];
+    for (let n = 0; n < 2; n++) {
+      await this.#fan(Math.min(fanWidth, 100));
+      await this.#bare.fan(Math.min(fanWidth, 100), true);
+    }
+    const ours: Round[] = [];
+    const bare: Round[] = [];
+    const podsAlone: Round[] = [];
     const requests: number[] = [];
     for (let round = 1; round <= rounds; round++) {
-      say(`throughput, round ${round} of ${rounds}`);
       const before = (await this.#pool.requests()).length;
-      const idle = this.#pool.processorSeconds(this.#bare.pid);
-      ours.push(await this.#fan(fanWidth));
-      const afterOurs = this.#pool.processorSeconds(this.#bare.pid);
+      ours.push(await this.#round(() => this.#fan(fanWidth)));
       const asked = new Set((await this.#pool.requests()).slice(before).map(({ auditID }) => auditID));
       requests.push(asked.size / fanWidth);
-      const beforeBare = this.#pool.processorSeconds(this.#bare.pid);
-      bare.push(await this.#bare.fan(fanWidth, false));
-      const afterBare = this.#pool.processorSeconds(this.#bare.pid);
-      for (const [part, seconds] of afterOurs)
-        say(
-          `    ${part}: ${(((seconds - (idle.get(part) ?? 0)) * 1000) / fanWidth).toFixed(2)} ms, bare ${((((afterBare.get(part) ?? 0) - (beforeBare.get(part) ?? 0)) * 1000) / fanWidth).toFixed(2)} ms`,
-        );
-      bareWithSecrets.push(await this.#bare.fan(fanWidth, true));
-      say(`  ${ours.at(-1)} ${bare.at(-1)} ${bareWithSecrets.at(-1)}`);
+      bare.push(await this.#round(() => this.#bare.fan(fanWidth, true)));
+      podsAlone.push(await this.#round(() => this.#bare.fan(fanWidth, false)));
+      const rates = [ours, bare, podsAlone].map((each) => each.at(-1)?.rate.toFixed(1)).join(', ');
+      say(`throughput, round ${round} of ${rounds}: ${rates} Pods/s (ours, bare, bare without Secrets)`);
     }
+    const [rate, bareRate] = [rateOf(ours), rateOf(bare)];
     return [
-      compared('Pods, scheduled to end noticed', median(ours), '/s', median(bare), { atLeast: 0.8 }),
-      plain('bare loop with Secrets', median(bareWithSecrets), '/s'),
-      bounded('API-server requests per Pod', median(requests), '', { atMost: 6 }),
+      compared('Pods, scheduled to end noticed', rate, '/s', bareRate, { atLeast: 0.8 }),
+      beside('  beside a bare loop of Pods without Secrets', rate, '/s', rateOf(podsAlone)),
+      ...[...(ours[0]?.processor.keys() ?? [])].map((part) =>
+        beside(`  processor time for a Pod: ${part}`, processorOf(ours, part), 'ms', processorOf(bare, part)),
+      ),
+      bounded('API-server requests for a Pod', median(requests), '', { atMost: 6 }),
     ];
+  }
+
+  /** The rate that `work` answers, and what each part used for it. */
+  async #round(work: () => Promise<number>): Promise<Round> {
+    const before = this.#pool.processorSeconds(this.#bare.pid);
+    const rate = await work();
+    const after = this.#pool.processorSeconds(this.#bare.pid);
+    const milliseconds = ([part, seconds]: [string, number]): [string, number] => [
+      part,
+      ((seconds - (before.get(part) ?? 0)) * 1_000) / fanWidth,
+    ];
+    return { rate, processor: new Map([...after].map(milliseconds)) };
   }
 
   async #fan(width: number): Promise<number> {
@@ -104,6 +141,30 @@ class PodBench {
     const begun = Math.min(...launches.map(({ scheduledTime }) => scheduledTime));
     const ended = Math.max(...launches.map(({ noticedTime }) => noticedTime ?? Number.NaN));
     return (width * 1_000) / (ended - begun);
+  }
+
+  /** The same fan as an Agenda and as a Workflow of Argo, each from its submission to the end of the whole. */
+  async argo(): Promise<Row[]> {
+    await using argo = await ArgoFan.start(this.#pool.cluster, say);
+    say('warming up, with Argo');
+    await argo.fan(20);
+    await this.#wholeFan(20);
+    const ours: number[] = [];
+    const theirs: number[] = [];
+    for (let round = 1; round <= rounds; round++) {
+      ours.push(await this.#wholeFan(fanWidth));
+      theirs.push(await argo.fan(fanWidth));
+      say(`with Argo, round ${round} of ${rounds}: ${ours.at(-1)?.toFixed(1)}, ${theirs.at(-1)?.toFixed(1)} Pods/s`);
+    }
+    return [
+      compared('Pods of a whole Agenda, beside Argo Workflows', median(ours), '/s', median(theirs), { atLeast: 2 }),
+    ];
+  }
+
+  async #wholeFan(width: number): Promise<number> {
+    const begun = performance.now();
+    await this.#pool.untilComplete(await this.#pool.submit('ends', width));
+    return (width * 1_000) / (performance.now() - begun);
   }
 
   /** From the end of a Pod, as a bare watch sees it, to the Operation's end in Temporal. */
@@ -147,8 +208,8 @@ class PodBench {
     const idle = await this.#use();
     say(`idle: ${JSON.stringify(idle)}`);
     const agendas: Submitted[] = [];
-    for (let left = waitingOperations; left > 0; left -= mostOperations)
-      agendas.push(await this.#pool.submit('stays', Math.min(left, mostOperations)));
+    for (let left = waitingOperations; left > 0; left -= mostInFlight)
+      agendas.push(await this.#pool.submit('stays', Math.min(left, mostInFlight)));
     say(`${waitingOperations} Operations begin`);
     const begun = performance.now();
     for (;;) {

@@ -17,7 +17,7 @@ import {
 import { annotations } from './names.ts';
 import { type Pod, type Terminated, timeOf } from './pod.ts';
 import { terminationMessageBytes, terminationMessagesBytes } from './pod-spec.ts';
-import { type Disruption, stateOf } from './pod-state.ts';
+import { type Disruption, type PodState, stateOf } from './pod-state.ts';
 import { type StopOrder, stopOrderOf } from './stop-order.ts';
 
 /** Everything that is known of a launch that is over. */
@@ -46,7 +46,8 @@ export function endingOf(remains: Remains): Ending {
   return { ...endingOfContainer(remains, terminated, disruption), ...common };
 }
 
-function endingOfStop(order: Exclude<StopOrder, { reason: 'complete' }>, { reported, log, pod }: Remains): Ending {
+function endingOfStop(order: Exclude<StopOrder, { reason: 'complete' }>, remains: Remains): Ending {
+  const { reported, log, pod } = remains;
   const state = stateOf(pod);
   const time = state.kind === 'ended' ? timeOf(state.terminated.finishedAt) : Date.now();
   switch (order.reason) {
@@ -58,7 +59,11 @@ function endingOfStop(order: Exclude<StopOrder, { reason: 'complete' }>, { repor
     }
     case 'timedOut': {
       const event = limitEvent(order.limit, order.seconds, log ?? noLog, time);
-      const message = order.words === undefined ? event.message : `${event.message} ${order.words}`;
+      // On cgroup v1 a child may have been killed without a word to its parent, which then waited for it.
+      const killed = isOutOfMemory(state)
+        ? `A process of it took more memory than it may: ${memoryLimit(remains)}.`
+        : '';
+      const message = [event.message, order.words, killed].filter(Boolean).join(' ');
       return {
         kind: 'timedOut',
         limit: order.limit,
@@ -75,7 +80,8 @@ function endingOfContainer(remains: Remains, terminated: Terminated, disruption:
   if (disruption !== undefined && !hasResult(remains, terminated)) return { kind: 'lost', ...disruption };
   if (isOverdue(pod) && disruption === undefined) return endingOfDeadline('run', remains, time);
   const { reason = '', exitCode } = terminated;
-  if (reason === 'OOMKilled') return outOfMemory(remains, time);
+  // Whoever copes with the death of a child decides itself.
+  if (reason === 'OOMKilled' && exitCode !== 0) return outOfMemory(remains, time);
   if (reason === 'StartError' || reason === 'ContainerCannotRun') {
     const message = `The container cannot be started: ${terminated.message ?? reason}`;
     const event = { code: 'containerNotStarted', message, time };
@@ -104,12 +110,18 @@ function endingOfDeadline(kind: 'scheduled' | 'run', { settings, reported, log }
   return { kind: 'timedOut', limit, diagnosticEvents: [...reportedEvents(reported), event] };
 }
 
-function outOfMemory({ settings, reported, log = noLog }: Remains, time: number): Outcome {
-  const { memory } = settings.resources;
-  const limit = memory === undefined ? 'its node had no more' : `its limit (memoryRequestCount) is ${memory}`;
+const isOutOfMemory = (state: PodState): boolean => state.kind === 'ended' && state.terminated.reason === 'OOMKilled';
+
+function memoryLimit({ settings: { resources } }: Remains): string {
+  const { memory } = resources;
+  return memory === undefined ? 'its node had no more' : `its limit (memoryRequestCount) is ${memory}`;
+}
+
+function outOfMemory(remains: Remains, time: number): Outcome {
+  const { reported, log = noLog } = remains;
   const event = {
     code: 'outOfMemory',
-    message: `The handler was ended because it took more memory than it may: ${limit}.`,
+    message: `The handler was ended because it took more memory than it may: ${memoryLimit(remains)}.`,
     time,
     payload: lastLines(log),
   };

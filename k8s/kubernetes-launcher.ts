@@ -120,8 +120,8 @@ export class KubernetesLauncher implements Launcher, Disposable {
 
   async follow(given: HandlerRun, events: FollowEvents, signal: AbortSignal): Promise<Ending> {
     const run = kubernetesRunOf(given);
-    signal.throwIfAborted();
     const first = await this.#current(run.key);
+    signal.throwIfAborted();
     if (first === undefined)
       return { kind: 'lost', code: 'deleted', message: 'There is no Pod of this launch.', log: goneLog };
     const followed = new FollowedPod(run.settings, events);

@@ -17,6 +17,10 @@ const firstRestMilliseconds = 250;
 
 const pathOf = ({ metadata: { namespace, name } }: Pod): string => `/api/v1/namespaces/${namespace}/pods/${name}/log`;
 
+/** What a kubelet answers instead of the log of a container that it removed, as it does once its Pod is deleted. */
+const removedLog = /^unable to retrieve container logs for [a-z]+:\/\/[0-9a-f]+$/;
+const unread = (why: string): HandlerLog => ({ output: `[The log could not be read: ${why}]\n`, totalBytes: 0 });
+
 /** How a log is read. */
 export interface LogReading {
   /** The last ones. */
@@ -32,13 +36,13 @@ export async function readPodLog(api: KubernetesApi, pod: Pod, reading: LogReadi
   const until = performance.now() + reading.patienceMilliseconds;
   for (let tries = 1; ; tries += 1) {
     try {
-      return await readOnce(api, pod, reading, until);
+      const log = await readOnce(api, pod, reading, until);
+      return removedLog.test(log.output) ? unread(log.output) : log;
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof ApiError)) throw error;
       const rest = firstRestMilliseconds * 2 ** tries;
-      if (error.status === 404 || tries === mostTries || performance.now() + rest > until)
-        return { output: `[The log could not be read: ${error.message}]\n`, totalBytes: 0 };
+      if (error.status === 404 || tries === mostTries || performance.now() + rest > until) return unread(error.message);
       await delay(rest, undefined, { signal });
     }
   }

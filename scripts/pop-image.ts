@@ -24,17 +24,27 @@ export const popImage = {
   entrypoint: ['pop'],
 } as const;
 
+/** Whom an installed package is for. */
 interface LockedPackage {
   readonly dev?: boolean;
   readonly optional?: boolean;
   readonly devOptional?: boolean;
 }
 
+/** What of package-lock.json decides what is in the image. */
+export interface LockFile {
+  readonly packages: Readonly<Record<string, LockedPackage>>;
+}
+
+/** That of this clone. */
+export const readLockFile = (): LockFile =>
+  JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as LockFile;
+
 /**
  * Folders of the packages that `npm ci --omit=dev --omit=optional` installs, below `node_modules/`; those inside of
  * another package's folder come with it. Nothing optional is needed: a Postgres and a Node are elsewhere.
  */
-export function productionPackages(lock: { readonly packages: Readonly<Record<string, LockedPackage>> }): string[] {
+export function productionPackages(lock: LockFile): string[] {
   const prefix = 'node_modules/';
   return Object.entries(lock.packages)
     .filter(([, { dev, optional, devOptional }]) => !dev && !optional && !devOptional)
@@ -44,13 +54,10 @@ export function productionPackages(lock: { readonly packages: Readonly<Record<st
 
 /** Where the contents are on this machine. */
 export function popImageCopies(): ImageCopy[] {
-  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Parameters<
-    typeof productionPackages
-  >[0];
   const { files, packages } = popImage;
   return [
     ...files.map(({ from, to }) => ({ from: join(root, from), to })),
-    ...productionPackages(lock).map((name) => ({
+    ...productionPackages(readLockFile()).map((name) => ({
       from: join(root, 'node_modules', name),
       to: `${packages}/${name}`,
     })),

@@ -63,6 +63,25 @@ test('a shell script reports progress and its end with curl, and no exit code ch
   expect(await worker.local.list()).toEqual([]);
 });
 
+test('what it printed is kept, too, when it reported its end while no worker lived', async () => {
+  await using host = await hostOf(`${untilGate}; . "$EXAMPLE"; echo printed then`);
+  const key = await admitted();
+  {
+    using first = testWorker(host, service);
+    const activity = first.run(key);
+    await runDirectory(host, first);
+    first.shutDown();
+    await expect(activity.ended).rejects.toMatchObject({ type: 'letGo' });
+  }
+  await host.openGate();
+  await vi.waitFor(async () => expect((await recorded(key)).message).toBe('succeeded'), eventually);
+  using second = testWorker(host, service);
+  await second.run(key, { attempt: 2 }).ended;
+  expect(await service.logs(key.agendaId)).toEqual([expect.stringContaining('printed then')]);
+  expect(await second.local.list()).toEqual([]);
+  expect(await recorded(key)).toMatchObject({ message: 'succeeded', result: '{"by":"itself"}', launch: 1 });
+});
+
 test('one that reports and prints nothing is not quiet, and is once it reports no more', async () => {
   const say = '"$POP_URL/resourcepool/service/reportProgress"';
   const json = "-H 'Content-Type: application/json'";

@@ -20,11 +20,17 @@ import { cut } from '../../agenda/cut.ts';
 import type { FailureCode } from '../../agenda/failure.ts';
 import { waitWhileBlocked } from '../../agenda/infrastructure-budget.ts';
 import { launchKey } from '../../launchers/launch-key.ts';
-import { type Ending, type HandlerRun, LaunchError, type Launcher } from '../../launchers/launcher.ts';
+import {
+  type Ending,
+  type FollowEvents,
+  type HandlerRun,
+  LaunchError,
+  type Launcher,
+} from '../../launchers/launcher.ts';
 import { withLimits } from '../../launchers/registry.ts';
 import { elsewhere, fenceOf, type StartOperationItem, type StartVerdict } from '../../messages/resource-pool.ts';
 import type { OperationKey } from '../../workflows/activities.ts';
-import { launcherAt, type OperationActivity, type PoolWorker, placesOf } from './parts.ts';
+import { launcherAt, type OperationActivity, type PoolWorker, placesOf, runsOf } from './parts.ts';
 import { forget, type HeldLaunch, reportEnd } from './report-end.ts';
 import { type RunningOperation, ToldByService } from './running-operations.ts';
 import { ServiceRefused } from './service-errors.ts';
@@ -36,6 +42,8 @@ const mostShutdownGraceSeconds = 10;
 const understands = ['later', elsewhere];
 /** Longest reason for which something cannot be started. */
 const mostReasonCharacters = 2_000;
+
+const silent: FollowEvents = { progress: () => undefined, started: () => undefined };
 
 /** Everything one activity knows of what it does. */
 interface Work {
@@ -66,6 +74,7 @@ async function untilEnded(work: Work): Promise<void> {
   if (verdict.verdict === 'later') throw callAgain('later', 'Its time has not come.', verdict.inMilliseconds);
   if (verdict.verdict === 'elsewhere') throw callAgain('elsewhere', verdict.reason, verdict.inMilliseconds);
   if (verdict.verdict === 'cancelled') await stopOperation(pool, activity, key);
+  if (verdict.verdict === 'ended') await concludeLeft(work);
   if (verdict.verdict !== 'run') return;
 
   const run = handlerRunOf(pool, key, verdict);
@@ -148,7 +157,7 @@ async function launchAndFollow(work: Work, launch: HeldLaunch, launcher: Launche
     metrics?.launch(kind, 'blocked');
     throw await blocked(work, launch, error);
   }
-  launch.follow = (signal) => launcher.follow(run, { progress: () => {}, started: () => {} }, signal);
+  launch.follow = (signal) => launcher.follow(run, silent, signal);
   return launcher.follow(
     run,
     {
@@ -274,6 +283,34 @@ async function concludeEnded({ pool, activity }: Work, launch: HeldLaunch): Prom
   }
   if (ending === undefined) await forget(pool, launch);
   else await reportEnd(pool, activity, launch, ending);
+}
+
+/**
+ * It ended in the record while no worker followed it, as when its handler reported its end by itself: what it
+ * printed is kept. The Operation has ended all the same, so a trouble with this holds nothing up.
+ */
+async function concludeLeft(work: Work): Promise<void> {
+  const { pool, activity, key } = work;
+  const settings = key.type === undefined ? undefined : pool.registry.settingsFor(key.type);
+  if (settings === undefined) return;
+  try {
+    for (const { launcher, known } of await runsOf(pool, key)) {
+      if (launcher !== pool.launchers[settings.launch]) continue;
+      const unknown = { cid: '', customerId: '', operationId: '', progressId: '', payload: '' };
+      const run = { ...known, ...unknown, type: key.type ?? '' };
+      const { graceSeconds } = settings;
+      const follow = (signal: AbortSignal) => launcher.follow({ ...run, settings }, silent, signal);
+      // So the reaper leaves it alone.
+      work.running.launched(run.key, fenceOf(run));
+      await concludeEnded(work, { run, launcher, graceSeconds, askedTime: Date.now(), adopted: true, follow });
+    }
+  } catch (error) {
+    if (activity.cancellationSignal.aborted) throw error;
+    pool.log.warn(
+      { err: error, agendaId: key.agendaId, operation: key.operation },
+      'what an ended run left is not kept',
+    );
+  }
 }
 
 /** The ending, if the run comes to it before its grace is over and the signal aborts. */

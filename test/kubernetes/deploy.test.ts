@@ -197,8 +197,11 @@ realNodeTest('a pool worker with its Role does all that it has to, and reads nob
   expect(await toEnd(launcher, kept)).toMatchObject({ kind: 'succeeded' });
   await launcher.forget(kept.key);
   const reaping = { olderThanSeconds: 0, mostKept: 0, batch: 50, mostSeconds: 30, logOnly: false };
-  await launcher.reap(reaping, () => undefined);
-  const left = async () => (await admin().listNamespacedPod({ namespace: namespace.name })).items;
+  // A Pod counts as ended once its phase says so, some time after its container.
+  const left = async () => {
+    await launcher.reap(reaping, () => undefined);
+    return (await admin().listNamespacedPod({ namespace: namespace.name })).items;
+  };
   await expect.poll(left, { timeout: 60_000 }).toEqual([]);
   const own = clientConfig(sharedCluster(), token).makeApiClient(CoreV1Api);
   await expect(own.listNamespacedSecret({ namespace: namespace.name })).rejects.toMatchObject({ code: 403 });

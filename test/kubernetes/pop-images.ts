@@ -21,6 +21,12 @@ import { sharedCluster } from './shared-cluster.ts';
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
+/** The native part of Temporal's SDK. */
+const temporalCore = join(
+  root,
+  'node_modules/@temporalio/core-bridge/releases',
+  `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-unknown-linux-gnu/index.node`,
+);
 /** As containerd writes a name without a registry. */
 const full = (name: string) => `docker.io/library/${name}`;
 
@@ -48,7 +54,13 @@ async function importOne(
 export async function importPopImage(): Promise<void> {
   await run(process.execPath, ['scripts/build-package.mjs'], { cwd: root });
   await run(process.execPath, ['scripts/restore-manifest.mjs'], { cwd: root });
-  await importOne('pop:dev', popImage, popImageCopies());
+  await importOne('pop:dev', popImage, [...popImageCopies(), ...(await librariesOf(temporalCore))]);
+}
+
+/** Where Debian's image has them, too; those of Node itself are in all images here. */
+async function librariesOf(addon: string): Promise<ImageCopy[]> {
+  const { stdout } = await run('ldd', [addon]);
+  return [...stdout.matchAll(/\/\S+(?= \(0x)/g)].map(([path]) => ({ from: path, to: path }));
 }
 
 /** `pop-media:dev` and `pop-sample:dev`. */

@@ -5,15 +5,17 @@ import { sharedCluster } from './shared-cluster.ts';
 
 /** Where Pods reach it. */
 export interface Reachable extends AsyncDisposable {
+  readonly url: string;
   readonly host: string;
   readonly port: number;
 }
 
 /** Passes on what comes to the machine's end of the node's wire. */
-export async function reachablePort(port: number, facts = sharedCluster()): Promise<Reachable> {
+export async function reachable(url: string, facts = sharedCluster()): Promise<Reachable> {
+  const { port: own, pathname } = new URL(url);
   const open = new Set<{ destroy(): void }>();
   const server = createServer((socket) => {
-    const onward = connect(port, '127.0.0.1');
+    const onward = connect(Number(own), '127.0.0.1');
     for (const one of [socket, onward]) {
       open.add(one);
       one.once('close', () => open.delete(one));
@@ -26,26 +28,14 @@ export async function reachablePort(port: number, facts = sharedCluster()): Prom
   server.once('error', reject);
   server.listen(0, host, resolve);
   await promise;
+  const { port } = server.address() as AddressInfo;
   return {
-    host,
-    port: (server.address() as AddressInfo).port,
+    ...{ host, port },
+    url: `http://${host}:${port}${pathname}`,
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((done) => server.close(() => done()));
       for (const one of open) one.destroy();
       await closed;
     },
-  };
-}
-
-/** As `reachablePort`, of a URL of this machine. */
-export async function reachable(
-  url: string,
-  facts = sharedCluster(),
-): Promise<AsyncDisposable & { readonly url: string }> {
-  const { port, pathname } = new URL(url);
-  const door = await reachablePort(Number(port), facts);
-  return {
-    url: `http://${door.host}:${door.port}${pathname}`,
-    [Symbol.asyncDispose]: () => door[Symbol.asyncDispose](),
   };
 }

@@ -1,6 +1,9 @@
 /** The suite's cluster, for its test files: `clusterTest` and `realNodeTest` are skipped where there is none. */
 import { CoreV1Api, type V1Pod } from '@kubernetes/client-node';
 import { inject, test } from 'vitest';
+import { isNotFound } from '../../k8s/api-errors.ts';
+import { KubernetesApi } from '../../k8s/kubernetes-api.ts';
+import type { Pod } from '../../k8s/pod.ts';
 import { type ClusterFacts, clientConfig, namespaceOn } from './cluster/facts.ts';
 
 const shared = inject('kubernetes');
@@ -48,9 +51,24 @@ export async function testNamespace(kind: 'kwok' | 'real', facts = sharedCluster
     async [Symbol.asyncDispose]() {
       // Without grace, for nobody waits for these Pods any more.
       await api.deleteCollectionNamespacedPod({ namespace: name, gracePeriodSeconds: 0 });
+      await releasePods(name, facts);
       await api.deleteNamespace({ name });
     },
   };
+}
+
+/** Takes the finalizers off whatever is left, which nobody acknowledges any more; the cluster would try for ever. */
+async function releasePods(namespace: string, facts: ClusterFacts): Promise<void> {
+  const api = new KubernetesApi(clientConfig(facts));
+  const path = `/api/v1/namespaces/${namespace}/pods`;
+  const { items } = await api.ask<{ items: readonly Pod[] }>({ path });
+  const release = ({ metadata: { name } }: Pod) =>
+    api.ask({ method: 'PATCH', path: `${path}/${name}`, body: { metadata: { finalizers: null } } }).catch(ignoreGone);
+  await Promise.all(items.map(release));
+}
+
+function ignoreGone(error: unknown): void {
+  if (!isNotFound(error)) throw error;
 }
 
 /** Asks until there is an answer. */

@@ -9,10 +9,22 @@ export interface ImageRegistry extends AsyncDisposable {
   readonly image: string;
   /** How often its manifest was asked for. */
   readonly asked: () => number;
+  /** From now on it has the image, or has not. */
+  setThere(isThere: boolean): void;
+}
+
+/** How a registry differs from an open one on the loopback. */
+export interface ImageRegistryOptions {
+  readonly host?: string;
+  /** Only who says this is served. */
+  readonly login?: { readonly user: string; readonly password: string };
 }
 
 /** Serves the root file system, a tar, as an image of one layer. */
-export async function imageRegistry(rootFileSystem: Buffer): Promise<ImageRegistry> {
+export async function imageRegistry(
+  rootFileSystem: Buffer,
+  { host = '127.0.0.1', login }: ImageRegistryOptions = {},
+): Promise<ImageRegistry> {
   const blobs = new Map<string, Buffer>();
   const blob = (mediaType: string, content: Buffer) => {
     const digest = digestOf(content);
@@ -31,10 +43,16 @@ export async function imageRegistry(rootFileSystem: Buffer): Promise<ImageRegist
     }),
   );
   let asked = 0;
-  const server = createServer(({ url = '', method }, response) => {
+  let isThere = true;
+  const wanted = login && `Basic ${Buffer.from(`${login.user}:${login.password}`).toString('base64')}`;
+  const server = createServer(({ url = '', method, headers }, response) => {
+    if (wanted !== undefined && headers.authorization !== wanted) {
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="test"' }).end();
+      return;
+    }
     const isManifest = url.startsWith('/v2/tools/manifests/');
     if (isManifest && method === 'GET') asked += 1;
-    const content = isManifest ? manifest : blobs.get(url.slice('/v2/tools/blobs/'.length));
+    const content = isManifest ? (isThere ? manifest : undefined) : blobs.get(url.slice('/v2/tools/blobs/'.length));
     if (content === undefined) {
       response.writeHead(url === '/v2/' ? 200 : 404).end();
       return;
@@ -46,11 +64,14 @@ export async function imageRegistry(rootFileSystem: Buffer): Promise<ImageRegist
     });
     response.end(method === 'HEAD' ? undefined : content);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    image: `127.0.0.1:${port}/tools:1`,
+    image: `${host}:${port}/tools:1`,
     asked: () => asked,
+    setThere(now) {
+      isThere = now;
+    },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

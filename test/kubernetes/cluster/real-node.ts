@@ -191,6 +191,8 @@ sandbox_image = ${text(sandboxImage)}
 # Not everybody who is root may make a process less likely to be killed.
 restrict_oom_score_adj = true
 netns_mounts_under_state_dir = true
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = ${text(join(folder, 'registries'))}
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = ${text(cniFolder() ?? '')}
 conf_dir = ${text(join(folder, 'cni'))}
@@ -210,6 +212,14 @@ export async function importImage({ directory }: { readonly directory: string },
   const snapshotter = /^snapshotter = "(\w+)"$/m.exec(config)?.[1] ?? 'overlayfs';
   const flags = ['--address', containerdSocket(directory), '--namespace', 'k8s.io', 'images', 'import'];
   await run('ctr', [...flags, '--snapshotter', snapshotter, file], { env: environment });
+}
+
+/** Lets the node pull from a registry of this machine, which speaks plain HTTP; `host` has its port. */
+export async function allowRegistry({ directory }: { readonly directory: string }, host: string): Promise<void> {
+  const folder = join(directory, 'containerd', 'registries', host);
+  await mkdir(folder, { recursive: true });
+  const url = JSON.stringify(`http://${host}`);
+  await writeFile(join(folder, 'hosts.toml'), `server = ${url}\n[host.${url}]\ncapabilities = ["pull", "resolve"]\n`);
 }
 
 /** Makes `busyboxImage` and `nodeImage` known to the node. */

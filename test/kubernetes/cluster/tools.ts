@@ -18,7 +18,8 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 /** The release of Kubernetes that go.mod names; without it the programs say that they are v0.0.0. */
 export const kubernetesVersion = '1.34.4';
 
-interface Source {
+/** Where a program comes from. */
+export interface Source {
   /** What `go build` is given. */
   readonly package: string;
   /** The folder with the go.mod that pins it. */
@@ -56,11 +57,27 @@ const buildEnvironment = { CGO_ENABLED: '0', GOFLAGS: '-trimpath -buildvcs=false
 
 /** The folder of the programs; need not be there yet. */
 export function toolsFolder(): string {
+  return folderFor('cluster', [here, join(here, 'kwok')]);
+}
+
+/** The folder of programs that these modules pin. */
+function folderFor(what: string, modules: readonly string[]): string {
   const hash = createHash('sha256');
-  for (const file of ['go.mod', 'go.sum', 'kwok/go.mod', 'kwok/go.sum']) hash.update(readFileSync(join(here, file)));
+  for (const module of modules) for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(module, file)));
   hash.update(JSON.stringify([buildFlags, buildEnvironment, process.platform, process.arch]));
   const caches = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
-  return join(caches, 'pop', `cluster-${hash.digest('hex').slice(0, 12)}`);
+  return join(caches, 'pop', `${what}-${hash.digest('hex').slice(0, 12)}`);
+}
+
+/** A program that is no part of the cluster: builds it if need be, and answers its path. @throws as `provideTools` */
+export async function provideProgram(name: string, source: Source, say: (line: string) => void): Promise<string> {
+  const folder = folderFor(name, [source.module]);
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, name);
+  if (existsSync(path)) return path;
+  say(`building ${name} with Go into ${folder} (the first time takes minutes; later builds find it there)`);
+  await build(name, source, folder);
+  return path;
 }
 
 /** Path of a program that `provideTools` has made. */
@@ -90,14 +107,13 @@ export async function provideTools(wanted: readonly Tool[], say: (line: string) 
     if (existsSync(join(folder, tool))) continue;
     say(`building ${tool} with Go into ${folder} (the first time takes minutes; later builds find it there)`);
     const begun = Date.now();
-    await build(tool, folder);
+    await build(tool, sources[tool], folder);
     say(`${tool} built in ${((Date.now() - begun) / 1000).toFixed(1)} s`);
   }
 }
 
 /** Whole or not at all; two runs at once wait for each other, and the second finds it done or nearly so. */
-async function build(tool: Tool, folder: string): Promise<void> {
-  const { package: name, module } = sources[tool];
+async function build(tool: string, { package: name, module }: Source, folder: string): Promise<void> {
   const fresh = join(folder, `.${tool}-${process.pid}`);
   const command = ['go', 'build', ...buildFlags, '-o', fresh, name];
   const [program = '', ...flags] =
