@@ -253,9 +253,8 @@ clusterTest('a pool worker that lacks a right ends with 3 and names it', async (
   await using worker = startProgram('cli/pop.ts', settings, ['pool', 'run']);
   const code = await worker.exited;
   const said = worker.lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n');
-  expect(said).toContain(
-    `does not grant this pool worker: get pods/log in ${namespace.name}; see the Role in k8s/deploy`,
-  );
+  expect(said).toContain(`does not grant this pool worker: get pods/log in ${namespace.name};`);
+  expect(said).toContain(`${deploy}/base/pool-worker`);
   expect(code).toBe(3);
 });
 
