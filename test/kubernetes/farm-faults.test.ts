@@ -44,7 +44,9 @@ async function compact(cluster: Cluster): Promise<void> {
     expect(response.status).toBe(200);
     return (await response.json()) as { header: { revision: string } };
   };
-  const { header } = await ask('/v3/kv/range', { key: Buffer.from('/none').toString('base64') });
+  // Something newer than whatever anybody has seen.
+  const base64 = Buffer.from('/pop.test/newer').toString('base64');
+  const { header } = await ask('/v3/kv/put', { key: base64, value: base64 });
   await ask('/v3/kv/compaction', { revision: header.revision, physical: true });
 }
 
