@@ -192,8 +192,7 @@ async function blocked({ pool, activity }: Work, launch: HeldLaunch, error: unkn
     { err: error, cid: run.cid, agendaId: run.agendaId, operation: run.operation, launch: run.launch },
     'a launch cannot be started now, it is tried again',
   );
-  // What was begun of it takes up space, and the next try may be another worker's.
-  if (!(await forget(pool, launch))) throw error;
+  if (!(await abandon(pool, launch))) throw error;
   const wait = await tellBlocked(pool, run, reason);
   // Without an answer there is nothing but the number of tries to go by.
   const blind = () => waitWhileBlocked(1_000 * 2 ** Math.min(activity.info.attempt - 1, 10), Math.random());
