@@ -75,7 +75,7 @@ describe('a pool worker says plainly', () => {
   clusterTest('that its kubeconfig is no file, or no kubeconfig', async () => {
     const missing = await endOf({ POP_KUBECONFIG: beside('none') });
     expect(missing.code).toBe(2);
-    expect(missing.said).toMatch(/POP_KUBECONFIG names a file that cannot be used: .*none/);
+    expect(missing.said).toMatch(/POP_KUBECONFIG cannot be used: .*none/);
     await writeFile(beside('text'), 'no: [kubeconfig');
     const broken = await endOf({ POP_KUBECONFIG: beside('text') });
     expect(broken.code).toBe(2);
