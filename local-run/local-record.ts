@@ -6,7 +6,7 @@
  *      └──────────────────────────finish──────────────────────▶ COMPLETE (skipped)
  *
  * It has one attempt and one process, so nothing needs a lock. What each change does to a row is what `writeChanges` of
- * db/operation/change.ts does; test/local-run.test.ts compares the two on a whole system.
+ * db/operation/change.ts does; test/parity/local-run.test.ts compares the two on a whole system.
  */
 import { randomUUID } from 'node:crypto';
 import { type AgendaEnd, firstFailureOf, whyNotStarted, withCause } from '../agenda/end-words.ts';

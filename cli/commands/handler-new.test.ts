@@ -9,6 +9,8 @@ const run = promisify(execFile);
 
 test.each(['typescript', 'python', 'shell'])(
   'in %s, the commands that it names lead to a success',
+  // npm fetches what a new handler needs.
+  { timeout: 180_000 },
   async (language) => {
     using folder = new PopFolder();
     const made = await folder.pop(['handler', 'new', 'words', '--language', language]);
