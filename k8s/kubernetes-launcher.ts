@@ -244,7 +244,7 @@ export class KubernetesLauncher implements Launcher, Disposable {
     if (kind === 'waiting' && pod.metadata.deletionTimestamp === undefined) await this.#provideSecrets(run, pod);
     // It has its files: a launch that runs does not fail for want of a newer token, which its next follower brings.
     else if (kind === 'running')
-      await this.#provideSecrets(run, pod).catch((error: unknown) => this.#tellTrouble(error));
+      await this.#provideSecrets(run, pod).catch((error: unknown) => this.#options.onTrouble?.(error));
     return { key: run.key, adopted: true };
   }
 
@@ -400,10 +400,6 @@ export class KubernetesLauncher implements Launcher, Disposable {
     const deadline = timeOf(metadata.deletionTimestamp);
     const margin = (this.#options.nodeLostSeconds + stopMarginSeconds) * 1_000;
     return deadline !== undefined && now > deadline + margin;
-  }
-
-  #tellTrouble(error: unknown): void {
-    this.#options.onTrouble?.(error);
   }
 
   async #patch(pod: Pod, metadata: object): Promise<void> {
