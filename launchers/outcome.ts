@@ -2,7 +2,7 @@
 import type { FailureCode } from '../agenda/failure.ts';
 import { type DiagnosticEvent, type Json, maximumPayloadBytes } from '../agenda/types.ts';
 import { cleanJson } from './clean-text.ts';
-import type { HandlerLog } from './launcher.ts';
+import type { Ending, HandlerLog } from './launcher.ts';
 import type { Report } from './progress-report.ts';
 
 const mostLines = 10;
@@ -195,4 +195,10 @@ export function lastLines(log: HandlerLog): string[] {
     .filter((line) => line !== '')
     .slice(-mostLines)
     .map((line) => line.slice(0, maximumLineCharacters).toWellFormed());
+}
+
+/** A launch that failed just now, without a program that could say why. */
+export function failedWith(code: FailureCode, message: string): Ending {
+  const time = Date.now();
+  return { kind: 'failed', code, diagnosticEvents: [{ code, message, time }], endedTime: time };
 }

@@ -17,7 +17,6 @@
  */
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { cut } from '../../agenda/cut.ts';
-import type { FailureCode } from '../../agenda/failure.ts';
 import { waitWhileBlocked } from '../../agenda/infrastructure-budget.ts';
 import { launchKey } from '../../launchers/launch-key.ts';
 import {
@@ -27,6 +26,7 @@ import {
   LaunchError,
   type Launcher,
 } from '../../launchers/launcher.ts';
+import { failedWith } from '../../launchers/outcome.ts';
 import { withLimits } from '../../launchers/registry.ts';
 import { elsewhere, fenceOf, type StartOperationItem, type StartVerdict } from '../../messages/resource-pool.ts';
 import type { OperationKey } from '../../workflows/activities.ts';
@@ -376,11 +376,6 @@ function handlerRunOf(
     ...(lastProgress === undefined ? {} : { lastProgress }),
     ...(token === undefined ? {} : { report: { url: pool.url, token } }),
   };
-}
-
-function failedWith(code: FailureCode, message: string): Ending {
-  const time = Date.now();
-  return { kind: 'failed', code, diagnosticEvents: [{ code, message, time }], endedTime: time };
 }
 
 /** Ends this attempt so that Temporal begins the next one then, and nothing here is held until then. */

@@ -13,7 +13,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { cut } from '../../agenda/cut.ts';
-import type { FailureCode } from '../../agenda/failure.ts';
 import { mostMessageCharacters } from '../../messages/limits.ts';
 import { lastReportTime } from '../last-report.ts';
 import { type Ending, type FollowEvents, LaunchError } from '../launcher.ts';
@@ -21,6 +20,7 @@ import { ProgressFile } from '../local/progress-file.ts';
 import { readRecord } from '../local/run-files.ts';
 import type { StopOrder } from '../local/stop-run.ts';
 import type { Watcher } from '../local/watcher.ts';
+import { failedWith } from '../outcome.ts';
 import { endingOf, isOfNoEnd, stopped } from './container-ending.ts';
 import { lastLineTime, readContainerLog } from './container-log.ts';
 import type { DockerRun } from './docker-run.ts';
@@ -306,9 +306,4 @@ export class FollowedContainer {
   #ask<T>(question: () => Promise<T>): Promise<T> {
     return patiently(question, this.#signal, this.#outages);
   }
-}
-
-function failedWith(code: FailureCode, message: string): Ending {
-  const time = Date.now();
-  return { kind: 'failed', code, diagnosticEvents: [{ code, message, time }], endedTime: time };
 }
