@@ -1,6 +1,6 @@
 /**
- * The driver must survive a connection that closes in the middle of a transaction; `scripts/mend-driver.mjs` sees to
- * that.
+ * The driver must survive a connection that closes in the middle of a transaction, or while it is being made;
+ * `scripts/mend-driver.mjs` sees to that. A rejection that nobody takes fails these tests.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
@@ -9,11 +9,17 @@ import { expect, test } from 'vitest';
 import { testDatabase } from '../test/support/test-database.ts';
 import { openDatabase } from './connect.ts';
 
-/** A way to the database that can be cut. */
-async function door(url: string) {
+/** A way to the database that can be cut. `heard` is told what the driver says before the database is. */
+async function door(
+  url: string,
+  heard: (socket: Socket, said: string) => void = () => undefined,
+  opened: (socket: Socket) => void = () => undefined,
+) {
   const { hostname, port } = new URL(url);
   const open = new Set<Socket>();
   const server = createServer((socket) => {
+    opened(socket);
+    socket.on('data', (said) => heard(socket, said.toString()));
     const upstream = connect(Number(port), hostname);
     socket.pipe(upstream).pipe(socket);
     for (const each of [socket, upstream]) {
@@ -26,6 +32,8 @@ async function door(url: string) {
   through.port = String((server.address() as AddressInfo).port);
   return {
     url: through.href,
+    /** Takes no connection any more. */
+    shut: () => void server.close(),
     /** `reset`: as a killed server's host does; else as one that closes. */
     cut: (how: 'reset' | 'close') => {
       for (const socket of open) how === 'reset' ? socket.resetAndDestroy() : socket.destroy();
@@ -68,3 +76,47 @@ for (const how of ['close', 'reset'] as const) {
     }
   });
 }
+
+/** The statement with which the driver begins each connection. */
+const firstStatement = 'pg_catalog.pg_type';
+
+/** As a Postgres that is told to go says it to each connection. */
+function farewell(): Buffer {
+  const fields = Buffer.from('SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0');
+  const head = Buffer.from('E----');
+  head.writeUInt32BE(fields.length + 4, 1);
+  return Buffer.concat([head, fields]);
+}
+
+test('a connection lost while it is being made, to a server that is gone: its statement fails, nothing else', async () => {
+  await using own = await testDatabase();
+  using way = await door(own.url, (socket, said) => {
+    if (!said.includes(firstStatement)) return;
+    way.shut();
+    socket.resetAndDestroy();
+  });
+  await using database = openDatabase(way.url, { connections: 1 });
+  await expect(database.$client`select 1`).rejects.toMatchObject({ code: expect.stringMatching(/^ECONN/) });
+  await expect(database.$client`select 1`).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+});
+
+test('a server that says farewell to a connection that is being made: the next one does not hear it again', async () => {
+  await using own = await testDatabase();
+  let farewells = 0;
+  using way = await door(own.url, (socket, said) => {
+    if (farewells > 0 || !said.includes(firstStatement)) return;
+    farewells += 1;
+    socket.end(farewell());
+  });
+  await using database = openDatabase(way.url, { connections: 1 });
+  await expect(database.$client`select 1`).rejects.toMatchObject({ code: expect.stringMatching(/57P01|CONNECTION/) });
+  expect(farewells).toBe(1);
+  expect(await database.$client`select 2 as two`).toEqual([{ two: 2 }]);
+});
+
+test('a proxy whose server is away, which takes connections and closes them: statements fail', async () => {
+  await using own = await testDatabase();
+  using way = await door(own.url, undefined, (socket) => socket.end());
+  await using database = openDatabase(way.url, { connections: 1 });
+  await expect(database.$client`select 1`).rejects.toMatchObject({ code: 'CONNECTION_CLOSED' });
+});
