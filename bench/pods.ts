@@ -203,7 +203,8 @@ class PodBench {
   async waiting(): Promise<Row[]> {
     say('an idle pool worker');
     await this.#pool.renewWorker();
-    await delay(5_000);
+    // What it does at its start goes on for some seconds: code is compiled, and memory of the start given back.
+    await delay(20_000);
     const idle = await this.#use();
     say(`idle: ${JSON.stringify(idle)}`);
     const agendas: Submitted[] = [];
