@@ -22,6 +22,8 @@ const waitingOperations = 2_000;
 /** As many of an Agenda's Operations are in flight at most. */
 const mostInFlight = 200;
 const idleSeconds = 30;
+/** After a start, and after a burst, code is compiled and memory given back for some seconds. */
+const settlingMilliseconds = 20_000;
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 const only = optionOf('only');
@@ -203,8 +205,7 @@ class PodBench {
   async waiting(): Promise<Row[]> {
     say('an idle pool worker');
     await this.#pool.renewWorker();
-    // What it does at its start goes on for some seconds: code is compiled, and memory of the start given back.
-    await delay(20_000);
+    await delay(settlingMilliseconds);
     const idle = await this.#use();
     say(`idle: ${JSON.stringify(idle)}`);
     const agendas: Submitted[] = [];
@@ -219,7 +220,7 @@ class PodBench {
       await delay(1_000);
     }
     say(`${waitingOperations} Operations run after ${((performance.now() - begun) / 1_000).toFixed(1)} s`);
-    await delay(5_000);
+    await delay(settlingMilliseconds);
     const waiting = await this.#use();
     say(`waiting: ${JSON.stringify(waiting)}`);
     for (const { id } of agendas) await this.#pool.call('POST', `/agenda/${id}/cancel`);

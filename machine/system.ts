@@ -93,8 +93,9 @@ const fullLogBytes = 20_000_000;
 /** A first start compiles the workflow bundle on a busy machine. */
 const readySeconds = 90;
 
-/** What is short-lived takes 130 MB in a burst by default, and keeps it; a pool worker is small beside its handlers. */
-const leanMemory = ['--max-semi-space-size=16'];
+/** A pool worker is small beside its handlers, and gives back what it took in a burst: of Node, and of the C library. */
+const leanNode = ['--max-semi-space-size=16'];
+const leanLibrary = { MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_MMAP_THRESHOLD_: '65536' };
 
 /** A running system; it stops when it is disposed of. */
 export class System implements AsyncDisposable {
@@ -297,9 +298,10 @@ export class System implements AsyncDisposable {
       POP_REGISTRY: resolve(this.#options.registry),
       POP_RUN_DIRECTORY: this.runDirectory,
       POP_METRICS_PORT: '',
+      ...leanLibrary,
     };
     const [node, file] = program('workers/pool.ts');
-    const command: [string, ...string[]] = [node, ...leanMemory, file];
+    const command: [string, ...string[]] = [node, ...leanNode, file];
     await this.#launch('pool', command, settings, spawned, this.#says('pool', 'pool worker ready'));
   }
 
