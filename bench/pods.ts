@@ -146,20 +146,28 @@ class PodBench {
 
   /** The same fan as an Agenda and as a Workflow of Argo, each from its submission to the end of the whole. */
   async argo(): Promise<Row[]> {
-    await using argo = await ArgoFan.start(this.#pool.cluster, say);
-    say('warming up, with Argo');
-    await argo.fan(20);
-    await this.#wholeFan(20);
-    const ours: number[] = [];
-    const theirs: number[] = [];
-    for (let round = 1; round <= rounds; round++) {
-      ours.push(await this.#wholeFan(fanWidth));
-      theirs.push(await argo.fan(fanWidth));
-      say(`with Argo, round ${round} of ${rounds}: ${ours.at(-1)?.toFixed(1)}, ${theirs.at(-1)?.toFixed(1)} Pods/s`);
+    await using argo = await ArgoFan.prepare(this.#pool.cluster, say);
+    const rows: Row[] = [];
+    for (const pace of ['unbounded', 'as installed'] as const) {
+      say(`warming up, with Argo ${pace}`);
+      await argo.run(pace);
+      await argo.fan(20);
+      await this.#wholeFan(20);
+      const ours: number[] = [];
+      const theirs: number[] = [];
+      const bare: number[] = [];
+      for (let round = 1; round <= rounds; round++) {
+        ours.push(await this.#wholeFan(fanWidth));
+        theirs.push(await argo.fan(fanWidth));
+        bare.push(await this.#bare.fan(fanWidth, false));
+        const rates = [ours, theirs, bare].map((each) => each.at(-1)?.toFixed(1)).join(', ');
+        say(`round ${round} of ${rounds}: ${rates} Pods/s (ours, Argo ${pace}, bare)`);
+      }
+      const name = `Pods of a whole Agenda, beside Argo Workflows ${pace}`;
+      rows.push(compared(name, median(ours), '/s', median(theirs), { atLeast: 2 }));
+      rows.push(beside(`  Argo Workflows ${pace}, beside a bare loop of Pods`, median(theirs), '/s', median(bare)));
     }
-    return [
-      compared('Pods of a whole Agenda, beside Argo Workflows', median(ours), '/s', median(theirs), { atLeast: 2 }),
-    ];
+    return rows;
   }
 
   async #wholeFan(width: number): Promise<number> {
