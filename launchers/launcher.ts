@@ -11,6 +11,8 @@ export interface HandlerRun<Settings extends HandlerSettings = HandlerSettings> 
   readonly type: string;
   readonly cid: string;
   readonly customerId: string;
+  /** The Insight that admitted its Agenda. Absent: the service did not tell. */
+  readonly insightId?: string;
   /** The submitter's id of the Operation, or its name. */
   readonly operationId: string;
   /** Id of the OperationProgress. */

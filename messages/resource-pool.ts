@@ -139,6 +139,8 @@ export type StartVerdict =
       readonly type: string;
       readonly cid: string;
       readonly customerId: string;
+      /** The Insight that admitted the Agenda. Absent from an api of an older version. */
+      readonly insightId?: string;
       readonly operationId: string;
       readonly progressId: string;
       /** Resolved payload, JSON text (`null` when the Operation has none). */

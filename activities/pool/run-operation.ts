@@ -358,8 +358,8 @@ function handlerRunOf(
   verdict: Extract<StartVerdict, { verdict: 'run' }>,
 ): Omit<HandlerRun, 'settings'> {
   const { agendaId, attempt, operation } = key;
-  const { operationAttempt, launch, type, cid, customerId, operationId, progressId, payload, lastProgress, token } =
-    verdict;
+  const { operationAttempt, launch, type, cid, customerId, operationId, progressId, payload } = verdict;
+  const { insightId, lastProgress, token } = verdict;
   return {
     key: launchKey({ agendaId, attempt, operation, operationAttempt, launch }),
     agendaId,
@@ -373,6 +373,7 @@ function handlerRunOf(
     operationId,
     progressId,
     payload,
+    ...(insightId === undefined ? {} : { insightId }),
     ...(lastProgress === undefined ? {} : { lastProgress }),
     ...(token === undefined ? {} : { report: { url: pool.url, token } }),
   };

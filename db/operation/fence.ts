@@ -36,6 +36,7 @@ export interface OperationRow {
   readonly place: string | null;
   readonly progress_id: string;
   readonly customer_id: string;
+  readonly insight_id: string;
   readonly cid: string;
   readonly cancelled: boolean;
   /** An Operation of its Agenda was started before. */
@@ -79,7 +80,7 @@ export const readOperations = (
   select i.n::int, p.agenda_id, p.index, o.type, o.given_id,
     ${contents ? sql`o.payload, p.params, p.diagnostic_events, ${isEarly(sql)} as early` : sql`null as payload`},
     o.timeout, p.processing_state, p.processing_state_message, p.percent_complete, p.attempt_count, p.launch, p.place,
-    p.id as progress_id, p.customer_id, p.cid, a.cancel_requested_time is not null as cancelled,
+    p.id as progress_id, p.customer_id, r.insight_id, p.cid, a.cancel_requested_time is not null as cancelled,
     r.left_queue_time is not null as left_queue,
     r.seen_time < clock_timestamp() - interval '1 second' as quiet,
     case when p.again_time is not null

@@ -89,6 +89,7 @@ describe('starting', () => {
             type: 'sample',
             cid: 'test-cid',
             customerId: 'customer',
+            insightId: insight.insightId,
           },
           ...{
             operationId: 'only',
