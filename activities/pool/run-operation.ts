@@ -359,7 +359,7 @@ function handlerRunOf(
 ): Omit<HandlerRun, 'settings'> {
   const { agendaId, attempt, operation } = key;
   const { operationAttempt, launch, type, cid, customerId, operationId, progressId, payload } = verdict;
-  const { insightId, lastProgress, token } = verdict;
+  const { insightId, namespace, lastProgress, token } = verdict;
   return {
     key: launchKey({ agendaId, attempt, operation, operationAttempt, launch }),
     agendaId,
@@ -374,6 +374,7 @@ function handlerRunOf(
     progressId,
     payload,
     ...(insightId === undefined ? {} : { insightId }),
+    ...(namespace === undefined ? {} : { customerNamespace: namespace }),
     ...(lastProgress === undefined ? {} : { lastProgress }),
     ...(token === undefined ? {} : { report: { url: pool.url, token } }),
   };
