@@ -216,7 +216,7 @@ describe('a namespace that the Customer was given', () => {
     expect(fake.requests).toEqual([]);
   });
 
-  test('is that of the first of two Customers; the other one is refused, also by the worker that knows it', async () => {
+  test('is the first one’s of two Customers; the other is refused, also by a worker that knows it', async () => {
     await using fake = await FakeApiServer.open();
     const { namespaces, of } = namespacesOn(fake);
     expect(await of('pop-{customer}', 'acme', 'pop-given')).toBe('pop-given');

@@ -92,8 +92,8 @@ export class CustomerNamespaces {
   }
 
   /**
-   * The name, if it may be used here. What is no name would be a path of something else. An empty prefix of the registry
-   * allows nothing: it would allow everything.
+   * The name, if it may be used here. What is no name would be a path of something else. An empty prefix of the
+   * registry allows nothing: it would allow everything.
    */
   #allowed(name: string, ownPrefix: string): string {
     const fault = namespaceFault(name);
