@@ -93,7 +93,7 @@ const fullLogBytes = 20_000_000;
 /** A first start compiles the workflow bundle on a busy machine. */
 const readySeconds = 90;
 
-/** A pool worker is small beside its handlers, and gives back what it took in a burst: of Node, and of the C library. */
+/** A pool worker is small beside its handlers, so it gives back what it took in a burst: of Node, of the C library. */
 const leanNode = ['--max-semi-space-size=16'];
 const leanLibrary = { MALLOC_TRIM_THRESHOLD_: '131072', MALLOC_MMAP_THRESHOLD_: '65536' };
 
