@@ -89,7 +89,9 @@ function asCommandError(command: Command, error: unknown): unknown {
       const flags = command.options.find(({ envVar }) => envVar === setting)?.flags;
       return `\n  ${flags === undefined ? setting : `${flags} (${setting})`} ${problem}`;
     });
-    return new CommandError(exitCodes.usage, `settings are missing or wrong:${lines.join('')}`, { cause: error });
+    // One setting may lead to several.
+    const told = [...new Set(lines)].join('');
+    return new CommandError(exitCodes.usage, `settings are missing or wrong:${told}`, { cause: error });
   }
   if (error instanceof DrainTimeoutError) return new CommandError(exitCodes.timedOut, error.message, { cause: error });
   if (error instanceof SettingError) return new CommandError(exitCodes.refused, error.message, { cause: error });

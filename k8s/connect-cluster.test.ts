@@ -77,6 +77,12 @@ describe('settings', () => {
     expect(() => clusterSettings({ POP_KUBECONFIG: broken })).toThrow(/POP_KUBECONFIG cannot be used: .*broken/);
     const nowhere = { POP_KUBECONFIG: kubeconfig, POP_KUBECONTEXT: 'nowhere' };
     expect(() => clusterSettings(nowhere)).toThrow(/POP_KUBECONTEXT names no context of .*kubeconfig: "nowhere"/);
+    // A registry, say, by mistake.
+    const other = join(folder, 'other');
+    writeFileSync(other, '{ "basePodConfig": {} }');
+    expect(() => clusterSettings({ POP_KUBECONFIG: other })).toThrow(
+      /POP_KUBECONFIG has no current context, so POP_KUBECONTEXT must name one: .*other/,
+    );
   });
 });
 
@@ -117,12 +123,13 @@ describe('a worker that connects', () => {
     await using fake = await FakeApiServer.open('media');
     fake.grants = ({ resource }) => resource !== 'resourcequotas' && resource !== 'secrets';
     await expect(connect(settingsOn(fake))).rejects.toThrow(
-      `the cluster at ${fake.url} does not grant this pool worker: create secrets, patch secrets in media`,
+      `the cluster at ${fake.url} does not grant this pool worker: create secrets, patch secrets in media; ` +
+        'k8s/deploy/base/pool-worker has the Role',
     );
     const namespaceTemplate = join(folder, 'template.yaml');
     writeFileSync(namespaceTemplate, 'kind: ResourceQuota\nmetadata: { name: most }');
     await expect(connect(settingsOn(fake, { namespaceTemplate }), { namespace: '{customer}' })).rejects.toThrow(
-      'create resourcequotas in all namespaces',
+      /create resourcequotas in all namespaces; .*components\/customer-namespaces has the ClusterRole$/,
     );
   });
 
@@ -130,7 +137,7 @@ describe('a worker that connects', () => {
     await using fake = await FakeApiServer.open();
     await expect(connect(settingsOn(fake))).rejects.toThrow(/refuses this pool worker: no .*namespaces\/media/);
     fake.refuse = () => ({ status: 401, message: 'Unauthorized' });
-    await expect(connect(settingsOn(fake))).rejects.toThrow('refuses this pool worker: Unauthorized');
+    await expect(connect(settingsOn(fake))).rejects.toThrow('refuses this pool worker: Unauthorized; renew');
   });
 
   test('waits for a cluster that does not answer', async () => {

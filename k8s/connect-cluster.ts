@@ -57,10 +57,14 @@ export function clusterSettings(environment = process.env): ClusterSettings | un
   }
   const cluster = config.getCurrentCluster();
   if (cluster === null)
-    throw new WrongSettingError({
-      setting: 'POP_KUBECONTEXT',
-      problem: `names no context of ${path || 'the Pod’s own credentials'}: "${config.getCurrentContext()}"`,
-    });
+    throw new WrongSettingError(
+      environment.POP_KUBECONTEXT
+        ? {
+            setting: 'POP_KUBECONTEXT',
+            problem: `names no context of ${path || 'the Pod’s own credentials'}: "${environment.POP_KUBECONTEXT}"`,
+          }
+        : { setting: 'POP_KUBECONFIG', problem: `has no current context, so POP_KUBECONTEXT must name one: ${path}` },
+    );
   // The library would refuse each request.
   if (!cluster.server.startsWith('https:') && !cluster.skipTLSVerify)
     throw new WrongSettingError({
@@ -138,7 +142,9 @@ export async function connectCluster(
     if (missing.length > 0)
       throw new SettingError(
         `the cluster at ${api.server} does not grant this pool worker: ${describeRights(missing)}; ` +
-          'k8s/deploy/base/pool-worker has the Role',
+          (watchesAll
+            ? 'a type has a "namespace" of its own: k8s/deploy/components/customer-namespaces has the ClusterRole'
+            : 'k8s/deploy/base/pool-worker has the Role'),
       );
     const customerNamespaces = new CustomerNamespaces({
       ...{ api, pool, template, watchesAll },
@@ -161,6 +167,13 @@ export async function connectCluster(
   return launcher;
 }
 
+/** What is to be done about what the cluster said. */
+const remedies = {
+  401: 'renew the credentials that POP_KUBECONFIG names',
+  403: 'k8s/deploy/base/pool-worker has the Role',
+  404: 'make that namespace, or set POP_NAMESPACE',
+} as const;
+
 /** A cluster that is away is waited for; one that refuses us is not. */
 async function patiently<T>(
   api: KubernetesApi,
@@ -175,9 +188,10 @@ async function patiently<T>(
       signal.throwIfAborted();
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 401 || error.status === 403 || error.status === 404)
-        throw new SettingError(`the cluster at ${api.server} refuses this pool worker: ${error.message}`, {
-          cause: error,
-        });
+        throw new SettingError(
+          `the cluster at ${api.server} refuses this pool worker: ${error.message}; ${remedies[error.status]}`,
+          { cause: error },
+        );
       if (tries === 0) log.warn({ err: error, server: api.server }, 'the API server does not answer yet; trying on');
       await delay(Math.min(200 * 2 ** tries, longestWaitMilliseconds), undefined, { signal });
     }

@@ -69,9 +69,13 @@ test.each([
   ['kind: [', 'cannot be read'],
 ])('%o is refused, with the file and the document', (text, words) => {
   expect(() => read(text)).toThrow(words);
-  expect(() => read(text)).toThrow(`${join(folder, 'template.yaml')} (POP_NAMESPACE_TEMPLATE)`);
+  expect(() => read(text)).toThrow(
+    `POP_NAMESPACE_TEMPLATE names no usable template of namespaces: ${join(folder, 'template.yaml')}: `,
+  );
 });
 
 test('a file that is not there is refused', () => {
-  expect(() => readNamespaceTemplate('/no/such.yaml')).toThrow('the template of namespaces /no/such.yaml');
+  expect(() => readNamespaceTemplate('/no/such.yaml')).toThrow(
+    'template of namespaces: /no/such.yaml: cannot be read: ',
+  );
 });

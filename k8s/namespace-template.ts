@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { CORE_SCHEMA, loadAll } from 'js-yaml';
 import type { JsonObject } from '../agenda/types.ts';
-import { SettingError } from '../process/environment.ts';
+import { WrongSettingError } from '../process/environment.ts';
 import type { NamespaceTemplate } from './customer-namespaces.ts';
 
 /** Kinds that a namespace may get, with the path of each. */
@@ -22,17 +22,20 @@ export const emptyTemplate: NamespaceTemplate = { labels: {}, annotations: {}, o
 
 /**
  * The template of a file with one YAML document for each object; labels and annotations are those of its Namespace.
- * @throws SettingError naming the file and the document
+ * @throws WrongSettingError naming the file and the document
  */
 export function readNamespaceTemplate(path: string): NamespaceTemplate {
-  const fail = (why: string, cause?: unknown) =>
-    new SettingError(`the template of namespaces ${path} (POP_NAMESPACE_TEMPLATE): ${why}`, { cause });
+  const fail = (why: string) =>
+    new WrongSettingError({
+      setting: 'POP_NAMESPACE_TEMPLATE',
+      problem: `names no usable template of namespaces: ${path}: ${why}`,
+    });
   let documents: unknown[];
   try {
     // Not by the client of Kubernetes: it renames fields (`from` of a NetworkPolicy), and drops those it does not know.
     documents = loadAll(readFileSync(path, 'utf8'), { schema: CORE_SCHEMA });
   } catch (error) {
-    throw fail(`cannot be read: ${error instanceof Error ? error.message : String(error)}`, error);
+    throw fail(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
   let template = emptyTemplate;
   for (const [index, document] of documents.entries()) {

@@ -1,6 +1,6 @@
 import { inflateSync } from 'node:zlib';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { JsonObject } from '../agenda/types.ts';
 import { launchKey } from '../launchers/launch-key.ts';
 import type { HandlerRun } from '../launchers/launcher.ts';
@@ -99,6 +99,16 @@ describe('a Pod of a type that says nothing but its image', () => {
       MY_POD_NAME: 'run-1',
       MY_POD_NAMESPACE: 'media',
     });
+  });
+
+  test.each([
+    ['debug', 'debug'],
+    ['', 'info'],
+  ])('has the LOG_LEVEL of its worker: of %j, %s', (own, told) => {
+    vi.stubEnv('LOG_LEVEL', own);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    expect(environmentFor({}).LOG_LEVEL).toBe(told);
+    expect(environmentFor({ envVars: { LOG_LEVEL: 'warn' } }).LOG_LEVEL).toBe('warn');
   });
 
   test('the same run always makes the same Pod', () => {

@@ -1,7 +1,12 @@
-/** The Pod of a launch, and the Secrets with its files. Pure: the same run always makes the same objects. */
+/** The Pod of a launch, and the Secrets with its files. The same run always makes the same objects in a worker. */
 import type { Json, JsonObject } from '../agenda/types.ts';
 import type { KubernetesSettings } from '../launchers/container/kubernetes-settings.ts';
-import { type ContractFiles, contractArguments, contractEnvironment } from '../launchers/contract-environment.ts';
+import {
+  type ContractFiles,
+  contractArguments,
+  contractEnvironment,
+  usualEnvironment,
+} from '../launchers/contract-environment.ts';
 import { type HandlerRun, LaunchError } from '../launchers/launcher.ts';
 import { fenceOf } from '../messages/resource-pool.ts';
 import { strategicMerge } from './merge-pod.ts';
@@ -196,7 +201,7 @@ function containerOf(run: KubernetesRun, namespace: string): JsonObject {
   const { aliveCheck } = settings;
   const files = filesOf(run);
   const variables = {
-    LOG_LEVEL: 'info',
+    ...usualEnvironment(),
     ...settings.envVars,
     ...contractEnvironment(run, settings, files),
     MY_POD_NAME: podNameOf(run),

@@ -30,6 +30,11 @@ export interface ToldSettings {
   readonly writeRoots?: readonly string[];
 }
 
+/** The variables that a handler has where its registry entry says nothing else: the worker's own `LOG_LEVEL`. */
+export function usualEnvironment(worker: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  return { LOG_LEVEL: worker.LOG_LEVEL || 'info' };
+}
+
 /** The variables of a run. A large payload is left out or compressed; its file holds it. */
 export function contractEnvironment(
   run: Omit<HandlerRun, 'settings'>,

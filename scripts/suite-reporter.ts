@@ -1,5 +1,6 @@
 import { relative } from 'node:path';
 import type { Reporter, TestModule } from 'vitest/node';
+import { troubleOf } from '../test/support/trouble.ts';
 
 /**
  * Ends each suite with a line for each failed test, which stays readable when the middle of a long log is cut, and one
@@ -21,25 +22,18 @@ export class SuiteReporter implements Reporter {
         if (state === 'passed') passed += 1;
         else if (state === 'failed') {
           failed += 1;
-          console.log(`FAILED ${fileOf(module)} > ${test.fullName}: ${firstLine(test.result().errors?.[0])}`);
+          console.log(`FAILED ${fileOf(module)} > ${test.fullName}: ${troubleOf(test.result().errors?.[0])}`);
         } else skipped += 1;
       }
       // A file that broke before its tests were known counts as one failure.
       if (ownTests === 0 && module.state() === 'failed') {
         failed += 1;
-        console.log(`FAILED ${fileOf(module)}, broken before its tests: ${firstLine(module.errors()[0])}`);
+        console.log(`FAILED ${fileOf(module)}, broken before its tests: ${troubleOf(module.errors()[0])}`);
       }
     }
-    for (const error of errors) console.log(`FAILED outside of any test: ${firstLine(error)}`);
+    for (const error of errors) console.log(`FAILED outside of any test: ${troubleOf(error)}`);
     console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
   }
 }
 
 const fileOf = (module: TestModule): string => relative(process.cwd(), module.moduleId);
-
-/** What went wrong, in a line. */
-function firstLine(error: unknown): string {
-  const message =
-    typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);
-  return message.split('\n')[0] ?? '';
-}

@@ -74,7 +74,11 @@ function relay(): PoolSettings['relay'] {
 function runDirectory(): string | undefined {
   const named = optional('POP_RUN_DIRECTORY');
   if (named !== undefined) return resolve(named);
-  return isClusterNamed() ? undefined : required('POP_RUN_DIRECTORY');
+  if (isClusterNamed()) return undefined;
+  throw new WrongSettingError({
+    setting: 'POP_RUN_DIRECTORY',
+    problem: 'is missing; a worker that launches Pods alone has a cluster in its place: POP_KUBECONFIG, or it is a Pod',
+  });
 }
 
 const serviceUrl = (): string => urlOf('POP_URL');

@@ -23,7 +23,8 @@ export class RefusedPoolError extends SettingError {
   constructor({ url, resourcePoolId }: PoolCredentials, refusal: ServiceRefused) {
     super(
       `The api at ${url} refuses this pool worker of "${resourcePoolId}" (POP_URL, POP_API_KEY, POP_POOL_ID): ` +
-        `${refusal.message} (${refusal.code})`,
+        `${refusal.message} (${refusal.code})` +
+        (refusal.code === 'notFound' ? '; POP_URL ends in the base path of the api, as in https://pop.example/v1' : ''),
     );
     this.name = 'RefusedPoolError';
   }

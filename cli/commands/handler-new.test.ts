@@ -27,6 +27,8 @@ test.each(['typescript', 'python', 'shell'])(
       } else await run(program, args, { cwd: inside });
     }
     expect(readdirSync(inside)).toEqual(expect.arrayContaining(['Dockerfile', 'README.md', 'payload.json']));
+    // Kubernetes takes a user by number only, where it is to see that it is not root.
+    expect(readFileSync(join(inside, 'Dockerfile'), 'utf8')).toMatch(/^USER [1-9]\d*$/m);
 
     // By its registry entry: alone, and in an Agenda.
     const byType = await folder.pop(['handler', 'run', 'words', '--payload', 'words/payload.json']);
@@ -40,7 +42,7 @@ test('the test of a new handler fails when the handler is wrong', async () => {
   using folder = new PopFolder();
   await folder.pop(['handler', 'new', 'words', '--language', 'shell']);
   const file = join(folder.path, 'words/handler.sh');
-  folder.write('words/handler.sh', readFileSync(file, 'utf8').replace('\\"words\\": $#', '\\"words\\": 4'));
+  folder.write('words/handler.sh', readFileSync(file, 'utf8').replace('"$#"', '4'));
   await expect(run('sh', ['test.sh'], { cwd: join(folder.path, 'words') })).rejects.toMatchObject({ code: 1 });
 });
 

@@ -132,6 +132,9 @@ test('a key that is not good, or is of another pool, is refused: 3, also while T
   await using elsewhere = poolRun({ '--pool': 'other' });
   expect(await elsewhere.exited).toBe(3);
   await elsewhere.says('refuses this pool worker of "other"');
+  await using noBase = poolRun({ '--api': new URL('/', service.url).href });
+  expect(await noBase.exited).toBe(3);
+  await noBase.says('POP_URL ends in the base path of the api');
 });
 
 test('settings and a registry that are missing or wrong end it with 2', async () => {
@@ -142,6 +145,9 @@ test('settings and a registry that are missing or wrong end it with 2', async ()
     expect(said).toContain(`${part} is missing`);
   for (const part of ['--registry <file> (POP_REGISTRY)', '--run-directory <dir> (POP_RUN_DIRECTORY)'])
     expect(said).toContain(`${part} is missing`);
+  expect(said.split('--api <url>')).toHaveLength(2);
+  // Who launches Pods is not to look for a folder.
+  expect(said).toContain('has a cluster in its place: POP_KUBECONFIG');
   expect(said).toContain('--concurrency <n> (POP_CONCURRENCY) must be a number over 0, not "all"');
   await using noFile = poolRun({ '--key-file': join(host.directory, 'none') });
   expect(await noFile.exited).toBe(2);

@@ -70,7 +70,10 @@ test('mocks are not launched: they give a file, or fail; resident types may be m
   ]);
   expect(good.code).toBe(0);
   expect(resultsOf(jsonOf(good))).toEqual({ a: '{"r":[true]}', b: '{"r":[true]}', c: '{"r":[true]}' });
-  const bad = await folder.pop([...local, '-o', 'json', '--mock', 'unheardOf=!No such luck.']);
+  const bad = await folder.pop([...local, '-o', 'json', '--mock', 'unheardOf=!No such luck.', '--mock', 'unhard=!x']);
+  expect(bad.stderr.match(/^No Operation is of the type .*$/gm)).toEqual([
+    'No Operation is of the type unhard, which --mock names.',
+  ]);
   expect(bad.code).toBe(1);
   expect(jsonOf(bad).operationProgress[0]).toMatchObject({
     ...{ outcome: 'failed', failureCategory: 'handler', failureCode: 'exception' },

@@ -43,6 +43,10 @@ async function run(command: Command): Promise<ExitCode> {
   const registry = await readRegistry(options.registry);
   const mocks = new Map(await Promise.all((options.mock ?? []).map(async (mock) => readMock(mock))).catch(asUsage));
   using screen = new RunScreen();
+  // Of several Agendas that are run with the same mocks not each has them all, so it is no fault.
+  for (const type of mocks.keys())
+    if (!checked.agenda.operations.some((operation) => operation.type === type))
+      screen.line(`No Operation is of the type ${type}, which --mock names.`);
   using stop = stopSignals();
   stop.first.addEventListener('abort', () => screen.line('Cancelling: handlers are asked to end. Once more: at once.'));
   const began = performance.now();

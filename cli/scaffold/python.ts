@@ -67,7 +67,8 @@ const dockerfile = `FROM python:3.13-slim
 WORKDIR /handler
 COPY pop_handler ./pop_handler
 COPY handler.py ./
-USER nobody
+# By number: Kubernetes cannot tell by a name that it is not root.
+USER 65534
 ENTRYPOINT ["python3", "/handler/handler.py"]
 `;
 

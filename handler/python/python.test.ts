@@ -1,7 +1,7 @@
 /** The Python module: under the Local launcher, over HTTP against the real api, and installed by pip. */
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, mkdtempDisposable, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,14 +17,28 @@ import { recorded, runOf, scratch, startToEnd } from '../../test/support/scratch
 const module = fileURLToPath(new URL('.', import.meta.url));
 const hasPython = spawnSync('python3', ['-c', 'import sys; assert sys.version_info >= (3, 9)']).status === 0;
 if (!hasPython && process.env.CI === 'true') throw new Error('There is no Python ≥ 3.9; CI needs one for these tests.');
-const begin = 'from pop_handler import *\nimport time\n';
+const begin = 'from pop_handler import *\nimport os, time\n';
+const eventually = { timeout: 15_000, interval: 20 };
+/** In a handler: waits for the file that `letGo` writes. */
+const untilLetGo = 'while not os.path.exists(os.environ["GO"]): time.sleep(0.02)';
+
+/** A file for a handler to wait for. */
+async function gate() {
+  const { path: folder, remove } = await mkdtempDisposable(join(tmpdir(), 'pop-gate-'));
+  const GO = join(folder, 'go');
+  return { environment: { GO }, letGo: () => writeFile(GO, ''), [Symbol.asyncDispose]: remove };
+}
 
 /** A handler of this source under the Local launcher. */
-async function local(source: string, run: Parameters<typeof runOf>[1] = {}, events = recorded()): Promise<Ending> {
+async function local(
+  source: string,
+  run: Parameters<typeof runOf>[1] = {},
+  { events = recorded(), environment = {} } = {},
+): Promise<Ending> {
   await using at = scratch();
   const podConfig = {
     command: ['python3', '-W', 'error', '-c', begin + source],
-    envVars: { PYTHONPATH: module, PYTHONDONTWRITEBYTECODE: '1' },
+    envVars: { PYTHONPATH: module, PYTHONDONTWRITEBYTECODE: '1', ...environment },
   };
   return await startToEnd(at.launcher, runOf(podConfig, run), events);
 }
@@ -69,13 +83,16 @@ def handle(context):
     for n in range(5001):
         context.report(f"step {n}", n / 100)
     context.report(percent_complete=20)
-    time.sleep(1)
+    ${untilLetGo}
 run_handler(handle)`;
+    await using door = await gate();
     const events = recorded();
-    expect(await local(source, {}, events)).toMatchObject({ kind: 'succeeded' });
-    const told = events.progresses.map(({ message, percentComplete }) => [message, percentComplete]);
-    expect(told).toContainEqual(['step 5000', 50]);
-    expect(told.length).toBeLessThan(10);
+    const ended = local(source, {}, { events, ...door });
+    const told = () => events.progresses.map(({ message, percentComplete }) => [message, percentComplete]);
+    await vi.waitFor(() => expect(told()).toContainEqual(['step 5000', 50]), eventually);
+    await door.letGo();
+    expect(await ended).toMatchObject({ kind: 'succeeded' });
+    expect(told().length).toBeLessThan(10);
   });
 
   test('a failure tells message, code, status, payload and stack; any exception is one', async () => {
@@ -180,7 +197,6 @@ describe.runIf(hasPython)('with the token of its launch', () => {
   });
   afterAll(() => service[Symbol.asyncDispose]());
   const of = ({ agendaId }: OwnLaunch) => service.recorded(agendaId, 'step');
-  const eventually = { timeout: 15_000, interval: 20 };
   const waiting = `
 def handle(context):
     context.report("begun", 10, params={"at": 1})
@@ -197,10 +213,14 @@ run_handler(handle)`;
     const source = `
 def handle(context):
     context.report("one", 10)
-    time.sleep(0.5)
+    ${untilLetGo}
     return "x" * 500000
 run_handler(handle)`;
-    const ended = await start(source, { ...launch.environment, POP_RESULT_FILE_BYTES: '4096' }).ended;
+    await using door = await gate();
+    const running = start(source, { ...launch.environment, ...door.environment, POP_RESULT_FILE_BYTES: '4096' });
+    await vi.waitFor(() => expect(service.sent('reportProgress')).not.toHaveLength(0), eventually);
+    await door.letGo();
+    const ended = await running.ended;
     expect(ended.exitCode).toBe(0);
     expect(service.sent('reportProgress').at(-1)?.items[0]).toMatchObject({ message: 'one', percentComplete: 10 });
     expect((await of(launch)).result).toHaveLength(500_002);

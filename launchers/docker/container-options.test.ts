@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { runOf } from '../../test/support/scratch.ts';
 import { containerOptions } from './container-options.ts';
 import { dockerRunOf } from './docker-run.ts';
@@ -65,4 +65,12 @@ test('folders, network and user are those of the registry, beside the box of the
     { Type: 'bind', Source: '/media', Target: '/in', ReadOnly: true },
     { Type: 'bind', Source: '/out', Target: '/out', ReadOnly: false },
   ]);
+});
+
+test('it has the LOG_LEVEL of its worker, until its type names another', () => {
+  vi.stubEnv('LOG_LEVEL', 'debug');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  expect(optionsOf({}).Env).toContain('LOG_LEVEL=debug');
+  const own = optionsOf({ envVars: { LOG_LEVEL: 'warn' } }).Env;
+  expect(own?.filter((line) => line.startsWith('LOG_LEVEL='))).toEqual(['LOG_LEVEL=warn']);
 });

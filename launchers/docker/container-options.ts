@@ -1,6 +1,11 @@
 /** What the engine is asked for, of one run: plain data. */
 import type { ContainerCreateOptions, DeviceRequest } from 'dockerode';
-import { type ContractFiles, contractArguments, contractEnvironment } from '../contract-environment.ts';
+import {
+  type ContractFiles,
+  contractArguments,
+  contractEnvironment,
+  usualEnvironment,
+} from '../contract-environment.ts';
 import { quantityOf } from '../quantity.ts';
 import type { DockerRun } from './docker-run.ts';
 import { labelsOf } from './labels.ts';
@@ -36,7 +41,7 @@ export function containerOptions(
     ...settings.arguments,
     ...(settings.contract === 'pop1' ? contractArguments('docker', files) : []),
   ];
-  const environment = { LOG_LEVEL: 'info', ...settings.envVars, ...contractEnvironment(run, settings, files) };
+  const environment = { ...usualEnvironment(), ...settings.envVars, ...contractEnvironment(run, settings, files) };
   return {
     name: run.key,
     Image: settings.image,

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { inflateSync } from 'node:zlib';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { maximumPayloadBytes } from '../../agenda/types.ts';
 import { never, recorded, runOf, scratch, script, shell, startToEnd } from '../../test/support/scratch.ts';
 import { shellWorks } from '../../test/support/shell-works.ts';
@@ -74,6 +74,13 @@ describe('environment', () => {
     expect(text).not.toContain('postgres://secret');
     expect(text).not.toContain('VITEST');
     expect(readFileSync(join(directory, 'payload.json'), 'utf8')).toBe('{"a":1}');
+  });
+
+  test('has the LOG_LEVEL of its worker', async () => {
+    await using at = scratch();
+    vi.stubEnv('LOG_LEVEL', 'debug');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    expect(await startToEnd(at.launcher, runOf(printsEnvironment))).toMatchObject({ result: { LOG_LEVEL: 'debug' } });
   });
 
   test('has no PAYLOAD above 64 KiB, but the file', async () => {

@@ -1,11 +1,16 @@
 /** Builds the environment of a handler: the handler contract, and a short list of the worker's own variables. */
 import { join } from 'node:path';
-import { type ContractFiles, contractArguments, contractEnvironment } from '../contract-environment.ts';
+import {
+  type ContractFiles,
+  contractArguments,
+  contractEnvironment,
+  usualEnvironment,
+} from '../contract-environment.ts';
 import type { LocalRun } from './local-run.ts';
 import { fileNames } from './run-files.ts';
 
 /** The only variables that a handler inherits from the worker: never its keys or addresses. */
-const inherited = ['PATH', 'HOME', 'USER', 'TMPDIR', 'LANG', 'LC_ALL', 'TZ', 'LOG_LEVEL'] as const;
+const inherited = ['PATH', 'HOME', 'USER', 'TMPDIR', 'LANG', 'LC_ALL', 'TZ'] as const;
 
 /** The environment of a handler. The files of the run directory always hold the payload, however large it is. */
 export function handlerEnvironment(
@@ -13,7 +18,7 @@ export function handlerEnvironment(
   directory: string,
   worker: NodeJS.ProcessEnv,
 ): Record<string, string> {
-  const environment: Record<string, string> = { LOG_LEVEL: 'info' };
+  const environment: Record<string, string> = usualEnvironment(worker);
   for (const name of inherited) {
     const value = worker[name];
     if (value !== undefined) environment[name] = value;

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Agenda, customerId, TestSystem, until } from './test-system.ts';
+import { until } from '../support/until.ts';
+import { type Agenda, customerId, TestSystem } from './test-system.ts';
 
 let it: TestSystem;
 beforeAll(async () => {

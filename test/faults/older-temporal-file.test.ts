@@ -7,7 +7,8 @@ import { copyFile, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { partNames } from '../../machine/system.ts';
-import { type Agenda, TestSystem, until, witness } from './test-system.ts';
+import { until } from '../support/until.ts';
+import { type Agenda, TestSystem, witness } from './test-system.ts';
 
 let it: TestSystem;
 beforeAll(async () => {

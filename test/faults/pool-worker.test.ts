@@ -9,7 +9,8 @@ import {
   readRecord,
   type StartedRecord,
 } from '../../launchers/local/run-files.ts';
-import { type Agenda, TestSystem, until, witness } from './test-system.ts';
+import { until } from '../support/until.ts';
+import { type Agenda, TestSystem, witness } from './test-system.ts';
 
 let it: TestSystem;
 beforeAll(async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, test } from 'vitest';
 import type { PartName } from '../../machine/system.ts';
-import { type Agenda, customerId, TestSystem, until, witness } from './test-system.ts';
+import { until } from '../support/until.ts';
+import { type Agenda, customerId, TestSystem, witness } from './test-system.ts';
 
 const faults = 8;
 const kinds: readonly PartName[] = ['control', 'pool', 'api', 'postgres', 'temporal'];

@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { testDatabase } from '../support/test-database.ts';
 import { addInsight, addRunningAgenda } from '../support/test-records.ts';
+import { until } from '../support/until.ts';
 import { RecordWatch } from './record-watch.ts';
-import { until } from './test-system.ts';
 
 test('the watch sees a limit exceeded, by reading and at the commit, and whatever changes after its end', async () => {
   await using database = await testDatabase();

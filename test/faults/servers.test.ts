@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { isAlive } from '../../launchers/local/process-identity.ts';
-import { type Agenda, TestSystem, until, witness } from './test-system.ts';
+import { until } from '../support/until.ts';
+import { type Agenda, TestSystem, witness } from './test-system.ts';
 
 let it: TestSystem;
 beforeAll(async () => {

@@ -6,7 +6,6 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import postgres from 'postgres';
@@ -18,6 +17,7 @@ import { type PartName, partNames, System } from '../../machine/system.ts';
 import { plainNames } from '../../workflows/names.ts';
 import { eventsAgainstRecord } from '../support/events-against-record.ts';
 import type { TestAnswer } from '../support/test-app.ts';
+import { until } from '../support/until.ts';
 import { RecordWatch } from './record-watch.ts';
 import { countPerOperation, readWitness, type Witnessed } from './witness-file.ts';
 
@@ -62,30 +62,6 @@ export function witness(
   more: Readonly<Record<string, unknown>> = {},
 ) {
   return { name, type: 'witness', payload, ...more };
-}
-
-/**
- * Waits until `look` returns something else than undefined or false, and returns that.
- * @throws when it takes too long; the message has the last error.
- */
-export async function until<T>(
-  what: string,
-  look: () => Promise<T | undefined | false> | T | undefined | false,
-  seconds = 60,
-): Promise<T> {
-  const giveUp = Date.now() + seconds * 1000;
-  let trouble: unknown;
-  for (;;) {
-    try {
-      const seen = await look();
-      if (seen !== undefined && seen !== false) return seen;
-      trouble = undefined;
-    } catch (error) {
-      trouble = error;
-    }
-    if (Date.now() > giveUp) throw new Error(`After ${seconds} s still not so: ${what}`, { cause: trouble });
-    await delay(25);
-  }
 }
 
 /** A worker that is no part of the system. */

@@ -19,7 +19,7 @@ import { System } from '../../machine/system.ts';
 import type { OperationKey } from '../../workflows/activities.ts';
 import { agendaWorkflowType, plainNames } from '../../workflows/names.ts';
 import { answersOf, happenings, loadRows, readEvents } from '../support/recorded-system.ts';
-import { until } from './test-system.ts';
+import { until } from '../support/until.ts';
 
 const version = '0.1.0';
 /** Of that version; later ones run over the rows that are there. */

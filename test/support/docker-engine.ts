@@ -180,6 +180,8 @@ const mostStartMilliseconds = 60_000;
 async function started(socket: string, docker: Docker, environment: NodeJS.ProcessEnv): Promise<ChildProcess> {
   const service = spawn('/bin/sh', ['-c', guard, 'sh', socket, dirname(socket)], {
     env: environment,
+    // Podman's monitor of containers leaves an empty file `oom` in its folder when memory is short.
+    cwd: dirname(socket),
     stdio: ['pipe', 'ignore', 'pipe'],
     // A signal to the group of the tests must not come before the guard's own work.
     detached: true,

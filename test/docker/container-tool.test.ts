@@ -1,17 +1,16 @@
-/**
- * Tools as containers of a real engine: that of `DOCKER_HOST`, with an image that has a shell (`POP_TOOL_IMAGE`, such
- * as `busybox:1.36`).
- */
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { readFields } from '../fields.ts';
-import { readFacts } from '../inputs.ts';
-import { DockerClient } from './docker-client.ts';
-import type { ExternalTool } from './external-tool.ts';
-import { runExternal } from './run-external.ts';
+/** Tools of the SDK as containers of a real engine. */
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { DockerClient } from '../../handler/external/docker-client.ts';
+import type { ExternalTool } from '../../handler/external/external-tool.ts';
+import { runExternal } from '../../handler/external/run-external.ts';
+import { readFields } from '../../handler/fields.ts';
+import { readFacts } from '../../handler/inputs.ts';
+import { testEngine } from '../support/docker-engine.ts';
 
-const { DOCKER_HOST, POP_TOOL_IMAGE: image = 'busybox:1.36' } = process.env;
-if (DOCKER_HOST === undefined) console.warn('SKIPPED: no DOCKER_HOST names an engine for tests of tools as containers');
-const fields = readFields([], { DOCKER_HOST: DOCKER_HOST ?? '' });
+const engine = await testEngine();
+afterAll(() => engine?.[Symbol.asyncDispose]());
+const image = engine?.image ?? '';
+const fields = readFields([], { DOCKER_HOST: `unix://${engine?.socket}` });
 
 let lines: string[];
 let said: string[];
@@ -31,7 +30,7 @@ const containers = async () => {
   return (listed as { Names: string[] }[]).flatMap(({ Names }) => Names).filter((name) => name.includes('pop-tool'));
 };
 
-describe.runIf(DOCKER_HOST !== undefined)('a tool as a container', () => {
+describe.skipIf(engine === undefined)('a tool as a container', () => {
   test('its lines are followed, both streams, and it is gone at its end', async () => {
     const writing = 'touch /root-file 2> /dev/null || echo read-only';
     const script = `echo one; echo two >&2; seq 1 2000; echo "$MINE $0"; ${writing}; printf last`;
@@ -78,14 +77,4 @@ describe.runIf(DOCKER_HOST !== undefined)('a tool as a container', () => {
     });
     expect(await containers()).toEqual([]);
   });
-});
-
-test('an engine that is not there fails in words', async () => {
-  const nowhere = readFields([], { DOCKER_HOST: 'unix:///no/such.sock' });
-  const parts = { fields: nowhere, operation: readFacts(nowhere), signal: ending.signal, log: () => {} };
-  vi.spyOn(console, 'error').mockImplementation(() => {});
-  await expect(runExternal({ image, launch: 'docker' }, parts)).rejects.toThrow(
-    /unix:\/\/\/no\/such.sock cannot be reached/,
-  );
-  vi.restoreAllMocks();
 });
