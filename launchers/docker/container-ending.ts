@@ -3,14 +3,13 @@ import { join } from 'node:path';
 import type { DiagnosticEvent } from '../../agenda/types.ts';
 import { signalOf } from '../exit-signal.ts';
 import type { Ending } from '../launcher.ts';
-import type { ProgressFile } from '../local/progress-file.ts';
-import { resultOfFile } from '../local/result-file.ts';
-import type { StopRecord } from '../local/run-files.ts';
 import { lastLines, limitEvent, outcomeOf, reportedEvents } from '../outcome.ts';
+import type { ProgressFile } from '../run-directory/progress-file.ts';
+import { handlerFileNames, type StopRecord } from '../run-directory/records.ts';
+import { resultOfFile } from '../run-directory/result-file.ts';
 import type { ContainerLog } from './container-log.ts';
 import type { DockerRun } from './docker-run.ts';
 import type { ContainerFacts } from './engine.ts';
-import { boxNames } from './run-directory.ts';
 
 /** What is left of a container that was started and runs no more. */
 export interface Remains {
@@ -53,7 +52,7 @@ export function endingOf({ run, container, log: read, progress, box, stop, isTak
     log,
     standardOutput: read.standardOutput,
     reported: progress,
-    resultFile: () => resultOfFile(join(box, boxNames.result)),
+    resultFile: () => resultOfFile(join(box, handlerFileNames.result)),
   });
   if (outcome.kind === 'succeeded') return { ...outcome, ...common };
   const cause = causeOf(run, container, log, endedTime);

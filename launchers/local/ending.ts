@@ -3,11 +3,12 @@ import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ending } from '../launcher.ts';
 import { limitEvent, outcomeOf, reportedEvents } from '../outcome.ts';
+import type { ProgressFile } from '../run-directory/progress-file.ts';
+import type { StopRecord } from '../run-directory/records.ts';
+import { resultOfFile } from '../run-directory/result-file.ts';
 import type { LocalRun } from './local-run.ts';
-import type { ProgressFile } from './progress-file.ts';
 import { readLog } from './read-log.ts';
-import { resultOfFile } from './result-file.ts';
-import { type ExitRecord, fileNames, type StartedRecord, type StopRecord } from './run-files.ts';
+import { type ExitRecord, fileNames, type StartedRecord } from './run-files.ts';
 
 const fewestFreeBytes = 65_536;
 

@@ -2,8 +2,8 @@
 import { closeSync, fstatSync } from 'node:fs';
 import { cleanText } from '../clean-text.ts';
 import type { HandlerLog } from '../launcher.ts';
+import { NotReadableError, openRegular } from '../run-directory/regular-file.ts';
 import { readRange } from './log-cutter.ts';
-import { NotReadableError, openRegular } from './run-files.ts';
 
 /** The last `keepBytes` of the log, as text that any database and JSON parser takes. */
 export function readLog(path: string, keepBytes: number, droppedBytes = 0): HandlerLog {
