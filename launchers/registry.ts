@@ -22,8 +22,9 @@ import {
 import { type DockerSettings, dockerFields, dockerSettings } from './docker/docker-settings.ts';
 import { type InProcessSettings, inProcessFields, inProcessSettings } from './in-process/in-process-settings.ts';
 import { limitFields, limitsOf } from './limits.ts';
-import { type LocalSettings, localFields, localSettings } from './local/local-settings.ts';
+import { type LocalSettings, localSettings } from './local/local-settings.ts';
 import { type NeedsSetting, needsField, needsSetting } from './needs.ts';
+import { programFields } from './program-settings.ts';
 import { digestOf } from './registry-digest.ts';
 import { lineOfField, lineOfSyntaxError } from './registry-lines.ts';
 
@@ -54,7 +55,7 @@ export class RegistryError extends Error {
 
 /** Of each launch: its fields, the entry that they make, and the field that such an entry cannot be without. */
 const launches = {
-  local: { fields: localFields, settle: localSettings, needs: 'command' },
+  local: { fields: programFields, settle: localSettings, needs: 'command' },
   inProcess: { fields: inProcessFields, settle: inProcessSettings, needs: 'function' },
   docker: { fields: dockerFields, settle: dockerSettings, needs: 'imageName' },
   kubernetes: { fields: kubernetesFields, settle: kubernetesSettings, needs: 'imageName' },
@@ -79,7 +80,7 @@ const podConfigSchema = (folder: string, environment: NodeJS.ProcessEnv) =>
     launch: z.enum(launchKinds).optional(),
     ...limitFields,
     ...needsField,
-    ...localFields(folder, environment),
+    ...programFields(folder, environment),
     ...inProcessFields(),
     ...dockerFields(folder, environment),
     ...kubernetesFields(folder, environment),
