@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import type { DiagnosticEvent } from '../../agenda/types.ts';
 import { signalOf } from '../exit-signal.ts';
 import type { Ending } from '../launcher.ts';
-import { lastLines, limitEvent, outcomeOf, reportedEvents } from '../outcome.ts';
+import { lastLines, outcomeOf } from '../outcome.ts';
 import type { ProgressFile } from '../run-directory/progress-file.ts';
 import { handlerFileNames, type StopRecord } from '../run-directory/records.ts';
 import { resultOfFile } from '../run-directory/result-file.ts';
+import { stopped } from '../run-directory/stopped.ts';
 import type { ContainerLog } from './container-log.ts';
 import type { DockerRun } from './docker-run.ts';
 import type { ContainerFacts } from './engine.ts';
@@ -59,26 +60,6 @@ export function endingOf({ run, container, log: read, progress, box, stop, isTak
   return cause === undefined
     ? { ...outcome, ...common }
     : { ...outcome, code: cause.code, diagnosticEvents: [cause.event, ...outcome.diagnosticEvents], ...common };
-}
-
-/** What is told of a run that was stopped, whether its container was ever there or not. */
-export function stopped(
-  stop: StopRecord,
-  log: { output: string; totalBytes: number },
-  endedTime: number,
-  progress?: ProgressFile,
-): Ending {
-  switch (stop.reason) {
-    case 'timedOut': {
-      const event = limitEvent(stop.limit, stop.seconds, log, endedTime);
-      const reported = progress === undefined ? [] : reportedEvents(progress);
-      return { kind: 'timedOut', limit: stop.limit, diagnosticEvents: [...reported, event] };
-    }
-    case 'shutdown':
-      return { kind: 'lost', code: 'drained', message: 'The handler was stopped with its place.' };
-    default:
-      return { kind: 'cancelled', message: 'The handler was stopped.' };
-  }
 }
 
 /** Whether a container may not have ended by itself: it was killed, or nothing saw how it ended. */
