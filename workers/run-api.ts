@@ -4,7 +4,6 @@
  * what else runs, for `POP_DRAIN_SECONDS` at most, and closes its pools.
  */
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Logger } from 'pino';
@@ -16,6 +15,7 @@ import { migrateDatabase } from '../db/migrate.ts';
 import { BackgroundWork } from '../process/background-work.ts';
 import { logLevel, optional, port, positiveNumber, readAll, required, wholeNumber } from '../process/environment.ts';
 import { Health } from '../process/health.ts';
+import { listen, urlOf } from '../process/listen.ts';
 import { createLog } from '../process/log.ts';
 import { type StatusSettings, serveStatus, statusSettings } from '../process/serve-metrics.ts';
 import { drainSeconds, untilShutdown } from '../process/shutdown.ts';
@@ -129,12 +129,9 @@ export async function runApi(): Promise<void> {
     createServer,
     serverOptions: { keepAliveTimeout: 65_000 },
   }) as Server;
-  const { port: listening } = await listen(server, settings.port, hostname);
+  const listening = await listen(server, settings.port, hostname);
   health.ready();
-  log.info(
-    { url: `http://${hostname.includes(':') ? `[${hostname}]` : hostname}:${listening}${basePath}` },
-    'api ready',
-  );
+  log.info({ url: `${urlOf(hostname, listening)}${basePath}` }, 'api ready');
 
   await aborted(shutdown.signal);
   await closeServer(server, settings.drainSeconds * 1_000);
@@ -154,16 +151,6 @@ async function migratePatiently(databaseUrl: string, log: Logger, signal: AbortS
       await Promise.race([delay(Math.min(200 * 2 ** tries, 5_000), undefined), aborted(signal)]);
     }
   }
-}
-
-function listen(server: Server, port: number, hostname: string): Promise<AddressInfo> {
-  const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>();
-  server.once('error', reject);
-  server.listen(port, hostname, () => {
-    server.off('error', reject);
-    resolve(server.address() as AddressInfo);
-  });
-  return promise;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
