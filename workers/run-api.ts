@@ -4,7 +4,6 @@
  * what else runs, for `POP_DRAIN_SECONDS` at most, and closes its pools.
  */
 import { createServer, type Server } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
@@ -17,6 +16,7 @@ import { logLevel, optional, port, positiveNumber, readAll, required, wholeNumbe
 import { Health } from '../process/health.ts';
 import { listen, urlOf } from '../process/listen.ts';
 import { createLog } from '../process/log.ts';
+import { patiently } from '../process/patiently.ts';
 import { type StatusSettings, serveStatus, statusSettings } from '../process/serve-metrics.ts';
 import { drainSeconds, untilShutdown } from '../process/shutdown.ts';
 import { tellCancel } from '../temporal/agenda-workflows.ts';
@@ -141,16 +141,18 @@ export async function runApi(): Promise<void> {
 
 /** Migrates, waiting for a Postgres that is not there yet; gives up without a word when the process is told to go. */
 async function migratePatiently(databaseUrl: string, log: Logger, signal: AbortSignal): Promise<void> {
-  for (let tries = 0; !signal.aborted; tries += 1) {
-    try {
-      await migrateDatabase(databaseUrl);
-      return;
-    } catch (error) {
+  if (signal.aborted) return;
+  const migrating = patiently(
+    () => migrateDatabase(databaseUrl),
+    signal,
+    (error, isFirst) => {
       if (!isDatabaseAway(error)) throw error;
-      if (tries === 0) log.warn({ err: error }, 'Postgres does not answer yet; trying on');
-      await Promise.race([delay(Math.min(200 * 2 ** tries, 5_000), undefined), aborted(signal)]);
-    }
-  }
+      if (isFirst) log.warn({ err: error }, 'Postgres does not answer yet; trying on');
+    },
+  );
+  await migrating.catch((error: unknown) => {
+    if (error !== signal.reason) throw error;
+  });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
