@@ -95,11 +95,3 @@ function asCommandError(command: Command, error: unknown): unknown {
   if (error instanceof SettingError) return new CommandError(exitCodes.refused, error.message, { cause: error });
   return error;
 }
-
-/** Whole or broken seconds from 0 on, of an option. @throws CommandError */
-export function secondsOf(flag: string, text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
-    throw new CommandError(exitCodes.usage, `${flag} must be a number of seconds, not "${text}"`);
-  return value;
-}

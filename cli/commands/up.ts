@@ -2,11 +2,12 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Ports, System } from '../../machine/system.ts';
 import { usualHome } from '../../process/usual-home.ts';
 import type { CommandSpec } from '../command.ts';
 import { CommandError, type ExitCode, exitCodes } from '../exit-codes.ts';
+import { portOf } from '../option-values.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const exampleRegistry = 'examples/media/registry.json';
@@ -143,11 +144,4 @@ function listenForStop(): Stop {
     });
   }
   return { first: first.promise, second: second.promise };
-}
-
-function portOf(text: string): number {
-  const port = Number(text);
-  if (text.trim() === '' || !Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new InvalidArgumentError('It must be a port number.');
-  return port;
 }
