@@ -11,6 +11,7 @@ import { createApp } from '../api/app.ts';
 import { authorizeByKey } from '../api/auth/api-keys.ts';
 import { isDatabaseAway, openDatabase } from '../db/connect.ts';
 import { migrateDatabase } from '../db/migrate.ts';
+import { aborted } from '../process/aborted.ts';
 import { BackgroundWork } from '../process/background-work.ts';
 import { logLevel, optional, port, positiveNumber, readAll, required, wholeNumber } from '../process/environment.ts';
 import { Health } from '../process/health.ts';
@@ -153,13 +154,6 @@ async function migratePatiently(databaseUrl: string, log: Logger, signal: AbortS
   await migrating.catch((error: unknown) => {
     if (error !== signal.reason) throw error;
   });
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) resolve();
-  else signal.addEventListener('abort', () => resolve(), { once: true });
-  return promise;
 }
 
 /** Requests that run have so long; slow clients are cut then. */
