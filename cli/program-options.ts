@@ -70,8 +70,8 @@ export async function runWithSettings(command: Command, run: () => Promise<void>
   }
 }
 
-/** Runs one of the programs to its orderly end; what nobody foresaw goes to its log, with its stack. */
-export async function runProgram(command: Command, part: string, run: () => Promise<void>): Promise<ExitCode> {
+/** Runs one of the programs as a command, to its orderly end; what nobody foresaw goes to its log, with its stack. */
+export async function runAsCommand(command: Command, part: string, run: () => Promise<void>): Promise<ExitCode> {
   try {
     return await runWithSettings(command, run);
   } catch (error) {
