@@ -70,8 +70,8 @@ export async function runWithSettings(command: Command, run: () => Promise<void>
   }
 }
 
-/** Runs one of the programs to its orderly end; what nobody foresaw goes to its log, with its stack. */
-export async function runProgram(command: Command, part: string, run: () => Promise<void>): Promise<ExitCode> {
+/** Runs one of the programs as a command, to its orderly end; what nobody foresaw goes to its log, with its stack. */
+export async function runAsCommand(command: Command, part: string, run: () => Promise<void>): Promise<ExitCode> {
   try {
     return await runWithSettings(command, run);
   } catch (error) {
@@ -96,12 +96,4 @@ function asCommandError(command: Command, error: unknown): unknown {
   if (error instanceof DrainTimeoutError) return new CommandError(exitCodes.timedOut, error.message, { cause: error });
   if (error instanceof SettingError) return new CommandError(exitCodes.refused, error.message, { cause: error });
   return error;
-}
-
-/** Whole or broken seconds from 0 on, of an option. @throws CommandError */
-export function secondsOf(flag: string, text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
-    throw new CommandError(exitCodes.usage, `${flag} must be a number of seconds, not "${text}"`);
-  return value;
 }

@@ -1,7 +1,7 @@
 /** Reads the output of a handler's container, which is there until the Pod is deleted, as long as its node lives. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { cleanText } from '../launchers/clean-text.ts';
 import type { HandlerLog } from '../launchers/launcher.ts';
+import { Tail } from '../launchers/tail.ts';
 import { ApiError } from './api-errors.ts';
 import type { KubernetesApi } from './kubernetes-api.ts';
 import { handlerContainer, type Pod, timeOf } from './pod.ts';
@@ -71,24 +71,12 @@ async function readOnce(
 }
 
 async function lastOf(chunks: AsyncIterable<Uint8Array>, keepBytes: number, heard: () => void): Promise<HandlerLog> {
-  const kept: Uint8Array[] = [];
-  let keptBytes = 0;
-  let totalBytes = 0;
+  const tail = new Tail(keepBytes);
   for await (const chunk of chunks) {
     heard();
-    kept.push(chunk);
-    keptBytes += chunk.length;
-    totalBytes += chunk.length;
-    for (let first = kept[0]; first !== undefined && keptBytes - first.length >= keepBytes; first = kept[0]) {
-      keptBytes -= first.length;
-      kept.shift();
-    }
+    tail.add(chunk);
   }
-  const bytes = Buffer.concat(kept);
-  let start = Math.max(0, bytes.length - keepBytes);
-  // A cut may fall within a character: its rest is left out.
-  if (start > 0) while (start < bytes.length && ((bytes[start] ?? 0) & 0xc0) === 0x80) start += 1;
-  return { output: cleanText(bytes.subarray(start).toString('utf8')), totalBytes };
+  return { output: tail.text(), totalBytes: tail.totalBytes };
 }
 
 /**

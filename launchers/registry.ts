@@ -5,7 +5,7 @@
  * A field that would do nothing for the type's launch is refused, so that nobody believes in a setting that is not
  * there.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { cut } from '../agenda/cut.ts';
@@ -22,8 +22,9 @@ import {
 import { type DockerSettings, dockerFields, dockerSettings } from './docker/docker-settings.ts';
 import { type InProcessSettings, inProcessFields, inProcessSettings } from './in-process/in-process-settings.ts';
 import { limitFields, limitsOf } from './limits.ts';
-import { type LocalSettings, localFields, localSettings } from './local/local-settings.ts';
+import { type LocalSettings, localSettings } from './local/local-settings.ts';
 import { type NeedsSetting, needsField, needsSetting } from './needs.ts';
+import { programFields } from './program-settings.ts';
 import { digestOf } from './registry-digest.ts';
 import { lineOfField, lineOfSyntaxError } from './registry-lines.ts';
 
@@ -54,19 +55,13 @@ export class RegistryError extends Error {
 
 /** Of each launch: its fields, the entry that they make, and the field that such an entry cannot be without. */
 const launches = {
-  local: { fields: localFields, settle: localSettings, needs: 'command' },
+  local: { fields: programFields, settle: localSettings, needs: 'command' },
   inProcess: { fields: inProcessFields, settle: inProcessSettings, needs: 'function' },
   docker: { fields: dockerFields, settle: dockerSettings, needs: 'imageName' },
   kubernetes: { fields: kubernetesFields, settle: kubernetesSettings, needs: 'imageName' },
 } as const;
-const kinds = Object.keys(launches) as LaunchKind[];
-/** What makes a launch possible for a pool worker. */
-const neededFor: Readonly<Record<LaunchKind, string>> = {
-  local: 'POP_RUN_DIRECTORY',
-  inProcess: 'nothing',
-  docker: 'POP_RUN_DIRECTORY and a container engine (POP_DOCKER_SOCKET)',
-  kubernetes: 'a cluster: POP_KUBECONFIG, or a worker that is a Pod of it',
-};
+/** All launchers that there are. */
+export const launchKinds = Object.keys(launches) as readonly LaunchKind[];
 
 /** Fields of POP's registries, with the reason why they do nothing here. A registry that has them is taken. */
 const idleFields: Readonly<Record<string, string>> = {
@@ -82,10 +77,10 @@ const idleFields: Readonly<Record<string, string>> = {
 
 const podConfigSchema = (folder: string, environment: NodeJS.ProcessEnv) =>
   z.strictObject({
-    launch: z.enum(kinds).optional(),
+    launch: z.enum(launchKinds).optional(),
     ...limitFields,
     ...needsField,
-    ...localFields(folder, environment),
+    ...programFields(folder, environment),
     ...inProcessFields(),
     ...dockerFields(folder, environment),
     ...kubernetesFields(folder, environment),
@@ -110,10 +105,10 @@ export interface RegistryField {
 export function registryFields(): readonly RegistryField[] {
   const { properties = {} } = z.toJSONSchema(podConfigSchema('/', {}), { io: 'input', unrepresentable: 'any' });
   const common = new Set(['launch', ...Object.keys(limitFields), ...Object.keys(needsField)]);
-  const read = kinds.map((kind) => ({ kind, fields: new Set(fieldsOf(kind, '/', {})) }));
+  const read = launchKinds.map((kind) => ({ kind, fields: new Set(fieldsOf(kind, '/', {})) }));
   return Object.entries(properties).map(([name, schema]) => ({
     name,
-    launches: common.has(name) ? kinds : read.flatMap(({ kind, fields }) => (fields.has(name) ? [kind] : [])),
+    launches: common.has(name) ? launchKinds : read.flatMap(({ kind, fields }) => (fields.has(name) ? [kind] : [])),
     inner: innerNames(schema),
   }));
 }
@@ -214,74 +209,6 @@ export function withLimits<Settings extends HandlerSettings>(
     ...(timeout.quietSeconds !== undefined && { quietSeconds: timeout.quietSeconds }),
     ...(timeout.runSeconds !== undefined && { runSeconds: timeout.runSeconds }),
   };
-}
-
-/**
- * A registry that follows its file. An edit counts from the next look on. A broken edit is reported, and the last good
- * registry stays.
- */
-export class LiveRegistry {
-  readonly path: string;
-  #registry: Registry;
-  #version: string;
-  #error: RegistryError | undefined;
-  readonly #report: (error: RegistryError) => void;
-  readonly #launches: readonly LaunchKind[];
-
-  /**
-   * `launches` are those that the reader can do; a registry that names another is broken for it. `report` hears of each
-   * broken edit once.
-   * @throws RegistryError when the file is not good at the start.
-   */
-  constructor(path: string, report: (error: RegistryError) => void, launches: readonly LaunchKind[] = kinds) {
-    this.path = resolve(path);
-    this.#report = report;
-    this.#launches = launches;
-    this.#version = versionOf(this.path);
-    this.#registry = this.#load();
-  }
-
-  /** The fault of the file as it is now; undefined when the registry in use is the file's. */
-  get error(): RegistryError | undefined {
-    return this.#error;
-  }
-
-  get current(): Registry {
-    const version = versionOf(this.path);
-    if (version === this.#version) return this.#registry;
-    this.#version = version;
-    try {
-      this.#registry = this.#load();
-      this.#error = undefined;
-    } catch (error) {
-      if (!(error instanceof RegistryError)) throw error;
-      this.#error = error;
-      this.#report(error);
-    }
-    return this.#registry;
-  }
-
-  settingsFor(type: string): HandlerSettings | undefined {
-    return settingsFor(this.current, type);
-  }
-
-  #load(): Registry {
-    const registry = loadRegistry(this.path);
-    const strange = [...registry.types].filter(([, { launch }]) => !this.#launches.includes(launch));
-    if (strange.length === 0) return registry;
-    const lines = strange.map(
-      ([type, { launch }]) => `${this.path} /${type}: "launch": "${launch}" is not possible here`,
-    );
-    const needed = new Set(strange.map(([, { launch }]) => `"${launch}" needs ${neededFor[launch]}`));
-    const rest = [`This pool worker launches: ${this.#launches.join(', ')}`, ...needed];
-    throw new RegistryError(`${lines.join('\n')}\n${rest.join('; ')}.`);
-  }
-}
-
-/** Changes when the file does; a mounted ConfigMap is swapped by a link, so the inode counts too. */
-function versionOf(path: string): string {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stat === undefined ? 'missing' : `${stat.mtimeNs}:${stat.size}:${stat.ino}`;
 }
 
 /**

@@ -1,9 +1,9 @@
 /** An HTTP server for the metrics and the probes of a process. */
 import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { port as portSetting, readAll } from './environment.ts';
 import type { Health, ProbeAnswer } from './health.ts';
+import { listen, urlOf } from './listen.ts';
 
 /** Whatever can tell its metrics in the text format of Prometheus. */
 export interface Metrics {
@@ -105,12 +105,8 @@ async function serve(
     if (answer === undefined) response.writeHead(404).end();
     else answer(response);
   });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(port, host, resolve);
-  await promise;
-  const { port: listening } = server.address() as AddressInfo;
-  log.info({ url: `http://${host.includes(':') ? `[${host}]` : host}:${listening}${path}` }, ready);
+  const listening = await listen(server, port, host);
+  log.info({ url: `${urlOf(host, listening)}${path}` }, ready);
   return {
     port: listening,
     async [Symbol.asyncDispose]() {

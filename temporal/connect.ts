@@ -1,9 +1,9 @@
 /** Connections to Temporal, as every process of ours makes them. */
-import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { installationName, readAll, SettingError } from '../process/environment.ts';
+import { patiently } from '../process/patiently.ts';
 import { type Names, namesOf } from '../workflows/names.ts';
 import { type ConnectionSecurity, connectionSecurity } from './connection-security.ts';
 
@@ -76,16 +76,15 @@ export async function connectPatiently<C>(
   signal: AbortSignal,
 ): Promise<C> {
   const { address } = settings;
-  for (let tries = 0; ; tries++) {
-    try {
-      return await connect(connectionOf(settings));
-    } catch (error) {
+  return patiently(
+    () => connect(connectionOf(settings)),
+    signal,
+    (error, isFirst) => {
       const refusal = refusalIn(error);
       if (refusal !== undefined) throw new RefusedByTemporalError(address, refusal);
-      if (tries === 0) log.warn({ err: error, address }, 'Temporal does not answer yet; trying on');
-      await delay(Math.min(200 * 2 ** tries, 5_000), undefined, { signal });
-    }
-  }
+      if (isFirst) log.warn({ err: error, address }, 'Temporal does not answer yet; trying on');
+    },
+  );
 }
 
 /** As the native library tells the two statuses of gRPC, UNAUTHENTICATED and PERMISSION_DENIED. */

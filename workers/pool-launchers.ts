@@ -1,7 +1,6 @@
 /** The launchers of a pool worker: those that its settings and its host make possible. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { PoolWorker } from '../activities/pool/parts.ts';
 import { type ClusterSettings, connectCluster } from '../k8s/connect-cluster.ts';
@@ -9,10 +8,12 @@ import { DockerLauncher } from '../launchers/docker/docker-launcher.ts';
 import { EngineAway } from '../launchers/docker/engine.ts';
 import { InProcessLauncher } from '../launchers/in-process/in-process-launcher.ts';
 import type { Launchers } from '../launchers/launcher.ts';
+import type { LiveRegistry } from '../launchers/live-registry.ts';
 import { LocalLauncher } from '../launchers/local/local-launcher.ts';
-import type { LaunchKind, LiveRegistry } from '../launchers/registry.ts';
+import type { LaunchKind } from '../launchers/registry.ts';
 import { optional, WrongSettingError } from '../process/environment.ts';
 import type { Health } from '../process/health.ts';
+import { patiently } from '../process/patiently.ts';
 import type { PodReaperSettings } from './pod-reaper-settings.ts';
 import type { PoolProcessMetrics } from './pool-metrics.ts';
 
@@ -31,7 +32,6 @@ export interface LauncherSettings {
 const usualSocket = '/var/run/docker.sock';
 /** Inside of the run directory, with a name that no run of a process has. */
 const containerFolder = '.containers';
-const longestWaitMilliseconds = 5_000;
 
 /** The socket that the setting names, plain or as Docker writes it; else the usual one, if it is there. */
 export function dockerSocket(named: string | undefined): string | undefined {
@@ -128,17 +128,18 @@ async function connectEngine(
   log: Logger,
   signal: AbortSignal,
 ): Promise<DockerLauncher | undefined> {
-  for (let tries = 0; ; tries += 1) {
-    try {
-      return await DockerLauncher.connect(options);
-    } catch (error) {
-      if (!(error instanceof EngineAway)) throw error;
-      if (!isWanted) {
-        log.info({ err: error, socket: options.socket }, 'this pool worker launches no containers: no engine answers');
-        return undefined;
-      }
-      if (tries === 0) log.warn({ err: error, socket: options.socket }, 'the container engine does not answer yet');
-      await delay(Math.min(200 * 2 ** tries, longestWaitMilliseconds), undefined, { signal });
-    }
-  }
+  const { socket } = options;
+  const connecting = patiently(
+    () => DockerLauncher.connect(options),
+    signal,
+    (error, isFirst) => {
+      if (!isWanted || !(error instanceof EngineAway)) throw error;
+      if (isFirst) log.warn({ err: error, socket }, 'the container engine does not answer yet');
+    },
+  );
+  return connecting.catch((error: unknown) => {
+    if (isWanted || !(error instanceof EngineAway)) throw error;
+    log.info({ err: error, socket }, 'this pool worker launches no containers: no engine answers');
+    return undefined;
+  });
 }

@@ -3,8 +3,8 @@
  * the token of its launch, as it is, and nothing else. The worker's own key is never part of it.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
+import { listen } from '../process/listen.ts';
 
 /** Where it listens, and whom it asks. */
 export interface RelayOptions {
@@ -38,11 +38,7 @@ export async function serveRelay({ host, port, url, log }: RelayOptions): Promis
   });
   // Each may bring a body of 4 MiB.
   server.maxConnections = mostConnections;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, resolve);
-  });
-  const { port: bound } = server.address() as AddressInfo;
+  const bound = await listen(server, port, host);
   log.info({ host, port: bound, url }, 'relay of reports ready');
   return {
     port: bound,

@@ -4,8 +4,6 @@
  * what else runs, for `POP_DRAIN_SECONDS` at most, and closes its pools.
  */
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
@@ -13,10 +11,13 @@ import { createApp } from '../api/app.ts';
 import { authorizeByKey } from '../api/auth/api-keys.ts';
 import { isDatabaseAway, openDatabase } from '../db/connect.ts';
 import { migrateDatabase } from '../db/migrate.ts';
+import { aborted } from '../process/aborted.ts';
 import { BackgroundWork } from '../process/background-work.ts';
 import { logLevel, optional, port, positiveNumber, readAll, required, wholeNumber } from '../process/environment.ts';
 import { Health } from '../process/health.ts';
+import { listen, urlOf } from '../process/listen.ts';
 import { createLog } from '../process/log.ts';
+import { patiently } from '../process/patiently.ts';
 import { type StatusSettings, serveStatus, statusSettings } from '../process/serve-metrics.ts';
 import { drainSeconds, untilShutdown } from '../process/shutdown.ts';
 import { tellCancel } from '../temporal/agenda-workflows.ts';
@@ -129,12 +130,9 @@ export async function runApi(): Promise<void> {
     createServer,
     serverOptions: { keepAliveTimeout: 65_000 },
   }) as Server;
-  const { port: listening } = await listen(server, settings.port, hostname);
+  const listening = await listen(server, settings.port, hostname);
   health.ready();
-  log.info(
-    { url: `http://${hostname.includes(':') ? `[${hostname}]` : hostname}:${listening}${basePath}` },
-    'api ready',
-  );
+  log.info({ url: `${urlOf(hostname, listening)}${basePath}` }, 'api ready');
 
   await aborted(shutdown.signal);
   await closeServer(server, settings.drainSeconds * 1_000);
@@ -144,33 +142,18 @@ export async function runApi(): Promise<void> {
 
 /** Migrates, waiting for a Postgres that is not there yet; gives up without a word when the process is told to go. */
 async function migratePatiently(databaseUrl: string, log: Logger, signal: AbortSignal): Promise<void> {
-  for (let tries = 0; !signal.aborted; tries += 1) {
-    try {
-      await migrateDatabase(databaseUrl);
-      return;
-    } catch (error) {
+  if (signal.aborted) return;
+  const migrating = patiently(
+    () => migrateDatabase(databaseUrl),
+    signal,
+    (error, isFirst) => {
       if (!isDatabaseAway(error)) throw error;
-      if (tries === 0) log.warn({ err: error }, 'Postgres does not answer yet; trying on');
-      await Promise.race([delay(Math.min(200 * 2 ** tries, 5_000), undefined), aborted(signal)]);
-    }
-  }
-}
-
-function listen(server: Server, port: number, hostname: string): Promise<AddressInfo> {
-  const { promise, resolve, reject } = Promise.withResolvers<AddressInfo>();
-  server.once('error', reject);
-  server.listen(port, hostname, () => {
-    server.off('error', reject);
-    resolve(server.address() as AddressInfo);
+      if (isFirst) log.warn({ err: error }, 'Postgres does not answer yet; trying on');
+    },
+  );
+  await migrating.catch((error: unknown) => {
+    if (error !== signal.reason) throw error;
   });
-  return promise;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) resolve();
-  else signal.addEventListener('abort', () => resolve(), { once: true });
-  return promise;
 }
 
 /** Requests that run have so long; slow clients are cut then. */

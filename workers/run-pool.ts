@@ -5,7 +5,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
@@ -21,6 +20,7 @@ import { WorkerTeller } from '../activities/pool/tell-worker.ts';
 import { SettingError } from '../process/environment.ts';
 import { Health } from '../process/health.ts';
 import { createLog } from '../process/log.ts';
+import { patiently } from '../process/patiently.ts';
 import { serveStatus } from '../process/serve-metrics.ts';
 import { type Shutdown, untilShutdown } from '../process/shutdown.ts';
 import { clientOn, connectPatiently, type TemporalClient } from '../temporal/connect.ts';
@@ -215,28 +215,19 @@ async function join(settings: PoolSettings, health: Health, log: Logger, signal:
     health.during(`the api at ${settings.url}`, joinInstallation(settings, log, signal)),
   ]);
   const marked = clientOn(connection, temporal);
-  const checking = patiently(log, signal, async () => {
+  const check = async () => {
     if (await checkMarker(marked, installationId)) return;
     log.warn(
       { namespace: temporal.namespace, names: describeNames(temporal.names) },
       'no installation has begun under these names yet; is POP_INSTALLATION that of the control worker?',
     );
+  };
+  const checking = patiently(check, signal, (error, isFirst) => {
+    if (error instanceof SettingError) throw error;
+    if (isFirst) log.warn({ err: error }, 'Temporal does not answer yet; trying on');
   });
   await health.during(`Temporal at ${temporal.address}`, checking);
   return { connection, marked, installationId };
-}
-
-/** Does `work` until it is done or there is a wrong setting: Temporal may be away. */
-async function patiently(log: Logger, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (error instanceof SettingError) throw error;
-      if (tries === 0) log.warn({ err: error }, 'Temporal does not answer yet; trying on');
-      await delay(Math.min(200 * 2 ** tries, 5_000), undefined, { signal });
-    }
-  }
 }
 
 /** Passes on the first of a minute. */

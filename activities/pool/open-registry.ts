@@ -1,6 +1,7 @@
 /** The registry of a pool worker: one that is not good at the start is the operator's to mend. */
 import type { Logger } from 'pino';
-import { type LaunchKind, LiveRegistry, RegistryError } from '../../launchers/registry.ts';
+import { LiveRegistry } from '../../launchers/live-registry.ts';
+import { type LaunchKind, RegistryError } from '../../launchers/registry.ts';
 import { WrongSettingError } from '../../process/environment.ts';
 
 /**

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { expect, test, vi } from 'vitest';
-import { LiveRegistry } from '../../launchers/registry.ts';
+import { LiveRegistry } from '../../launchers/live-registry.ts';
 import type { WorkerReport } from '../../messages/resource-pool.ts';
 import { SettingError } from '../../process/environment.ts';
 import { openRegistry } from './open-registry.ts';

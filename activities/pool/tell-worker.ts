@@ -7,12 +7,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { cut } from '../../agenda/cut.ts';
 import { maximumNameLength } from '../../agenda/types.ts';
+import type { LiveRegistry } from '../../launchers/live-registry.ts';
 import { needsOf } from '../../launchers/needs.ts';
-import type { LiveRegistry } from '../../launchers/registry.ts';
 import { mostProblemCharacters } from '../../messages/limits.ts';
 import { signOfLifeSeconds, type WorkerReport } from '../../messages/resource-pool.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { SettingError } from '../../process/environment.ts';
+import { patiently } from '../../process/patiently.ts';
 import { ServiceRefused } from './service-errors.ts';
 
 /** Who tells, of what, to whom. */
@@ -59,19 +60,16 @@ export class WorkerTeller {
    * SettingError when the service takes no such registry; the signal's reason once it aborts
    */
   async start(signal: AbortSignal): Promise<void> {
-    for (let tries = 0; ; tries++) {
-      signal.throwIfAborted();
-      try {
-        await this.#tell();
-        break;
-      } catch (error) {
+    signal.throwIfAborted();
+    await patiently(
+      () => this.#tell(),
+      signal,
+      (error, isFirst) => {
         if (error instanceof ServiceRefused && error.isAboutContent)
           throw new SettingError(`the api refuses what this pool worker tells of its registry: ${error.message}`);
-        if (tries === 0)
-          this.#options.log.warn({ err: error }, 'the api cannot be told of this pool worker; trying on');
-        await delay(Math.min(200 * 2 ** tries, longestWaitMilliseconds), undefined, { signal });
-      }
-    }
+        if (isFirst) this.#options.log.warn({ err: error }, 'the api cannot be told of this pool worker; trying on');
+      },
+    );
     this.#telling = this.#goOn();
     const close = () => void this.close();
     if (signal.aborted) close();

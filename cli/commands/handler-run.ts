@@ -1,11 +1,12 @@
 /** `pop handler run`: one handler on this machine, without a server. */
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { OperationTimeout } from '../../agenda/types.ts';
 import { readRegistry } from '../chosen-registry.ts';
 import type { CommandSpec } from '../command.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import { handlerToRun } from '../handler-to-run.ts';
 import { readJsonInput } from '../json-input.ts';
+import { secondsAboveZero } from '../option-values.ts';
 import { RunScreen } from '../run-screen.ts';
 import { stopSignals } from '../stop-signals.ts';
 
@@ -57,12 +58,6 @@ const limitsOf = ({ runSeconds, quietSeconds }: HandlerRunOptions): OperationTim
   ...(quietSeconds !== undefined && { quietSeconds }),
 });
 
-function secondsOf(text: string): number {
-  const seconds = Number(text);
-  if (!Number.isFinite(seconds) || seconds <= 0) throw new InvalidArgumentError('It is a number of seconds above 0.');
-  return seconds;
-}
-
 /** `pop handler run` */
 export const handlerRun: CommandSpec = {
   examples: [
@@ -81,7 +76,7 @@ export const handlerRun: CommandSpec = {
       .option('--payload <json>', 'a file, - for standard input, or JSON that begins with {, [ or " (default: null)')
       .option('--registry <file>', 'which program does which Operation type (default: ./registry.json, if it is there)')
       .option('--last-progress <json>', 'the OperationProgress of an earlier run, for it to go on from there')
-      .option('--run-seconds <seconds>', 'longest time that it may take', secondsOf)
-      .option('--quiet-seconds <seconds>', 'longest time without output and progress', secondsOf),
+      .option('--run-seconds <seconds>', 'longest time that it may take', secondsAboveZero)
+      .option('--quiet-seconds <seconds>', 'longest time without output and progress', secondsAboveZero),
   run,
 };

@@ -3,14 +3,15 @@ import type { FileHandle } from 'node:fs/promises';
 import { required } from '../../process/environment.ts';
 import type { CommandSpec } from '../command.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
-import { addSettings, databaseOption, runWithSettings, type SettingOption, secondsOf } from '../program-options.ts';
+import { secondsOf } from '../option-values.ts';
+import { addSettings, databaseOption, runWithSettings, type SettingOption } from '../program-options.ts';
 import { untilDatabase } from '../until-database.ts';
 
 interface KeyOptions {
   readonly first?: boolean;
   readonly title: string;
   readonly file?: string;
-  readonly wait: string;
+  readonly wait: number;
 }
 
 const environmentOption: SettingOption = [
@@ -33,7 +34,7 @@ export const keyCreate: CommandSpec = {
     command.option('--first', 'say that it is the first: no other is made here');
     command.option('--file <file>', 'a new file, instead of stdout');
     command.option('--title <text>', 'what it is called', 'first key');
-    command.option('--wait <seconds>', 'longest wait for Postgres to answer', '0');
+    command.option('--wait <seconds>', 'longest wait for Postgres to answer', secondsOf, 0);
     addSettings(command, [databaseOption, environmentOption]);
   },
   run: async (command) =>
@@ -42,8 +43,7 @@ export const keyCreate: CommandSpec = {
       if (first !== true)
         throw new CommandError(exitCodes.usage, '--first is missing: other keys are made by the api (POST /v1/apikey)');
       const url = required('DATABASE_URL');
-      const waitSeconds = secondsOf('--wait', wait);
-      const { key, prefix } = await createFirst(url, title, file, waitSeconds);
+      const { key, prefix } = await createFirst(url, title, file, wait);
       if (file === undefined) console.log(key);
       else console.error(`The key ${prefix} is in ${file}.`);
     }),

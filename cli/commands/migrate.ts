@@ -2,7 +2,8 @@
 import { required } from '../../process/environment.ts';
 import type { CommandSpec } from '../command.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
-import { addSettings, databaseOption, runWithSettings, secondsOf } from '../program-options.ts';
+import { secondsOf } from '../option-values.ts';
+import { addSettings, databaseOption, runWithSettings } from '../program-options.ts';
 import { untilDatabase } from '../until-database.ts';
 
 /** `pop migrate` */
@@ -16,12 +17,12 @@ export const migrate: CommandSpec = {
     'one works and the others wait for it. An api does the same when it starts.',
   declare: (command) => {
     addSettings(command, [databaseOption]);
-    command.option('--wait <seconds>', 'longest wait for Postgres to answer', '0');
+    command.option('--wait <seconds>', 'longest wait for Postgres to answer', secondsOf, 0);
   },
   run: async (command) =>
     runWithSettings(command, async () => {
       const url = required('DATABASE_URL');
-      const waitSeconds = secondsOf('--wait', command.opts<{ wait: string }>().wait);
+      const { wait: waitSeconds } = command.opts<{ readonly wait: number }>();
       const { openDatabase } = await import('../../db/connect.ts');
       const { migrateDatabase } = await import('../../db/migrate.ts');
       const { readSchemaVersion, SchemaTooNewError } = await import('../../db/schema-version.ts');

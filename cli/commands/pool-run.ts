@@ -5,7 +5,7 @@ import {
   addSettings,
   metricsOptions,
   processOptions,
-  runProgram,
+  runAsCommand,
   type SettingOption,
   temporalOptions,
 } from '../program-options.ts';
@@ -49,7 +49,7 @@ export const poolRun: CommandSpec = {
     'in docs/operations.md.',
   declare: (command) => addSettings(command, [...options, ...temporalOptions, ...metricsOptions, ...processOptions]),
   run: async (command) =>
-    runProgram(command, 'pool', async () => {
+    runAsCommand(command, 'pool', async () => {
       const [{ runPool }, { RegistryError }] = await Promise.all([
         import('../../workers/run-pool.ts'),
         import('../../launchers/registry.ts'),

@@ -1,12 +1,13 @@
 /** `pop run --local`: a whole Agenda on this machine, without a server. */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { AgendaOutcome } from '../../agenda/outcomes.ts';
 import { readRegistry } from '../chosen-registry.ts';
 import type { CommandSpec } from '../command.ts';
 import { CommandError, type ExitCode, exitCodes } from '../exit-codes.ts';
 import { readInput } from '../json-input.ts';
+import { countOf } from '../option-values.ts';
 import { RunScreen } from '../run-screen.ts';
 import { stopSignals } from '../stop-signals.ts';
 
@@ -65,12 +66,6 @@ async function run(command: Command): Promise<ExitCode> {
   if (options.output === 'json') process.stdout.write(json);
   else console.log([`${outcome} after ${seconds} s`, ...diagnosticEvents.map(({ message }) => message)].join(': '));
   return outcome === 'succeeded' ? exitCodes.done : exitCodes.failed;
-}
-
-function countOf(text: string): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError('It is a whole number from 1.');
-  return count;
 }
 
 const list = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];

@@ -4,7 +4,7 @@ import {
   addSettings,
   databaseOption,
   processOptions,
-  runProgram,
+  runAsCommand,
   type SettingOption,
   temporalOptions,
 } from '../program-options.ts';
@@ -33,7 +33,7 @@ export const serve: CommandSpec = {
     'Temporal to start. Probes are at /livez and /readyz of its own port, too.',
   declare: (command) => addSettings(command, [...options, ...temporalOptions, ...processOptions]),
   run: async (command) =>
-    runProgram(command, 'api', async () => {
+    runAsCommand(command, 'api', async () => {
       const { runApi } = await import('../../workers/run-api.ts');
       await runApi();
     }),

@@ -2,11 +2,14 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Ports, System } from '../../machine/system.ts';
+import { aborted } from '../../process/aborted.ts';
 import { usualHome } from '../../process/usual-home.ts';
 import type { CommandSpec } from '../command.ts';
 import { CommandError, type ExitCode, exitCodes } from '../exit-codes.ts';
+import { portOf } from '../option-values.ts';
+import { stopSignals } from '../stop-signals.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const exampleRegistry = 'examples/media/registry.json';
@@ -44,28 +47,26 @@ async function run(command: Command): Promise<ExitCode> {
     postgres: values.postgresPort,
   };
   // Heard from the beginning, so that Ctrl-C during the start leaves nothing behind.
-  const stop = listenForStop();
+  using stop = stopSignals();
   console.log('Starting Postgres, Temporal, api, control worker and pool worker …');
   let system: System | undefined;
-  void stop.second.then(() => {
+  stop.second.addEventListener('abort', () => {
     console.log('Stopping at once.');
     system?.destroy();
     process.exit(1);
   });
-  const abort = new AbortController();
-  void stop.first.then(() => abort.abort());
   system = await System.start({
     home: values.home,
     registry: values.registry,
     ports,
     restarts: true,
-    signal: abort.signal,
+    signal: stop.first,
     say: (line) => console.log(line),
   });
   try {
     await ensureDefaults(system);
     console.log(welcome(system, firstCommand(system), media, performance.now() - started));
-    await stop.first;
+    await aborted(stop.first);
     console.log(
       '\nStopping: running handlers are ended and run again after the next start. Ctrl-C again stops at once.',
     );
@@ -120,34 +121,4 @@ Submit a first Agenda from another terminal:
 ${first}
 
 Ctrl-C stops it; what is unfinished goes on at the next start.`;
-}
-
-interface Stop {
-  readonly first: Promise<void>;
-  readonly second: Promise<void>;
-}
-
-function listenForStop(): Stop {
-  const first = Promise.withResolvers<void>();
-  const second = Promise.withResolvers<void>();
-  let heard = 0;
-  let heardAt = 0;
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(name, () => {
-      // npm passes a Ctrl-C on that the terminal has given us already: that is one, not two.
-      if (heard > 0 && performance.now() - heardAt < 500) return;
-      heard += 1;
-      heardAt = performance.now();
-      if (heard === 1) first.resolve();
-      else second.resolve();
-    });
-  }
-  return { first: first.promise, second: second.promise };
-}
-
-function portOf(text: string): number {
-  const port = Number(text);
-  if (text.trim() === '' || !Number.isInteger(port) || port < 0 || port > 65_535)
-    throw new InvalidArgumentError('It must be a port number.');
-  return port;
 }

@@ -5,7 +5,7 @@ import {
   databaseOption,
   metricsOptions,
   processOptions,
-  runProgram,
+  runAsCommand,
   type SettingOption,
   temporalOptions,
 } from '../program-options.ts';
@@ -31,7 +31,7 @@ export const worker: CommandSpec = {
   declare: (command) =>
     addSettings(command, [databaseOption, ...options, ...temporalOptions, ...metricsOptions, ...processOptions]),
   run: async (command) =>
-    runProgram(command, 'control', async () => {
+    runAsCommand(command, 'control', async () => {
       const { runControl } = await import('../../workers/run-control.ts');
       await runControl();
     }),

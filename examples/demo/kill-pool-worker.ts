@@ -2,14 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive } from '../../launchers/local/process-identity.ts';
-import {
-  fileNames,
-  type ProcessIdentity,
-  type RunRecord,
-  readRecord,
-  type StartedRecord,
-} from '../../launchers/local/run-files.ts';
-import { runDirectories } from '../../launchers/local/stop-run.ts';
+import { fileNames, type ProcessIdentity, type StartedRecord } from '../../launchers/local/run-files.ts';
+import type { RunRecord } from '../../launchers/run-directory/records.ts';
+import { readRecord } from '../../launchers/run-directory/regular-file.ts';
+import { runDirectories } from '../../launchers/run-directory/run-directories.ts';
 import type { System } from '../../machine/system.ts';
 
 /** What was seen; process identities as the system notes them. */

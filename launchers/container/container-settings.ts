@@ -1,9 +1,7 @@
 /** What the registry says of a type that is launched as a container, whichever launcher starts it. */
 import { z } from 'zod';
-import type { ToldSettings } from '../contract-environment.ts';
 import type { Limits } from '../limits.ts';
-import { localFields } from '../local/local-settings.ts';
-import type { EndSettings } from '../outcome.ts';
+import { type ProgramSettings, programFields, programSettings } from '../program-settings.ts';
 import { quantityOf } from '../quantity.ts';
 
 /** What a container asks for and may use; quantities as Kubernetes writes them. */
@@ -16,17 +14,13 @@ export interface ContainerResources {
 }
 
 /** The part of a registry entry that all launchers of containers read, all layers resolved. */
-export interface ContainerSettings extends Limits, EndSettings, ToldSettings {
+export interface ContainerSettings extends Limits, ProgramSettings {
   readonly image: string;
   readonly pullAlways: boolean;
   /** In place of the image's entrypoint. */
   readonly command?: readonly string[];
-  readonly arguments: readonly string[];
-  readonly envVars: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly resources: ContainerResources;
-  /** Most bytes of output that are kept: the last ones. */
-  readonly logBytes: number;
   /** Deletes the container once its end is acknowledged; otherwise it stays for a while, to be looked at. */
   readonly reapCompletedPods: boolean;
 }
@@ -48,7 +42,7 @@ const memory = z
 
 /** The fields of a `podConfig` that launchers of containers share; with the names that POP gave to them. */
 export const containerFields = (folder: string, environment: NodeJS.ProcessEnv) => ({
-  ...localFields(folder, environment),
+  ...programFields(folder, environment),
   imageName: z.string().min(1).max(1_024).optional(),
   pullAlways: z.boolean().optional(),
   labels: z.record(z.string(), z.string()).optional(),
@@ -64,25 +58,16 @@ export type ContainerFields = z.output<z.ZodObject<ReturnType<typeof containerFi
 
 /** The entry of merged layers; undefined without an `imageName`. */
 export function containerSettings(fields: ContainerFields, limits: Limits): ContainerSettings | undefined {
-  const { imageName: image, command, commands, readRoots, writeRoots } = fields;
+  const { imageName: image, command } = fields;
   if (image === undefined) return undefined;
   return {
     ...limits,
+    ...programSettings(fields),
     image,
     pullAlways: fields.pullAlways ?? false,
     ...(command !== undefined && { command }),
-    arguments: fields.arguments ?? [],
-    envVars: fields.envVars ?? {},
     labels: fields.labels ?? {},
     resources: resourcesOf(fields),
-    ...(commands !== undefined && { commands }),
-    ...(readRoots !== undefined && { readRoots }),
-    ...(writeRoots !== undefined && { writeRoots }),
-    resultFrom: fields.resultFrom ?? 'file',
-    contract: fields.contract ?? 'pop2',
-    endOfLogIdentifier: fields.endOfLogIdentifier ?? 'HandlerComplete',
-    payloadTransport: fields.payloadTransport ?? 'envVar',
-    logBytes: fields.logBytes ?? 1024 * 1024,
     reapCompletedPods: fields.reapCompletedPods ?? true,
   };
 }

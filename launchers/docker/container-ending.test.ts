@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { runOf } from '../../test/support/scratch.ts';
-import { ProgressFile } from '../local/progress-file.ts';
+import { ProgressFile } from '../run-directory/progress-file.ts';
 import { endingOf, isOfNoEnd, type Remains } from './container-ending.ts';
 import { dockerRunOf } from './docker-run.ts';
 import type { ContainerFacts } from './engine.ts';

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import type { DiagnosticEvent } from '../../agenda/types.ts';
 import { signalOf } from '../exit-signal.ts';
 import type { Ending } from '../launcher.ts';
-import type { ProgressFile } from '../local/progress-file.ts';
-import { resultOfFile } from '../local/result-file.ts';
-import type { StopRecord } from '../local/run-files.ts';
-import { lastLines, limitEvent, outcomeOf, reportedEvents } from '../outcome.ts';
+import { lastLines, outcomeOf } from '../outcome.ts';
+import type { ProgressFile } from '../run-directory/progress-file.ts';
+import { handlerFileNames, type StopRecord } from '../run-directory/records.ts';
+import { resultOfFile } from '../run-directory/result-file.ts';
+import { stopped } from '../run-directory/stopped.ts';
 import type { ContainerLog } from './container-log.ts';
 import type { DockerRun } from './docker-run.ts';
 import type { ContainerFacts } from './engine.ts';
-import { boxNames } from './run-directory.ts';
 
 /** What is left of a container that was started and runs no more. */
 export interface Remains {
@@ -53,33 +53,13 @@ export function endingOf({ run, container, log: read, progress, box, stop, isTak
     log,
     standardOutput: read.standardOutput,
     reported: progress,
-    resultFile: () => resultOfFile(join(box, boxNames.result)),
+    resultFile: () => resultOfFile(join(box, handlerFileNames.result)),
   });
   if (outcome.kind === 'succeeded') return { ...outcome, ...common };
   const cause = causeOf(run, container, log, endedTime);
   return cause === undefined
     ? { ...outcome, ...common }
     : { ...outcome, code: cause.code, diagnosticEvents: [cause.event, ...outcome.diagnosticEvents], ...common };
-}
-
-/** What is told of a run that was stopped, whether its container was ever there or not. */
-export function stopped(
-  stop: StopRecord,
-  log: { output: string; totalBytes: number },
-  endedTime: number,
-  progress?: ProgressFile,
-): Ending {
-  switch (stop.reason) {
-    case 'timedOut': {
-      const event = limitEvent(stop.limit, stop.seconds, log, endedTime);
-      const reported = progress === undefined ? [] : reportedEvents(progress);
-      return { kind: 'timedOut', limit: stop.limit, diagnosticEvents: [...reported, event] };
-    }
-    case 'shutdown':
-      return { kind: 'lost', code: 'drained', message: 'The handler was stopped with its place.' };
-    default:
-      return { kind: 'cancelled', message: 'The handler was stopped.' };
-  }
 }
 
 /** Whether a container may not have ended by itself: it was killed, or nothing saw how it ended. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Frames, Tail, timeOfStamp } from './container-log.ts';
+import { Frames, timeOfStamp } from './container-log.ts';
 
 function frame(stream: number, text: string): Buffer {
   const head = Buffer.alloc(8);
@@ -20,22 +20,6 @@ test.each([1, 3, 7, 8, 9, 1_000])('frames are taken apart when they come in piec
   heard.standard = Buffer.concat(bytes.standard).toString();
   heard.error = Buffer.concat(bytes.error).toString();
   expect(heard).toEqual({ standard: 'out\nüber\n', error: 'err\n', frames: 3 });
-});
-
-test('the end of what was written is kept, and no half of a character', () => {
-  const tail = new Tail(5);
-  for (const chunk of ['a long beginning', 'üü', 'end']) tail.add(Buffer.from(chunk));
-  expect(tail.text()).toBe('üend');
-  expect(tail.totalBytes).toBe(23);
-  const cut = new Tail(4);
-  for (const chunk of ['üü', 'end']) cut.add(Buffer.from(chunk));
-  expect(cut.text()).toBe('end');
-});
-
-test('what no database takes is mended', () => {
-  const tail = new Tail(100);
-  tail.add(Buffer.from('a\0b\xff', 'latin1'));
-  expect(tail.text()).toBe('a\u{fffd}b\u{fffd}');
 });
 
 test('a stamp of whole seconds counts to the end of its second', () => {

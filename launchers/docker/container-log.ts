@@ -1,8 +1,8 @@
 /** Reads a container's output: what is kept of it, and when its last line came. */
 import { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { cleanText } from '../clean-text.ts';
 import type { HandlerLog } from '../launcher.ts';
+import { Tail } from '../tail.ts';
 import { type Engine, EngineAway, fromEngine } from './engine.ts';
 
 /** The output of a run, and its standard output alone. */
@@ -101,42 +101,5 @@ export class Frames extends Writable {
       this.#isFirst = true;
     }
     return bytes.subarray(missing);
-  }
-}
-
-const mostParts = 4_096;
-
-/** Keeps the end of what is added, in memory that does not grow with all of it. */
-export class Tail {
-  readonly #keepBytes: number;
-  #parts: Buffer[] = [];
-  #bytes = 0;
-  totalBytes = 0;
-
-  constructor(keepBytes: number) {
-    this.#keepBytes = keepBytes;
-  }
-
-  add(chunk: Buffer): void {
-    this.totalBytes += chunk.length;
-    this.#bytes += chunk.length;
-    this.#parts.push(chunk);
-    if (this.#bytes > 2 * this.#keepBytes || this.#parts.length > mostParts) this.#pack();
-  }
-
-  /** As text that any database and JSON parser takes; a cut within a character leaves its rest out. */
-  text(): string {
-    const bytes = this.#pack();
-    let start = 0;
-    if (this.totalBytes > bytes.length) while (start < 3 && ((bytes[start] ?? 0) & 0xc0) === 0x80) start += 1;
-    return cleanText(bytes.subarray(start).toString('utf8'));
-  }
-
-  #pack(): Buffer {
-    const whole = Buffer.concat(this.#parts);
-    const kept = whole.subarray(Math.max(0, whole.length - this.#keepBytes));
-    this.#parts = [kept];
-    this.#bytes = kept.length;
-    return kept;
   }
 }

@@ -7,14 +7,15 @@ import {
   usualEnvironment,
 } from '../contract-environment.ts';
 import { quantityOf } from '../quantity.ts';
+import { handlerFileNames } from '../run-directory/records.ts';
 import type { DockerRun } from './docker-run.ts';
 import { labelsOf } from './labels.ts';
-import { boxNames, boxOf } from './run-directory.ts';
+import { boxOf } from './run-directory.ts';
 
 /** Where the container finds its side of the run directory. */
 const boxTarget = '/pop';
 /** Where the container finds its payload, whatever its type. */
-export const payloadTarget = `${boxTarget}/${boxNames.payload}`;
+export const payloadTarget = `${boxTarget}/${handlerFileNames.payload}`;
 /** More is a program that makes processes without end. */
 const mostProcesses = 4_096;
 /** Parts of a processor's time that one cpu counts, when there is less than all ask for. */
@@ -96,10 +97,10 @@ function gpus(count: number): DeviceRequest {
 function filesOf(run: DockerRun): ContractFiles {
   const at = (name: string) => `${boxTarget}/${name}`;
   return {
-    payload: at(boxNames.payload),
-    ...(run.lastProgress !== undefined && { lastProgress: at(boxNames.lastProgress) }),
-    ...(run.report !== undefined && { token: at(boxNames.token) }),
-    progress: at(boxNames.progress),
-    result: at(boxNames.result),
+    payload: at(handlerFileNames.payload),
+    ...(run.lastProgress !== undefined && { lastProgress: at(handlerFileNames.lastProgress) }),
+    ...(run.report !== undefined && { token: at(handlerFileNames.token) }),
+    progress: at(handlerFileNames.progress),
+    result: at(handlerFileNames.result),
   };
 }

@@ -17,9 +17,10 @@ import {
   type OperationOfRun,
   type RunHandle,
 } from '../launcher.ts';
-import { readRecord } from '../local/run-files.ts';
-import { runDirectories } from '../local/stop-run.ts';
-import { Watcher } from '../local/watcher.ts';
+import { type RefusedRecord, recordNames } from '../run-directory/records.ts';
+import { readRecord } from '../run-directory/regular-file.ts';
+import { runDirectories } from '../run-directory/run-directories.ts';
+import { Watcher } from '../run-directory/watcher.ts';
 import { type DockerRun, dockerRunOf } from './docker-run.ts';
 import { type ContainerFacts, Engine, type ListedContainer } from './engine.ts';
 import { placeOfEngine } from './engine-place.ts';
@@ -29,9 +30,7 @@ import { fenceOfLabels, labelsOfOperation, placeLabel } from './labels.ts';
 import { launchContainer } from './launch-container.ts';
 import { patiently } from './patience.ts';
 import {
-  fileNames,
   prepare,
-  type RefusedRecord,
   readStop,
   removeDirectory,
   renewToken,
@@ -89,7 +88,7 @@ export class DockerLauncher implements Launcher {
     }
     const isNew = prepare(run, directory);
     if (!isNew) renewToken(run, directory);
-    const refused = readRecord<RefusedRecord>(directory, fileNames.refused);
+    const refused = readRecord<RefusedRecord>(directory, recordNames.refused);
     if (refused !== undefined) throw new LaunchError(refused.code, refused.message);
     if (isStanding(directory) || !(await this.#hasImage(run))) return { key, adopted: !isNew };
     try {
@@ -120,7 +119,7 @@ export class DockerLauncher implements Launcher {
     const directory = this.#directory(key);
     const container = await this.#engine.inspect(key);
     if (container !== undefined && this.#isOurs(container)) {
-      const wanted = readRecord<WantedRecord>(directory, fileNames.run);
+      const wanted = readRecord<WantedRecord>(directory, recordNames.run);
       if (container.state === 'running') throw new Error(`${key} still runs; it is not forgotten.`);
       if (wanted?.keeps && container.state === 'ended') await this.#engine.rename(container.id, `${key}${keptSuffix}`);
       else if (!(await this.#engine.remove(container.id)))
@@ -148,9 +147,9 @@ export class DockerLauncher implements Launcher {
     await this.#removeOld(containers);
     const present = new Set(runs.map(({ key }) => key));
     const absent = runDirectories(this.#root).flatMap((directory) => {
-      const wanted = readRecord<WantedRecord>(directory, fileNames.run);
+      const wanted = readRecord<WantedRecord>(directory, recordNames.run);
       if (wanted === undefined || present.has(wanted.key) || !isWanted(wanted)) return [];
-      const isOver = isStanding(directory) || readRecord(directory, fileNames.refused) !== undefined;
+      const isOver = isStanding(directory) || readRecord(directory, recordNames.refused) !== undefined;
       return [{ key: wanted.key, ...fenceOf(wanted), alive: !isOver }];
     });
     return [...runs, ...absent];
@@ -193,5 +192,5 @@ const isKept = ({ name }: ListedContainer): boolean => name.endsWith(keptSuffix)
 
 /** True when nobody needs to start the run: it was started before, or must not begin. */
 function isStanding(directory: string): boolean {
-  return readStop(directory) !== undefined || readRecord<StartedRecord>(directory, fileNames.started) !== undefined;
+  return readStop(directory) !== undefined || readRecord<StartedRecord>(directory, recordNames.started) !== undefined;
 }

@@ -1,6 +1,6 @@
 /** Which place an engine is, together with the folder of the run directories. */
 import { createHash } from 'node:crypto';
-import { placeOf } from '../local/place.ts';
+import { placeOf } from '../run-directory/place.ts';
 import type { EngineFacts } from './engine.ts';
 
 /**

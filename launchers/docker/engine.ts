@@ -5,7 +5,7 @@
 import { Agent, type IncomingMessage } from 'node:http';
 import { finished } from 'node:stream/promises';
 import Docker from 'dockerode';
-import { errorCode } from '../local/run-files.ts';
+import { errorCode } from '../run-directory/system-errors.ts';
 
 /** The engine did not answer: it is away, or is just being started again. */
 export class EngineAway extends Error {

@@ -16,12 +16,14 @@ import { cut } from '../../agenda/cut.ts';
 import { mostMessageCharacters } from '../../messages/limits.ts';
 import { lastReportTime } from '../last-report.ts';
 import { type Ending, type FollowEvents, LaunchError } from '../launcher.ts';
-import { ProgressFile } from '../local/progress-file.ts';
-import { readRecord } from '../local/run-files.ts';
-import type { StopOrder } from '../local/stop-run.ts';
-import type { Watcher } from '../local/watcher.ts';
 import { failedWith } from '../outcome.ts';
-import { endingOf, isOfNoEnd, stopped } from './container-ending.ts';
+import { ProgressFile } from '../run-directory/progress-file.ts';
+import { handlerFileNames, type RefusedRecord, recordNames, type StopOrder } from '../run-directory/records.ts';
+import { readRecord } from '../run-directory/regular-file.ts';
+import { recordOnce } from '../run-directory/run-directories.ts';
+import { stopped } from '../run-directory/stopped.ts';
+import type { Watcher } from '../run-directory/watcher.ts';
+import { endingOf, isOfNoEnd } from './container-ending.ts';
 import { lastLineTime, readContainerLog } from './container-log.ts';
 import type { DockerRun } from './docker-run.ts';
 import { type ContainerFacts, type Engine, EngineAway, EngineRefused } from './engine.ts';
@@ -30,17 +32,7 @@ import { placeLabel } from './labels.ts';
 import { type LaunchParts, launchContainer } from './launch-container.ts';
 import { Outages } from './outages.ts';
 import { patiently, pause } from './patience.ts';
-import {
-  bootId,
-  boxNames,
-  boxOf,
-  fileNames,
-  type RefusedRecord,
-  readStop,
-  record,
-  type StartedRecord,
-  type WantedRecord,
-} from './run-directory.ts';
+import { bootId, boxOf, readStop, type StartedRecord, type WantedRecord } from './run-directory.ts';
 import { stopContainer } from './stop-container.ts';
 
 /** Longer than a worker that goes on living takes from creating a container to starting it. */
@@ -84,7 +76,7 @@ export class FollowedContainer {
     this.#directory = directory;
     this.#events = events;
     this.#signal = AbortSignal.any([signal, this.#failure.signal]);
-    this.#progress = new ProgressFile(join(boxOf(directory), boxNames.progress));
+    this.#progress = new ProgressFile(join(boxOf(directory), handlerFileNames.progress));
   }
 
   async untilEnded(): Promise<Ending> {
@@ -109,12 +101,12 @@ export class FollowedContainer {
 
   /** Nothing of it is in the engine: it was not created yet, must not be, or was removed. */
   async #absent(): Promise<Ending | undefined> {
-    const wanted = readRecord<WantedRecord>(this.#directory, fileNames.run);
+    const wanted = readRecord<WantedRecord>(this.#directory, recordNames.run);
     if (wanted === undefined) return { kind: 'lost', code: 'lost', message: 'The run is not here.' };
-    const refused = readRecord<RefusedRecord>(this.#directory, fileNames.refused);
+    const refused = readRecord<RefusedRecord>(this.#directory, recordNames.refused);
     if (refused !== undefined) return failedWith(refused.code, refused.message);
     const stop = readStop(this.#directory);
-    const started = readRecord<StartedRecord>(this.#directory, fileNames.started);
+    const started = readRecord<StartedRecord>(this.#directory, recordNames.started);
     if (stop !== undefined) return { ...stopped(stop, noLog, stop.stoppedTime), endedTime: stop.stoppedTime };
     if (started !== undefined) {
       const progress = this.#look();
@@ -141,10 +133,13 @@ export class FollowedContainer {
     const { image, scheduledSeconds } = this.#run.settings;
     if (this.#trouble !== undefined) {
       const message = `The image ${image} could not be had within scheduledSeconds = ${scheduledSeconds}`;
-      record(this.#directory, 'refused', { code: 'imageUnavailable', message: `${message}: ${this.#trouble}` });
+      recordOnce(this.#directory, recordNames.refused, {
+        code: 'imageUnavailable',
+        message: `${message}: ${this.#trouble}`,
+      });
       return;
     }
-    record(this.#directory, 'stop', {
+    recordOnce(this.#directory, recordNames.stop, {
       reason: 'timedOut',
       limit: 'scheduled',
       seconds: scheduledSeconds,
@@ -195,8 +190,8 @@ export class FollowedContainer {
       this.#events.started(startedTime);
     }
     // Its creator may have died before it wrote this.
-    if (!existsSync(join(this.#directory, fileNames.started)))
-      record(this.#directory, 'started', { container: container.id, boot: bootId() });
+    if (!existsSync(join(this.#directory, recordNames.started)))
+      recordOnce(this.#directory, recordNames.started, { container: container.id, boot: bootId() });
     const done = new AbortController();
     const signal = AbortSignal.any([this.#signal, done.signal]);
     const waited = this.#engine.wait(
@@ -295,7 +290,7 @@ export class FollowedContainer {
 
   /** Whether engine or host went down about when the container ended. */
   async #wentDown({ id, endedTime }: ContainerFacts): Promise<boolean> {
-    const started = readRecord<StartedRecord>(this.#directory, fileNames.started);
+    const started = readRecord<StartedRecord>(this.#directory, recordNames.started);
     if (started !== undefined && started.boot !== bootId()) return true;
     if (this.#outages.covers(endedTime)) return true;
     await pause(settleMilliseconds, this.#signal);

@@ -1,9 +1,11 @@
 /** Creates the container of a run, and starts it. */
 import { LaunchError } from '../launcher.ts';
+import { recordNames } from '../run-directory/records.ts';
+import { recordOnce } from '../run-directory/run-directories.ts';
 import { containerOptions, type EngineSide, payloadTarget } from './container-options.ts';
 import type { DockerRun } from './docker-run.ts';
 import { type Engine, EngineRefused } from './engine.ts';
-import { bootId, readStop, record } from './run-directory.ts';
+import { bootId, readStop } from './run-directory.ts';
 
 /** What it takes to launch. */
 export interface LaunchParts extends EngineSide {
@@ -47,7 +49,7 @@ export async function launchContainer(parts: LaunchParts, run: DockerRun, direct
     if (error instanceof EngineRefused) await engine.remove(id);
     throw reason;
   }
-  record(directory, 'started', { container: id, boot: bootId() });
+  recordOnce(directory, recordNames.started, { container: id, boot: bootId() });
   return true;
 }
 
@@ -58,6 +60,6 @@ function refusal(error: unknown, run: DockerRun, directory: string): unknown {
   const what = command === undefined ? '' : ` with the command ${JSON.stringify(command)}`;
   const message = `The container of ${image}${what} could not be started: ${error.message}`;
   const reason = new LaunchError('containerNotStarted', message, { cause: error });
-  record(directory, 'refused', { code: reason.code, message });
+  recordOnce(directory, recordNames.refused, { code: reason.code, message });
   return reason;
 }

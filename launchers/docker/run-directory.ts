@@ -10,40 +10,16 @@
  * Nobody but the worker's user passes the directory itself, so all may write in the box: which user a container has is
  * its image's matter.
  */
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import type { FailureCode } from '../../agenda/failure.ts';
+import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { fenceOf } from '../../messages/resource-pool.ts';
-import {
-  errorCode,
-  isMissing,
-  fileNames as local,
-  NotReadableError,
-  type RunRecord,
-  readRecord,
-  readRegular,
-  type StopRecord,
-  writeOnce,
-  writeWhole,
-} from '../local/run-files.ts';
+import { handlerFileNames, type RunRecord, recordNames, type StopRecord } from '../run-directory/records.ts';
+import { readRecord } from '../run-directory/regular-file.ts';
+import { bury } from '../run-directory/run-directories.ts';
+import { errorCode, isMissing } from '../run-directory/system-errors.ts';
+import { renewToken as renewTokenFile } from '../run-directory/token-file.ts';
+import { writeOnce } from '../run-directory/whole-file.ts';
 import type { DockerRun } from './docker-run.ts';
-
-/** The launcher's own files of a run directory. */
-export const fileNames = {
-  run: 'run.json',
-  started: 'started.json',
-  stop: 'stop.json',
-  refused: 'refused.json',
-} as const;
-
-/** Files of the box, by the names that a process of the Local launcher finds, too. */
-export const boxNames = {
-  payload: local.payload,
-  lastProgress: local.lastProgress,
-  token: local.token,
-  progress: local.progress,
-  result: local.result,
-} as const;
 
 /** `run.json` */
 export interface WantedRecord extends RunRecord {
@@ -58,12 +34,6 @@ export interface StartedRecord {
   readonly container: string;
   /** The boot of the host in which it was started. */
   readonly boot: string;
-}
-
-/** `refused.json` */
-export interface RefusedRecord {
-  readonly code: FailureCode;
-  readonly message: string;
 }
 
 const readableByAll = 0o644;
@@ -84,54 +54,24 @@ export function prepare(run: DockerRun, directory: string): boolean {
     keeps: !run.settings.reapCompletedPods,
   };
   const give = (name: string, content: string) => writeOnce(join(box, name), content, readableByAll);
-  give(boxNames.payload, run.payload);
-  if (run.lastProgress !== undefined) give(boxNames.lastProgress, run.lastProgress);
-  if (run.report !== undefined) give(boxNames.token, run.report.token);
+  give(handlerFileNames.payload, run.payload);
+  if (run.lastProgress !== undefined) give(handlerFileNames.lastProgress, run.lastProgress);
+  if (run.report !== undefined) give(handlerFileNames.token, run.report.token);
   chmodSync(box, writableByAll);
-  return writeOnce(join(directory, fileNames.run), JSON.stringify(record));
+  return writeOnce(join(directory, recordNames.run), JSON.stringify(record));
 }
 
-/** The key of its token may have been replaced since: the handler finds the newest one where it found the first. */
-export function renewToken({ report }: DockerRun, directory: string): void {
-  const path = join(boxOf(directory), boxNames.token);
-  // A run that was started without one has no variable that names the file.
-  if (report === undefined || !existsSync(path)) return;
-  if (readGiven(path) !== report.token) writeWhole(path, report.token, readableByAll);
-}
-
-/** What a handler may have put in its place counts as nothing. */
-function readGiven(path: string): string | undefined {
-  try {
-    return readRegular(path, 4_096);
-  } catch (error) {
-    if (error instanceof NotReadableError) return undefined;
-    throw error;
-  }
-}
+/** Gives the handler the newest token. */
+export const renewToken = (run: DockerRun, directory: string): void =>
+  renewTokenFile(join(boxOf(directory), handlerFileNames.token), run, readableByAll);
 
 /** The reason of the stop that was begun. */
-export const readStop = (directory: string): StopRecord | undefined => readRecord(directory, fileNames.stop);
+export const readStop = (directory: string): StopRecord | undefined => readRecord(directory, recordNames.stop);
 
-/** False when a reason was there already, or the run was forgotten meanwhile. */
-export function record(directory: string, name: keyof typeof fileNames, content: object): boolean {
-  try {
-    return writeOnce(join(directory, fileNames[name]), JSON.stringify(content));
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
-}
-
-/** Out of sight at once; taking it apart may take a while and may be cut short. */
+/** Removes it as far as the host lets us. */
 export function removeDirectory(directory: string): void {
-  const grave = join(dirname(directory), `.forgotten-${basename(directory)}`);
-  rmSync(grave, { recursive: true, force: true });
-  try {
-    renameSync(directory, grave);
-  } catch (error) {
-    if (isMissing(error)) return;
-    throw error;
-  }
+  const grave = bury(directory);
+  if (grave === undefined) return;
   try {
     rmSync(grave, { recursive: true, force: true });
   } catch (error) {

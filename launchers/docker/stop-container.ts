@@ -1,9 +1,10 @@
 /** Ends containers: SIGTERM, some grace, SIGKILL, until nothing runs. */
 import { existsSync } from 'node:fs';
-import type { StopOrder } from '../local/stop-run.ts';
+import { recordNames, type StopOrder } from '../run-directory/records.ts';
+import { recordOnce } from '../run-directory/run-directories.ts';
 import type { Engine } from './engine.ts';
 import { patiently } from './patience.ts';
-import { readStop, record } from './run-directory.ts';
+import { readStop } from './run-directory.ts';
 
 /** Between two looks at a container that is to end; its end is told at once. */
 const lookMilliseconds = 5_000;
@@ -16,7 +17,7 @@ export async function stopContainer(engine: Engine, key: string, directory: stri
   if (found?.state === 'ended') return;
   if (found === undefined && !existsSync(directory)) return;
   // First the reason, then the signal: whoever sees the handler die can tell why.
-  record(directory, 'stop', { ...order, stoppedTime });
+  recordOnce(directory, recordNames.stop, { ...order, stoppedTime });
   const recorded = readStop(directory);
   const killTime = Math.min(
     stoppedTime + order.graceSeconds * 1_000,

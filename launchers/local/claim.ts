@@ -8,8 +8,11 @@
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { readRecord } from '../run-directory/regular-file.ts';
+import { isMissing } from '../run-directory/system-errors.ts';
+import { writeOnce } from '../run-directory/whole-file.ts';
 import { isAlive } from './process-identity.ts';
-import { isMissing, type ProcessIdentity, readRecord, writeOnce } from './run-files.ts';
+import type { ProcessIdentity } from './run-files.ts';
 
 /** The shim that holds the run, dead or alive; undefined when none claimed it yet. */
 export function claimHolder(directory: string): ProcessIdentity | undefined {

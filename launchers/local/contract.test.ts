@@ -9,8 +9,9 @@ import { maximumPayloadBytes } from '../../agenda/types.ts';
 import { never, recorded, runOf, scratch, script, shell, startToEnd } from '../../test/support/scratch.ts';
 import { shellWorks } from '../../test/support/shell-works.ts';
 import { launcherContract } from '../contract.ts';
+import { readRecord } from '../run-directory/regular-file.ts';
 import { LocalLauncher } from './local-launcher.ts';
-import { fileNames, readRecord, type StartedRecord } from './run-files.ts';
+import { fileNames, type StartedRecord } from './run-files.ts';
 
 launcherContract(() => {
   const at = scratch();

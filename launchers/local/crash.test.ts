@@ -18,9 +18,11 @@ import {
   startToEnd,
 } from '../../test/support/scratch.ts';
 import type { Ending, RunHandle } from '../launcher.ts';
+import { readRecord } from '../run-directory/regular-file.ts';
+import { writeOnce } from '../run-directory/whole-file.ts';
 import { LocalLauncher } from './local-launcher.ts';
 import { identify, isAlive } from './process-identity.ts';
-import { fileNames, type ProcessIdentity, readRecord, type StartedRecord, writeOnce } from './run-files.ts';
+import { fileNames, type ProcessIdentity, type StartedRecord } from './run-files.ts';
 import { stopAll } from './stop-run.ts';
 
 const seconds = 30_000;

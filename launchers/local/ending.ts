@@ -2,12 +2,14 @@
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ending } from '../launcher.ts';
-import { limitEvent, outcomeOf, reportedEvents } from '../outcome.ts';
+import { outcomeOf } from '../outcome.ts';
+import type { ProgressFile } from '../run-directory/progress-file.ts';
+import type { StopRecord } from '../run-directory/records.ts';
+import { resultOfFile } from '../run-directory/result-file.ts';
+import { stopped } from '../run-directory/stopped.ts';
 import type { LocalRun } from './local-run.ts';
-import type { ProgressFile } from './progress-file.ts';
 import { readLog } from './read-log.ts';
-import { resultOfFile } from './result-file.ts';
-import { type ExitRecord, fileNames, type StartedRecord, type StopRecord } from './run-files.ts';
+import { type ExitRecord, fileNames, type StartedRecord } from './run-files.ts';
 
 const fewestFreeBytes = 65_536;
 
@@ -35,13 +37,8 @@ export function endingOf(remains: Remains): Ending {
     ...(started !== undefined && { log }),
     ...(progress.report !== undefined && { progress: progress.report.progress }),
   };
-  if (stop?.reason === 'cancelled') return { kind: 'cancelled', message: 'The handler was stopped.', ...common };
-  if (stop?.reason === 'shutdown')
-    return { kind: 'lost', code: 'drained', message: 'The handler was stopped with its place.', ...common };
-  if (stop?.reason === 'timedOut') {
-    const event = limitEvent(stop.limit, stop.seconds, log, endedTime);
-    return { kind: 'timedOut', limit: stop.limit, diagnosticEvents: [...reportedEvents(progress), event], ...common };
-  }
+  if (stop !== undefined && stop.reason !== 'complete')
+    return { ...stopped(stop, log, endedTime, progress), ...common };
   if (exit === undefined && stop === undefined) {
     const unseen =
       'The handler is gone and nothing saw how it ended: ' +

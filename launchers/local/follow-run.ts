@@ -3,13 +3,15 @@ import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { lastReportTime } from '../last-report.ts';
 import type { Ending, FollowEvents } from '../launcher.ts';
+import { ProgressFile } from '../run-directory/progress-file.ts';
+import type { StopRecord } from '../run-directory/records.ts';
+import { readRecord } from '../run-directory/regular-file.ts';
 import { claimHolder } from './claim.ts';
 import { endingOf } from './ending.ts';
 import type { LocalRun } from './local-run.ts';
 import { LogCutter } from './log-cutter.ts';
 import { isAlive, isGroupAlive, signalGroup } from './process-identity.ts';
-import { ProgressFile } from './progress-file.ts';
-import { type ExitRecord, fileNames, readRecord, type StartedRecord, type StopRecord } from './run-files.ts';
+import { type ExitRecord, fileNames, type StartedRecord } from './run-files.ts';
 
 /** The limit that was broken, to be recorded as the reason of the stop. */
 export type Breach = { reason: 'timedOut'; limit: 'quiet' | 'run'; seconds: number } | { reason: 'complete' };

@@ -13,7 +13,6 @@ import {
   openSync,
   readFileSync,
   realpathSync,
-  renameSync,
   rmSync,
   statSync,
 } from 'node:fs';
@@ -31,28 +30,21 @@ import {
   type OperationOfRun,
   type RunHandle,
 } from '../launcher.ts';
+import { placeOf } from '../run-directory/place.ts';
+import type { RefusedRecord, RunRecord, StopOrder, StopRecord } from '../run-directory/records.ts';
+import { readRecord } from '../run-directory/regular-file.ts';
+import { bury, runDirectories } from '../run-directory/run-directories.ts';
+import { isMissing } from '../run-directory/system-errors.ts';
+import { renewToken } from '../run-directory/token-file.ts';
+import { Watcher } from '../run-directory/watcher.ts';
+import { writeOnce } from '../run-directory/whole-file.ts';
 import { claimHolder } from './claim.ts';
 import { handlerArguments, handlerEnvironment } from './environment.ts';
 import { FollowedRun } from './follow-run.ts';
 import { type LocalRun, localRunOf } from './local-run.ts';
-import { placeOf } from './place.ts';
 import { isAlive, isGroupAlive } from './process-identity.ts';
-import {
-  fileNames,
-  isMissing,
-  type LaunchRecord,
-  NotReadableError,
-  type RefusedRecord,
-  type RunRecord,
-  readRecord,
-  readRegular,
-  type StartedRecord,
-  type StopRecord,
-  writeOnce,
-  writeWhole,
-} from './run-files.ts';
-import { runDirectories, type StopOrder, stopRun } from './stop-run.ts';
-import { Watcher } from './watcher.ts';
+import { fileNames, type LaunchRecord, type StartedRecord } from './run-files.ts';
+import { stopRun } from './stop-run.ts';
 
 /** Options of the launcher of one host. */
 export interface LocalLauncherOptions {
@@ -90,7 +82,7 @@ export class LocalLauncher implements Launcher {
     const { settings } = run;
     // A run that is there is adopted, whatever has become of its command.
     if (!isStanding(directory)) prepare(run, directory);
-    else renewToken(run, directory);
+    else renewToken(join(directory, fileNames.token), run);
     let shims = 0;
     let shim: Shim | undefined;
     const deadline = Date.now() + settings.scheduledSeconds * 1_000;
@@ -178,16 +170,8 @@ export class LocalLauncher implements Launcher {
     const directory = this.#directory(key);
     if (!existsSync(directory)) return;
     if (isRunning(directory)) throw new Error(`${key} still runs; it is not forgotten.`);
-    // Out of sight at once; taking it apart may take a while and may be cut short.
-    const grave = join(this.#root, `.forgotten-${key}`);
-    rmSync(grave, { recursive: true, force: true });
-    try {
-      renameSync(directory, grave);
-    } catch (error) {
-      if (isMissing(error)) return;
-      throw error;
-    }
-    rmSync(grave, { recursive: true, force: true });
+    const grave = bury(directory);
+    if (grave !== undefined) rmSync(grave, { recursive: true, force: true });
   }
 
   async list(): Promise<readonly KnownRun[]> {
@@ -248,24 +232,6 @@ function prepare(run: LocalRun, directory: string): void {
   if (run.lastProgress !== undefined) writeOnce(join(directory, fileNames.lastProgress), run.lastProgress);
   if (run.report !== undefined) writeOnce(join(directory, fileNames.token), run.report.token);
   writeOnce(join(directory, fileNames.launch), JSON.stringify(launch));
-}
-
-/** The key of its token may have been replaced since: the handler finds the newest one where it found the first. */
-function renewToken({ report }: LocalRun, directory: string): void {
-  const path = join(directory, fileNames.token);
-  // A run that was started without one has no variable that names the file.
-  if (report === undefined || !existsSync(path)) return;
-  if (readGiven(path) !== report.token) writeWhole(path, report.token);
-}
-
-/** What a handler may have put in its place counts as nothing. */
-function readGiven(path: string): string | undefined {
-  try {
-    return readRegular(path, 4_096);
-  } catch (error) {
-    if (error instanceof NotReadableError) return undefined;
-    throw error;
-  }
 }
 
 /** The program's absolute path. @throws LaunchError `commandNotFound` */

@@ -1,7 +1,8 @@
 /** Tells whether a process that was noted earlier is still the same one, and ends whole process groups. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { errorCode, isMissing, type ProcessIdentity } from './run-files.ts';
+import { errorCode, isMissing } from '../run-directory/system-errors.ts';
+import type { ProcessIdentity } from './run-files.ts';
 
 const hasProc = process.platform === 'linux';
 

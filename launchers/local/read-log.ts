@@ -1,9 +1,9 @@
 /** Reads what is kept of a handler's output file. */
 import { closeSync, fstatSync } from 'node:fs';
-import { cleanText } from '../clean-text.ts';
 import type { HandlerLog } from '../launcher.ts';
+import { NotReadableError, openRegular } from '../run-directory/regular-file.ts';
+import { tailText } from '../tail.ts';
 import { readRange } from './log-cutter.ts';
-import { NotReadableError, openRegular } from './run-files.ts';
 
 /** The last `keepBytes` of the log, as text that any database and JSON parser takes. */
 export function readLog(path: string, keepBytes: number, droppedBytes = 0): HandlerLog {
@@ -19,10 +19,7 @@ export function readLog(path: string, keepBytes: number, droppedBytes = 0): Hand
     const { size } = fstatSync(file);
     const from = Math.max(0, size - keepBytes);
     const bytes = readRange(file, from, size);
-    // A cut may fall within a character: its rest is left out.
-    let start = 0;
-    if (from > 0) while (start < 3 && ((bytes[start] ?? 0) & 0xc0) === 0x80) start += 1;
-    return { output: cleanText(bytes.subarray(start).toString('utf8')), totalBytes: size + droppedBytes };
+    return { output: tailText(bytes, from > 0), totalBytes: size + droppedBytes };
   } finally {
     closeSync(file);
   }

@@ -8,23 +8,15 @@ import { existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { RefusedRecord } from '../run-directory/records.ts';
+import { readRecord, syncFile } from '../run-directory/regular-file.ts';
+import { errorCode } from '../run-directory/system-errors.ts';
+import { writeOnce, writeWhole } from '../run-directory/whole-file.ts';
 import { claim } from './claim.ts';
 import { LogCutter } from './log-cutter.ts';
 import { identify, isGroupAlive, signalGroup } from './process-identity.ts';
-import {
-  type ExitRecord,
-  errorCode,
-  fileNames,
-  type LaunchRecord,
-  type RefusedRecord,
-  readRecord,
-  reserve,
-  type StartedRecord,
-  syncFile,
-  writeOnce,
-  writeReserved,
-  writeWhole,
-} from './run-files.ts';
+import { reserve, writeReserved } from './reserved-file.ts';
+import { type ExitRecord, fileNames, type LaunchRecord, type StartedRecord } from './run-files.ts';
 
 const cutEveryMilliseconds = 200;
 /**

@@ -1,27 +1,14 @@
 /** Ends runs: SIGTERM to the handler's process group, some grace, SIGKILL, until nothing of it is left. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { StopOrder, StopRecord } from '../run-directory/records.ts';
+import { readRecord } from '../run-directory/regular-file.ts';
+import { recordOnce, runDirectories } from '../run-directory/run-directories.ts';
+import { errorCode } from '../run-directory/system-errors.ts';
+import { Watcher } from '../run-directory/watcher.ts';
 import { claimHolder } from './claim.ts';
 import { isAlive, isGroupAlive, signalGroup } from './process-identity.ts';
-import {
-  errorCode,
-  fileNames,
-  isMissing,
-  readRecord,
-  type StartedRecord,
-  type StopRecord,
-  writeOnce,
-} from './run-files.ts';
-import { Watcher } from './watcher.ts';
-
-type Reason = StopRecord extends infer Each
-  ? Each extends StopRecord
-    ? Omit<Each, 'stoppedTime' | 'graceSeconds'>
-    : never
-  : never;
-
-/** The reason of a stop, and the seconds that the handler may take. */
-export type StopOrder = Reason & { readonly graceSeconds: number };
+import { fileNames, type StartedRecord } from './run-files.ts';
 
 /** Resolves when the handler and its group are gone; at once when there is no such run or it is over. */
 export async function stopRun(directory: string, order: StopOrder, watcher: Watcher): Promise<void> {
@@ -31,7 +18,7 @@ export async function stopRun(directory: string, order: StopOrder, watcher: Watc
   if (existsSync(join(directory, fileNames.exit)) && (running === undefined || !isGroupAlive(running))) return;
   const stoppedTime = Date.now();
   // First the reason, then the signal: whoever sees the handler die can tell why.
-  const isFirst = recordStop(directory, { ...order, stoppedTime });
+  const isFirst = recordOnce(directory, fileNames.stop, { ...order, stoppedTime });
   const recorded = readRecord<StopRecord>(directory, fileNames.stop);
   const killTime = Math.min(
     stoppedTime + order.graceSeconds * 1_000,
@@ -59,28 +46,6 @@ export async function stopAll(root: string, graceSeconds = 10): Promise<void> {
   const watcher = new Watcher();
   const runs = runDirectories(root);
   await Promise.all(runs.map((directory) => stopRun(directory, { reason: 'shutdown', graceSeconds }, watcher)));
-}
-
-/** Directories of all runs under the root. */
-export function runDirectories(root: string): string[] {
-  try {
-    return readdirSync(root, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
-      .map((entry) => join(root, entry.name));
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
-}
-
-/** False when a reason was there already, or the run was forgotten meanwhile. */
-function recordStop(directory: string, record: StopRecord): boolean {
-  try {
-    return writeOnce(join(directory, fileNames.stop), JSON.stringify(record));
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
 }
 
 /**

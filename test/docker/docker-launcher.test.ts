@@ -7,9 +7,10 @@ import { containerOptions } from '../../launchers/docker/container-options.ts';
 import { dockerRunOf } from '../../launchers/docker/docker-run.ts';
 import { Engine } from '../../launchers/docker/engine.ts';
 import { launchContainer } from '../../launchers/docker/launch-container.ts';
-import { fileNames, prepare, readStop, type StartedRecord } from '../../launchers/docker/run-directory.ts';
+import { prepare, readStop, type StartedRecord } from '../../launchers/docker/run-directory.ts';
 import type { Ending, HandlerRun, Launcher } from '../../launchers/launcher.ts';
-import { readRecord } from '../../launchers/local/run-files.ts';
+import { recordNames } from '../../launchers/run-directory/records.ts';
+import { readRecord } from '../../launchers/run-directory/regular-file.ts';
 import { type TestEngine, testEngine } from '../support/docker-engine.ts';
 import { dockerScratch } from '../support/docker-scratch.ts';
 import { imageRegistry } from '../support/image-registry.ts';
@@ -266,7 +267,7 @@ describe.skipIf(isMissing)('a worker that died', () => {
     const run = at.run(shellWorks.ignoreStop);
     await at.launcher.start(run);
     const stop = { reason: 'cancelled', stoppedTime: Date.now(), graceSeconds: 1 };
-    writeFileSync(join(at.root, run.key, fileNames.stop), JSON.stringify(stop));
+    writeFileSync(join(at.root, run.key, recordNames.stop), JSON.stringify(stop));
     expect(await at.other.follow(run, recorded(), never())).toMatchObject({ kind: 'cancelled' });
     expect(readStop(join(at.root, run.key))).toEqual(stop);
   });
@@ -276,8 +277,8 @@ describe.skipIf(isMissing)('a worker that died', () => {
     const [killed, ended] = [at.run(shellWorks.waitForEver), at.run(shellWorks.echo, {}, { key: 'run-2' })];
     for (const run of [killed, ended]) {
       await at.launcher.start(run);
-      const record = readRecord<StartedRecord>(join(at.root, run.key), fileNames.started);
-      writeFileSync(join(at.root, run.key, fileNames.started), JSON.stringify({ ...record, boot: 'before' }));
+      const record = readRecord<StartedRecord>(join(at.root, run.key), recordNames.started);
+      writeFileSync(join(at.root, run.key, recordNames.started), JSON.stringify({ ...record, boot: 'before' }));
     }
     await container(killed).kill({ signal: 'SIGKILL' });
     expect(await at.other.follow(killed, recorded(), never())).toMatchObject({ kind: 'lost', code: 'lost' });

@@ -2,13 +2,9 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { isAlive } from '../../launchers/local/process-identity.ts';
-import {
-  fileNames,
-  type ProcessIdentity,
-  type RunRecord,
-  readRecord,
-  type StartedRecord,
-} from '../../launchers/local/run-files.ts';
+import { fileNames, type ProcessIdentity, type StartedRecord } from '../../launchers/local/run-files.ts';
+import type { RunRecord } from '../../launchers/run-directory/records.ts';
+import { readRecord } from '../../launchers/run-directory/regular-file.ts';
 import { until } from '../support/until.ts';
 import { type Agenda, TestSystem, witness } from './test-system.ts';
 

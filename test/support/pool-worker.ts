@@ -15,8 +15,8 @@ import { ResourcePoolClient } from '../../activities/pool/resource-pool-client.t
 import { RunningOperations } from '../../activities/pool/running-operations.ts';
 import { type InProcessFunction, InProcessLauncher } from '../../launchers/in-process/in-process-launcher.ts';
 import type { Launchers } from '../../launchers/launcher.ts';
+import { LiveRegistry } from '../../launchers/live-registry.ts';
 import { LocalLauncher } from '../../launchers/local/local-launcher.ts';
-import { LiveRegistry } from '../../launchers/registry.ts';
 import type { OperationKey } from '../../workflows/activities.ts';
 import type { ResourcePoolService } from './resource-pool-service.ts';
 

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import type { Ending, FollowEvents, HandlerProgress, HandlerRun } from '../../launchers/launcher.ts';
 import { LocalLauncher } from '../../launchers/local/local-launcher.ts';
 import { isAlive } from '../../launchers/local/process-identity.ts';
-import { fileNames, readRecord, type StartedRecord } from '../../launchers/local/run-files.ts';
-import { runDirectories, stopAll } from '../../launchers/local/stop-run.ts';
-import { Watcher } from '../../launchers/local/watcher.ts';
+import { fileNames, type StartedRecord } from '../../launchers/local/run-files.ts';
+import { stopAll } from '../../launchers/local/stop-run.ts';
 import { type HandlerSettings, parseRegistry, settingsFor } from '../../launchers/registry.ts';
+import { readRecord } from '../../launchers/run-directory/regular-file.ts';
+import { runDirectories } from '../../launchers/run-directory/run-directories.ts';
+import { Watcher } from '../../launchers/run-directory/watcher.ts';
 
 /** A folder for run directories, with a launcher on it. */
 export interface Scratch extends AsyncDisposable {

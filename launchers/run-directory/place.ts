@@ -8,8 +8,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { isMissing, readRecord, writeOnce } from './run-files.ts';
-import { runDirectories } from './stop-run.ts';
+import { readRecord } from './regular-file.ts';
+import { runDirectories } from './run-directories.ts';
+import { isMissing } from './system-errors.ts';
+import { writeOnce } from './whole-file.ts';
 
 /** Not the name of a run: they begin with a letter or a digit. */
 const placeFile = '.place.json';

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { LocalLauncher } from './local-launcher.ts';
+import { LocalLauncher } from '../local/local-launcher.ts';
 import { placeOf } from './place.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pop-place-'));

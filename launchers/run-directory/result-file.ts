@@ -2,7 +2,7 @@
 import { closeSync, fstatSync, readFileSync } from 'node:fs';
 import { maximumPayloadBytes } from '../../agenda/types.ts';
 import { parseResult, type Result, resultTooLarge } from '../outcome.ts';
-import { NotReadableError, openRegular } from './run-files.ts';
+import { NotReadableError, openRegular } from './regular-file.ts';
 
 /** The result in the file at this path. */
 export function resultOfFile(path: string): Result {

@@ -3,7 +3,7 @@ import { lstatSync } from 'node:fs';
 import type { DiagnosticEvent } from '../../agenda/types.ts';
 import type { HandlerProgress } from '../launcher.ts';
 import { maximumProgressBytes, parseReport, progressFault, type Report } from '../progress-report.ts';
-import { NotReadableError, readRegular } from './run-files.ts';
+import { NotReadableError, readRegular } from './regular-file.ts';
 
 /** Follows one progress file. */
 export class ProgressFile {
