@@ -20,6 +20,7 @@ import {
 import { readRecord } from '../local/run-files.ts';
 import { runDirectories } from '../local/stop-run.ts';
 import { Watcher } from '../local/watcher.ts';
+import { containerOptions } from './container-options.ts';
 import { type DockerRun, dockerRunOf } from './docker-run.ts';
 import { type ContainerFacts, Engine, type ListedContainer } from './engine.ts';
 import { placeOfEngine } from './engine-place.ts';
@@ -87,6 +88,8 @@ export class DockerLauncher implements Launcher {
       renewToken(run, directory);
       return { key, adopted: true };
     }
+    // What can never be launched leaves nothing behind.
+    containerOptions(run, directory, this.#parts);
     const isNew = prepare(run, directory);
     if (!isNew) renewToken(run, directory);
     const refused = readRecord<RefusedRecord>(directory, fileNames.refused);

@@ -30,7 +30,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { FailureCode } from '../../agenda/failure.ts';
 import type { Fence } from '../../messages/resource-pool.ts';
 import type { LocalSettings } from './local-settings.ts';
@@ -259,8 +259,9 @@ export function errorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** Hidden, so that no pattern of a handler, such as that for the parts of its payload, finds what a crash left. */
 function temporaryOf(path: string): string {
-  return `${path}.${randomUUID()}.tmp`;
+  return join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
 }
 
 function writeDurably(path: string, content: string, mode?: number): void {
