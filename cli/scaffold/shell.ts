@@ -9,8 +9,8 @@ const handler = `#!/bin/sh
 # lines of the output are shown.
 set -eu
 
-# The payload is JSON, a large one in several files: payload.json, payload.json.1, ... This takes a text without escapes out
-# of it. Where jq is there: cat "$POP_PAYLOAD_FILE"* | jq -r .text
+# The payload is JSON, a large one in several files: payload.json, payload.json.1, ... This takes a text without escapes
+# out of it. Where jq is there: cat "$POP_PAYLOAD_FILE"* | jq -r .text
 text=$(cat "$POP_PAYLOAD_FILE"* | tr -d '\\n' | sed -n 's/.*"text" *: *"\\([^"]*\\)".*/\\1/p')
 if [ -z "$text" ]; then
   echo 'The payload needs a text.' >&2
