@@ -4,7 +4,7 @@ import type { FailureCodeOf } from './failure.ts';
 import { mostFaults } from './fault-list.ts';
 import { findReferences, replaceReferences } from './references.ts';
 import { resolvedBytes } from './resolved-bytes.ts';
-import { type DiagnosticEvent, type Json, maximumPayloadBytes } from './types.ts';
+import { type DiagnosticEvent, type Json, maximumResolvedPayloadBytes } from './types.ts';
 
 /** Most bytes of all results together that one payload may name. */
 export const maximumReferencedBytes = 16 * 1024 * 1024;
@@ -58,8 +58,8 @@ export function resolvePayload(
   const submitted = JSON.parse(payload) as Json;
   // Measured before it is made: a small payload can name a large result many times.
   const measured = resolvedBytes(submitted, lookup);
-  if (measured.bytes > maximumPayloadBytes) {
-    const limit = `the limit is ${maximumPayloadBytes}. ${sizes(measured.names)}`;
+  if (measured.bytes > maximumResolvedPayloadBytes) {
+    const limit = `the limit is ${maximumResolvedPayloadBytes}. ${sizes(measured.names)}`;
     const bytes = `${measured.bytes} bytes with its references replaced`;
     return { fault: fault('payloadTooLarge', `The payload of Operation ${name} has ${bytes}; ${limit}`) };
   }

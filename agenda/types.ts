@@ -98,8 +98,10 @@ export const mostSeconds = 365 * 24 * 3600;
 export const mostInFlight = 200;
 /** Most characters of an Operation's name. */
 export const maximumNameLength = 128;
-/** Most bytes of one payload (as submitted and as resolved) and of one result: 1 MiB less 16 KiB. */
+/** Most bytes of one payload as it is submitted, and of one result: 1 MiB less 16 KiB. */
 export const maximumPayloadBytes = 1024 * 1024 - 16 * 1024;
+/** Most bytes of one payload with its references replaced: room for the results of a wide fan-in. */
+export const maximumResolvedPayloadBytes = 4 * maximumPayloadBytes;
 /** Deepest nesting in which references are looked for. */
 export const maximumReferenceDepth = 32;
 /** Most bytes of ids, `linkId` and `cid`. */

@@ -2,6 +2,7 @@
  * What a handler is given, by whichever transport it came: argument file, environment, compressed environment, named
  * file, property.
  */
+import { readFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import { type Fields, readText } from './fields.ts';
 import type { Json, JsonObject } from './types.ts';
@@ -27,7 +28,7 @@ export function readPayload(fields: Fields): Json {
     readText(fields.argument('payloadFile')) ??
     fields.environment('PAYLOAD') ??
     decompress(fields) ??
-    readText(fields.environment('POP_PAYLOAD_FILE')) ??
+    readParts(fields) ??
     fields.property('PAYLOAD');
   return text === undefined || text.trim() === '' ? null : (JSON.parse(text) as Json);
 }
@@ -59,6 +60,18 @@ export function readFacts(fields: Fields): OperationFacts {
     cid: told('CID'),
     attempt: Number(told('POP_ATTEMPT') || 1),
   };
+}
+
+/**
+ * The named file; in a Pod a large payload is several, and the others stand beside it. They are cut between bytes, so
+ * they become text together.
+ */
+function readParts(fields: Fields): string | undefined {
+  const path = fields.environment('POP_PAYLOAD_FILE');
+  if (path === undefined) return undefined;
+  const parts = Number(fields.environment('POP_PAYLOAD_PARTS') ?? 1);
+  const paths = [path, ...Array.from({ length: parts - 1 }, (_, n) => `${path}.${n + 1}`)];
+  return Buffer.concat(paths.map((part) => readFileSync(part))).toString('utf8');
 }
 
 /** POP's segments: zlib and base64, cut in pieces that one variable can hold. */

@@ -117,6 +117,25 @@ describe('input', () => {
     rmSync(folder, { recursive: true });
   });
 
+  test('comes in parts, cut anywhere between bytes', async () => {
+    const payload = { text: 'ü€😀'.repeat(100) };
+    const bytes = Buffer.from(JSON.stringify(payload));
+    const folder = mkdtempSync(join(tmpdir(), 'pop-payload-'));
+    const file = join(folder, 'payload.json');
+    const cuts = [0, 13, 16, bytes.length];
+    for (const n of [0, 1, 2]) writeFileSync(n === 0 ? file : `${file}.${n}`, bytes.subarray(cuts[n], cuts[n + 1]));
+    expect(bytes.subarray(0, 13).toString()).toContain('\ufffd');
+    const named = { POP_PAYLOAD_FILE: file, POP_PAYLOAD_PARTS: '3' };
+    expect((await run(returnsPayload, named)).result).toMatchObject({ payload });
+    // What reads one part only, or misses one, does not go on with half of it.
+    for (const wrong of [{ POP_PAYLOAD_FILE: file }, { ...named, POP_PAYLOAD_PARTS: '4' }])
+      expect(await run(returnsPayload, wrong)).toMatchObject({
+        exitCode: 1,
+        progress: { diagnosticEvents: [{ code: 'invalidInput' }] },
+      });
+    rmSync(folder, { recursive: true });
+  });
+
   test('that is missing is null; that is not JSON fails', async () => {
     expect((await run(returnsPayload)).result).toMatchObject({ payload: null, lastProgress: null });
     const broken = await run(returnsPayload, { PAYLOAD: '{half' });

@@ -68,6 +68,7 @@ const [shortPatience, longPatience] = [3_000, 30_000];
 export class KubernetesLauncher implements Launcher, Disposable {
   readonly place: string;
   readonly survivesWorker = true;
+  readonly handsOverAtStart = true;
   readonly #options: KubernetesLauncherOptions;
   readonly #api: KubernetesApi;
   readonly #pods: PoolPods;

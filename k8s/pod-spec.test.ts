@@ -1,7 +1,7 @@
 import { inflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { JsonObject } from '../agenda/types.ts';
+import { type JsonObject, maximumResolvedPayloadBytes } from '../agenda/types.ts';
 import { launchKey } from '../launchers/launch-key.ts';
 import type { HandlerRun } from '../launchers/launcher.ts';
 import { parseRegistry, settingsFor } from '../launchers/registry.ts';
@@ -428,6 +428,53 @@ describe('the files of a run', () => {
         sources: ['run-1', 'run-1-payload', 'run-1-lastprogress'].map((name) => ({ secret: { name } })),
       },
     });
+  });
+
+  test('a payload as it was submitted is one file, and one of more bytes is cut into several of a Secret each', () => {
+    const most = 1_032_192;
+    expect(Object.keys(secretsOf(ofPod({}, { payload: large(most) })))).toEqual(['run-1', 'run-1-payload']);
+    expect(environmentFor({}, { payload: large(most) })).not.toHaveProperty('POP_PAYLOAD_PARTS');
+    // Characters of three bytes: a cut falls into one.
+    const payload = JSON.stringify(`a${'€'.repeat(900_000)}`);
+    const parts = Object.entries(secretsOf(ofPod({}, { payload }))).slice(1);
+    expect(parts.map(([name, files]) => [name, ...Object.keys(files)])).toEqual([
+      ['run-1-payload', 'payload.json'],
+      ['run-1-payload-1', 'payload.json.1'],
+      ['run-1-payload-2', 'payload.json.2'],
+    ]);
+    const owner = { name: 'run-1', uid: 'u' };
+    const bytes = parts.flatMap(([name, files]) =>
+      Object.values(secretObject(name, files, ground, owner).data).map((text) => Buffer.from(text, 'base64')),
+    );
+    expect(bytes.map(({ length }) => length)).toEqual([most, most, 2_700_003 - 2 * most]);
+    expect(bytes[0]?.toString().endsWith('\ufffd')).toBe(true);
+    expect(Buffer.concat(bytes).toString() === payload).toBe(true);
+    expect(environmentFor({}, { payload })).toMatchObject({
+      POP_PAYLOAD_FILE: '/pop/in/payload.json',
+      POP_PAYLOAD_PARTS: '3',
+    });
+    expect(podFor({}, { payload }).spec.volumes[0]).toMatchObject({
+      projected: {
+        sources: ['run-1', 'run-1-payload', 'run-1-payload-1', 'run-1-payload-2'].map((name) => ({ secret: { name } })),
+      },
+    });
+  });
+
+  test('the largest payload is four files', () => {
+    const files = Object.values(secretsOf(ofPod({}, { payload: large(maximumResolvedPayloadBytes) })));
+    expect(files.map((file) => Object.keys(file).join())).toEqual([
+      ...['', 'payload.json', 'payload.json.1', 'payload.json.2', 'payload.json.3'],
+    ]);
+  });
+
+  test('an image that was built for POP reads one file: a payload of several is refused, and says what to do', () => {
+    expect(containerFor({ contract: 'pop1' }, { payload: large(1_032_192) }).args).toContain('-payloadFile');
+    const refusal = expect.objectContaining({
+      name: 'LaunchError',
+      code: 'payloadTooLarge',
+      message: expect.stringMatching(/op\.1 has 1032193 bytes .* 2 files.*"pop1".* at most 1032192 bytes.*"pop2"/),
+    });
+    expect(() => podFor({ contract: 'pop1' }, { payload: large(1_032_193) })).toThrow(refusal);
   });
 
   test('a compressed payload comes in segments', () => {

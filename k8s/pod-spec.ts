@@ -1,5 +1,5 @@
 /** The Pod of a launch, and the Secrets with its files. The same run always makes the same objects in a worker. */
-import type { Json, JsonObject } from '../agenda/types.ts';
+import { type Json, type JsonObject, maximumPayloadBytes } from '../agenda/types.ts';
 import type { KubernetesSettings } from '../launchers/container/kubernetes-settings.ts';
 import {
   type ContractFiles,
@@ -32,8 +32,10 @@ export const terminationMessageBytes = 4_096;
 /** and no more of those of all containers of a Pod. */
 export const terminationMessagesBytes = 12_288;
 const terminationMessagePath = '/dev/termination-log';
-/** A Secret holds 1 MiB in all, so what is larger than this has one of its own. */
+/** A Secret holds 1 MiB in all, so what is larger than this has one of its own, */
 const mostSharedBytes = 64 * 1024;
+/** and a payload of more bytes than this several: one as it was submitted is never cut. */
+const mostPartBytes = maximumPayloadBytes;
 const handlersGroup = 65_532;
 /** Between the limit that we keep and the one that the cluster keeps when we cannot. */
 const deadlineMarginSeconds = 60;
@@ -50,22 +52,41 @@ export function podNameOf({ key, settings: { namePrefix } }: KubernetesRun): str
   return namePrefix === 'op' ? key : `${namePrefix}-${key.replace(/^op-/, '')}`;
 }
 
+/** The files of a Secret: name to content. */
+export type SecretFiles = Readonly<Record<string, string | Uint8Array>>;
+
 /** The Secrets of a run: name to what is in it. The first has the token, and holds whatever is small. */
-export function secretsOf(run: KubernetesRun): Readonly<Record<string, Readonly<Record<string, string>>>> {
+export function secretsOf(run: KubernetesRun): Readonly<Record<string, SecretFiles>> {
   const name = podNameOf(run);
   const small: Record<string, string> = run.report === undefined ? {} : { [fileNames.token]: run.report.token };
-  const secrets: Record<string, Readonly<Record<string, string>>> = { [name]: small };
-  const files = { payload: run.payload, lastProgress: run.lastProgress };
-  for (const [which, text] of Object.entries(files) as ['payload' | 'lastProgress', string | undefined][]) {
-    if (text === undefined) continue;
-    if (Buffer.byteLength(text) <= mostSharedBytes) small[fileNames[which]] = text;
-    else secrets[`${name}-${which.toLowerCase()}`] = { [fileNames[which]]: text };
-  }
+  const secrets: Record<string, SecretFiles> = { [name]: small };
+  const { payload, lastProgress } = run;
+  if (isSmall(payload)) small[fileNames.payload] = payload;
+  else if (payloadPartsOf(run) === 1) secrets[`${name}-payload`] = { [fileNames.payload]: payload };
+  else
+    for (const [n, part] of cutOf(payload).entries())
+      secrets[`${name}-payload${n === 0 ? '' : `-${n}`}`] = { [`${fileNames.payload}${n === 0 ? '' : `.${n}`}`]: part };
+  if (lastProgress === undefined) return secrets;
+  if (isSmall(lastProgress)) small[fileNames.lastProgress] = lastProgress;
+  else secrets[`${name}-lastprogress`] = { [fileNames.lastProgress]: lastProgress };
   return secrets;
 }
 
+const isSmall = (text: string): boolean => Buffer.byteLength(text) <= mostSharedBytes;
+
+const payloadPartsOf = ({ payload }: KubernetesRun): number =>
+  Math.max(1, Math.ceil(Buffer.byteLength(payload) / mostPartBytes));
+
+/** Bytes are cut, not characters: put together again they are the payload, and alone no part is JSON. */
+function cutOf(payload: string): readonly Uint8Array[] {
+  const bytes = Buffer.from(payload);
+  return Array.from({ length: Math.ceil(bytes.length / mostPartBytes) }, (_, n) =>
+    bytes.subarray(n * mostPartBytes, (n + 1) * mostPartBytes),
+  );
+}
+
 /** A Secret that goes with its Pod. */
-export function secretObject(name: string, texts: Readonly<Record<string, string>>, ground: PodGround, owner: Owner) {
+export function secretObject(name: string, files: SecretFiles, ground: PodGround, owner: Owner) {
   return {
     apiVersion: 'v1',
     kind: 'Secret',
@@ -75,9 +96,15 @@ export function secretObject(name: string, texts: Readonly<Record<string, string
       ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: owner.name, uid: owner.uid, controller: false }],
     },
     type: 'Opaque',
-    data: Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, Buffer.from(text).toString('base64')])),
+    data: Object.fromEntries(Object.entries(files).map(([path, content]) => [path, base64Of(content)])),
   };
 }
+
+const base64Of = (content: string | Uint8Array): string =>
+  (typeof content === 'string'
+    ? Buffer.from(content)
+    : Buffer.from(content.buffer, content.byteOffset, content.length)
+  ).toString('base64');
 
 /** The Pod that a Secret belongs to. */
 export interface Owner {
@@ -87,7 +114,7 @@ export interface Owner {
 
 const managed = { 'app.kubernetes.io/managed-by': 'pop' };
 
-/** The Pod of a run in a namespace. */
+/** The Pod of a run in a namespace. @throws LaunchError `payloadTooLarge`, when its handler cannot take the payload. */
 export function podOf(run: KubernetesRun, namespace: string, ground: PodGround): JsonObject {
   const { settings } = run;
   const pod: JsonObject = {
@@ -210,6 +237,7 @@ function containerOf(run: KubernetesRun, namespace: string): JsonObject {
     POP_RESULT_FILE_BYTES: String(terminationMessageBytes - 1),
     ...(settings.reportBy === 'annotation' && { POP_REPORT_BY: 'annotation' }),
   };
+  if (settings.contract === 'pop1') refuseParts(run);
   const own = settings.contract === 'pop1' ? contractArguments('kubernetes', files) : [];
   const args = [...settings.arguments, ...own];
   return {
@@ -243,6 +271,18 @@ function containerOf(run: KubernetesRun, namespace: string): JsonObject {
   };
 }
 
+/** Handlers built for POP read the one file that `-payloadFile` names, and would find a text that is no JSON. */
+function refuseParts(run: KubernetesRun): void {
+  const parts = payloadPartsOf(run);
+  if (parts === 1) return;
+  throw new LaunchError(
+    'payloadTooLarge',
+    `The payload of Operation ${run.operation} has ${Buffer.byteLength(run.payload)} bytes with its references ` +
+      `replaced. In a Pod that is ${parts} files, and a handler built for POP ("contract": "pop1") reads one, of at ` +
+      `most ${mostPartBytes} bytes. Refer to less, or make its handler one of "contract": "pop2", which joins them.`,
+  );
+}
+
 /** Kubernetes would fill in `$(NAME)` of other variables, and makes one `$` of two. */
 const escaped = (text: string): string => text.replaceAll('$', () => '$$');
 
@@ -250,6 +290,7 @@ function filesOf(run: KubernetesRun): ContractFiles {
   const at = (name: string) => `${filesFolder}/${name}`;
   return {
     payload: at(fileNames.payload),
+    payloadParts: payloadPartsOf(run),
     ...(run.lastProgress !== undefined && { lastProgress: at(fileNames.lastProgress) }),
     ...(run.report !== undefined && { token: at(fileNames.token) }),
     result: terminationMessagePath,

@@ -4,8 +4,8 @@
 import { deflateSync } from 'node:zlib';
 import { fenceOf } from '../messages/resource-pool.ts';
 import type { AllowedCommand } from './allowed-commands.ts';
-import type { HandlerRun } from './launcher.ts';
-import { maximumVariableBytes } from './variable-bytes.ts';
+import { type HandlerRun, LaunchError } from './launcher.ts';
+import { maximumCompressedCharacters, maximumVariableBytes } from './variable-bytes.ts';
 
 /** Characters of one segment of a compressed payload, as POP cuts them. */
 const segmentCharacters = 100_000;
@@ -13,6 +13,8 @@ const segmentCharacters = 100_000;
 /** Where the handler finds its files; one that is absent is not there. */
 export interface ContractFiles {
   readonly payload?: string;
+  /** How many files the payload is cut into: `payload`, and beside it the same name with `.1`, `.2` … Absent: one. */
+  readonly payloadParts?: number;
   readonly lastProgress?: string;
   readonly token?: string;
   readonly progress?: string;
@@ -35,7 +37,10 @@ export function usualEnvironment(worker: NodeJS.ProcessEnv = process.env): Recor
   return { LOG_LEVEL: worker.LOG_LEVEL || 'info' };
 }
 
-/** The variables of a run. A large payload is left out or compressed; its file holds it. */
+/**
+ * The variables of a run. A large payload is left out or compressed; its file holds it.
+ * @throws LaunchError `payloadTooLarge`, when it is to be in variables and is too large for them even compressed.
+ */
 export function contractEnvironment(
   run: Omit<HandlerRun, 'settings'>,
   told: ToldSettings,
@@ -80,14 +85,25 @@ function payload(
   { payloadTransport }: ToldSettings,
   files: ContractFiles,
 ): Record<string, string> {
-  const file = files.payload === undefined ? {} : { POP_PAYLOAD_FILE: files.payload };
+  const { payload: path, payloadParts = 1 } = files;
+  const file = {
+    ...(path !== undefined && { POP_PAYLOAD_FILE: path }),
+    ...(payloadParts > 1 && { POP_PAYLOAD_PARTS: String(payloadParts) }),
+  };
   if (payloadTransport === 'envVar')
     return { ...file, POP_PAYLOAD_TYPE: 'envVar', ...(fitsInVariable(run.payload) && { PAYLOAD: run.payload }) };
-  return { ...file, POP_PAYLOAD_TYPE: 'compressedEnvVar', ...compressedSegments(run.payload) };
+  return { ...file, POP_PAYLOAD_TYPE: 'compressedEnvVar', ...compressedSegments(run) };
 }
 
-function compressedSegments(payload: string): Record<string, string> {
+function compressedSegments({ operation, payload }: Omit<HandlerRun, 'settings'>): Record<string, string> {
   const compressed = deflateSync(payload).toString('base64');
+  if (compressed.length > maximumCompressedCharacters)
+    throw new LaunchError(
+      'payloadTooLarge',
+      `The payload of Operation ${operation} has ${Buffer.byteLength(payload)} bytes, and ${compressed.length} ` +
+        `characters compressed; its type takes it in variables ("payloadTransport": "compressedEnvVar"), and the ` +
+        `limit there is ${maximumCompressedCharacters}. By file ("envVar", POP_PAYLOAD_FILE) it may be larger.`,
+    );
   const segments: Record<string, string> = {};
   for (let index = 0; index * segmentCharacters < compressed.length; index += 1) {
     segments[`POP_COMPRESSED_PAYLOAD_${index}`] = compressed.slice(

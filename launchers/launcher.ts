@@ -110,6 +110,11 @@ export interface Launcher {
   /** True when a run goes on without the worker that started it, to be adopted; false when it ends with it. */
   readonly survivesWorker: boolean;
   /**
+   * True where `start` hands over payload, last progress and token: `follow` needs none of them, and its caller keeps
+   * none of them while the handler runs.
+   */
+  readonly handsOverAtStart?: true;
+  /**
    * Creates the run, or adopts the run with this key. It returns once it is certain that the run exists.
    * @throws LaunchError when the run can never be started (bad command): the Operation fails. With any other error it
    * cannot be started now (no process, no memory, a full disk): it is no launch yet, and the start is tried again.

@@ -42,6 +42,25 @@ test('a launch that was lost is followed by another one, not before its time, wi
   expect(row).toMatchObject({ failureCode: null, againTime: null, launch: 2 });
 });
 
+test('a fan-in of 200 results of 8 KiB makes one payload, as with a server', async () => {
+  const parts = Array.from({ length: 200 }, (_, n) => `p${n}`);
+  const at = new LocalRecord({
+    customerId: 'demo',
+    operations: [
+      ...parts.map((name) => ({ name, type: 't' })),
+      { name: 'all', type: 't', payload: parts.map((name) => `@<${name}.out>`) },
+    ],
+  });
+  const result = 'p'.repeat(8 * 1024 - 2);
+  for (const name of parts) {
+    await start(at, name);
+    const end = { ...keyOf(at, name), operationAttempt: 1, launch: 1, outcome: 'succeeded' } as const;
+    await at.finishOperation({ ...end, result: JSON.stringify(result) });
+  }
+  const verdict = await start(at, 'all');
+  expect(verdict.verdict === 'run' && verdict.payload === JSON.stringify(parts.map(() => result))).toBe(true);
+});
+
 test('after five launches in a row were lost the Operation ends, and says so', async () => {
   const at = record();
   const verdicts: string[] = [];

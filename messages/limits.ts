@@ -7,6 +7,13 @@
 export const mostItems = 500;
 /** Reports of progress in one request: they are smaller, and a beat carries all of a worker. */
 export const mostProgressItems = 2_000;
+/**
+ * Bytes of payloads and last progress in one answer to starts, counted before they become strings of its JSON. What
+ * does not fit is to be asked for again at once. One payload and one last progress always fit.
+ */
+export const mostAnswerBytes = 8 * 1024 * 1024;
+/** Bytes of the last progress that a handler gets: a Secret holds no more. */
+export const mostLastProgressBytes = 1024 * 1024;
 /** Characters of what a handler says it is doing. */
 export const mostMessageCharacters = 4_096;
 /** Diagnostic events in one report. */

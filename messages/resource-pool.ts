@@ -158,7 +158,7 @@ export type StartVerdict =
   | { readonly verdict: 'ended'; readonly outcome: string }
   /**
    * Not yet: something that it depends on has not succeeded, or it waits after a lost launch. Nothing changed; it is
-   * asked for again then.
+   * asked for again then. With 0 there was no room for its payload in this answer, which brings others.
    */
   | { readonly verdict: 'later'; readonly inMilliseconds: number }
   /**

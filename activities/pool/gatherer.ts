@@ -1,8 +1,8 @@
 /**
  * Turns single questions into requests with many. A question that comes alone is sent at once, for its latency is what
  * a lone Operation feels; what comes soon after another gathers for some milliseconds and goes together, for each
- * request costs the api and Postgres more than each question in it. After a passing trouble everybody rests together,
- * and what is still wanted goes out again, in order.
+ * request costs the api and Postgres more than each question in it. What an answer had no room for is asked again at
+ * once. After a passing trouble everybody rests together, and what is still wanted goes out again, in order.
  */
 import { ServiceRefused, ServiceUnavailable } from './service-errors.ts';
 
@@ -11,6 +11,11 @@ export type ItemAnswer<Verdict> = { readonly verdict: Verdict } | { readonly ref
 
 /** Sends JSON texts of items as one request, once. @throws ServiceUnavailable | ServiceRefused for all of them. */
 export type Exchange<Verdict> = (items: readonly string[]) => Promise<readonly ItemAnswer<Verdict>[]>;
+
+/** What is told apart among verdicts: `hadNoRoom` is one that another request is to bring at once. */
+export interface VerdictKinds<Verdict> {
+  readonly hadNoRoom?: (verdict: Verdict) => boolean;
+}
 
 /** How much goes into one request, and when. */
 export interface GathererOptions {
@@ -41,6 +46,7 @@ interface Waiting<Verdict> {
 export class Gatherer<Item, Verdict> {
   readonly #exchange: Exchange<Verdict>;
   readonly #options: GathererOptions;
+  readonly #hadNoRoom: (verdict: Verdict) => boolean;
   #waiting: Waiting<Verdict>[] = [];
   #requests = 0;
   #troubles = 0;
@@ -49,9 +55,10 @@ export class Gatherer<Item, Verdict> {
   #sentItems = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(exchange: Exchange<Verdict>, options: GathererOptions) {
+  constructor(exchange: Exchange<Verdict>, options: GathererOptions, kinds: VerdictKinds<Verdict> = {}) {
     this.#exchange = exchange;
     this.#options = options;
+    this.#hadNoRoom = kinds.hadNoRoom ?? (() => false);
   }
 
   /** Resolves with the item's verdict. @throws ServiceRefused, or the signal's reason once it aborts. */
@@ -131,15 +138,7 @@ export class Gatherer<Item, Verdict> {
     try {
       const answers = await this.#exchange(batch.map(({ text }) => text));
       this.#answered();
-      batch.forEach((entry, index) => {
-        const answer = answers[index];
-        if (answer === undefined)
-          entry.settle.reject(
-            new Error(`The ResourcePool service gave ${answers.length} verdicts for ${batch.length} items.`),
-          );
-        else if ('verdict' in answer) entry.settle.resolve(answer.verdict);
-        else entry.settle.reject(answer.refused);
-      });
+      this.#settle(batch, answers);
     } catch (error) {
       if (error instanceof ServiceUnavailable) {
         this.#rest(error);
@@ -152,6 +151,25 @@ export class Gatherer<Item, Verdict> {
       this.#requests--;
       this.#pump();
     }
+  }
+
+  #settle(batch: readonly Waiting<Verdict>[], answers: readonly ItemAnswer<Verdict>[]): void {
+    const isLeft = (answer: ItemAnswer<Verdict> | undefined) =>
+      answer !== undefined && 'verdict' in answer && this.#hadNoRoom(answer.verdict);
+    // An answer that brings nothing at all would be asked for without end.
+    const bringsSome = !answers.every(isLeft);
+    const left: Waiting<Verdict>[] = [];
+    batch.forEach((entry, index) => {
+      const answer = answers[index];
+      if (answer === undefined)
+        entry.settle.reject(
+          new Error(`The ResourcePool service gave ${answers.length} verdicts for ${batch.length} items.`),
+        );
+      else if (bringsSome && isLeft(answer)) left.push(entry);
+      else if ('verdict' in answer) entry.settle.resolve(answer.verdict);
+      else entry.settle.reject(answer.refused);
+    });
+    this.#waiting.unshift(...left.filter(({ signal }) => !signal.aborted));
   }
 
   #answered(): void {

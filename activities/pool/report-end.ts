@@ -7,9 +7,12 @@ import type { OperationActivity, PoolWorker } from './parts.ts';
 import { fittingEvents } from './report-limits.ts';
 import { ServiceRefused } from './service-errors.ts';
 
+/** A run without what its handler is handed over, which may be large. */
+export type HeldRun = Omit<HandlerRun, 'settings' | 'payload' | 'lastProgress' | 'report'>;
+
 /** A launch this activity holds. */
 export interface HeldLaunch {
-  readonly run: Omit<HandlerRun, 'settings'>;
+  readonly run: HeldRun;
   /** Absent for a type that is not registered: nothing runs. */
   readonly launcher?: Launcher;
   readonly graceSeconds: number;

@@ -76,6 +76,56 @@ const end = (operation: string, result?: string): FinishOperationItem => ({
 });
 const names = ({ items }: Asked) => items.map(({ operation }) => operation);
 
+describe('an answer without room for all', () => {
+  const later = { verdict: 'later', inMilliseconds: 0 };
+  const ended = (operation: string) => ({ verdict: 'ended', outcome: operation });
+
+  test('brings the rest with the next request, before what came meanwhile, and nobody hears of it', async () => {
+    await using it = await service(
+      (asked, number) => {
+        if (number === 1) return;
+        asked.answer(200, { items: names(asked).map((name, n) => (n < 2 ? ended(name) : later)) });
+      },
+      { gather: { mostItems: 4, mostRequests: 1 } },
+    );
+    const all = ['n0', 'n1', 'n2', 'n3', 'n4', 'n5'].map((name) => it.client.startOperation(item(name), never));
+    await vi.waitFor(() => expect(it.requests).toHaveLength(1));
+    it.requests[0]?.answer();
+    expect(await Promise.all(all)).toEqual(['n0', 'n1', 'n2', 'n3', 'n4', 'n5'].map(ended));
+    expect(it.requests.map(names)).toEqual([['n0'], ['n1', 'n2', 'n3', 'n4'], ['n3', 'n4', 'n5'], ['n5']]);
+  });
+
+  test('is not asked for again by who gave up meanwhile', async () => {
+    await using it = await service(() => undefined, { gather: { mostRequests: 1 } });
+    const given = new AbortController();
+    const first = it.client.startOperation(item('first'), never);
+    const [kept, dropped] = [
+      it.client.startOperation(item('kept'), never),
+      it.client.startOperation(item('dropped'), given.signal),
+    ];
+    dropped.catch(() => undefined);
+    await vi.waitFor(() => expect(it.requests).toHaveLength(1));
+    it.requests[0]?.answer();
+    await vi.waitFor(() => expect(it.requests).toHaveLength(2));
+    given.abort(new Error('given up'));
+    it.requests[1]?.answer(200, { items: [ended('kept'), later] });
+    expect(await kept).toEqual(ended('kept'));
+    await expect(dropped).rejects.toThrow('given up');
+    await first;
+    const last = it.client.startOperation(item('last'), never);
+    await vi.waitFor(() => expect(it.requests).toHaveLength(3));
+    it.requests[2]?.answer();
+    await last;
+    expect(names(it.requests[2] as Asked)).toEqual(['last']);
+  });
+
+  test('that brings nothing at all is told as it is', async () => {
+    await using it = await service((asked) => asked.answer(200, { items: names(asked).map(() => later) }));
+    expect(await it.client.startOperation(item('one'), never)).toEqual(later);
+    expect(it.requests).toHaveLength(1);
+  });
+});
+
 describe('gathering', () => {
   test('a lone question goes out at once, with the key, and gets its verdict', async () => {
     await using it = await service((asked) => asked.answer());

@@ -64,7 +64,9 @@ export class ResourcePoolClient {
       ...gather,
     };
     this.#progressLimits = { mostItems: gather?.mostItems ?? mostProgressItems, mostBytes: options.mostBytes };
-    this.#starts = new Gatherer((items) => this.#exchange<StartVerdict>('startOperation', items), options);
+    this.#starts = new Gatherer((items) => this.#exchange<StartVerdict>('startOperation', items), options, {
+      hadNoRoom: (verdict) => verdict.verdict === 'later' && verdict.inMilliseconds === 0,
+    });
     this.#finishes = new Gatherer((items) => this.#exchange<FinishVerdict>('finishOperation', items), options);
   }
 

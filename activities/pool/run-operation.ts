@@ -26,7 +26,7 @@ import { elsewhere, fenceOf, type StartOperationItem, type StartVerdict } from '
 import type { OperationKey } from '../../workflows/activities.ts';
 import { concludeLeft, interrupted, silent, type Work } from './interrupted.ts';
 import { launcherAt, type OperationActivity, type PoolWorker, placesOf } from './parts.ts';
-import { abandon, type HeldLaunch, reportEnd } from './report-end.ts';
+import { abandon, type HeldLaunch, type HeldRun, reportEnd } from './report-end.ts';
 import { stopOperation, unknownGraceSeconds } from './stop-operation.ts';
 import { callAgain, forTemporal } from './temporal-failures.ts';
 
@@ -49,15 +49,45 @@ export async function runOperation(pool: PoolWorker, activity: OperationActivity
 }
 
 async function untilEnded(work: Work): Promise<void> {
+  const { pool, activity } = work;
+  const begun = await begin(work);
+  if (begun === undefined) return;
+  const { launch, launcher, run } = begun;
+  if (begun.ending === undefined) launch.follow = (signal) => launcher.follow(run, silent, signal);
+  const ending = begun.ending ?? (await follow(work, launch, launcher, run));
+  work.running.ended();
+  pool.metrics?.ended(run.settings.launch, ending);
+  launch.ending = ending;
+  const reported = await reportEnd(pool, activity, launch, ending);
+  if (reported.verdict !== 'again') return;
+  // Its run is forgotten: whatever interrupts now finds nothing to stop.
+  delete work.launch;
+  throw callAgain('lost', `Launch ${run.launch} was lost; another one follows.`, reported.inMilliseconds);
+}
+
+/** A launch that was begun; `run` as its launcher follows it, `ending` where it can never start. */
+interface Begun {
+  readonly launch: HeldLaunch;
+  readonly launcher: Launcher;
+  readonly run: HandlerRun;
+  readonly ending?: Ending;
+}
+
+/**
+ * Asks what to run, and has it started. Undefined: there is nothing to follow. A function of its own, so that the
+ * payload is kept no longer than it takes: thousands of runs may be followed at once.
+ */
+async function begin(work: Work): Promise<Begun | undefined> {
   const { pool, activity, key } = work;
   const verdict = await ask(work);
   if (verdict.verdict === 'later') throw callAgain('later', 'Its time has not come.', verdict.inMilliseconds);
   if (verdict.verdict === 'elsewhere') throw callAgain('elsewhere', verdict.reason, verdict.inMilliseconds);
   if (verdict.verdict === 'cancelled') await stopOperation(pool, activity, key);
   if (verdict.verdict === 'ended') await concludeLeft(work);
-  if (verdict.verdict !== 'run') return;
+  if (verdict.verdict !== 'run') return undefined;
 
-  const run = handlerRunOf(pool, key, verdict);
+  const given = handlerRunOf(pool, key, verdict);
+  const run = heldOf(given);
   const settings = pool.registry.settingsFor(verdict.type);
   if (settings === undefined) {
     const types = [...pool.registry.current.types.keys()].join(', ') || 'none';
@@ -65,24 +95,16 @@ async function untilEnded(work: Work): Promise<void> {
     const message = `No handler is registered for operation type "${verdict.type}" ${where}.`;
     const unregistered = { run, graceSeconds: 0, askedTime: Date.now() };
     await reportEnd(pool, activity, unregistered, failedWith('unknownOperationType', message));
-    return;
+    return undefined;
   }
   const launcher = pool.launchers[settings.launch];
   if (launcher === undefined) throw new Error(`This pool worker has no launcher for "launch": "${settings.launch}".`);
   const launch: HeldLaunch = { run, launcher, graceSeconds: settings.graceSeconds, askedTime: Date.now() };
   work.launch = launch;
-  const ending = await launchAndFollow(work, launch, launcher, {
-    ...run,
-    settings: withLimits(settings, verdict.timeout),
-  });
-  work.running.ended();
-  pool.metrics?.ended(settings.launch, ending);
-  launch.ending = ending;
-  const reported = await reportEnd(pool, activity, launch, ending);
-  if (reported.verdict !== 'again') return;
-  // Its run is forgotten: whatever interrupts now finds nothing to stop.
-  delete work.launch;
-  throw callAgain('lost', `Launch ${run.launch} was lost; another one follows.`, reported.inMilliseconds);
+  const whole = { ...given, settings: withLimits(settings, verdict.timeout) };
+  const ending = await start(work, launch, launcher, whole);
+  const followed = launcher.handsOverAtStart ? { ...run, payload: '', settings: whole.settings } : whole;
+  return { launch, launcher, run: followed, ...(ending !== undefined && { ending }) };
 }
 
 /** Asks what to run, and where this worker launches it. */
@@ -123,29 +145,35 @@ function typedAsk(pool: PoolWorker, { agendaId, attempt, operation, type }: Oper
   return { ...key, type, ...(launcher === undefined ? {} : { launcher }) };
 }
 
-async function launchAndFollow(work: Work, launch: HeldLaunch, launcher: Launcher, run: HandlerRun): Promise<Ending> {
-  const { running, activity } = work;
+/** Has the run started or adopted; resolves with its ending when it can never start. */
+async function start(work: Work, launch: HeldLaunch, launcher: Launcher, run: HandlerRun): Promise<Ending | undefined> {
+  const { running } = work;
   const { metrics } = work.pool;
   const kind = run.settings.launch;
   running.launched(run.key, fenceOf(run));
   try {
     launch.adopted = (await launcher.start(run)).adopted;
     metrics?.launch(kind, launch.adopted ? 'adopted' : 'started');
+    return undefined;
   } catch (error) {
     if (error instanceof LaunchError) return failedWith(error.code, error.message);
     if (running.signal.aborted) throw error;
     metrics?.launch(kind, 'blocked');
     throw await blocked(work, launch, error);
   }
-  launch.follow = (signal) => launcher.follow(run, silent, signal);
+}
+
+function follow(work: Work, launch: HeldLaunch, launcher: Launcher, run: HandlerRun): Promise<Ending> {
+  const { running, activity } = work;
   return launcher.follow(
     run,
     {
       progress: (progress) => running.reported(progress),
       started: (startedTime) => {
         running.started(startedTime);
-        if (launch.adopted !== true)
-          metrics?.started(kind, startedTime - activity.info.currentAttemptScheduledTimestampMs);
+        if (launch.adopted === true) return;
+        const milliseconds = startedTime - activity.info.currentAttemptScheduledTimestampMs;
+        work.pool.metrics?.started(run.settings.launch, milliseconds);
       },
       lastReport: () => lastReport(work.pool, run),
     },
@@ -218,4 +246,10 @@ function handlerRunOf(
     ...(lastProgress === undefined ? {} : { lastProgress }),
     ...(token === undefined ? {} : { report: { url: pool.url, token } }),
   };
+}
+
+/** The run without what is handed over. */
+function heldOf(run: Omit<HandlerRun, 'settings'>): HeldRun {
+  const { payload: _payload, lastProgress: _lastProgress, report: _report, ...held } = run;
+  return held;
 }

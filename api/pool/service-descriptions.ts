@@ -81,7 +81,8 @@ export const start = defineEndpoint({
   summary: 'Take Operations to run',
   description:
     'Hands out resolved payloads and launch numbers. Asking again from a worker that reaches the place of the launch ' +
-    'gives the same launch; `token` lets its handler report by itself.',
+    'gives the same launch; `token` lets its handler report by itself. One answer brings at most 8 MiB of payloads ' +
+    'and last progress: an Operation without room is told `later` with 0 `inMilliseconds`, to be asked again.',
   scope: 'pool',
   headers: pairingHeaders,
   problems: [409],

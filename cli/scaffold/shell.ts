@@ -9,8 +9,9 @@ const handler = `#!/bin/sh
 # lines of the output are shown.
 set -eu
 
-# The payload is JSON; this takes a text without escapes out of it. Where jq is there: jq -r .text "$POP_PAYLOAD_FILE"
-text=$(tr -d '\\n' < "$POP_PAYLOAD_FILE" | sed -n 's/.*"text" *: *"\\([^"]*\\)".*/\\1/p')
+# The payload is JSON, a large one in several files: payload.json, payload.json.1, ... This takes a text without escapes
+# out of it. Where jq is there: cat "$POP_PAYLOAD_FILE"* | jq -r .text
+text=$(cat "$POP_PAYLOAD_FILE"* | tr -d '\\n' | sed -n 's/.*"text" *: *"\\([^"]*\\)".*/\\1/p')
 if [ -z "$text" ]; then
   echo 'The payload needs a text.' >&2
   exit 1
@@ -48,6 +49,13 @@ printf '{ "text": "one two three" }' > "$POP_PAYLOAD_FILE"
 sh handler.sh || fail 'it counts the words of a text'
 [ "$(cat "$POP_RESULT_FILE")" = '{ "words": 3 }' ] || fail "its result is $(cat "$POP_RESULT_FILE")"
 echo 'ok: it counts the words of a text'
+
+printf '{ "text": "one two' > "$POP_PAYLOAD_FILE"
+printf ' three four" }' > "$POP_PAYLOAD_FILE.1"
+sh handler.sh || fail 'it joins the parts of a large payload'
+[ "$(cat "$POP_RESULT_FILE")" = '{ "words": 4 }' ] || fail "its result is $(cat "$POP_RESULT_FILE")"
+rm "$POP_PAYLOAD_FILE.1"
+echo 'ok: it joins the parts of a large payload'
 
 rm "$POP_RESULT_FILE"
 (unset POP_PROGRESS_FILE && sh handler.sh) || fail 'it works without a file for progress, as in a Pod'

@@ -55,6 +55,8 @@ export interface OperationRow {
   readonly early: boolean;
   /** What its Customer is set to; with `contents` only, and null where it is set to nothing. */
   readonly namespace: string | null;
+  /** The rows before it have as much content as was asked for: of this one none is here. */
+  readonly beyond: boolean;
 }
 
 /** Takes the locks of these Agendas, in one order for everybody, and nothing of Agendas of another pool. */
@@ -65,14 +67,14 @@ export const lockAgendas = (sql: Statements, resourcePoolId: string, agendaIds: 
   order by agenda_id for update`;
 
 /**
- * The Operations asked for, as far as their Agendas run in this pool with that attempt; `contents` brings what can be
- * large, too.
+ * The Operations asked for, as far as their Agendas run in this pool with that attempt. `contents` brings what can be
+ * large, too: until there are so many bytes of it, and of the next Operations none.
  */
 export const readOperations = (
   sql: Statements,
   resourcePoolId: string,
   items: readonly { agendaId: string; attempt: number; operation: string }[],
-  contents: boolean,
+  contents?: { readonly mostBytes: number },
 ) => {
   const asked = sql`unnest(${items.map((i) => storable(i.agendaId))}::text[], ${items.map((i) => i.attempt)}::int[],
     ${items.map((i) => storable(i.operation))}::text[])
@@ -80,12 +82,7 @@ export const readOperations = (
   return sql<OperationRow[]>`
   /* fence: read Operations */
   select i.n::int, p.agenda_id, p.index, o.type, o.given_id,
-    ${
-      contents
-        ? sql`o.payload, p.params, p.diagnostic_events, ${isEarly(sql)} as early,
-            (select c.namespace from customer c where c.id = p.customer_id)`
-        : sql`null as payload, null as namespace`
-    },
+    ${contents ? contentsOf(sql, contents.mostBytes) : sql`null as payload, null as namespace`},
     o.timeout, p.processing_state, p.processing_state_message, p.percent_complete, p.attempt_count, p.launch, p.place,
     p.id as progress_id, p.customer_id, r.insight_id, p.cid, a.cancel_requested_time is not null as cancelled,
     r.left_queue_time is not null as left_queue,
@@ -105,6 +102,18 @@ export const readOperations = (
   join operation_progress p on p.agenda_id = o.agenda_id and p.index = o.index
   order by i.n`;
 };
+
+/** Columns of what can be large, each row as long as those before it have fewer than so many bytes. */
+function contentsOf(sql: Statements, mostBytes: number) {
+  const bytes = sql`coalesce(octet_length(o.payload), 0) + coalesce(octet_length(p.params::text), 0)
+    + coalesce(octet_length(p.diagnostic_events::text), 0)`;
+  const beyond = sql`coalesce(
+    sum(${bytes}) over (order by i.n rows between unbounded preceding and 1 preceding) >= ${mostBytes}::float8, false)`;
+  return sql`case when not ${beyond} then o.payload end as payload, case when not ${beyond} then p.params end as params,
+    case when not ${beyond} then p.diagnostic_events end as diagnostic_events, ${beyond} as beyond,
+    ${isEarly(sql)} as early,
+    (select c.namespace from customer c where c.id = p.customer_id)`;
+}
 
 /** Something that the Operation `o` depends on has not succeeded. */
 const isEarly = (sql: Statements) => sql`exists (

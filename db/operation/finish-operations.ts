@@ -23,7 +23,7 @@ export async function finishOperations(
   return database.$client.begin(async (sql) => {
     const [, rows] = await Promise.all([
       lockAgendas(sql, resourcePoolId, agendaIds),
-      readOperations(sql, resourcePoolId, items, false),
+      readOperations(sql, resourcePoolId, items),
     ]);
     const verdicts: FinishVerdict[] = items.map(() => ({ verdict: 'over' }));
     const ends = new Map<string, End>();

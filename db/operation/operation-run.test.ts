@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { maximumPayloadBytes } from '../../agenda/types.ts';
+import { maximumPayloadBytes, maximumResolvedPayloadBytes } from '../../agenda/types.ts';
 import type {
   FinishOperationItem,
   ReportProgressItem,
@@ -266,12 +266,13 @@ describe('references', () => {
   });
 
   test('that make a payload too large fail the Operation with names and sizes', async () => {
-    const { agenda, verdict } = await withResult(JSON.stringify('x'.repeat(600_000)), ['@<first.out>', '@<first.out>']);
+    const often = Array.from({ length: 7 }, () => '@<first.out>');
+    const { agenda, verdict } = await withResult(JSON.stringify('x'.repeat(600_000)), often);
     expect(verdict).toEqual({ verdict: 'ended', outcome: 'failed' });
     const [event] = (await rowOf(agenda, 'second'))['diagnostic_events'] as { code: string; message: string }[];
     expect(event?.code).toBe('payloadTooLarge');
-    expect(event?.message).toContain(`the limit is ${maximumPayloadBytes}`);
-    expect(event?.message).toContain('first.out 1200004');
+    expect(event?.message).toContain(`the limit is ${maximumResolvedPayloadBytes}`);
+    expect(event?.message).toContain('first.out 4200014');
   });
 
   test('are not looked for in an Agenda of the same names', async () => {

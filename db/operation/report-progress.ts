@@ -22,7 +22,7 @@ export async function reportProgress(
   return database.$client.begin(async (sql) => {
     const [, rows] = await Promise.all([
       lockAgendas(sql, resourcePoolId, agendaIds),
-      readOperations(sql, resourcePoolId, items, false),
+      readOperations(sql, resourcePoolId, items),
     ]);
     const verdicts: ProgressVerdict[] = items.map(() => ({ verdict: 'over' }));
     const changes = new Map<string, Change>();

@@ -25,17 +25,53 @@ interface StoredResult {
   readonly text: string | null;
 }
 
-/** One answer per Operation, in the same order. */
+/** So many results are looked for in one query, or as many as one payload names: the small ones come with it. */
+const namesInQuery = 250;
+
+/** An Operation whose payload is asked for, and how many bytes go with it. */
+export type OperationToStart = OperationToResolve & { readonly otherBytes?: number };
+
+/**
+ * One answer per Operation, in the same order. Undefined, of one and all after it: with what goes with it, its payload
+ * would make more than `mostBytes` of the answers before. The first one always has its answer.
+ */
 export async function resolvePayloads(
   sql: Statements,
-  operations: readonly OperationToResolve[],
-): Promise<ResolvedPayload[]> {
-  const asked = operations.map((operation) => ({ ...operation, names: namesReferredTo(operation.payload) }));
-  const stored = await readStored(sql, asked);
-  const reader = new ResultReader(sql, stored);
-  const answers: ResolvedPayload[] = [];
-  for (const operation of asked) answers.push(await resolve(operation, reader));
+  operations: readonly OperationToStart[],
+  mostBytes = Number.POSITIVE_INFINITY,
+): Promise<(ResolvedPayload | undefined)[]> {
+  const answers: (ResolvedPayload | undefined)[] = [];
+  let bytes = 0;
+  for (const group of groupsOf(operations)) {
+    const reader = new ResultReader(sql, await readStored(sql, group));
+    for (const operation of group) {
+      const resolved = await resolve(operation, reader);
+      const own = 'payload' in resolved ? Buffer.byteLength(resolved.payload) : 0;
+      bytes += own + (operation.otherBytes ?? 0);
+      if (answers.length > 0 && bytes > mostBytes) return operations.map((_, n) => answers[n]);
+      answers.push(resolved);
+    }
+  }
   return answers;
+}
+
+type Asked = OperationToStart & { readonly names: readonly string[] };
+
+/** In their order, so that one query brings a bounded number of results. */
+function* groupsOf(operations: readonly OperationToStart[]): Iterable<readonly Asked[]> {
+  let group: Asked[] = [];
+  let count = 0;
+  for (const operation of operations) {
+    const names = namesReferredTo(operation.payload);
+    if (group.length > 0 && count + names.length > namesInQuery) {
+      yield group;
+      group = [];
+      count = 0;
+    }
+    group.push({ ...operation, names });
+    count += names.length;
+  }
+  if (group.length > 0) yield group;
 }
 
 const keyOf = (agendaId: string, name: string): string => `${agendaId} ${name}`;
@@ -103,10 +139,7 @@ class ResultReader {
   }
 }
 
-async function resolve(
-  { agendaId, name, payload, names }: OperationToResolve & { readonly names: readonly string[] },
-  reader: ResultReader,
-): Promise<ResolvedPayload> {
+async function resolve({ agendaId, name, payload, names }: Asked, reader: ResultReader): Promise<ResolvedPayload> {
   const referenced = names.map((other) => ({ name: other, bytes: reader.bytesOf(agendaId, other) }));
   const tooLarge = referencedFault(name, referenced);
   if (tooLarge !== undefined) return { fault: tooLarge };

@@ -2,6 +2,7 @@
 import { type FailureCode, failureOf } from '../../agenda/failure.ts';
 import { type BudgetDecision, decideAfterLoss } from '../../agenda/infrastructure-budget.ts';
 import type { ResolvedPayload } from '../../agenda/resolve-payload.ts';
+import { mostAnswerBytes } from '../../messages/limits.ts';
 import type { StartOperationItem, StartVerdict } from '../../messages/resource-pool.ts';
 import { insightsThatWait } from '../admission/wake.ts';
 import { markFailing } from '../agenda/mark-failing.ts';
@@ -10,6 +11,7 @@ import { agendaEvents } from '../event/write-events.ts';
 import { type Change, unchanged, withFailures, writeChanges } from './change.ts';
 import { distinct, lockAgendas, type OperationRow, readOperations, touchQuiet } from './fence.ts';
 import { handBacks, showHandedBack } from './hand-back.ts';
+import { lastProgressOf } from './last-progress.ts';
 import { decideOnLost, type LostLaunch, launchedKey, spentEvent } from './past-launches.ts';
 import { beginningOf, isInReach } from './place.ts';
 import { resolvePayloads } from './resolve-payload.ts';
@@ -28,15 +30,17 @@ export async function startOperations(
   items: readonly StartOperationItem[],
 ): Promise<{ verdicts: StartVerdict[]; wakeInsights: string[] }> {
   const agendaIds = distinct(items.map((item) => item.agendaId));
+  // Workers of version 0.1.0 know no waits: they are handed out whatever they ask for together.
+  const mostBytes = items.every(understandsLater) ? mostAnswerBytes : Number.POSITIVE_INFINITY;
   const { verdicts, left } = (await database.$client.begin(async (sql) => {
     const [, found] = await Promise.all([
       lockAgendas(sql, resourcePoolId, agendaIds),
-      readOperations(sql, resourcePoolId, items, true),
+      readOperations(sql, resourcePoolId, items, { mostBytes }),
     ]);
     const handedBack = await handBacks(sql, resourcePoolId, found, items);
     const rows = found.filter(({ n }) => !handedBack.has(n));
     const [payloads, decisions] = await Promise.all([
-      payloadsOf(sql, rows, items),
+      payloadsOf(sql, rows, items, mostBytes),
       decideOnLost(sql, lostAmong(rows, items)),
     ]);
     const verdicts: StartVerdict[] = items.map((_, n) => handedBack.get(n + 1)?.verdict ?? { verdict: 'over' });
@@ -101,15 +105,34 @@ const leaveQueue = (sql: Statements, agendaIds: string[]) => sql<{ insight_id: s
   )})
   select distinct insight_id from left_queue`;
 
-/** The payloads of those that may start, by their place in the request. */
-async function payloadsOf(sql: Statements, rows: readonly OperationRow[], items: readonly StartOperationItem[]) {
-  const wanted = rows.filter((row) => row.processing_state !== 'COMPLETE' && !row.cancelled && !row.early);
+/** The payloads of those that may start and fit into one answer, by their place in the request. */
+async function payloadsOf(
+  sql: Statements,
+  rows: readonly OperationRow[],
+  items: readonly StartOperationItem[],
+  mostBytes: number,
+): Promise<ReadonlyMap<number, ResolvedPayload>> {
+  const wanted = rows.filter(
+    (row) => row.processing_state !== 'COMPLETE' && !row.cancelled && !row.early && !row.beyond,
+  );
   const resolved = await resolvePayloads(
     sql,
-    wanted.map((row) => ({ agendaId: row.agenda_id, name: items[row.n - 1]?.operation ?? '', payload: row.payload })),
+    wanted.map((row) => {
+      const name = items[row.n - 1]?.operation ?? '';
+      const otherBytes = row.launch > 0 ? Buffer.byteLength(lastProgressOf(row, name)) : 0;
+      return { agendaId: row.agenda_id, name, payload: row.payload, otherBytes };
+    }),
+    mostBytes,
   );
-  return new Map(wanted.map((row, position) => [row.n, resolved[position]]));
+  return new Map(
+    wanted.flatMap((row, position) => {
+      const found = resolved[position];
+      return found === undefined ? [] : [[row.n, found] as const];
+    }),
+  );
 }
+
+const understandsLater = ({ understands }: StartOperationItem): boolean => understands?.includes('later') === true;
 
 /** Why the newest launch can be followed no more, from where the caller is; undefined when it can, or there is none. */
 function lossOf(row: OperationRow, item: StartOperationItem): FailureCode | undefined {
@@ -150,6 +173,8 @@ function startOne(
     return { verdict: { verdict: 'ended', outcome: row.processing_state_message } };
   if (row.cancelled) return { verdict: { verdict: 'cancelled' } };
   if (row.early) return { verdict: { verdict: 'later', inMilliseconds: earlyMilliseconds } };
+  // There was no room for it: nothing of it changes.
+  if (resolved === undefined) return { verdict: { verdict: 'later', inMilliseconds: 0 } };
   const code = lossOf(row, item);
   if (code === undefined) return handOut(row, item, resolved);
   const decision = decide();
@@ -192,12 +217,11 @@ const lostChange = (
 };
 
 /** The next launch, or the one that is there already for who can adopt it; not before its time. */
-function handOut(row: OperationRow, item: StartOperationItem, resolved: ResolvedPayload | undefined): StartAnswer {
+function handOut(row: OperationRow, item: StartOperationItem, resolved: ResolvedPayload): StartAnswer {
   const again = row.again_milliseconds;
   // Workers of version 0.1.0 know no waits: for them the next launch begins at once.
-  if (again !== null && again > 0 && item.understands?.includes('later') === true)
+  if (again !== null && again > 0 && understandsLater(item))
     return { verdict: { verdict: 'later', inMilliseconds: again } };
-  if (resolved === undefined) throw new Error(`no payload was resolved for Operation ${item.operation}`);
   const begun = row.launch > 0;
   const adopt = begun && again === null;
   const { launcher, place } = adopt ? { launcher: null, place: row.place ?? item.place } : beginningOf(row, item);
@@ -241,20 +265,6 @@ function handOut(row: OperationRow, item: StartOperationItem, resolved: Resolved
     },
     change,
   };
-}
-
-/** What an earlier run of this Operation left, in the shape of POP's LAST_PROGRESS. */
-function lastProgressOf(row: OperationRow, operation: string): string {
-  return JSON.stringify({
-    id: row.progress_id,
-    operation,
-    processingState: row.processing_state,
-    processingStateMessage: row.processing_state_message,
-    percentComplete: row.percent_complete,
-    attemptCount: row.attempt_count,
-    ...(row.params === null ? {} : { params: row.params }),
-    ...(row.diagnostic_events === null ? {} : { diagnosticEvents: row.diagnostic_events }),
-  });
 }
 
 /** The row as it will be after a change of the same request. */

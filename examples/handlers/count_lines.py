@@ -1,8 +1,9 @@
 """Plain Python, without a module of ours: files and an exit code say all there is."""
-import json, os, signal, sys
+import glob, json, os, signal, sys
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # asked to end
-files = json.loads(os.environ.get("PAYLOAD") or open(os.environ["POP_PAYLOAD_FILE"]).read())["files"]
+parts = sorted(glob.glob(os.environ["POP_PAYLOAD_FILE"] + "*"))  # a large payload is several files in a Pod
+files = json.loads(b"".join(open(part, "rb").read() for part in parts))["files"]
 lines = 0
 for index, file in enumerate(files):
     if "POP_PROGRESS_FILE" in os.environ:  # absent in a Pod

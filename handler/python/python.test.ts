@@ -165,6 +165,27 @@ describe.runIf(hasPython)('alone', () => {
     expect(broken.output).toContain('The payload cannot be read');
   });
 
+  test('a payload in parts is joined, wherever it was cut', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'pop-python-'));
+    try {
+      const bytes = Buffer.from('{"a":"ü€😀"}');
+      const file = join(folder, 'payload.json');
+      // Within the first character, and within the last one.
+      const cuts = [0, 7, 13, bytes.length];
+      for (const n of [0, 1, 2]) await writeFile(n === 0 ? file : `${file}.${n}`, bytes.subarray(cuts[n], cuts[n + 1]));
+      const source = 'run_handler(lambda context: context.payload)';
+      const named = { POP_PAYLOAD_FILE: file, POP_PAYLOAD_PARTS: '3' };
+      expect((await start(source, named).ended).output.split('\n')[0]).toBe('{"a":"ü€😀"}');
+      for (const wrong of [{ POP_PAYLOAD_FILE: file }, { ...named, POP_PAYLOAD_PARTS: '4' }]) {
+        const { exitCode, output } = await start(source, wrong).ended;
+        expect(exitCode).toBe(1);
+        expect(output).toContain('The payload cannot be read');
+      }
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
   test('pip installs it from its folder', { timeout: 120_000 }, async () => {
     const folder = await mkdtemp(join(tmpdir(), 'pop-python-'));
     try {

@@ -21,6 +21,7 @@ import { type RefusedRecord, recordNames } from '../run-directory/records.ts';
 import { readRecord } from '../run-directory/regular-file.ts';
 import { runDirectories } from '../run-directory/run-directories.ts';
 import { Watcher } from '../run-directory/watcher.ts';
+import { containerOptions } from './container-options.ts';
 import { type DockerRun, dockerRunOf } from './docker-run.ts';
 import { type ContainerFacts, Engine, type ListedContainer } from './engine.ts';
 import { placeOfEngine } from './engine-place.ts';
@@ -86,6 +87,8 @@ export class DockerLauncher implements Launcher {
       renewToken(run, directory);
       return { key, adopted: true };
     }
+    // What can never be launched leaves nothing behind.
+    containerOptions(run, directory, this.#parts);
     const isNew = prepare(run, directory);
     if (!isNew) renewToken(run, directory);
     const refused = readRecord<RefusedRecord>(directory, recordNames.refused);

@@ -139,8 +139,11 @@ export class Engine {
   }
 
   /** The id of the new container. */
-  async create(options: Docker.ContainerCreateOptions): Promise<string> {
-    return (await ask(() => this.#docker.createContainer(options))).id;
+  async create({ name, ...body }: Docker.ContainerCreateOptions): Promise<string> {
+    // Left to itself the client library puts all of it into the address as well, where an engine takes less than the
+    // variables of a container may have, and writes it to its log.
+    const apart: object = { _query: name === undefined ? {} : { name }, _body: body };
+    return (await ask(() => this.#docker.createContainer(apart as Docker.ContainerCreateOptions))).id;
   }
 
   /** By id only: a name may be another container's by now. */

@@ -6,7 +6,7 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Json } from '../../agenda/types.ts';
-import { fenceOf } from '../../messages/resource-pool.ts';
+import { type Fence, fenceOf } from '../../messages/resource-pool.ts';
 import {
   type Ending,
   type FollowEvents,
@@ -34,7 +34,8 @@ export type InProcessFunction = (payload: Json, tools: InProcessTools) => Promis
 const builtIn: Readonly<Record<string, InProcessFunction>> = { noOp: () => undefined };
 
 interface Run {
-  readonly run: HandlerRun;
+  /** Not its payload, which may be large: the function has that. */
+  readonly run: Fence & { readonly key: string };
   readonly stop: AbortController;
   readonly startedTime: number;
   readonly listeners: Set<FollowEvents>;
@@ -57,6 +58,7 @@ export interface InProcessLauncherOptions {
 export class InProcessLauncher implements Launcher {
   readonly place: string;
   readonly survivesWorker = false;
+  readonly handsOverAtStart = true;
   readonly #functions: Readonly<Record<string, InProcessFunction>>;
   readonly #runs = new Map<string, Run>();
 
@@ -183,7 +185,7 @@ class Stopped extends Error {
 function begin(handlerRun: HandlerRun, perform: InProcessFunction): Run {
   const { promise, resolve: settle } = Promise.withResolvers<Ending>();
   const run: Run = {
-    run: handlerRun,
+    run: { key: handlerRun.key, ...fenceOf(handlerRun) },
     stop: new AbortController(),
     startedTime: Date.now(),
     listeners: new Set(),

@@ -1,11 +1,11 @@
 /** The handler contract as a process sees it: what goes in, what comes out, and the limits. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { inflateSync } from 'node:zlib';
+import { deflateSync, inflateSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { maximumPayloadBytes } from '../../agenda/types.ts';
+import { maximumPayloadBytes, maximumResolvedPayloadBytes } from '../../agenda/types.ts';
 import { never, recorded, runOf, scratch, script, shell, startToEnd } from '../../test/support/scratch.ts';
 import { shellWorks } from '../../test/support/shell-works.ts';
 import { launcherContract } from '../contract.ts';
@@ -108,6 +108,42 @@ describe('environment', () => {
     expect(segments.length).toBeGreaterThanOrEqual(3);
     const whole = segments.map((_, index) => result[`POP_COMPRESSED_PAYLOAD_${index}`]).join('');
     expect(inflateSync(Buffer.from(whole, 'base64')).toString()).toBe(payload);
+  });
+
+  test('carries as much as variables may hold; above that it is refused before anything is there', async () => {
+    await using at = scratch();
+    // Random text of 6 bits a character is about as long compressed.
+    const payloadOf = (characters: number) => JSON.stringify(randomBytes(characters * 0.75).toString('base64'));
+    const compressedOf = (payload: string) => deflateSync(payload).toString('base64').length;
+    const fits = payloadOf(1_240_000);
+    expect(compressedOf(fits)).toBeGreaterThan(1_240_000);
+    const joins =
+      'import fs from "node:fs"; import zlib from "node:zlib"; import { createHash } from "node:crypto"; ' +
+      'let text = ""; for (let n = 0; ; n += 1) { const next = process.env["POP_COMPRESSED_PAYLOAD_" + n]; ' +
+      'if (next === undefined) break; text += next; } const whole = zlib.inflateSync(Buffer.from(text, "base64")); ' +
+      'const sum = createHash("sha256").update(whole).digest("hex"); ' +
+      'fs.writeFileSync(process.env.POP_RESULT_FILE, JSON.stringify(sum));';
+    const compressed = { ...script(joins), payloadTransport: 'compressedEnvVar' };
+    const ending = await startToEnd(at.launcher, runOf(compressed, { payload: fits }));
+    expect(ending).toMatchObject({ kind: 'succeeded', result: createHash('sha256').update(fits).digest('hex') });
+    const payload = payloadOf(1_260_000);
+    const refused = runOf(compressed, { key: 'refused', payload });
+    await expect(at.launcher.start(refused)).rejects.toMatchObject({
+      code: 'payloadTooLarge',
+      message: expect.stringContaining(`${compressedOf(payload)} characters compressed`),
+    });
+    await expect(at.launcher.start(refused)).rejects.toThrow('the limit there is 1250000');
+    expect(existsSync(join(at.root, 'refused'))).toBe(false);
+  });
+
+  test('finds the largest payload there is in one file', async () => {
+    await using at = scratch();
+    const payload = JSON.stringify('x'.repeat(maximumResolvedPayloadBytes - 2));
+    const sums =
+      'import fs from "node:fs"; const e = process.env; const sum = fs.readFileSync(e.POP_PAYLOAD_FILE).length; ' +
+      'fs.writeFileSync(e.POP_RESULT_FILE, JSON.stringify([sum, e.POP_PAYLOAD_PARTS ?? null]));';
+    const ending = await startToEnd(at.launcher, runOf(script(sums), { payload }));
+    expect(ending).toMatchObject({ kind: 'succeeded', result: [maximumResolvedPayloadBytes, null] });
   });
 
   test('gives POP’s arguments to a handler that was built for POP only', async () => {

@@ -63,6 +63,7 @@ export class LocalLauncher implements Launcher {
   readonly place: string;
   readonly formerPlace?: string;
   readonly survivesWorker = true;
+  readonly handsOverAtStart = true;
   readonly #root: string;
   readonly #compileCache: string;
   readonly #watcher = new Watcher();

@@ -1,7 +1,7 @@
 /** Writes files that are there as a whole or not at all, and survive a crash of the host. */
 import { randomUUID } from 'node:crypto';
 import { closeSync, fchmodSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { errorCode } from './system-errors.ts';
 
 /** Replaces the file as a whole, durable once this returns. Without a mode it is for the owner only. */
@@ -46,8 +46,9 @@ export function syncDirectory(path: string): void {
   }
 }
 
+/** Hidden, so that no pattern of a handler, such as that for the parts of its payload, finds what a crash left. */
 function temporaryOf(path: string): string {
-  return `${path}.${randomUUID()}.tmp`;
+  return join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
 }
 
 function writeDurably(path: string, content: string, mode?: number): void {

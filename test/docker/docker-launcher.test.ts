@@ -1,8 +1,11 @@
 /** What is particular to containers: what they find, how they end, and an engine that goes away. */
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { deflateSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { maximumResolvedPayloadBytes } from '../../agenda/types.ts';
 import { containerOptions } from '../../launchers/docker/container-options.ts';
 import { dockerRunOf } from '../../launchers/docker/docker-run.ts';
 import { Engine } from '../../launchers/docker/engine.ts';
@@ -36,6 +39,38 @@ function followed(launcher: Launcher, run: HandlerRun) {
   const ending = launcher.follow(run, events, never());
   return { events, ending, begun: () => expect.poll(() => events.starts, { timeout: 20_000 }).toHaveLength(1) };
 }
+
+const sumOf = (text: string) => createHash('sha256').update(text).digest('hex');
+/** Of 6 bits a character, so that it is about as long compressed. */
+const randomText = (characters: number) => JSON.stringify(randomBytes(characters * 0.75).toString('base64'));
+
+describe.skipIf(isMissing)('a large payload', () => {
+  test('is one file, whatever its size', async () => {
+    await using at = await scratch();
+    const payload = JSON.stringify('x'.repeat(maximumResolvedPayloadBytes - 2));
+    const sums = `sum=$(cat "$POP_PAYLOAD_FILE"* | sha256sum | cut -d' ' -f1)
+      printf '["%s","%s"]' "$sum" "$(echo $POP_PAYLOAD_PARTS)"`;
+    const ending = await startToEnd(at.launcher, at.run(`${sums} > "$POP_RESULT_FILE"`, {}, { payload }));
+    expect(ending).toMatchObject({ kind: 'succeeded', result: [sumOf(payload), ''] });
+  });
+
+  test('comes by compressed variables up to their limit; above it nothing of it is there', async () => {
+    await using at = await scratch();
+    const compressed = { payloadTransport: 'compressedEnvVar' };
+    const payload = randomText(1_240_000);
+    const segments = `n=0; part=$POP_COMPRESSED_PAYLOAD_0
+      while [ -n "$part" ]; do printf %s "$part"; n=$((n+1)); eval "part=\\$POP_COMPRESSED_PAYLOAD_$n"; done`;
+    const joined = `(${segments}) | sha256sum | sed 's/\\([0-9a-f]*\\).*/"\\1"/' > "$POP_RESULT_FILE"`;
+    expect(await startToEnd(at.launcher, at.run(joined, compressed, { payload }))).toMatchObject({
+      kind: 'succeeded',
+      result: sumOf(deflateSync(payload).toString('base64')),
+    });
+    const refused = at.run('true', compressed, { key: 'run-2', payload: randomText(1_260_000) });
+    await expect(at.launcher.start(refused)).rejects.toMatchObject({ code: 'payloadTooLarge' });
+    expect((await at.launcher.list()).map(({ key }) => key)).toEqual(['run-1']);
+    expect(existsSync(join(at.root, 'run-2'))).toBe(false);
+  });
+});
 
 describe.skipIf(isMissing)('a container', () => {
   test('finds the contract, no capabilities, and no way to new privileges', async () => {

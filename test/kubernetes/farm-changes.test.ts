@@ -3,7 +3,7 @@ import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CoreV1Api, NetworkingV1Api, type V1Pod } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
-import { maximumPayloadBytes } from '../../agenda/types.ts';
+import { maximumPayloadBytes, maximumResolvedPayloadBytes } from '../../agenda/types.ts';
 import { plainNames } from '../../workflows/names.ts';
 import { clientConfig } from './cluster/facts.ts';
 import { Farm, type FarmPool, isRunning, removeFinalizers } from './farm.ts';
@@ -66,33 +66,38 @@ describe('the registry', () => {
 
 describe('payloads', () => {
   const [parts, bytes] = [200, 8 * 1024];
-  /** As many as one payload can hold. */
-  const fitting = Math.floor((maximumPayloadBytes - 2) / (bytes + 1));
   const result = 'p'.repeat(bytes - 2);
   const part = type({ podTemplate: { metadata: { annotations: { 'pop.report.payload': JSON.stringify(result) } } } });
-  const ofFirst = (count: number) => Array.from({ length: count }, (_, n) => `@<p${n}.out::/>`);
+  const all = Array.from({ length: parts }, (_, n) => `@<p${n}.out::/>`);
+  /** As often as makes more than any payload may have. */
+  const tooOften = Math.ceil(maximumResolvedPayloadBytes / (parts * bytes));
 
   clusterTest(
-    'a fan-in of results of 8 KiB comes as a file up to the limit; 200 are refused, with both sizes',
+    'argo 3343: a fan-in of 200 results of 8 KiB comes in files; more than any may be is refused',
     async () => {
       const slow = type(onPaper({ 'run-for': '15s' }));
       await using pool = await farm.pool({ part, slow, succeeds });
       await using _worker = await pool.worker();
       const agenda = await pool.submit([
         ...Array.from({ length: parts }, (_, n) => ({ name: `p${n}`, type: 'part' })),
-        { name: 'most', type: 'slow', payload: ofFirst(fitting) },
-        { name: 'all', type: 'succeeds', payload: ofFirst(parts), dependsOn: ['most'] },
+        { name: 'all', type: 'slow', payload: all },
+        { name: 'more', type: 'succeeds', payload: Array(tooOften).fill(all).flat(), dependsOn: ['all'] },
       ]);
-      const isMost = (pod: V1Pod) => isRunning(pod) && pod.metadata?.labels?.['pop.operation'] === 'most';
-      const [pod] = await pool.untilPods(1, isMost, 150);
-      const file = await pool.secretFile(`${pod?.metadata?.name}-payload`, 'payload.json');
-      expect(Buffer.byteLength(file)).toBeGreaterThan(maximumPayloadBytes - bytes);
-      expect(JSON.parse(file)).toEqual(Array.from({ length: fitting }, () => result));
+      const isAll = (pod: V1Pod) => isRunning(pod) && pod.metadata?.labels?.['pop.operation'] === 'all';
+      const [pod] = await pool.untilPods(1, isAll, 150);
+      const name = `${pod?.metadata?.name}-payload`;
+      const [first, second] = [
+        await pool.secretFile(name, 'payload.json'),
+        await pool.secretFile(`${name}-1`, 'payload.json.1'),
+      ];
+      expect(Buffer.byteLength(first)).toBe(maximumPayloadBytes);
+      expect(() => JSON.parse(first)).toThrow();
+      expect(JSON.parse(first + second)).toEqual(Array.from({ length: parts }, () => result));
       const last = (await pool.ended(agenda)).operationProgress.at(-1);
       expect(last).toMatchObject({
-        ...{ operation: 'all', processingStateMessage: 'failed' },
+        ...{ operation: 'more', processingStateMessage: 'failed' },
         ...{ failureCategory: 'data', failureCode: 'payloadTooLarge' },
-        diagnosticEvents: [{ message: expect.stringContaining(`the limit is ${maximumPayloadBytes}`) }],
+        diagnosticEvents: [{ message: expect.stringContaining(`the limit is ${maximumResolvedPayloadBytes}`) }],
       });
       await pool.untilPods(0);
     },

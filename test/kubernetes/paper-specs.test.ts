@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { CoreV1Api, SchedulingV1Api, type V1Pod } from '@kubernetes/client-node';
 import { describe, expect } from 'vitest';
-import { maximumPayloadBytes } from '../../agenda/types.ts';
+import { maximumPayloadBytes, maximumResolvedPayloadBytes } from '../../agenda/types.ts';
 import { KubernetesApi } from '../../k8s/kubernetes-api.ts';
 import { clientConfig } from './cluster/facts.ts';
 import { onPaper, podLauncher, podRun, toEnd } from './pod-launcher.ts';
@@ -78,13 +78,18 @@ describe('what is handed over', () => {
   const kibibyte = 1024;
   const text = (bytes: number) => JSON.stringify('x'.repeat(bytes - 2));
   /** What the Secrets of its Pod hold, by file. */
-  async function filesOf(namespace: string, pod: V1Pod): Promise<Record<string, string>> {
+  async function filesOf(
+    namespace: string,
+    pod: V1Pod,
+    encoding: BufferEncoding = 'utf8',
+  ): Promise<Record<string, string>> {
     const sources = pod.spec?.volumes?.find(({ name }) => name === 'pop-in')?.projected?.sources ?? [];
     const files: Record<string, string> = {};
     for (const { secret } of sources) {
       const { data, metadata } = await core().readNamespacedSecret({ namespace, name: secret?.name ?? '' });
       expect(metadata?.ownerReferences).toMatchObject([{ kind: 'Pod', uid: pod.metadata?.uid }]);
-      for (const [name, value] of Object.entries(data ?? {})) files[name] = Buffer.from(value, 'base64').toString();
+      for (const [name, value] of Object.entries(data ?? {}))
+        files[name] = Buffer.from(value, 'base64').toString(encoding);
     }
     return files;
   }
@@ -105,6 +110,27 @@ describe('what is handed over', () => {
       expect([PAYLOAD === payload, LAST_PROGRESS === lastProgress]).toEqual([isSmall, isSmall]);
     },
   );
+
+  clusterTest('a payload of several parts has a Secret for each, which go with the Pod', async () => {
+    await using namespace = await testNamespace('kwok');
+    const payload = text(maximumResolvedPayloadBytes).replaceAll('xxx', '€');
+    const pod = await podOf(namespace.name, {}, { payload });
+    const { POP_PAYLOAD_PARTS, POP_PAYLOAD_FILE } = variablesOf(pod);
+    expect([POP_PAYLOAD_PARTS, POP_PAYLOAD_FILE]).toEqual(['4', '/pop/in/payload.json']);
+    const parts = await filesOf(namespace.name, pod, 'base64');
+    expect(Object.keys(parts)).toEqual(['payload.json', 'payload.json.1', 'payload.json.2', 'payload.json.3']);
+    const whole = Buffer.concat(Object.values(parts).map((part) => Buffer.from(part, 'base64')));
+    expect(whole.toString() === payload).toBe(true);
+  });
+
+  clusterTest('an image built for POP is not launched with a payload of several parts', async () => {
+    await using namespace = await testNamespace('kwok');
+    using launcher = await podLauncher(namespace.name);
+    const run = podRun({ ...onPaper({}), contract: 'pop1' }, { payload: text(maximumPayloadBytes + 1) });
+    await expect(launcher.start(run)).rejects.toMatchObject({ code: 'payloadTooLarge' });
+    expect((await core().listNamespacedPod({ namespace: namespace.name })).items).toEqual([]);
+    expect((await core().listNamespacedSecret({ namespace: namespace.name })).items).toEqual([]);
+  });
 
   clusterTest('a payload that asks for compressed variables is in segments of them, and in the file', async () => {
     await using namespace = await testNamespace('kwok');

@@ -1,9 +1,11 @@
 /** What the world does to Pods that really run. Numbers are those of public reports. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { deflateSync } from 'node:zlib';
 import { CoreV1Api } from '@kubernetes/client-node';
 import { describe, expect, test } from 'vitest';
-import { maximumPayloadBytes } from '../../agenda/types.ts';
+import { maximumPayloadBytes, maximumResolvedPayloadBytes } from '../../agenda/types.ts';
+import { maximumCompressedCharacters } from '../../launchers/variable-bytes.ts';
 import { clientConfig } from './cluster/facts.ts';
 import { busyboxImage, nodeImage } from './images.ts';
 import { heard, podLauncher, podRun, toEnd } from './pod-launcher.ts';
@@ -225,11 +227,31 @@ describe('argo 3343: what is handed over', () => {
     );
   });
 
-  realNodeTest('comes whole by compressed variables, too', async () => {
+  realNodeTest('a fan-in of 200 × 8 KiB, and the largest payload there is, come in parts', async () => {
     await using namespace = await testNamespace('real');
     using launcher = await podLauncher(namespace.name);
-    const payload = JSON.stringify(Array.from({ length: 60_000 }, () => Math.random().toString(36).slice(2, 14)));
-    expect(Buffer.byteLength(payload)).toBeGreaterThan(800_000);
+    // Characters of several bytes, so that cuts fall into them.
+    const fanIn = JSON.stringify(Array.from({ length: 200 }, (_, n) => `${n % 10}${'€'.repeat((8 * 1024 - 3) / 3)}`));
+    const largest = text(maximumResolvedPayloadBytes, 'x');
+    const joins = `printf '["%s","%s","%s"]' "$POP_PAYLOAD_PARTS" \
+      "$(cat "$POP_PAYLOAD_FILE"* | sha256sum | cut -d' ' -f1)" \
+      "$(ls "\${POP_PAYLOAD_FILE%/*}" | grep -c payload)" > "$POP_RESULT_FILE"`;
+    await Promise.all(
+      [fanIn, largest].map(async (payload) => {
+        const parts = String(Math.ceil(Buffer.byteLength(payload) / maximumPayloadBytes));
+        const ending = await toEnd(launcher, podRun(shell(joins), { payload, lastProgress: text(1024 * 1024, 'y') }));
+        expect(ending).toMatchObject({ kind: 'succeeded', result: [parts, digest(payload), parts] });
+      }),
+    );
+    expect(Buffer.byteLength(fanIn)).toBeGreaterThan(200 * 8_000);
+  });
+
+  realNodeTest('comes whole by compressed variables, too, up to their limit', async () => {
+    await using namespace = await testNamespace('real');
+    using launcher = await podLauncher(namespace.name);
+    // Random text of 6 bits a character is about as long compressed: just below what is refused.
+    const payload = JSON.stringify(randomBytes(930_000).toString('base64'));
+    expect(deflateSync(payload).toString('base64').length).toBeGreaterThan(maximumCompressedCharacters - 10_000);
     const script = `
       let text = '';
       const segment = (n) => process.env['POP_COMPRESSED_PAYLOAD_' + n];

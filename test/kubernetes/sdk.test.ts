@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CoreV1Api, RbacAuthorizationV1Api, type V1EnvVar, type V1Pod } from '@kubernetes/client-node';
 import { expect } from 'vitest';
+import { maximumPayloadBytes } from '../../agenda/types.ts';
 import { buildHandlers, imageCopies, mediaImage, sampleImage } from '../../examples/images/handler-images.ts';
 import { runExternal } from '../../handler/external/run-external.ts';
 import { readFields } from '../../handler/fields.ts';
@@ -16,6 +17,7 @@ import { ResourcePoolService } from '../support/resource-pool-service.ts';
 import { clientConfig } from './cluster/facts.ts';
 import { importImage } from './cluster/real-node.ts';
 import { busyboxImage, writeNodeImage } from './images.ts';
+import { podLauncher, podRun, toEnd } from './pod-launcher.ts';
 import { reachable } from './reachable.ts';
 import {
   hasEnded,
@@ -127,6 +129,17 @@ realNodeTest('the sample’s image runs a tool as a Pod, and reports by annotati
   expect(numbers).toEqual(Array.from({ length: 300 }, (_, n) => String(n + 1)));
   expect(lines).toEqual(expect.arrayContaining(['to stderr', '1000']));
   expect(await toolsOf(namespace.name)).toEqual([]);
+});
+
+realNodeTest('the SDK finds a payload of several files as one', async () => {
+  await importSample();
+  await using namespace = await testNamespace('real');
+  using launcher = await podLauncher(namespace.name);
+  // Characters of three bytes, so that a cut falls into one; what is asked for stands at the very end.
+  const payload = JSON.stringify({ filler: `a${'€'.repeat(700_000)}`, actions: [], resultPayload: { at: 'the end' } });
+  expect(Buffer.byteLength(payload)).toBeGreaterThan(2 * maximumPayloadBytes);
+  const ending = await toEnd(launcher, podRun({ imageName: image, cpuMinRequestCount: '10m' }, { payload }));
+  expect(ending).toMatchObject({ kind: 'succeeded', result: { at: 'the end' } });
 });
 
 realNodeTest('a tool that fails fails the Operation, with its code and last lines', async () => {

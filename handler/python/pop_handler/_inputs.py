@@ -28,7 +28,7 @@ def read_payload(arguments, environment):
         lambda: _read(_argument(arguments, "-payloadFile")),
         lambda: environment.get("PAYLOAD") or None,
         lambda: _decompress(environment),
-        lambda: _read(environment.get("POP_PAYLOAD_FILE")),
+        lambda: _read_parts(environment),
     )
     return None if text is None or text.strip() == "" else json.loads(text)
 
@@ -67,6 +67,18 @@ def _read(path):
         return None
     with open(path, encoding="utf-8") as file:
         return file.read()
+
+
+def _read_parts(environment):
+    """The named file; in a Pod a large payload is several, cut between bytes, and the others stand beside it."""
+    path = environment.get("POP_PAYLOAD_FILE")
+    if not path:
+        return None
+    parts = b""
+    for part in [path] + [f"{path}.{n}" for n in range(1, int(environment.get("POP_PAYLOAD_PARTS") or 1))]:
+        with open(part, "rb") as file:
+            parts += file.read()
+    return parts.decode("utf-8")
 
 
 def _decompress(environment):
