@@ -1,6 +1,6 @@
 /** `pop key create --first`: the key that all others are made with. */
 import type { FileHandle } from 'node:fs/promises';
-import { required } from '../../process/environment.ts';
+import { databaseUrl } from '../../process/environment.ts';
 import type { CommandSpec } from '../command.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { addSettings, databaseOption, runWithSettings, type SettingOption, secondsOf } from '../program-options.ts';
@@ -41,7 +41,7 @@ export const keyCreate: CommandSpec = {
       const { first, title, file, wait } = command.opts<KeyOptions>();
       if (first !== true)
         throw new CommandError(exitCodes.usage, '--first is missing: other keys are made by the api (POST /v1/apikey)');
-      const url = required('DATABASE_URL');
+      const url = databaseUrl();
       const waitSeconds = secondsOf('--wait', wait);
       const { key, prefix } = await createFirst(url, title, file, waitSeconds);
       if (file === undefined) console.log(key);
