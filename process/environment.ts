@@ -53,6 +53,16 @@ export function required(name: string): string {
   return value;
 }
 
+/** `DATABASE_URL`. It may hold a password, so it is never told. */
+export function databaseUrl(): string {
+  const url = required('DATABASE_URL');
+  if (/^postgres(ql)?:\/\//.test(url)) return url;
+  throw new WrongSettingError({
+    setting: 'DATABASE_URL',
+    problem: 'must be a URL such as postgres://user:password@host/name',
+  });
+}
+
 /** `NAME`, or the text of the file that `NAME_FILE` names, without white space around it. */
 export function secret(name: string, environment: NodeJS.ProcessEnv = process.env): string | undefined {
   const [value, file] = [environment[name] || undefined, environment[`${name}_FILE`] || undefined];

@@ -159,7 +159,7 @@ test('a copy of a database gets an id of its own, and leaves the names of the or
 
   await using refused = renew('', '--take-over');
   await refused.says('Nothing was changed');
-  expect(await refused.exited).toBe(1);
+  expect(await refused.exited).toBe(3);
   expect(await idOf(staging)).toBe(original);
 
   await using renewed = renew('');

@@ -5,7 +5,7 @@
  */
 import { openDatabase } from '../db/connect.ts';
 import { type Installation, renewInstallation as renew } from '../db/installation.ts';
-import { required, SettingError } from '../process/environment.ts';
+import { databaseUrl, SettingError } from '../process/environment.ts';
 import { lazyTemporalClient, type TemporalClient, temporalSettings } from '../temporal/connect.ts';
 import { describeNames, readMarker, takeNames } from '../temporal/installation-marker.ts';
 import { countPollers } from '../temporal/task-queue-pollers.ts';
@@ -16,7 +16,7 @@ const temporalMilliseconds = 10_000;
 /** Resolves to what was done and what is to be done, in lines for people. @throws SettingError when nothing was done */
 export async function renewInstallation({ takeOver }: { readonly takeOver: boolean }): Promise<readonly string[]> {
   const temporal = temporalSettings();
-  await using database = openDatabase(required('DATABASE_URL'), {
+  await using database = openDatabase(databaseUrl(), {
     applicationName: 'pop installation',
     connections: 1,
   });

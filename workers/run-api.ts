@@ -13,7 +13,7 @@ import { isDatabaseAway, openDatabase } from '../db/connect.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import { aborted } from '../process/aborted.ts';
 import { BackgroundWork } from '../process/background-work.ts';
-import { logLevel, optional, port, positiveNumber, readAll, required, wholeNumber } from '../process/environment.ts';
+import { databaseUrl, logLevel, optional, port, positiveNumber, readAll, wholeNumber } from '../process/environment.ts';
 import { Health } from '../process/health.ts';
 import { listen, urlOf } from '../process/listen.ts';
 import { createLog } from '../process/log.ts';
@@ -62,7 +62,7 @@ interface ApiSettings {
 
 const readSettings = (): ApiSettings =>
   readAll<ApiSettings>({
-    databaseUrl: () => required('DATABASE_URL'),
+    databaseUrl,
     hostname: () => process.env.HOST ?? '127.0.0.1',
     port: () => port('PORT') ?? 8080,
     basePath: () => process.env.BASE_PATH ?? '/v1',

@@ -7,7 +7,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { controlActivities } from '../activities/control/activities.ts';
 import type { ControlParts, ControlSettings } from '../activities/control/parts.ts';
 import { openDatabase } from '../db/connect.ts';
-import { logLevel, positiveNumber, readAll, required, wholeNumber } from '../process/environment.ts';
+import { databaseUrl, logLevel, positiveNumber, readAll, wholeNumber } from '../process/environment.ts';
 import { Health } from '../process/health.ts';
 import { createLog } from '../process/log.ts';
 import { type StatusSettings, serveStatus, statusSettings } from '../process/serve-metrics.ts';
@@ -61,7 +61,7 @@ const readSettings = (): ControlProcessSettings =>
         sweepSeconds: () => positiveNumber('POP_SWEEP_SECONDS', 5),
         admissionsDays: () => positiveNumber('POP_ADMISSIONS_DAYS', 30, 1),
       }),
-    databaseUrl: () => required('DATABASE_URL'),
+    databaseUrl,
     mostCustomers: () => wholeNumber('POP_METRICS_CUSTOMERS', 20),
     drainSeconds,
     logLevel,

@@ -1,6 +1,6 @@
 /** `pop installation renew`: a new id for a database that was copied from another installation's. */
 import type { CommandSpec } from '../command.ts';
-import { exitCodes } from '../exit-codes.ts';
+import { addSettings, databaseOption, runWithSettings, temporalOptions } from '../program-options.ts';
 
 /** `pop installation renew` */
 export const installationRenew: CommandSpec = {
@@ -10,18 +10,19 @@ export const installationRenew: CommandSpec = {
   ],
   description:
     'Gives the database a new installation id: run it on a restored copy before any program starts on it, so that ' +
-    "the copy and its original keep off each other's work in Temporal. It says what is to be set then.\n\n" +
-    'Settings: DATABASE_URL, TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, POP_INSTALLATION',
-  declare: (command) =>
+    "the copy and its original keep off each other's work in Temporal. It says what is to be set then.",
+  declare: (command) => {
     command.option(
       '--take-over',
       "also give the names in Temporal's namespace to this database, whosever they were; refused while a control " +
         'worker works under them',
-    ),
-  async run(command) {
-    const { takeOver = false } = command.opts<{ takeOver?: boolean }>();
-    const { renewInstallation } = await import('../../workers/renew-installation.ts');
-    for (const line of await renewInstallation({ takeOver })) console.log(line);
-    return exitCodes.done;
+    );
+    addSettings(command, [databaseOption, ...temporalOptions]);
   },
+  run: async (command) =>
+    runWithSettings(command, async () => {
+      const { takeOver = false } = command.opts<{ takeOver?: boolean }>();
+      const { renewInstallation } = await import('../../workers/renew-installation.ts');
+      for (const line of await renewInstallation({ takeOver })) console.log(line);
+    }),
 };

@@ -1,6 +1,6 @@
 /** `pop key create --first`: the key that all others are made with. */
 import type { FileHandle } from 'node:fs/promises';
-import { required } from '../../process/environment.ts';
+import { databaseUrl } from '../../process/environment.ts';
 import type { CommandSpec } from '../command.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { secondsOf } from '../option-values.ts';
@@ -42,7 +42,7 @@ export const keyCreate: CommandSpec = {
       const { first, title, file, wait } = command.opts<KeyOptions>();
       if (first !== true)
         throw new CommandError(exitCodes.usage, '--first is missing: other keys are made by the api (POST /v1/apikey)');
-      const url = required('DATABASE_URL');
+      const url = databaseUrl();
       const { key, prefix } = await createFirst(url, title, file, wait);
       if (file === undefined) console.log(key);
       else console.error(`The key ${prefix} is in ${file}.`);

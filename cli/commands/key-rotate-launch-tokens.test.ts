@@ -39,7 +39,10 @@ test('an action that is unknown or missing, and a database that is not named, ar
   });
   await expect(pop(['key'], {})).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('missing') });
   await expect(pop(['key', 'rotate-launch-tokens'], {})).rejects.toMatchObject({
-    code: 1,
-    stderr: expect.stringContaining('DATABASE_URL is missing'),
+    code: 2,
+    stderr: expect.stringContaining('--database <url> (DATABASE_URL) is missing'),
   });
+  await expect(
+    pop(['key', 'rotate-launch-tokens', '--database', 'postgres://a@127.0.0.1:1/b'], {}),
+  ).rejects.toMatchObject({ code: 5, stderr: expect.stringContaining('Postgres does not answer') });
 });

@@ -70,6 +70,10 @@ test('wrong settings, a wrong password and a database of a newer release are tol
   const missing = migrate('');
   expect(await missing.exited).toBe(2);
   await missing.says('--database <url> (DATABASE_URL) is missing');
+  const noUrl = migrate('localhost/pop?password=hidden');
+  expect(await noUrl.exited).toBe(2);
+  await noUrl.says('--database <url> (DATABASE_URL) must be a URL such as postgres://');
+  expect(JSON.stringify(noUrl.lines)).not.toContain('hidden');
   const words = migrate(database.url, '--wait', 'long');
   expect(await words.exited).toBe(2);
   const wrong = new URL(database.url);

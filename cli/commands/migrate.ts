@@ -1,5 +1,5 @@
 /** `pop migrate`: the schema of the database, and nothing else. */
-import { required } from '../../process/environment.ts';
+import { databaseUrl } from '../../process/environment.ts';
 import type { CommandSpec } from '../command.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { secondsOf } from '../option-values.ts';
@@ -21,7 +21,7 @@ export const migrate: CommandSpec = {
   },
   run: async (command) =>
     runWithSettings(command, async () => {
-      const url = required('DATABASE_URL');
+      const url = databaseUrl();
       const { wait: waitSeconds } = command.opts<{ readonly wait: number }>();
       const { openDatabase } = await import('../../db/connect.ts');
       const { migrateDatabase } = await import('../../db/migrate.ts');

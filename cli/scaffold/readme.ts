@@ -3,6 +3,13 @@ export function readmeOf(
   name: string,
   what: { readonly files: readonly string[]; readonly commands: readonly string[] },
 ): string {
+  const lines = [
+    [`pop handler run ${name} --payload ${name}/payload.json`, 'as a pool worker runs it'],
+    ['pop run --local agenda.json', 'a whole Agenda, without a server'],
+    ['pop up --registry registry.json', 'a whole system with this registry'],
+    [`docker build -t ${name.toLowerCase()} ${name}`, 'an image for pools that run containers or Pods'],
+  ] as const;
+  const width = Math.max(...lines.map(([line]) => line.length));
   return `# ${name}
 
 Does Operations of the type \`${name}\` for POP (Priority Operation Processing). It is started
@@ -18,11 +25,11 @@ ${what.files.map((line) => `- ${line}`).join('\n')}
 The registry (\`registry.json\`, beside this folder) names it. With that, from the folder of the registry:
 
 \`\`\`sh
-pop handler run ${name} --payload ${name}/payload.json    # as a pool worker runs it
-pop run --local agenda.json                               # a whole Agenda, without a server
-pop up --registry registry.json                           # a whole system with this registry
-docker build -t ${name.toLowerCase()} ${name}    # an image for pools that run containers
+${lines.map(([line, does]) => `${line.padEnd(width)}    # ${does}`).join('\n')}
 \`\`\`
+
+In the registry of such a pool the image, under the name that it was pushed by, takes the place of \`command\`:
+\`"${name}": { "podConfig": { "imageName": "registry.example/${name.toLowerCase()}:1", "runSeconds": 600 } }\`.
 
 An Agenda that uses it:
 
