@@ -5,6 +5,7 @@ import { mostAnswerBytes } from '../../messages/limits.ts';
 import type { StartOperationItem, StartVerdict } from '../../messages/resource-pool.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
 import { addRunningAgenda, type TestAgenda } from '../../test/support/test-records.ts';
+import { readOperations } from './fence.ts';
 import { startOperations } from './start-operations.ts';
 
 let database: TestDatabase;
@@ -88,6 +89,22 @@ test('payloads as submitted are not read beyond the limit either', async () => {
     operations.map(({ name }) => name),
   );
   expect(answers.map((verdicts) => verdicts.filter(({ verdict }) => verdict === 'run').length)).toEqual([8, 4]);
+});
+
+test('what is beyond the limit is not even read', async () => {
+  const payload = 'y'.repeat(998);
+  const operations = Array.from({ length: 4 }, (_, n) => ({ name: `o${n}`, payload }));
+  const agenda = await addRunningAgenda(database, { operations });
+  const items = operations.map(({ name }) => itemOf(agenda, name));
+  const read = async (mostBytes: number) => {
+    const rows = await database.$client.begin((sql) =>
+      readOperations(sql, agenda.resourcePoolId, items, { mostBytes }),
+    );
+    return rows.map(({ payload: text, beyond }) => [text?.length ?? 0, beyond]);
+  };
+  expect(await read(2_001)).toEqual([...[0, 1, 2].map(() => [1_000, false]), [0, true]]);
+  expect(await read(2_000)).toEqual([...[0, 1].map(() => [1_000, false]), ...[2, 3].map(() => [0, true])]);
+  expect(await read(1)).toEqual([[1_000, false], ...[1, 2, 3].map(() => [0, true])]);
 });
 
 test('what has ended is answered at once, however much of it comes before, and hides nothing', async () => {

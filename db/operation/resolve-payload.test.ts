@@ -44,6 +44,16 @@ test('small and large results come into payloads in the order asked, each Operat
   ]);
 });
 
+test('many payloads that name many results each get theirs', async () => {
+  const agendaId = await withResults(Array.from({ length: 200 }, (_, n) => n));
+  const names = Array.from({ length: 200 }, (_, n) => `@<s${n}.out>`);
+  const resolved = await resolve(agendaId, names, 'plain', names.toReversed(), names);
+  const numbers = Array.from({ length: 200 }, (_, n) => n);
+  expect(resolved).toEqual(
+    [numbers, 'plain', numbers.toReversed(), numbers].map((value) => ({ payload: JSON.stringify(value) })),
+  );
+});
+
 test('results that together pass the limit are not read, and the largest are named', async () => {
   const count = Math.ceil(maximumReferencedBytes / 1_000_000) + 1;
   const agendaId = await withResults(Array.from({ length: count }, (_, n) => ['x'.repeat(1_000_000 + n), n]));
