@@ -19,6 +19,7 @@ import {
   type OperationOfRun,
   type RunHandle,
 } from '../launchers/launcher.ts';
+import type { PodReapAnswer, PodReapOrder } from '../messages/pod-reaping.ts';
 import { fenceOf } from '../messages/resource-pool.ts';
 import { ApiError, isNotFound, isTaken, refusalOf } from './api-errors.ts';
 import type { CustomerNamespaces } from './customer-namespaces.ts';
@@ -29,7 +30,7 @@ import type { KubernetesApi } from './kubernetes-api.ts';
 import { annotations, finalizer, labels, operationHash } from './names.ts';
 import type { Pod } from './pod.ts';
 import { goneLog, readPodLog } from './pod-log.ts';
-import { type PodReaping, type PodReapReport, reapPods } from './pod-reaper.ts';
+import { reapPods } from './pod-reaper.ts';
 import {
   type KubernetesRun,
   kubernetesRunOf,
@@ -193,9 +194,9 @@ export class KubernetesLauncher implements Launcher, Disposable {
   }
 
   /** Clears away ended Pods of this pool. */
-  reap(reaping: PodReaping, onBatch: () => void): Promise<PodReapReport> {
+  reap(order: PodReapOrder, onBatch: () => void): Promise<PodReapAnswer> {
     const { api, pool, namespace, customerNamespaces } = this.#options;
-    return reapPods({ api, pool, namespaces: customerNamespaces.watched(namespace), onBatch }, reaping);
+    return reapPods({ api, pool, namespaces: customerNamespaces.watched(namespace), onBatch }, order);
   }
 
   [Symbol.dispose](): void {

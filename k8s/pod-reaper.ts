@@ -3,37 +3,12 @@
  * that a worker marked as done and died before it deleted them; and, when asked to, namespaces of Customers that have
  * been empty for long. What no activity follows is the orphan reaper's, which asks whether it is still wanted.
  */
+import type { PodReapAnswer, PodReapOrder } from '../messages/pod-reaping.ts';
 import { ApiError, isNotFound } from './api-errors.ts';
 import type { KubernetesApi } from './kubernetes-api.ts';
 import { annotations, labels } from './names.ts';
 import { handlerContainer, type ObjectMeta, type Pod, timeOf } from './pod.ts';
 import { hasRunningContainer } from './pod-state.ts';
-
-/** What is to be cleared away. */
-export interface PodReaping {
-  /** Of ended Pods, since their end. */
-  readonly olderThanSeconds: number;
-  /** Ended Pods that may stay, however young; the oldest go first. */
-  readonly mostKept: number;
-  /** Pods that are deleted at once. */
-  readonly batch: number;
-  /** Of one round. */
-  readonly mostSeconds: number;
-  /** Namespaces of Customers without a Pod, since they were made; absent: they stay. */
-  readonly namespacesOlderThanSeconds?: number;
-  /** Tells what would go, and deletes nothing. */
-  readonly logOnly: boolean;
-}
-
-/** What went, or would have gone. */
-export interface PodReapReport {
-  readonly pods: number;
-  readonly namespaces: number;
-  /** Ended Pods that stay. */
-  readonly kept: number;
-  /** False: the round's time was over first. */
-  readonly complete: boolean;
-}
 
 /** Where it clears away. */
 export interface PodReapingGround {
@@ -56,23 +31,23 @@ interface Ended {
 /** One round. */
 export async function reapPods(
   ground: PodReapingGround,
-  reaping: PodReaping,
+  order: PodReapOrder,
   now = Date.now(),
-): Promise<PodReapReport> {
-  const until = performance.now() + reaping.mostSeconds * 1_000;
+): Promise<PodReapAnswer> {
+  const until = performance.now() + order.mostSeconds * 1_000;
   const ended = (await endedPods(ground)).sort((a, b) => a.endedTime - b.endedTime);
   const kept = ended.filter(({ isKept }) => isKept);
-  const tooMany = new Set(kept.slice(0, Math.max(0, kept.length - reaping.mostKept)));
-  const isOld = ({ endedTime }: Ended) => now - endedTime >= reaping.olderThanSeconds * 1_000;
+  const tooMany = new Set(kept.slice(0, Math.max(0, kept.length - order.mostKept)));
+  const isOld = ({ endedTime }: Ended) => now - endedTime >= order.olderThanSeconds * 1_000;
   const goes = ended.filter((each) => !each.isKept || tooMany.has(each) || isOld(each));
   let pods = 0;
-  for (let from = 0; from < goes.length && performance.now() < until; from += reaping.batch) {
-    const batch = goes.slice(from, from + reaping.batch);
-    if (!reaping.logOnly) await Promise.all(batch.map(({ path, uid }) => remove(ground.api, path, uid)));
+  for (let from = 0; from < goes.length && performance.now() < until; from += order.batch) {
+    const batch = goes.slice(from, from + order.batch);
+    if (!order.logOnly) await Promise.all(batch.map(({ path, uid }) => remove(ground.api, path, uid)));
     pods += batch.length;
     ground.onBatch();
   }
-  const namespaces = performance.now() < until ? await reapNamespaces(ground, reaping, now, until) : 0;
+  const namespaces = performance.now() < until ? await reapNamespaces(ground, order, now, until) : 0;
   return { pods, namespaces, kept: ended.length - pods, complete: performance.now() < until };
 }
 
@@ -104,11 +79,11 @@ interface Namespace {
 
 async function reapNamespaces(
   { api, pool, onBatch }: PodReapingGround,
-  reaping: PodReaping,
+  order: PodReapOrder,
   now: number,
   until: number,
 ): Promise<number> {
-  const { namespacesOlderThanSeconds: age, logOnly } = reaping;
+  const { namespacesOlderThanSeconds: age, logOnly } = order;
   if (age === undefined) return 0;
   const selector = `${labels.customerId},${labels.pool}=${pool},app.kubernetes.io/managed-by=pop`;
   const all = await listAll(api, '/api/v1/namespaces', selector, ({ metadata }: Namespace) => [metadata]);

@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** The sources of the bundle, copied to a place where they can be changed. */
 async function copiedSources(): Promise<AsyncDisposable & { readonly root: string }> {
   const copy = await mkdtemp(join(tmpdir(), 'pop-bundle-'));
-  for (const name of ['workflows', 'agenda', 'package-lock.json'])
+  for (const name of [...bundledRooms, 'package-lock.json'])
     await cp(join(root, name), join(copy, name), { recursive: true });
   return { root: copy, [Symbol.asyncDispose]: () => rm(copy, { recursive: true, force: true }) };
 }
@@ -27,7 +27,7 @@ test('the same sources are one version, wherever they lie', async () => {
   expect(await versionOfSources(sources.root)).toBe(await versionOfSources(root));
 });
 
-test.each(['workflows', 'agenda'])('a change in a new sub-folder of %s/ is another version', async (room) => {
+test.each(bundledRooms)('a change in a new sub-folder of %s/ is another version', async (room) => {
   await using sources = await copiedSources();
   const file = join(sources.root, room, 'deep', 'deeper', 'rule.ts');
   const versions = [await versionOfSources(sources.root)];

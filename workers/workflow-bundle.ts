@@ -12,7 +12,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
  * All that a workflow may import of ours, as the walls have it (docs/architecture.md); packages are known by the lock
  * file.
  */
-export const bundledRooms = ['workflows', 'agenda'];
+export const bundledRooms = ['workflows', 'agenda', 'messages'];
 
 /** The bundle as it was made when this was built, where all of it belongs together. */
 export const builtBundle = 'workflow-bundle.js';

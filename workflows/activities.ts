@@ -3,7 +3,8 @@
  * ever added.
  */
 import type { AgendaOutcome, OperationOutcome } from '../agenda/outcomes.ts';
-import type { AgendaWorkflowInput, PodReapOrder } from './messages.ts';
+import type { PodReapAnswer, PodReapOrder } from '../messages/pod-reaping.ts';
+import type { AgendaWorkflowInput } from './messages.ts';
 import type { QueueView } from './queue-view.ts';
 
 /** What one batch answers. */
@@ -105,16 +106,6 @@ export interface ControlActivities {
   finishAgenda(
     input: RunOfAttempt & { readonly outcome: AgendaOutcome; readonly message?: string },
   ): Promise<{ outcome: AgendaOutcome | 'over' }>;
-}
-
-/** What a round of the PodReaper cleared away, or would have. */
-export interface PodReapAnswer {
-  readonly pods: number;
-  readonly namespaces: number;
-  /** Ended Pods that stay. */
-  readonly kept: number;
-  /** False: the round's time was over first. */
-  readonly complete: boolean;
 }
 
 /** Activities of a pool worker. */

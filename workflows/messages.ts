@@ -1,6 +1,7 @@
 /** Signals, queries, arguments and results of workflows, for whoever starts them or looks at them. */
 import type { QueryDefinition, SignalDefinition } from '@temporalio/common';
 import type { AgendaOutcome } from '../agenda/outcomes.ts';
+import type { PodReapOrder } from '../messages/pod-reaping.ts';
 import type { QueueView } from './queue-view.ts';
 
 /** Work may be waiting: look. */
@@ -57,22 +58,6 @@ export interface AdmissionState {
 /** What the marker of an installation is started with. */
 export interface InstallationMarkerInput {
   readonly installationId: string;
-}
-
-/** What a round of the PodReaper is to clear away. */
-export interface PodReapOrder {
-  /** Of ended Pods that are kept, since their end. */
-  readonly olderThanSeconds: number;
-  /** Ended Pods that may stay, however young; the oldest go first. */
-  readonly mostKept: number;
-  /** Pods that are deleted at once. */
-  readonly batch: number;
-  /** Of the round. */
-  readonly mostSeconds: number;
-  /** Namespaces of Customers without a Pod, since they were made; absent: they stay. */
-  readonly namespacesOlderThanSeconds?: number;
-  /** Tells what would go, and deletes nothing. */
-  readonly logOnly: boolean;
 }
 
 /** A round of the PodReaper of a pool. */

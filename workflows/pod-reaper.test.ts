@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import type { PodReapAnswer, PodReapOrder } from '../messages/pod-reaping.ts';
 import { keepPodReaperSchedule } from '../temporal/pod-reaper-schedule.ts';
 import { realWorkflowEnvironment, type WorkflowEnvironment } from '../test/support/workflow-environment.ts';
-import type { PodReapAnswer } from './activities.ts';
-import type { PodReaperInput, PodReapOrder } from './messages.ts';
+import type { PodReaperInput } from './messages.ts';
 import { plainNames } from './names.ts';
 
 let environment: WorkflowEnvironment;

@@ -1,6 +1,7 @@
 /** The PodReaper of a pool: a Temporal Schedule starts it now and then, and a worker of the pool does the work. */
 import { proxyActivities } from '@temporalio/workflow';
-import type { PodReapAnswer, PoolActivities } from './activities.ts';
+import type { PodReapAnswer } from '../messages/pod-reaping.ts';
+import type { PoolActivities } from './activities.ts';
 import type { PodReaperInput } from './messages.ts';
 
 /** One round. */

@@ -2,8 +2,7 @@ import type { Logger } from 'pino';
 import type { Ending, KnownRun, Launcher, Launchers, OperationOfRun } from '../../launchers/launcher.ts';
 import type { LiveRegistry } from '../../launchers/live-registry.ts';
 import type { LaunchKind } from '../../launchers/registry.ts';
-import type { PodReapAnswer } from '../../workflows/activities.ts';
-import type { PodReapOrder } from '../../workflows/messages.ts';
+import type { PodReapAnswer, PodReapOrder } from '../../messages/pod-reaping.ts';
 import type { ResourcePoolClient } from './resource-pool-client.ts';
 import type { ActivityBeat, RunningOperations } from './running-operations.ts';
 

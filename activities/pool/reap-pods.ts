@@ -1,6 +1,5 @@
 import type { Context } from '@temporalio/activity';
-import type { PodReapAnswer } from '../../workflows/activities.ts';
-import type { PodReapOrder } from '../../workflows/messages.ts';
+import type { PodReapAnswer, PodReapOrder } from '../../messages/pod-reaping.ts';
 import type { PoolWorker } from './parts.ts';
 
 /** A round of the PodReaper, where this worker launches Pods. */

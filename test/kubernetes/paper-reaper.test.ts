@@ -1,7 +1,7 @@
 /** What is left of Pods after many Operations: 200, and 10,000 with POP_PODS=every (`npm run test:pods`). */
 import { CoreV1Api } from '@kubernetes/client-node';
 import { describe, expect } from 'vitest';
-import type { PodReaping } from '../../k8s/pod-reaper.ts';
+import type { PodReapOrder } from '../../messages/pod-reaping.ts';
 import { clientConfig } from './cluster/facts.ts';
 import { onPaper, podLauncher, podRun, toEnd } from './pod-launcher.ts';
 import { clusterTest, sharedCluster, testNamespace, until } from './shared-cluster.ts';
@@ -9,7 +9,7 @@ import { clusterTest, sharedCluster, testNamespace, until } from './shared-clust
 const core = () => clientConfig(sharedCluster()).makeApiClient(CoreV1Api);
 const podsIn = async (namespace: string) => (await core().listNamespacedPod({ namespace })).items;
 const namesIn = async (namespace: string) => (await podsIn(namespace)).map(({ metadata }) => metadata?.name).sort();
-const gentle: PodReaping = { olderThanSeconds: 3_600, mostKept: 1_000, batch: 10, mostSeconds: 60, logOnly: false };
+const gentle: PodReapOrder = { olderThanSeconds: 3_600, mostKept: 1_000, batch: 10, mostSeconds: 60, logOnly: false };
 const operations = process.env.POP_PODS === 'every' ? 10_000 : 200;
 const kept = { ...onPaper({}), reapCompletedPods: false };
 
