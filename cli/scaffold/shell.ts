@@ -57,6 +57,7 @@ sh handler.sh || fail 'it joins the parts of a large payload'
 rm "$POP_PAYLOAD_FILE.1"
 echo 'ok: it joins the parts of a large payload'
 
+printf '{ "text": "one two three" }' > "$POP_PAYLOAD_FILE"
 rm "$POP_RESULT_FILE"
 (unset POP_PROGRESS_FILE && sh handler.sh) || fail 'it works without a file for progress, as in a Pod'
 [ "$(cat "$POP_RESULT_FILE")" = '{ "words": 3 }' ] || fail "its result is $(cat "$POP_RESULT_FILE")"
