@@ -1,10 +1,11 @@
 /**
  * The Argo Workflows controller on the cluster of `bench:pods`: the same fan as a Workflow. It is built by Go from the
- * modules that `bench/argo/go.mod` pins.
+ * modules that `bench/argo/go.mod` pins. It runs as whoever installs it has it, which asks the API server 20 times a
+ * second, or as often as it likes.
  *
  * Nothing runs in Pods on paper, so Argo's executor does not, either, which would report the outputs of each Pod to the
  * API server. Its `wait` containers end with exit code 1, by which the controller knows not to wait for that report.
- * This and all else is in Argo's favour: it may ask as often as it likes, and leaves its Pods where they are.
+ * This and all else is in Argo's favour: it keeps no logs, and leaves its Pods where they are.
  */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
@@ -36,18 +37,22 @@ interface Workflow {
   readonly status?: { readonly phase?: string; readonly message?: string };
 }
 
+/** How often a controller may ask. */
+export type ArgoPace = 'as installed' | 'unbounded';
+
 /** A controller that works; it ends with its scope. */
 export class ArgoFan implements AsyncDisposable {
-  readonly #controller: Part;
+  readonly #controllers: Readonly<Record<ArgoPace, Part>>;
   readonly #api: CustomObjectsApi;
+  #running: Part | undefined;
 
-  private constructor(controller: Part, api: CustomObjectsApi) {
-    this.#controller = controller;
+  private constructor(controllers: Readonly<Record<ArgoPace, Part>>, api: CustomObjectsApi) {
+    this.#controllers = controllers;
     this.#api = api;
   }
 
-  /** Builds it if need be, makes its kinds known to the cluster and starts it. */
-  static async start(cluster: Cluster, say: (line: string) => void): Promise<ArgoFan> {
+  /** Builds it if need be, and makes its kinds known to the cluster. */
+  static async prepare(cluster: Cluster, say: (line: string) => void): Promise<ArgoFan> {
     const program = await provideProgram('argo-workflow-controller', source, say);
     const { stdout } = await run('go', ['list', '-m', '-f', '{{.Dir}}', 'github.com/argoproj/argo-workflows/v3'], {
       cwd: module,
@@ -63,25 +68,31 @@ export class ArgoFan implements AsyncDisposable {
     const metadata = { name: 'workflow-controller-configmap' };
     const data = { metricsConfig: 'enabled: false\n', telemetryConfig: 'enabled: false\n' };
     await cluster.api.createNamespacedConfigMap({ namespace, body: { metadata, data } });
-    const logFile = join(cluster.facts.directory, 'logs', 'argo.log');
-    const controller = new Part({
-      name: 'argo',
-      command: [
-        program,
-        ...['--kubeconfig', cluster.facts.kubeconfig, '--namespace', namespace, '--namespaced'],
-        ...['--executor-image', 'none', '--qps', '500', '--burst', '1000', '--loglevel', 'warn'],
-      ],
-      logFile,
-      environment: { ...process.env, LEADER_ELECTION_DISABLE: 'true' },
-      // It says nothing that can be waited for: the first fan, which is not counted, waits for it.
-      isReady: async () => true,
-    });
-    await controller.start();
-    return new ArgoFan(controller, clientConfig(cluster.facts).makeApiClient(CustomObjectsApi));
+    const controller = (pace: ArgoPace, limits: readonly string[]) =>
+      new Part({
+        name: `argo-${pace.replace(' ', '-')}`,
+        command: [
+          program,
+          ...['--kubeconfig', cluster.facts.kubeconfig, '--namespace', namespace, '--namespaced'],
+          ...['--executor-image', 'none', '--loglevel', 'warn', ...limits],
+        ],
+        logFile: join(cluster.facts.directory, 'logs', 'argo.log'),
+        environment: { ...process.env, LEADER_ELECTION_DISABLE: 'true' },
+        // It says nothing that can be waited for: the first fan, which is not counted, waits for it.
+        isReady: async () => true,
+      });
+    const controllers = {
+      'as installed': controller('as installed', []),
+      unbounded: controller('unbounded', ['--qps', '500', '--burst', '1000']),
+    };
+    return new ArgoFan(controllers, clientConfig(cluster.facts).makeApiClient(CustomObjectsApi));
   }
 
-  get pid(): number | undefined {
-    return this.#controller.pid;
+  /** From now on this one works, and no other. */
+  async run(pace: ArgoPace): Promise<void> {
+    await this.#running?.kill();
+    this.#running = this.#controllers[pace];
+    await this.#running.start();
   }
 
   /** Pods a second, from the submission to the success of the whole Workflow. */
@@ -96,7 +107,7 @@ export class ArgoFan implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#controller.kill();
+    await this.#running?.kill();
   }
 
   async #untilSucceeded(name: string): Promise<void> {

@@ -22,6 +22,8 @@ const waitingOperations = 2_000;
 /** As many of an Agenda's Operations are in flight at most. */
 const mostInFlight = 200;
 const idleSeconds = 30;
+/** After a start, and after a burst, code is compiled and memory given back for some seconds. */
+const settlingMilliseconds = 20_000;
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 const only = optionOf('only');
@@ -144,20 +146,28 @@ class PodBench {
 
   /** The same fan as an Agenda and as a Workflow of Argo, each from its submission to the end of the whole. */
   async argo(): Promise<Row[]> {
-    await using argo = await ArgoFan.start(this.#pool.cluster, say);
-    say('warming up, with Argo');
-    await argo.fan(20);
-    await this.#wholeFan(20);
-    const ours: number[] = [];
-    const theirs: number[] = [];
-    for (let round = 1; round <= rounds; round++) {
-      ours.push(await this.#wholeFan(fanWidth));
-      theirs.push(await argo.fan(fanWidth));
-      say(`with Argo, round ${round} of ${rounds}: ${ours.at(-1)?.toFixed(1)}, ${theirs.at(-1)?.toFixed(1)} Pods/s`);
+    await using argo = await ArgoFan.prepare(this.#pool.cluster, say);
+    const rows: Row[] = [];
+    for (const pace of ['unbounded', 'as installed'] as const) {
+      say(`warming up, with Argo ${pace}`);
+      await argo.run(pace);
+      await argo.fan(20);
+      await this.#wholeFan(20);
+      const ours: number[] = [];
+      const theirs: number[] = [];
+      const bare: number[] = [];
+      for (let round = 1; round <= rounds; round++) {
+        ours.push(await this.#wholeFan(fanWidth));
+        theirs.push(await argo.fan(fanWidth));
+        bare.push(await this.#bare.fan(fanWidth, false));
+        const rates = [ours, theirs, bare].map((each) => each.at(-1)?.toFixed(1)).join(', ');
+        say(`round ${round} of ${rounds}: ${rates} Pods/s (ours, Argo ${pace}, bare)`);
+      }
+      const name = `Pods of a whole Agenda, beside Argo Workflows ${pace}`;
+      rows.push(compared(name, median(ours), '/s', median(theirs), { atLeast: 2 }));
+      rows.push(beside(`  Argo Workflows ${pace}, beside a bare loop of Pods`, median(theirs), '/s', median(bare)));
     }
-    return [
-      compared('Pods of a whole Agenda, beside Argo Workflows', median(ours), '/s', median(theirs), { atLeast: 2 }),
-    ];
+    return rows;
   }
 
   async #wholeFan(width: number): Promise<number> {
@@ -203,7 +213,7 @@ class PodBench {
   async waiting(): Promise<Row[]> {
     say('an idle pool worker');
     await this.#pool.renewWorker();
-    await delay(5_000);
+    await delay(settlingMilliseconds);
     const idle = await this.#use();
     say(`idle: ${JSON.stringify(idle)}`);
     const agendas: Submitted[] = [];
@@ -218,7 +228,7 @@ class PodBench {
       await delay(1_000);
     }
     say(`${waitingOperations} Operations run after ${((performance.now() - begun) / 1_000).toFixed(1)} s`);
-    await delay(5_000);
+    await delay(settlingMilliseconds);
     const waiting = await this.#use();
     say(`waiting: ${JSON.stringify(waiting)}`);
     for (const { id } of agendas) await this.#pool.call('POST', `/agenda/${id}/cancel`);

@@ -88,7 +88,7 @@ function farewell(): Buffer {
   return Buffer.concat([head, fields]);
 }
 
-test('a connection lost while it is being made, to a server that is gone: its statement fails, nothing else', async () => {
+test('a connection lost while it is made, to a server that is gone: its statement fails, nothing else', async () => {
   await using own = await testDatabase();
   using way = await door(own.url, (socket, said) => {
     if (!said.includes(firstStatement)) return;
@@ -100,7 +100,7 @@ test('a connection lost while it is being made, to a server that is gone: its st
   await expect(database.$client`select 1`).rejects.toMatchObject({ code: 'ECONNREFUSED' });
 });
 
-test('a server that says farewell to a connection that is being made: the next one does not hear it again', async () => {
+test('a server that says farewell to a connection that is made: the next one does not hear it again', async () => {
   await using own = await testDatabase();
   let farewells = 0;
   using way = await door(own.url, (socket, said) => {

@@ -114,6 +114,8 @@ export const customer = pgTable(
     maximumRunning: integer('maximum_running'),
     /** None of its Agendas is admitted. */
     paused: boolean('paused').notNull().default(false),
+    /** Where its Pods go, of types with a namespace for each Customer; null = one that is named after its id. */
+    namespace: text('namespace'),
   },
   (t) => [index('customer_by_customer').on(t.customerId, t.id), index('customer_by_pool').on(t.resourcePoolId)],
 );

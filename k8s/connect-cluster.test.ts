@@ -57,6 +57,17 @@ describe('settings', () => {
     expect(() => clusterSettings({ POP_KUBECONFIG: kubeconfig })).toThrow('POP_NODE_LOST_SECONDS');
   });
 
+  test('how namespaces of Customers may begin', () => {
+    const prefixes = (text: string) =>
+      clusterSettings({ POP_KUBECONFIG: kubeconfig, POP_CUSTOMER_NAMESPACES: text })?.customerNamespaces;
+    expect(prefixes('pop-, tenant-')).toEqual(['pop-', 'tenant-']);
+    expect(prefixes('')).toBeUndefined();
+    for (const text of ['pop-,', ',', 'Pop-', '-a', 'pop-*', 'x'.repeat(64)])
+      expect(() => prefixes(text)).toThrow(
+        `POP_CUSTOMER_NAMESPACES must be beginnings of names of namespaces, such as "pop-,acme-", not "${text}"`,
+      );
+  });
+
   test('what cannot be used is told by its setting', () => {
     expect(() => clusterSettings({ POP_KUBECONFIG: join(folder, 'none') })).toThrow(
       /POP_KUBECONFIG cannot be used: .*none/,

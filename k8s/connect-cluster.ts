@@ -19,6 +19,8 @@ export interface ClusterSettings {
   /** Where Pods go whose type names no other namespace. */
   readonly namespace: string;
   readonly namespaceTemplate?: string;
+  /** How a namespace may begin that a Customer was given; absent: as those that the registry makes. */
+  readonly customerNamespaces?: readonly string[];
   readonly nodeLostSeconds: number;
   readonly createsAtOnce: number;
 }
@@ -68,13 +70,26 @@ export function clusterSettings(environment = process.env): ClusterSettings | un
   const own = config.getContextObject(config.getCurrentContext())?.namespace;
   const inPod = !path ? readFileSync(`${accountFolder}/namespace`, 'utf8').trim() : undefined;
   const template = environment.POP_NAMESPACE_TEMPLATE;
+  const prefixes = environment.POP_CUSTOMER_NAMESPACES;
   return {
     config,
     namespace: environment.POP_NAMESPACE || inPod || own || 'default',
     ...(template ? { namespaceTemplate: template } : {}),
+    ...(prefixes ? { customerNamespaces: prefixesOf(prefixes) } : {}),
     nodeLostSeconds: wholeNumber('POP_NODE_LOST_SECONDS', 60),
     createsAtOnce: Math.ceil(positiveNumber('POP_PODS_CREATED_AT_ONCE', 20)),
   };
+}
+
+function prefixesOf(text: string): readonly string[] {
+  const prefixes = text.split(',').map((prefix) => prefix.trim());
+  for (const prefix of prefixes)
+    if (!/^[a-z0-9][-a-z0-9]{0,62}$/.test(prefix))
+      throw new WrongSettingError({
+        setting: 'POP_CUSTOMER_NAMESPACES',
+        problem: `must be beginnings of names of namespaces, such as "pop-,acme-", not "${text}"`,
+      });
+  return prefixes;
 }
 
 /** The library reads a file with a token once; as its own users of Pods have it, it is read anew when it changes. */
@@ -108,7 +123,7 @@ export async function connectCluster(
   { log, signal, onReachable }: ClusterSurroundings,
 ): Promise<KubernetesLauncher> {
   const api = new KubernetesApi(settings.config);
-  const { namespace, nodeLostSeconds, createsAtOnce, namespaceTemplate } = settings;
+  const { namespace, nodeLostSeconds, createsAtOnce, namespaceTemplate, customerNamespaces: prefixes } = settings;
   const isAllNeeded = [...registry.types.values()].some(
     (type) => type.launch === 'kubernetes' && type.namespace !== undefined && type.namespace !== namespace,
   );
@@ -125,7 +140,10 @@ export async function connectCluster(
         `the cluster at ${api.server} does not grant this pool worker: ${describeRights(missing)}; ` +
           'k8s/deploy/base/pool-worker has the Role',
       );
-    const customerNamespaces = new CustomerNamespaces({ api, pool, template, watchesAll });
+    const customerNamespaces = new CustomerNamespaces({
+      ...{ api, pool, template, watchesAll },
+      ...(prefixes !== undefined && { prefixes }),
+    });
     return KubernetesLauncher.connect(
       {
         ...{ api, pool, namespace, customerNamespaces, nodeLostSeconds, createsAtOnce },

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { FakeApiServer } from '../test/support/fake-api-server.ts';
 import { runOf } from '../test/support/scratch.ts';
 import { CustomerNamespaces, type CustomerNamespacesOptions } from './customer-namespaces.ts';
@@ -15,9 +15,10 @@ const own = 'pool';
 function namespacesOn(fake: FakeApiServer, options: Partial<CustomerNamespacesOptions> = {}) {
   const api = new KubernetesApi(fake.config);
   const namespaces = new CustomerNamespaces({ api, pool: 'p', template: emptyTemplate, watchesAll: true, ...options });
-  const of = (namespace: string | undefined, customerId = 'acme') => {
+  const of = (namespace: string | undefined, customerId = 'acme', customerNamespace?: string) => {
     const settings = { launch: 'kubernetes', imageName: 'x', ...(namespace !== undefined && { namespace }) };
-    return namespaces.of(kubernetesRunOf(runOf(settings, { customerId })), own);
+    const given = customerNamespace === undefined ? {} : { customerNamespace };
+    return namespaces.of(kubernetesRunOf(runOf(settings, { customerId, ...given })), own);
   };
   return { namespaces, of };
 }
@@ -160,5 +161,105 @@ roleRef: { kind: Role, name: 'for-{customer}', apiGroup: rbac.authorization.k8s.
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+});
+
+describe('a namespace that the Customer was given', () => {
+  afterEach(() => vi.useRealTimers());
+  const path = '/api/v1/namespaces/pop-given';
+
+  test('takes the place of the one named after its id, and of no other', async () => {
+    await using fake = await FakeApiServer.open();
+    const { of } = namespacesOn(fake);
+    expect(await of(undefined, 'acme', 'pop-given')).toBe(own);
+    expect(await of('media', 'acme', 'pop-given')).toBe('media');
+    expect(fake.requests).toEqual([]);
+    const names = await Promise.all(Array.from({ length: 5 }, () => of('pop-{customer}', 'acme', 'pop-given')));
+    expect(new Set(names)).toEqual(new Set(['pop-given']));
+    expect(fake.sent('POST', '/namespaces')).toHaveLength(1);
+    expect(fake.objects.get(path)?.metadata).toMatchObject({
+      labels: { 'app.kubernetes.io/managed-by': 'pop', [labels.pool]: 'p', [labels.customerId]: hashOf('acme') },
+      annotations: { 'pop.customer': 'acme' },
+    });
+    expect(await of('pop-{customer}', 'other')).toMatch(/^pop-other-/);
+  });
+
+  test('begins as those that the registry makes, or as the pool worker allows', async () => {
+    await using fake = await FakeApiServer.open();
+    const refused = (prefixes: string) => ({
+      code: 'podRefused',
+      message:
+        'The namespace "given" of the Customer begins with no prefix that this pool worker allows; ' +
+        `POP_CUSTOMER_NAMESPACES allows ${prefixes}. Nothing was launched.`,
+    });
+    await expect(namespacesOn(fake).of('pop-{customer}', 'acme', 'given')).rejects.toMatchObject(refused('"pop-"'));
+    // An empty beginning would allow all.
+    await expect(namespacesOn(fake).of('{customer}', 'acme', 'given')).rejects.toMatchObject(refused('none'));
+    const other = namespacesOn(fake, { prefixes: ['tenant-', 'x'] });
+    await expect(other.of('{customer}', 'acme', 'given')).rejects.toMatchObject(refused('"tenant-", "x"'));
+    await expect(other.of('pop-{customer}', 'acme', 'pop-given')).rejects.toMatchObject({ code: 'podRefused' });
+    expect(fake.requests).toEqual([]);
+    expect(await other.of('{customer}', 'acme', 'tenant-given')).toBe('tenant-given');
+    expect(await other.of('pop-{customer}', 'acme', 'x')).toBe('x');
+    // Those named after ids are as before.
+    expect(await other.of('pop-{customer}', 'acme')).toMatch(/^pop-acme-/);
+  });
+
+  test('is refused when it is no name, or the cluster’s, whatever the api says', async () => {
+    await using fake = await FakeApiServer.open();
+    const { of } = namespacesOn(fake, { prefixes: ['pop-', 'kube-', 'default'] });
+    for (const name of ['pop-x/../../nodes', 'pop-X', 'kube-system', 'default', ''])
+      await expect(of('pop-{customer}', 'acme', name)).rejects.toMatchObject({
+        code: 'podRefused',
+        message: expect.stringContaining(`is ${JSON.stringify(name)}.`),
+      });
+    expect(fake.requests).toEqual([]);
+  });
+
+  test('is the first one’s of two Customers; the other is refused, also by a worker that knows it', async () => {
+    await using fake = await FakeApiServer.open();
+    const { namespaces, of } = namespacesOn(fake);
+    expect(await of('pop-{customer}', 'acme', 'pop-given')).toBe('pop-given');
+    const refused = { code: 'podRefused', message: expect.stringContaining(`${labels.customerId}=${hashOf('other')}`) };
+    for (const { of: ofWorker } of [{ of }, namespacesOn(fake)])
+      await expect(ofWorker('pop-{customer}', 'other', 'pop-given')).rejects.toMatchObject(refused);
+    // What is known of the first one stays known, and what is forgotten is looked at for whoever comes.
+    const asked = fake.requests.length;
+    expect(await of('pop-{customer}', 'acme', 'pop-given')).toBe('pop-given');
+    expect(fake.requests).toHaveLength(asked);
+    fake.objects.delete(path);
+    namespaces.forget('pop-given');
+    expect(await of('pop-{customer}', 'other', 'pop-given')).toBe('pop-given');
+    await expect(of('pop-{customer}', 'acme', 'pop-given')).rejects.toMatchObject({ code: 'podRefused' });
+    expect(fake.sent('POST', '/namespaces')).toHaveLength(2);
+  });
+
+  test('is that of one of two Customers that come at the same moment', async () => {
+    await using fake = await FakeApiServer.open();
+    const { of } = namespacesOn(fake);
+    const customers = ['acme', 'other'];
+    const answers = await Promise.allSettled(customers.map((id) => of('pop-{customer}', id, 'pop-given')));
+    expect(answers.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+    const owner = customers[answers.findIndex(({ status }) => status === 'fulfilled')] ?? '';
+    expect(fake.objects.get(path)?.metadata.labels).toMatchObject({ [labels.customerId]: hashOf(owner) });
+  });
+
+  test('is looked at again after a while: it may have become another Customer’s since', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    await using fake = await FakeApiServer.open();
+    const object = { kind: 'ServiceAccount', metadata: { name: 'handler' } };
+    const objects = [{ path: '/api/v1/namespaces/{namespace}/serviceaccounts', object }];
+    const { of } = namespacesOn(fake, { template: { ...emptyTemplate, objects } });
+    await of('pop-{customer}', 'acme', 'pop-given');
+    fake.objects.delete(`${path}/serviceaccounts/handler`);
+    vi.advanceTimersByTime(60_001);
+    const asked = fake.requests.length;
+    await of('pop-{customer}', 'acme', 'pop-given');
+    // One look: what its owner took out of it stays out.
+    expect(fake.requests.slice(asked)).toMatchObject([{ method: 'GET', path }]);
+    const mark = { [labels.customerId]: hashOf('other') };
+    fake.put(path, { metadata: { name: 'pop-given', labels: mark } });
+    vi.advanceTimersByTime(60_001);
+    await expect(of('pop-{customer}', 'acme', 'pop-given')).rejects.toMatchObject({ code: 'podRefused' });
   });
 });

@@ -1,9 +1,12 @@
 /**
  * Where the Pods of a type go: the pool's own namespace, another one, or one for each Customer, which is made when its
- * first Pod comes. One that is there already is used only with our mark for that very Customer.
+ * first Pod comes: under a name made from the Customer's id, or the one that the Customer was given. One that is there
+ * already is used only with our mark for that very Customer.
  */
+import { quoted } from '../agenda/cut.ts';
 import type { JsonObject } from '../agenda/types.ts';
 import { LaunchError } from '../launchers/launcher.ts';
+import { namespaceFault } from '../messages/customer-namespace.ts';
 import { isNotFound, isTaken } from './api-errors.ts';
 import type { KubernetesApi } from './kubernetes-api.ts';
 import { hashOf, labels, labelValue, slugOf } from './names.ts';
@@ -25,6 +28,8 @@ export interface CustomerNamespacesOptions {
   readonly template: NamespaceTemplate;
   /** True when some type has a namespace of its own, or one for each Customer: then all of the cluster is watched. */
   readonly watchesAll: boolean;
+  /** How a namespace may begin that a Customer was given; absent: as those that the registry's entry makes. */
+  readonly prefixes?: readonly string[];
 }
 
 interface Namespace {
@@ -35,11 +40,20 @@ const customerWord = '{customer}';
 const mostNameCharacters = 63;
 const mostSlugCharacters = 30;
 const hashCharacters = 8;
+/** Then it is looked at again: it may be gone and made anew since, for another Customer that was given its name. */
+const trustedMilliseconds = 60_000;
+
+/** What was found out about a namespace for a Customer. */
+interface Known {
+  readonly made: Promise<void>;
+  readonly untilTime: number;
+}
 
 /** The namespaces of a pool. */
 export class CustomerNamespaces {
   readonly #options: CustomerNamespacesOptions;
-  readonly #made = new Map<string, Promise<void>>();
+  /** By the namespace's name, then by Customer: two may have been given one name, and it is the first one's. */
+  readonly #known = new Map<string, Map<string, Known>>();
 
   constructor(options: CustomerNamespacesOptions) {
     this.#options = options;
@@ -64,29 +78,62 @@ export class CustomerNamespaces {
       );
     const prefix = namespace.replace(customerWord, '');
     if (prefix === namespace) return namespace;
-    const name = prefix + customerPart(run.customerId, mostNameCharacters - prefix.length);
-    let made = this.#made.get(name);
-    if (made === undefined) {
-      made = this.#make(name, run.customerId);
-      this.#made.set(name, made);
-      made.catch(() => this.#made.delete(name));
-    }
-    await made;
+    const name =
+      run.customerNamespace === undefined
+        ? prefix + customerPart(run.customerId, mostNameCharacters - prefix.length)
+        : this.#allowed(run.customerNamespace, prefix);
+    await this.#ready(name, run.customerId);
     return name;
   }
 
   /** It turned out not to be there: it is made again when it is needed. */
   forget(name: string): void {
-    this.#made.delete(name);
+    this.#known.delete(name);
   }
 
-  async #make(name: string, customerId: string): Promise<void> {
+  /**
+   * The name, if it may be used here. What is no name would be a path of something else. An empty prefix of the
+   * registry allows nothing: it would allow everything.
+   */
+  #allowed(name: string, ownPrefix: string): string {
+    const fault = namespaceFault(name);
+    if (fault !== undefined)
+      throw new LaunchError('podRefused', `The namespace of the Customer ${fault.message} Nothing was launched.`);
+    const prefixes = this.#options.prefixes ?? (ownPrefix === '' ? [] : [ownPrefix]);
+    if (prefixes.some((prefix) => name.startsWith(prefix))) return name;
+    throw new LaunchError(
+      'podRefused',
+      `The namespace ${quoted(name)} of the Customer begins with no prefix that this pool worker allows; ` +
+        `POP_CUSTOMER_NAMESPACES allows ${prefixes.length === 0 ? 'none' : prefixes.map(quoted).join(', ')}. ` +
+        'Nothing was launched.',
+    );
+  }
+
+  async #ready(name: string, customerId: string): Promise<void> {
+    const ofName = this.#known.get(name) ?? new Map<string, Known>();
+    this.#known.set(name, ofName);
+    const now = performance.now();
+    let known = ofName.get(customerId);
+    if (known === undefined || known.untilTime <= now) {
+      known = { made: this.#make(name, customerId, known === undefined), untilTime: now + trustedMilliseconds };
+      ofName.set(customerId, known);
+    }
+    try {
+      await known.made;
+    } catch (error) {
+      if (ofName.get(customerId) === known) ofName.delete(customerId);
+      throw error;
+    }
+  }
+
+  async #make(name: string, customerId: string, isFirstLook: boolean): Promise<void> {
     const { api, pool, template } = this.#options;
     const path = `/api/v1/namespaces/${name}`;
     let found = await api.ask<Namespace>({ path }).catch((error: unknown) => {
       if (isNotFound(error)) return undefined;
       throw error;
     });
+    const isMissing = found === undefined;
     if (found === undefined) {
       const metadata = {
         name,
@@ -112,7 +159,8 @@ export class CustomerNamespaces {
         `The namespace ${name} is there already, and it is not marked as that of this Customer ` +
           `(label ${labels.customerId}=${hashOf(customerId)}); nothing was launched in it.`,
       );
-    await this.#fill(name, customerId);
+    // Whoever made it may have died before it was filled; later, what its owner took away stays away.
+    if (isFirstLook || isMissing) await this.#fill(name, customerId);
   }
 
   async #fill(name: string, customerId: string): Promise<void> {

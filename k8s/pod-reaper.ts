@@ -20,8 +20,10 @@ export interface PodReapingGround {
   readonly onBatch: () => void;
 }
 
+/** No more of a Pod than what decides: thousands may have ended. */
 interface Ended {
-  readonly pod: Pod;
+  readonly path: string;
+  readonly uid: string;
   readonly endedTime: number;
   readonly isKept: boolean;
 }
@@ -41,7 +43,7 @@ export async function reapPods(
   let pods = 0;
   for (let from = 0; from < goes.length && performance.now() < until; from += order.batch) {
     const batch = goes.slice(from, from + order.batch);
-    if (!order.logOnly) await Promise.all(batch.map(({ pod }) => remove(ground.api, podPath(pod), pod.metadata.uid)));
+    if (!order.logOnly) await Promise.all(batch.map(({ path, uid }) => remove(ground.api, path, uid)));
     pods += batch.length;
     ground.onBatch();
   }
@@ -54,18 +56,21 @@ async function endedPods({ api, pool, namespaces }: PodReapingGround): Promise<E
   const labelSelector = `${labels.pool}=${pool},${labels.done}`;
   const lists = await Promise.all(
     namespaces.map((namespace) =>
-      listAll<Pod>(api, namespace === undefined ? '/api/v1/pods' : podsPath(namespace), labelSelector),
+      listAll(api, namespace === undefined ? '/api/v1/pods' : podsPath(namespace), labelSelector, endOf),
     ),
   );
-  return lists.flat().flatMap((pod) => {
-    const { phase, containerStatuses = [] } = pod.status ?? {};
-    const handler = containerStatuses.find(({ name }) => name === handlerContainer)?.state;
-    const isGoing = phase === 'Succeeded' || phase === 'Failed' || pod.metadata.deletionTimestamp !== undefined;
-    if (handler?.running !== undefined || !(isGoing || handler?.terminated !== undefined)) return [];
-    const endedTime = timeOf(handler?.terminated?.finishedAt) ?? timeOf(pod.metadata.creationTimestamp) ?? 0;
-    const isKept = pod.metadata.annotations?.[annotations.keep] !== undefined && !hasRunningContainer(pod);
-    return [{ pod, endedTime, isKept }];
-  });
+  return lists.flat();
+}
+
+function endOf(pod: Pod): Ended[] {
+  const { phase, containerStatuses = [] } = pod.status ?? {};
+  const { namespace, name, uid, deletionTimestamp, creationTimestamp } = pod.metadata;
+  const handler = containerStatuses.find((status) => status.name === handlerContainer)?.state;
+  const isGoing = phase === 'Succeeded' || phase === 'Failed' || deletionTimestamp !== undefined;
+  if (handler?.running !== undefined || !(isGoing || handler?.terminated !== undefined)) return [];
+  const endedTime = timeOf(handler?.terminated?.finishedAt) ?? timeOf(creationTimestamp) ?? 0;
+  const isKept = pod.metadata.annotations?.[annotations.keep] !== undefined && !hasRunningContainer(pod);
+  return [{ path: `${podsPath(namespace)}/${name}`, uid, endedTime, isKept }];
 }
 
 interface Namespace {
@@ -81,12 +86,11 @@ async function reapNamespaces(
   const { namespacesOlderThanSeconds: age, logOnly } = order;
   if (age === undefined) return 0;
   const selector = `${labels.customerId},${labels.pool}=${pool},app.kubernetes.io/managed-by=pop`;
-  const all = await listAll<Namespace>(api, '/api/v1/namespaces', selector);
+  const all = await listAll(api, '/api/v1/namespaces', selector, ({ metadata }: Namespace) => [metadata]);
   let reaped = 0;
-  for (const { metadata } of all) {
+  for (const { name, uid, creationTimestamp, deletionTimestamp } of all) {
     if (performance.now() > until) break;
     onBatch();
-    const { name, uid, creationTimestamp, deletionTimestamp } = metadata;
     if (deletionTimestamp !== undefined || now - (timeOf(creationTimestamp) ?? now) < age * 1_000) continue;
     const { items } = await api.ask<{ items: readonly unknown[] }>({ path: podsPath(name), query: { limit: 1 } });
     if (items.length > 0) continue;
@@ -96,15 +100,19 @@ async function reapNamespaces(
   return reaped;
 }
 
-async function listAll<T>(api: KubernetesApi, path: string, labelSelector: string): Promise<T[]> {
-  const all: T[] = [];
+/** What `pick` takes of all there are, page by page. */
+async function listAll<Item, Picked>(
+  api: KubernetesApi,
+  path: string,
+  labelSelector: string,
+  pick: (item: Item) => readonly Picked[],
+): Promise<Picked[]> {
+  const all: Picked[] = [];
   let next: string | undefined;
   do {
-    const page = await api.ask<{ metadata: { continue?: string }; items: readonly T[] }>({
-      path,
-      query: { labelSelector, limit: 500, continue: next },
-    });
-    all.push(...page.items);
+    const query = { labelSelector, limit: 500, continue: next };
+    const page: { metadata: { continue?: string }; items: readonly Item[] } = await api.ask({ path, query });
+    all.push(...page.items.flatMap(pick));
     next = page.metadata.continue || undefined;
   } while (next !== undefined);
   return all;
@@ -121,4 +129,3 @@ async function remove(api: KubernetesApi, path: string, uid: string): Promise<vo
 }
 
 const podsPath = (namespace: string): string => `/api/v1/namespaces/${namespace}/pods`;
-const podPath = ({ metadata: { namespace, name } }: Pod): string => `${podsPath(namespace)}/${name}`;

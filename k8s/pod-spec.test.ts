@@ -343,13 +343,23 @@ describe('labels and annotations', () => {
 
   test('are fit whatever the ids are, and the ids are whole in annotations', () => {
     fc.assert(
-      fc.property(text, text, text, (agendaId, customerId, operation) => {
-        const { metadata } = podFor({}, { agendaId, customerId, operation, type: customerId });
+      fc.property(text, text, text, text, (agendaId, customerId, insightId, operation) => {
+        const { metadata } = podFor({}, { agendaId, customerId, insightId, operation, type: customerId });
         for (const value of Object.values(metadata.labels)) expect(value).toMatch(label);
-        expect(metadata.annotations['pop.customer']).toBe(customerId);
+        expect(metadata.annotations).toMatchObject({ 'pop.customer': customerId, 'pop.insight': insightId });
         expect(JSON.parse(metadata.annotations[annotations.fence] ?? '')).toMatchObject({ agendaId, operation });
       }),
     );
+  });
+
+  test('tell the Insight, where the service told it', () => {
+    const of = (run: Partial<Omit<HandlerRun, 'settings'>>) => podFor({}, run).metadata;
+    expect(of({ insightId: 'acme/nightly' })).toMatchObject({
+      labels: { 'pop.insight': 'acme_nightly' },
+      annotations: { 'pop.insight': 'acme/nightly' },
+    });
+    expect(of({}).labels).not.toHaveProperty(['pop.insight']);
+    expect(of({}).annotations).not.toHaveProperty(['pop.insight']);
   });
 
   test('tell Customers apart whose ids look alike', () => {

@@ -124,6 +124,7 @@ function labelsOf(run: KubernetesRun, { pool }: PodGround): Record<string, strin
     'pop.agenda': labelValue(run.agendaId),
     'pop.operation': labelValue(run.operation),
     'pop.customer': labelValue(run.customerId),
+    ...(run.insightId !== undefined && { 'pop.insight': labelValue(run.insightId) }),
     'pop.attempt': String(run.attempt),
     [labels.pool]: pool,
     [labels.key]: run.key,
@@ -137,6 +138,7 @@ function annotationsOf(run: KubernetesRun): Record<string, string> {
     [annotations.fence]: JSON.stringify(fenceOf(run)),
     ...(!run.settings.reapCompletedPods && { [annotations.keep]: 'true' }),
     'pop.customer': run.customerId,
+    ...(run.insightId !== undefined && { 'pop.insight': run.insightId }),
     'pop.type': run.type,
     'pop.cid': run.cid,
     // Autoscalers would end a run of hours to save a node.

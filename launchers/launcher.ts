@@ -11,6 +11,10 @@ export interface HandlerRun<Settings extends HandlerSettings = HandlerSettings> 
   readonly type: string;
   readonly cid: string;
   readonly customerId: string;
+  /** The Insight that admitted its Agenda. Absent: the service did not tell. */
+  readonly insightId?: string;
+  /** What its Customer is set to: where its Pods go, of types with a namespace for each Customer. */
+  readonly customerNamespace?: string;
   /** The submitter's id of the Operation, or its name. */
   readonly operationId: string;
   /** Id of the OperationProgress. */

@@ -139,6 +139,10 @@ export type StartVerdict =
       readonly type: string;
       readonly cid: string;
       readonly customerId: string;
+      /** The Insight that admitted the Agenda. Absent from an api of an older version. */
+      readonly insightId?: string;
+      /** Where Pods of the Customer go, of types with a namespace for each; absent: one that is named after its id. */
+      readonly namespace?: string;
       readonly operationId: string;
       readonly progressId: string;
       /** Resolved payload, JSON text (`null` when the Operation has none). */

@@ -198,8 +198,8 @@ function handlerRunOf(
   verdict: Extract<StartVerdict, { verdict: 'run' }>,
 ): Omit<HandlerRun, 'settings'> {
   const { agendaId, attempt, operation } = key;
-  const { operationAttempt, launch, type, cid, customerId, operationId, progressId, payload, lastProgress, token } =
-    verdict;
+  const { operationAttempt, launch, type, cid, customerId, operationId, progressId, payload } = verdict;
+  const { insightId, namespace, lastProgress, token } = verdict;
   return {
     key: launchKey({ agendaId, attempt, operation, operationAttempt, launch }),
     agendaId,
@@ -213,6 +213,8 @@ function handlerRunOf(
     operationId,
     progressId,
     payload,
+    ...(insightId === undefined ? {} : { insightId }),
+    ...(namespace === undefined ? {} : { customerNamespace: namespace }),
     ...(lastProgress === undefined ? {} : { lastProgress }),
     ...(token === undefined ? {} : { report: { url: pool.url, token } }),
   };

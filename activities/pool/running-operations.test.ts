@@ -174,3 +174,28 @@ test('unless told otherwise, a second report waits a second for others', async (
   expect((calls[1] ?? 0) - (calls[0] ?? 0)).toBeGreaterThanOrEqual(999);
   all.close();
 });
+
+test('that a handler began is told after a moment, without a beat, and not of one that ended meanwhile', async () => {
+  using it = running(() => ({ verdict: 'ok' }), 60_000);
+  const [quick, long] = ['quick', 'long'].map((name) => {
+    const one = it.all.enter(activity());
+    one.launched(`key-${name}`, fence(name));
+    return one;
+  });
+  quick?.started(17);
+  long?.started(18);
+  quick?.ended();
+  await vi.waitFor(() => expect(it.requests).toHaveLength(1));
+  expect(it.requests[0]).toEqual([{ ...fence('long'), worker: 'w', startedTime: 18 }]);
+  // Progress does not wait for it.
+  const late = new RunningOperations({
+    report: async (items) => items.map(() => ({ verdict: { verdict: 'ok' } })),
+    ...{ worker: 'w', log: pino({ level: 'silent' }), beatMilliseconds: 60_000, gatherMilliseconds: 60_000 },
+  });
+  const one = late.enter(activity());
+  one.launched('key', fence('a'));
+  one.started(19);
+  one.reported({ message: 'new' });
+  await vi.waitFor(() => expect(one.hasNews).toBe(false));
+  late.close();
+});

@@ -46,7 +46,7 @@ export class RunningOperation {
   readonly #activity: ActivityBeat;
   readonly #stop = new AbortController();
   readonly #heartbeatMilliseconds: number;
-  readonly #onDirty: () => void;
+  readonly #onNews: (isUrgent: boolean) => void;
   readonly #onActivityCancelled = () => this.#stop.abort(this.#activity.cancellationSignal.reason);
   #lastHeartbeat = performance.now();
   #launch: { readonly key: string; readonly fence: Fence } | undefined;
@@ -54,9 +54,9 @@ export class RunningOperation {
   #progress: HandlerProgress | undefined;
   #untold: { startedTime?: number; progress?: HandlerProgress } = {};
 
-  constructor(activity: ActivityBeat, onDirty: () => void) {
+  constructor(activity: ActivityBeat, onNews: (isUrgent: boolean) => void) {
     this.#activity = activity;
-    this.#onDirty = onDirty;
+    this.#onNews = onNews;
     // A heartbeat timeout may be absent in tests only; every minute is then as good as any.
     this.#heartbeatMilliseconds = (activity.info.heartbeatTimeoutMs ?? 180_000) / 3;
     if (activity.cancellationSignal.aborted) this.#onActivityCancelled();
@@ -98,12 +98,13 @@ export class RunningOperation {
   started(startedTime: number): void {
     this.#startedTime = startedTime;
     this.#untold.startedTime = startedTime;
+    this.#onNews(false);
   }
 
   reported(progress: HandlerProgress): void {
     this.#progress = progress;
     this.#untold.progress = progress;
-    this.#onDirty();
+    this.#onNews(true);
   }
 
   heartbeatIfDue(now: number): void {
@@ -117,7 +118,7 @@ export class RunningOperation {
   }
 
   get hasNews(): boolean {
-    return this.#untold.progress !== undefined;
+    return this.#untold.progress !== undefined || this.#untold.startedTime !== undefined;
   }
 
   /** Its item of the next request, and what to do with the answer to it. Without a launch there is nothing to say. */
@@ -160,7 +161,7 @@ export class RunningOperations {
   readonly #all = new Set<RunningOperation>();
   readonly #ticker: NodeJS.Timeout;
   /** The next request, while one is to come. */
-  #next: NodeJS.Timeout | undefined;
+  #next: { readonly timer: NodeJS.Timeout; readonly due: number } | undefined;
   #lastBeat = performance.now();
   /** When the last request was sent. */
   #sent = Number.NEGATIVE_INFINITY;
@@ -177,7 +178,7 @@ export class RunningOperations {
   }
 
   enter(activity: ActivityBeat): RunningOperation {
-    const running = new RunningOperation(activity, () => this.#sendSoon());
+    const running = new RunningOperation(activity, (isUrgent) => this.#sendSoon(isUrgent));
     this.#all.add(running);
     return running;
   }
@@ -199,7 +200,7 @@ export class RunningOperations {
 
   close(): void {
     clearInterval(this.#ticker);
-    clearTimeout(this.#next);
+    clearTimeout(this.#next?.timer);
   }
 
   #tick(): void {
@@ -210,16 +211,24 @@ export class RunningOperations {
     this.#sendSoon();
   }
 
-  /** At once after a quiet time, else with all that comes until the next request is due. */
-  #sendSoon(): void {
+  /**
+   * At once after a quiet time, else with all that comes until the next request is due. What is not urgent waits as
+   * long in any case: that something began is not told of what ends soon, for its end tells it.
+   */
+  #sendSoon(isUrgent = true): void {
     if (this.#reporting) return;
-    this.#next ??= setTimeout(
+    const now = performance.now();
+    const due = Math.max(now, (isUrgent ? this.#sent : now) + this.#gatherMilliseconds);
+    if (this.#next !== undefined && this.#next.due <= due) return;
+    clearTimeout(this.#next?.timer);
+    const timer = setTimeout(
       () => {
         this.#next = undefined;
         void this.#report();
       },
-      Math.max(0, Math.ceil(this.#sent + this.#gatherMilliseconds - performance.now())),
+      Math.ceil(due - now),
     );
+    this.#next = { timer, due };
   }
 
   /** One at a time: while the service is slow, news pile up in their Operations, where the newest wins. */

@@ -117,6 +117,7 @@ export const start = defineEndpoint({
             type: 'sample',
             cid: 'nightly-2026-07-01',
             customerId: 'acme',
+            insightId: 'nightly',
             operationId: 'hello',
             progressId: '0197f3c2-6d1e-7c4a-9b1f-32c5a0c4d9f0-hello',
             payload: '{"actions":[]}',

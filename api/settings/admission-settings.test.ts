@@ -64,11 +64,13 @@ const insightSettings = {
   },
 };
 const customerSettings = { weight: 1e9, band: 9, maximumRunning: 3, paused: true };
+/** Not of admission, and the pool's owner's to set as those are. */
+const namespace = 'pop-acme';
 const poolSettings = { capacity: { slots: 0, cpu: 0.5, memory: 2 ** 40, gpu: 8 }, paused: true };
 
 const kinds: [string, Record<string, unknown>, Record<string, unknown>, Record<string, unknown>][] = [
   ['/insight', insight(), insightSettings, { weight: 1, costModel: 'shareTime', paused: false, customers: {} }],
-  ['/customer', customer(), customerSettings, { weight: 1, band: 0, paused: false }],
+  ['/customer', customer(), { ...customerSettings, namespace }, { weight: 1, band: 0, paused: false }],
   ['/resourcepool', { customerId: 'operations', title: 'P' }, poolSettings, { paused: false }],
 ];
 
@@ -178,6 +180,26 @@ const wrong: [string, Record<string, unknown>, string, string][] = [
     'maximumRunning must be at least 1, is 0; set paused where nothing is to be admitted.',
   ],
   ['/customer', { paused: 1 }, '/paused', 'paused must be a boolean, is 1.'],
+  ['/customer', { namespace: 7 }, '/namespace', 'namespace must be a string, is 7.'],
+  [
+    '/customer',
+    { namespace: 'x'.repeat(64) },
+    '/namespace',
+    `namespace may have at most 63 characters, has 64: "${'x'.repeat(64)}".`,
+  ],
+  ...['', 'Acme', 'a.b', '-a', 'a-'].map((name): [string, Record<string, unknown>, string, string] => [
+    '/customer',
+    { namespace: name },
+    '/namespace',
+    'namespace must be a DNS label: lower case letters, digits and "-", and neither its first nor its last character ' +
+      `is "-"; is ${JSON.stringify(name)}.`,
+  ]),
+  ...['default', 'kube-system'].map((name): [string, Record<string, unknown>, string, string] => [
+    '/customer',
+    { namespace: name },
+    '/namespace',
+    `namespace must not be "default" or begin with "kube-", is "${name}".`,
+  ]),
   ['/resourcepool', { capacity: { slots: 0.5 } }, '/capacity/slots', 'capacity.slots must be a whole number, is 0.5.'],
   ['/resourcepool', { capacity: { cpu: -0.5 } }, '/capacity/cpu', 'capacity.cpu must be at least 0, is -0.5.'],
   ['/resourcepool', { capacity: { memory: '1Gi' } }, '/capacity/memory', 'capacity.memory must be a number, is "1Gi".'],
@@ -301,7 +323,7 @@ describe('admission is told', () => {
   test('nothing of what does not matter to it', async () => {
     await wait(acme, 'two');
     await operator('PUT', `/insight/${one}`, { title: 'Other', order: 9, mappers: {}, queueName: 'q' });
-    await operator('PUT', `/customer/${acme}`, { title: 'Other', billingCode: 'B' });
+    await operator('PUT', `/customer/${acme}`, { title: 'Other', billingCode: 'B', namespace });
     await operator('PUT', `/resourcepool/${resourcePoolId}`, { title: 'Other' });
     expect(await told()).toEqual(nothing);
   });
@@ -396,7 +418,7 @@ describe('what somebody gets of a pool is set by the owner of the pool', () => {
     },
   });
 
-  test.each(Object.entries(customerSettings))('%s of a Customer', async (field, value) => {
+  test.each(Object.entries({ ...customerSettings, namespace }))('%s of a Customer', async (field, value) => {
     const { body } = await operator('POST', '/customer', { customerId: 'acme', title: 'A', resourcePoolId: 'theirs' });
     const url = `/customer/${body.id}`;
     const refused = refusal(
@@ -425,8 +447,8 @@ describe('what somebody gets of a pool is set by the owner of the pool', () => {
 
   test('of a Customer without a pool they are for a super user', async () => {
     const bare = { customerId: 'acme', title: 'A' };
-    expect(await acme('POST', '/customer', { ...bare, weight: 5, band: 1 })).toMatchObject(
-      refusal(['weight', 'band'], /this Customer has none/),
+    expect(await acme('POST', '/customer', { ...bare, weight: 5, band: 1, namespace })).toMatchObject(
+      refusal(['weight', 'band', 'namespace'], /this Customer has none/),
     );
     const { body } = await operator('POST', '/customer', { ...bare, resourcePoolId: 'theirs' });
     expect((await acme('PUT', `/customer/${body.id}`, { resourcePoolId: null, weight: 5 })).status).toBe(403);

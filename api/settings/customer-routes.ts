@@ -18,6 +18,7 @@ import type { Api, ApiParts } from '../http/endpoint.ts';
 import { fieldsQuery } from '../http/list-fields.ts';
 import { byQuery, idSchema, listQuerySchema, textOfBytes, titleSchema } from '../http/schemas.ts';
 import { bandSchema, maximumRunningSchema, pausedSchema, weightSchema } from './admission-fields.ts';
+import { namespaceSchema } from './namespace-field.ts';
 import { refuseMove, requirePool, requirePoolOwner } from './require-pool.ts';
 import { addSettingsEndpoints } from './settings-endpoints.ts';
 import { baseView, baseViewShape, documentedBodies, type SettingsKind } from './settings-kind.ts';
@@ -41,6 +42,7 @@ const shape = {
   band: bandSchema.nullish(),
   maximumRunning: maximumRunning.nullish(),
   paused: pausedSchema.nullish(),
+  namespace: namespaceSchema.nullish(),
 };
 
 const example = {
@@ -61,8 +63,13 @@ const viewSchema = z
     band: bandSchema,
     maximumRunning: maximumRunning.optional(),
     paused: pausedSchema,
+    namespace: namespaceSchema.optional(),
   })
   .openapi('Customer');
+
+/** What it gets of its pool, and where: for the pool's owner to say. */
+const ofPool = [...entitlements, 'namespace'] as const;
+const plainOfPool = { ...plainEntitlements, namespace: null };
 
 const settingsOf = ({
   id: _id,
@@ -84,6 +91,7 @@ const customers: SettingsKind<CustomerRow, CustomerSettings> = {
     band: given.band ?? plainEntitlements.band,
     maximumRunning: given.maximumRunning ?? plainEntitlements.maximumRunning,
     paused: given.paused ?? plainEntitlements.paused,
+    namespace: given.namespace ?? plainOfPool.namespace,
   })),
   ...documentedBodies({ name: 'Customer', shape, view: viewSchema, popFields: ['availableInsightIds'] }),
   viewSchema,
@@ -114,7 +122,7 @@ const customers: SettingsKind<CustomerRow, CustomerSettings> = {
     const { resourcePoolId } = settings;
     const pool =
       resourcePoolId === null ? undefined : await requirePool(writer, access, resourcePoolId, before?.resourcePoolId);
-    const changed = entitlements.filter((field) => settings[field] !== (before ?? plainEntitlements)[field]);
+    const changed = ofPool.filter((field) => settings[field] !== (before ?? plainOfPool)[field]);
     requirePoolOwner(access, 'Customer', pool, changed);
     if (before !== undefined && before.resourcePoolId !== resourcePoolId)
       refuseMove('Customer', before.id, await customerInUse(writer, before.id));

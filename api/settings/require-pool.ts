@@ -22,8 +22,8 @@ export async function requirePool(
 }
 
 /**
- * What an object gets of its pool is at the cost of others there: the pool's owner sets it, not the object's. A super
- * user sets it for an object that has no pool yet.
+ * What an object gets of its pool is at the cost of others there, and where its Pods go is in the pool's cluster: the
+ * pool's owner sets it, not the object's. A super user sets it for an object that has no pool yet.
  * @throws ProblemError 403 naming those of `fields`, the ones that the request changes
  */
 export function requirePoolOwner(

@@ -36,6 +36,7 @@ export interface OperationRow {
   readonly place: string | null;
   readonly progress_id: string;
   readonly customer_id: string;
+  readonly insight_id: string;
   readonly cid: string;
   readonly cancelled: boolean;
   /** An Operation of its Agenda was started before. */
@@ -52,6 +53,8 @@ export interface OperationRow {
   readonly reported_milliseconds: number | null;
   /** Something that it depends on has not succeeded yet; with `contents` only. */
   readonly early: boolean;
+  /** What its Customer is set to; with `contents` only, and null where it is set to nothing. */
+  readonly namespace: string | null;
 }
 
 /** Takes the locks of these Agendas, in one order for everybody, and nothing of Agendas of another pool. */
@@ -77,9 +80,14 @@ export const readOperations = (
   return sql<OperationRow[]>`
   /* fence: read Operations */
   select i.n::int, p.agenda_id, p.index, o.type, o.given_id,
-    ${contents ? sql`o.payload, p.params, p.diagnostic_events, ${isEarly(sql)} as early` : sql`null as payload`},
+    ${
+      contents
+        ? sql`o.payload, p.params, p.diagnostic_events, ${isEarly(sql)} as early,
+            (select c.namespace from customer c where c.id = p.customer_id)`
+        : sql`null as payload, null as namespace`
+    },
     o.timeout, p.processing_state, p.processing_state_message, p.percent_complete, p.attempt_count, p.launch, p.place,
-    p.id as progress_id, p.customer_id, p.cid, a.cancel_requested_time is not null as cancelled,
+    p.id as progress_id, p.customer_id, r.insight_id, p.cid, a.cancel_requested_time is not null as cancelled,
     r.left_queue_time is not null as left_queue,
     r.seen_time < clock_timestamp() - interval '1 second' as quiet,
     case when p.again_time is not null

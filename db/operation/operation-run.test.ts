@@ -89,6 +89,7 @@ describe('starting', () => {
             type: 'sample',
             cid: 'test-cid',
             customerId: 'customer',
+            insightId: insight.insightId,
           },
           ...{
             operationId: 'only',
@@ -152,6 +153,18 @@ describe('starting', () => {
       select seen_time > clock_timestamp() - interval '1 second' as seen
       from running_agenda where agenda_id = ${agenda.agendaId}`;
     expect(running?.['seen']).toBe(true);
+  });
+
+  test('tells the namespace that the Customer is given at that moment', async () => {
+    const settings = { customerId: 'with-namespace', operations: [{ name: 'one' }, { name: 'two' }] };
+    const agenda = await addRunningAgenda(database, settings);
+    // Of no Customer that there is, too.
+    expect(await start(agenda, 'one')).not.toHaveProperty('namespace');
+    await database.$client`
+      insert into customer (id, cid, customer_id, title, namespace)
+      values ('with-namespace', 'test', 'owner', 'A customer', 'pop-given')`;
+    expect(await start(agenda, 'one')).toMatchObject({ adopt: true, launch: 1, namespace: 'pop-given' });
+    expect(await start(agenda, 'two')).toMatchObject({ customerId: 'with-namespace', namespace: 'pop-given' });
   });
 
   test('from the same place again adopts the launch and keeps what it had', async () => {

@@ -230,6 +230,8 @@ function handOut(row: OperationRow, item: StartOperationItem, resolved: Resolved
       type: row.type,
       cid: row.cid,
       customerId: row.customer_id,
+      insightId: row.insight_id,
+      ...(row.namespace === null ? {} : { namespace: row.namespace }),
       operationId: row.given_id ?? item.operation,
       progressId: row.progress_id,
       payload: resolved.payload,

@@ -19,6 +19,7 @@ export interface CustomerSettings {
   readonly band: number;
   readonly maximumRunning: number | null;
   readonly paused: boolean;
+  readonly namespace: string | null;
 }
 
 /** Default entitlements of a customer, in its pool and inside an Insight. */

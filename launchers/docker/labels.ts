@@ -17,6 +17,7 @@ export function labelsOf(run: DockerRun, place: string): Record<string, string> 
     'pop.operation-attempt': String(run.operationAttempt),
     'pop.launch': String(run.launch),
     'pop.customer': run.customerId,
+    ...(run.insightId !== undefined && { 'pop.insight': run.insightId }),
     'pop.type': run.type,
     'pop.spec': specOf(run),
     [placeLabel]: place,

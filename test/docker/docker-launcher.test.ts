@@ -44,7 +44,7 @@ describe.skipIf(isMissing)('a container', () => {
       'env > /tmp/env; cat "$POP_TOKEN_FILE" > /dev/null || exit 9; ' +
         'grep -E "CapEff|NoNewPrivs" /proc/self/status; cat /tmp/env; echo "$@"',
       { contract: 'pop1', arguments: ['sh', 'own'], labels: { team: 'video', 'pop.type': 'not this' } },
-      { lastProgress: '{"params":{}}', report: { url: 'http://api/v1', token: 'pop_secret' } },
+      { insightId: 'all', lastProgress: '{"params":{}}', report: { url: 'http://api/v1', token: 'pop_secret' } },
     );
     const { log } = await startToEnd(at.launcher, run);
     const output = log?.output ?? '';
@@ -72,6 +72,7 @@ describe.skipIf(isMissing)('a container', () => {
       'pop.operation': 'op.1',
       'pop.operation-attempt': '1',
       'pop.launch': '1',
+      'pop.insight': 'all',
       'pop.type': 'test',
       'pop.spec': expect.stringMatching(/^[0-9a-f]{16}$/),
     });

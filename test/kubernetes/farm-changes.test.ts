@@ -206,6 +206,82 @@ describe('a namespace for each Customer', () => {
     },
   );
 
+  clusterTest(
+    'is the one that the Customer was given, with an allowed prefix and nobody else’s, and goes as the others do',
+    async () => {
+      await using pool = await farm.pool(types, { allNamespaces: true });
+      const [given, outside] = [`pop-${pool.namespace}`, `tenant-${pool.namespace}`];
+      const [first, second, third] = ['first', 'second', 'third'].map((id) => `${pool.id}-${id}`) as [
+        string,
+        string,
+        string,
+      ];
+      await pool.addCustomer(first, 50, { namespace: given });
+      await pool.addCustomer(second, 50, { namespace: given });
+      await pool.addCustomer(third, 50, { namespace: outside });
+      await using _removal = removal(pool, first, second, third);
+      const file = join(dirname(pool.registry), 'namespace.yaml');
+      await writeFile(file, template);
+      const environment = { POP_NAMESPACE_TEMPLATE: file };
+      await using worker = await pool.worker(environment);
+      const held = await pool.submit([{ name: 'a', type: 'holds' }], {}, first);
+      const pod = await until('the Pod', async () => {
+        const { items } = await core(pool).listPodForAllNamespaces({ labelSelector: `pop.agenda=${held.id}` });
+        return items.find(isRunning)?.metadata;
+      });
+      expect(pod).toMatchObject({
+        namespace: given,
+        labels: { 'pop.customer': first, 'pop.insight': `${first}-all` },
+        annotations: { 'pop.customer': first, 'pop.insight': `${first}-all` },
+      });
+      expect((await namespacesOf(pool, first)).map(({ metadata }) => metadata)).toMatchObject([
+        { name: given, labels: { team: 'media' }, annotations: { of: '{customer}', 'pop.customer': first } },
+      ]);
+      const refused = (words: string) => ({
+        ...{ processingStateMessage: 'failed', failureCategory: 'configuration', failureCode: 'podRefused' },
+        diagnosticEvents: [{ message: expect.stringContaining(words) }],
+      });
+      const taken = await pool.ended(await pool.submit([{ name: 'a', type: 'succeeds' }], {}, second));
+      expect(taken.operationProgress).toMatchObject([refused(`The namespace ${given} is there already`)]);
+      const forbidden = await pool.ended(await pool.submit([{ name: 'a', type: 'succeeds' }], {}, third));
+      expect(forbidden.operationProgress).toMatchObject([
+        refused(
+          `The namespace "${outside}" of the Customer begins with no prefix that this pool worker allows; ` +
+            'POP_CUSTOMER_NAMESPACES allows "pop-".',
+        ),
+      ]);
+      expect([...(await namespacesOf(pool, second)), ...(await namespacesOf(pool, third))]).toEqual([]);
+      await farm.request('POST', `/agenda/${held.id}/cancel`);
+      expect((await pool.ended(held)).processingStateMessage).toBe('cancelled');
+      // A worker that allows the other prefix as well takes it, and clears both away as it does those it named itself.
+      await worker[Symbol.asyncDispose]();
+      await using _allowing = await pool.worker({
+        ...environment,
+        POP_CUSTOMER_NAMESPACES: 'pop-,tenant-',
+        POP_REAP_NAMESPACES_DAYS: '0.00001',
+      });
+      const allowed = await pool.submit([{ name: 'a', type: 'succeeds' }], {}, third);
+      expect((await pool.ended(allowed)).processingStateMessage).toBe('succeeded');
+      expect((await namespacesOf(pool, third)).map(({ metadata }) => metadata?.name)).toEqual([outside]);
+      const reaper = farm.temporal.schedule.getHandle(plainNames.podReaperSchedule(pool.id));
+      await until('no namespace', async () => {
+        // One that is a moment old, or whose Pod is just going, stays for the round after.
+        await reaper.trigger();
+        const left = [...(await namespacesOf(pool, first)), ...(await namespacesOf(pool, third))];
+        return left.length === 0 || undefined;
+      });
+      // Its name is free: it is the second Customer's, once the first one's is gone, and no round takes it away.
+      await until('it is gone', async () => {
+        const { items } = await core(pool).listNamespace({ fieldSelector: `metadata.name=${given}` });
+        const { info } = await reaper.describe();
+        return (items.length === 0 && info.runningActions.length === 0) || undefined;
+      });
+      const after = await pool.ended(await pool.submit([{ name: 'a', type: 'succeeds' }], {}, second));
+      expect(after.processingStateMessage).toBe('succeeded');
+      expect((await namespacesOf(pool, second)).map(({ metadata }) => metadata?.name)).toEqual([given]);
+    },
+  );
+
   clusterTest('is not taken from somebody else who has that name', async () => {
     await using pool = await farm.pool(types, { allNamespaces: true });
     await using _removal = removal(pool, pool.id);

@@ -185,9 +185,9 @@ export class FarmPool implements AsyncDisposable {
   }
 
   /** Makes a Customer with an Insight that takes all of its Agendas. */
-  async addCustomer(id: string, maximumRunning = 50): Promise<void> {
+  async addCustomer(id: string, maximumRunning = 50, more: Readonly<Record<string, unknown>> = {}): Promise<void> {
     const mine = { customerId: id, title: id, resourcePoolId: this.id };
-    await this.farm.request('POST', '/customer', { ...mine, id });
+    await this.farm.request('POST', '/customer', { ...mine, id, ...more });
     const limits = { queueSize: maximumRunning, maximumRunning };
     await this.farm.request('POST', '/insight', { ...mine, ...limits, id: `${id}-all`, mappers: { always: [] } });
   }
