@@ -2,11 +2,24 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
 
-/** Resolves with the port once the server listens; 0 takes any free one. @throws when the address cannot be had */
-export async function listen(server: Server, port: number, host: string): Promise<number> {
+/** Where it listens, and who is told what goes wrong later. */
+export interface ListenOptions {
+  readonly host: string;
+  /** 0 takes any free one. */
+  readonly port: number;
+  readonly log: Pick<Logger, 'error'>;
+}
+
+/**
+ * Resolves with the port once the server listens. What goes wrong with one connection after that, as when the process
+ * has no file left for it, is logged and ends nothing. @throws when the address cannot be had
+ */
+export async function listen(server: Server, { host, port, log }: ListenOptions): Promise<number> {
   server.listen(port, host);
   await once(server, 'listening');
+  server.on('error', (error) => log.error({ err: error }, 'a connection could not be taken'));
   return (server.address() as AddressInfo).port;
 }
 

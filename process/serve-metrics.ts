@@ -105,7 +105,7 @@ async function serve(
     if (answer === undefined) response.writeHead(404).end();
     else answer(response);
   });
-  const listening = await listen(server, port, host);
+  const listening = await listen(server, { host, port, log });
   log.info({ url: `${urlOf(host, listening)}${path}` }, ready);
   return {
     port: listening,

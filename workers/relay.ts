@@ -38,7 +38,7 @@ export async function serveRelay({ host, port, url, log }: RelayOptions): Promis
   });
   // Each may bring a body of 4 MiB.
   server.maxConnections = mostConnections;
-  const bound = await listen(server, port, host);
+  const bound = await listen(server, { host, port, log });
   log.info({ host, port: bound, url }, 'relay of reports ready');
   return {
     port: bound,

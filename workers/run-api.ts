@@ -130,7 +130,7 @@ export async function runApi(): Promise<void> {
     createServer,
     serverOptions: { keepAliveTimeout: 65_000 },
   }) as Server;
-  const listening = await listen(server, settings.port, hostname);
+  const listening = await listen(server, { host: hostname, port: settings.port, log });
   health.ready();
   log.info({ url: `${urlOf(hostname, listening)}${basePath}` }, 'api ready');
 
