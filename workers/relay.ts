@@ -12,7 +12,7 @@ export interface RelayOptions {
   readonly port: number;
   /** The api's base with its path, such as `http://127.0.0.1:8080/v1`. */
   readonly url: string;
-  readonly log: Pick<Logger, 'info' | 'warn'>;
+  readonly log: Pick<Logger, 'info' | 'warn' | 'error'>;
 }
 
 /** A relay that listens. */
