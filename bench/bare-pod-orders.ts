@@ -21,9 +21,16 @@ export type BareAnswer =
 /** The baseline's process; it ends with its parent. */
 export class BarePods implements AsyncDisposable {
   readonly #child: ChildProcess;
+  /** Rejects when its process ends. */
+  readonly #gone: Promise<never>;
 
   private constructor(child: ChildProcess) {
     this.#child = child;
+    this.#gone = once(child, 'exit').then(([code]) => {
+      throw new Error(`The baseline's process ended (exit code ${code}).`);
+    });
+    // Nobody may be listening when it ends.
+    this.#gone.catch(() => undefined);
   }
 
   /** Resolves when it watches. */
@@ -69,12 +76,7 @@ export class BarePods implements AsyncDisposable {
   }
 
   async #answer(): Promise<BareAnswer> {
-    const gone = once(this.#child, 'exit').then(([code]) => {
-      throw new Error(`The baseline's process ended (exit code ${code}).`);
-    });
-    // Also when the answer comes first, nobody listens to the end any more then.
-    gone.catch(() => undefined);
-    const [answer] = (await Promise.race([once(this.#child, 'message'), gone])) as [BareAnswer];
+    const [answer] = (await Promise.race([once(this.#child, 'message'), this.#gone])) as [BareAnswer];
     if (answer.kind === 'failed') throw new Error(`The baseline failed: ${answer.message}`);
     return answer;
   }

@@ -5,6 +5,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { partNames, System } from '../machine/system.ts';
 import { type AuditEvent, readAudit } from '../test/kubernetes/cluster/audit.ts';
@@ -149,6 +150,15 @@ export class PodPool implements AsyncDisposable {
       if (progress.processingState !== 'COMPLETE') continue;
       if (progress.processingStateMessage === 'succeeded') return;
       throw new Error(`an Agenda ended as ${JSON.stringify(progress)}`);
+    }
+  }
+
+  /** Resolves once nothing runs any more. */
+  async untilIdle(): Promise<void> {
+    const giveUp = performance.now() + longestRoundMilliseconds;
+    while ((await this.sql`select 1 from running_agenda limit 1`).length > 0) {
+      if (performance.now() > giveUp) throw new Error(`Agendas still run after ${longestRoundMilliseconds} ms`);
+      await delay(200);
     }
   }
 

@@ -232,6 +232,7 @@ class PodBench {
     const waiting = await this.#use();
     say(`waiting: ${JSON.stringify(waiting)}`);
     for (const { id } of agendas) await this.#pool.call('POST', `/agenda/${id}/cancel`);
+    await this.#pool.untilIdle();
     const megabytes = (waiting.bytes - idle.bytes) / 1e6;
     return [
       bounded('memory with 2,000 Operations waiting, above idle', megabytes, 'MB', { atMost: 200 }),
