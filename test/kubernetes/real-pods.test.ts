@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { deflateSync } from 'node:zlib';
-import { CoreV1Api } from '@kubernetes/client-node';
+import { CoreV1Api, SchedulingV1Api } from '@kubernetes/client-node';
 import { describe, expect, test } from 'vitest';
 import { maximumPayloadBytes, maximumResolvedPayloadBytes } from '../../agenda/types.ts';
 import { maximumCompressedCharacters } from '../../launchers/variable-bytes.ts';
@@ -41,6 +41,44 @@ describe('taken away', () => {
       { ending: 'succeeded' },
     ]);
   });
+
+  realNodeTest('preempted, for one of higher priority needs its room: launched again, no attempt spent', async () => {
+    await using namespace = await testNamespace('real');
+    const urgent = `urgent-${namespace.name}`;
+    const scheduling = clientConfig(sharedCluster()).makeApiClient(SchedulingV1Api);
+    await scheduling.createPriorityClass({ body: { metadata: { name: urgent }, value: 1000 } });
+    try {
+      // More than half of the node, so two have no room on it.
+      const big = { cpuMinRequestCount: `${Math.ceil((await processorsOfNode()) * 600)}m` };
+      await using pool = await PodPool.open(namespace.name, { ...shell(`trap 'exit 0' TERM; ${waits}`), ...big });
+      const worker = await pool.worker();
+      const key = await pool.admit();
+      const first = worker.run(key).ended;
+      first.catch(() => undefined);
+      await pool.pod('first Pod', isRunning);
+      using launcher = await podLauncher(namespace.name, { pool: 'urgent' });
+      const other = podRun({ ...shell('printf 1 > "$POP_RESULT_FILE"'), ...big, priorityClassName: urgent });
+      const ofOther = toEnd(launcher, other);
+      await expect(first).rejects.toMatchObject({ type: 'lost' });
+      expect(await ofOther).toMatchObject({ kind: 'succeeded', result: 1 });
+      await launcher.forget(other.key);
+      pool.setType(shell('printf 2 > "$POP_RESULT_FILE"'));
+      await pool.again(worker, key);
+      expect(await pool.recorded(key)).toMatchObject({ message: 'succeeded', result: '2', launch: 2, attempts: 1 });
+      expect(await pool.service.launches(key.agendaId)).toMatchObject([
+        { ending: 'lost', category: 'infrastructure', code: 'preempted' },
+        { ending: 'succeeded' },
+      ]);
+    } finally {
+      await scheduling.deletePriorityClass({ name: urgent });
+    }
+  });
+
+  async function processorsOfNode(): Promise<number> {
+    const { items } = await core().listNode();
+    const node = items.find(({ metadata }) => metadata?.name === sharedCluster().realNode?.name);
+    return Number(node?.status?.allocatable?.cpu);
+  }
 
   const traps = {
     'exits 0': 'trap "exit 0" TERM',
