@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { findReferences, replaceReferences } from './references.ts';
+import { findReferences, knownWhole, replaceReferences } from './references.ts';
 import { resolvedBytes } from './resolved-bytes.ts';
 import type { Json, JsonObject } from './types.ts';
 
@@ -28,7 +28,8 @@ const known = {
   },
 } as const;
 /** A lookup over plain data; what an object inherits (`constructor`) is not found. */
-const lookupIn = (values: JsonObject) => (name: string) => (Object.hasOwn(values, name) ? values[name] : undefined);
+const lookupIn = (values: JsonObject) => (name: string) =>
+  Object.hasOwn(values, name) ? knownWhole(values[name] as Json) : undefined;
 const replace = (value: Json) => replaceReferences(value, lookupIn(known));
 
 describe('values the original system gives, its defects mended', () => {

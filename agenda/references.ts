@@ -53,6 +53,15 @@ export interface Replacement {
 /** A token as `visitReferences` finds it. */
 export type VisitedReference = Omit<Reference, 'path'>;
 
+/** What is known of a name: the value at a pointer, undefined where its path is absent. */
+export type Known = (pointer: string) => Json | undefined;
+
+/** All of a value is known. */
+export const knownWhole =
+  (value: Json): Known =>
+  (pointer) =>
+    valueAt(value, pointer);
+
 /**
  * Calls `visit` for every token in `value`, in reading order; keeps none, for there can be hundreds of thousands. The
  * path leads to the string that holds the token, and changes after the call. Containers nested deeper than
@@ -105,7 +114,7 @@ export function marksIn(value: Json, depth = 0): number {
  * Replaces every token by what `lookup` knows. A token that cannot be replaced stays as it is and is reported. `value`
  * itself is not changed.
  */
-export function replaceReferences(value: Json, lookup: (name: string) => Json | undefined): Replacement {
+export function replaceReferences(value: Json, lookup: (name: string) => Known | undefined): Replacement {
   const missing = new Set<string>();
   const invalid: InvalidReference[] = [];
 
@@ -116,7 +125,7 @@ export function replaceReferences(value: Json, lookup: (name: string) => Json | 
       missing.add(token.name);
       return undefined;
     }
-    const found = valueAt(known, token.pointer ?? '');
+    const found = known(token.pointer ?? '');
     if (found !== undefined) return found;
     if (token.fallback !== undefined) return token.fallback;
     invalid.push({ token: token.token, path, reason: 'pathAbsent' });

@@ -2,7 +2,8 @@
 import { cut } from './cut.ts';
 import type { FailureCodeOf } from './failure.ts';
 import { mostFaults } from './fault-list.ts';
-import { findReferences, replaceReferences } from './references.ts';
+import { valueAt } from './json-pointer.ts';
+import { findReferences, type Known, knownWhole, replaceReferences } from './references.ts';
 import { resolvedBytes } from './resolved-bytes.ts';
 import { type DiagnosticEvent, type Json, maximumResolvedPayloadBytes } from './types.ts';
 
@@ -23,11 +24,25 @@ export type ResolvedPayload = { readonly payload: string } | { readonly fault: P
 /** Why there is no payload. */
 export type PayloadFault = DiagnosticEvent & { readonly code: FailureCodeOf<'data'> };
 
-/** Names of the Operations whose results a payload refers to. */
-export function namesReferredTo(payload: string | null): readonly string[] {
-  if (payload === null || !payload.includes('@<')) return [];
-  const names = findReferences(JSON.parse(payload) as Json).map((reference) => reference.name);
-  return [...new Set(names.filter((name) => name.endsWith('.out')).map((name) => name.slice(0, -'.out'.length)))];
+/** The Operations whose results a payload refers to, by name, with the pointers into each. */
+export type ReferredTo = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** What a payload refers to. */
+export function referredTo(payload: string | null): ReferredTo {
+  const all = new Map<string, Set<string>>();
+  if (payload === null || !payload.includes('@<')) return all;
+  for (const { name, pointer = '' } of findReferences(JSON.parse(payload) as Json)) {
+    if (!name.endsWith('.out')) continue;
+    const other = name.slice(0, -'.out'.length);
+    all.set(other, (all.get(other) ?? new Set()).add(pointer));
+  }
+  return all;
+}
+
+/** No more of a result than what is pointed to: parsed, it may take twenty times the memory of its text. */
+export function pointedTo(result: Json, pointers: ReadonlySet<string>): Known {
+  const values = new Map([...pointers].map((pointer) => [pointer, valueAt(result, pointer)]));
+  return (pointer) => values.get(pointer);
 }
 
 /** Why these results are too much for one payload; undefined when they are not. To be asked before they are read. */
@@ -42,17 +57,17 @@ export function referencedFault(
   return fault('payloadTooLarge', `${what}; the limit is ${maximumReferencedBytes}. ${named}`);
 }
 
-/** The payload with its references replaced; `results` has those that it names, by the names of their Operations. */
+/** The payload with its references replaced; `results` has what it refers to, by the names of their Operations. */
 export function resolvePayload(
   { agendaId, name, payload }: OperationToResolve,
-  results: ReadonlyMap<string, Json>,
+  results: ReadonlyMap<string, Known>,
 ): ResolvedPayload {
   if (payload === null) return { payload: 'null' };
   if (!payload.includes('@<')) return { payload };
-  const values = new Map<string, Json>([
-    ['pop.agendaId', agendaId],
-    ['pop.operationName', name],
-    ...[...results].map(([other, value]) => [`${other}.out`, value] as const),
+  const values = new Map<string, Known>([
+    ['pop.agendaId', knownWhole(agendaId)],
+    ['pop.operationName', knownWhole(name)],
+    ...[...results].map(([other, known]) => [`${other}.out`, known] as const),
   ]);
   const lookup = (key: string) => values.get(key);
   const submitted = JSON.parse(payload) as Json;

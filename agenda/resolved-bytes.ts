@@ -1,6 +1,5 @@
 import { jsonBytes } from './json-bytes.ts';
-import { valueAt } from './json-pointer.ts';
-import { findReferences } from './references.ts';
+import { findReferences, type Known } from './references.ts';
 import type { Json } from './types.ts';
 
 /** Bytes a payload has once its references are replaced, and how many of them each name brings. */
@@ -13,7 +12,7 @@ export interface ResolvedBytes {
  * Measures what `replaceReferences` would give, without making it: a small payload that names one large result many
  * times would need more memory than there is. Tokens that cannot be replaced count as they stand.
  */
-export function resolvedBytes(value: Json, lookup: (name: string) => Json | undefined): ResolvedBytes {
+export function resolvedBytes(value: Json, lookup: (name: string) => Known | undefined): ResolvedBytes {
   const measured = new Map<Json, number>();
   const bytesOf = (found: Json): number => {
     const known = measured.get(found);
@@ -26,7 +25,7 @@ export function resolvedBytes(value: Json, lookup: (name: string) => Json | unde
   let total = jsonBytes(value);
   for (const { name, pointer, fallback, token, whole } of findReferences(value)) {
     const known = lookup(name);
-    const present = known === undefined ? undefined : valueAt(known, pointer ?? '');
+    const present = known?.(pointer ?? '');
     const found = known !== undefined && present === undefined ? fallback : present;
     if (found === undefined) continue;
     if (!whole && found !== null && typeof found === 'object') continue;

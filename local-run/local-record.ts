@@ -14,7 +14,8 @@ import { failureOf } from '../agenda/failure.ts';
 import { decideAfterLoss, type PastLaunch, waitWhileBlocked } from '../agenda/infrastructure-budget.ts';
 import { jsonBytes } from '../agenda/json-bytes.ts';
 import type { OperationOutcome } from '../agenda/outcomes.ts';
-import { namesReferredTo, type ResolvedPayload, referencedFault, resolvePayload } from '../agenda/resolve-payload.ts';
+import { knownWhole } from '../agenda/references.ts';
+import { type ResolvedPayload, referencedFault, referredTo, resolvePayload } from '../agenda/resolve-payload.ts';
 import type { Agenda, DiagnosticEvent, Json, JsonObject, Operation } from '../agenda/types.ts';
 import { defaultAttempts, maximumAttemptsOf } from '../agenda/validate-agenda.ts';
 import {
@@ -280,7 +281,7 @@ export class LocalRecord {
   #resolve({ name, payload: submitted }: Operation): ResolvedPayload {
     const payload = submitted === undefined || submitted === null ? null : JSON.stringify(submitted);
     const results = new Map<string, Json>();
-    for (const other of namesReferredTo(payload)) {
+    for (const other of referredTo(payload).keys()) {
       const result = this.#results.get(other);
       if (result !== undefined) results.set(other, result);
     }
@@ -288,7 +289,9 @@ export class LocalRecord {
       name,
       [...results].map(([other, result]) => ({ name: other, bytes: jsonBytes(result) })),
     );
-    return fault === undefined ? resolvePayload({ agendaId: this.agendaId, name, payload }, results) : { fault };
+    if (fault !== undefined) return { fault };
+    const known = new Map([...results].map(([other, result]) => [other, knownWhole(result)] as const));
+    return resolvePayload({ agendaId: this.agendaId, name, payload }, known);
   }
 
   #row({ operation }: { readonly operation: string }): OperationProgressRow {

@@ -57,8 +57,10 @@ test('a system whose part cannot start says why and leaves nothing running', { t
   await expect(System.start({ home, registry: '/no/such/registry.json' })).rejects.toThrow(
     /pool ended while starting[\s\S]*\/no\/such\/registry\.json/,
   );
-  const { stdout } = await run('ps', ['-A', '-o', 'args=']);
-  expect(stdout).not.toContain(home);
+  // What watches a process goes a moment after it.
+  await expect
+    .poll(async () => (await run('ps', ['-A', '-o', 'args='])).stdout, { timeout: 20_000 })
+    .not.toContain(home);
   await rm(home, { recursive: true });
 });
 

@@ -169,7 +169,8 @@ export class Gatherer<Item, Verdict> {
       else if ('verdict' in answer) entry.settle.resolve(answer.verdict);
       else entry.settle.reject(answer.refused);
     });
-    this.#waiting.unshift(...left.filter(({ signal }) => !signal.aborted));
+    // Behind what came meanwhile: large payloads of one customer hold up nobody else's small ones.
+    this.#waiting.push(...left.filter(({ signal }) => !signal.aborted));
   }
 
   #answered(): void {

@@ -4,7 +4,7 @@ import { type Json, maximumPayloadBytes, maximumResolvedPayloadBytes } from '../
 import { mostAnswerBytes } from '../../messages/limits.ts';
 import type { StartOperationItem, StartVerdict } from '../../messages/resource-pool.ts';
 import { type TestDatabase, testDatabase } from '../../test/support/test-database.ts';
-import { addRunningAgenda, type TestAgenda } from '../../test/support/test-records.ts';
+import { addInsight, addRunningAgenda, type TestAgenda } from '../../test/support/test-records.ts';
 import { readOperations } from './fence.ts';
 import { startOperations } from './start-operations.ts';
 
@@ -44,7 +44,7 @@ async function ask(agenda: TestAgenda, names: readonly string[]): Promise<StartV
 }
 
 /** Readers of one result of 900,000 bytes, each with a payload of this. */
-async function readers(count: number, payload: Json) {
+async function readers(count: number, payload: Json, result: Json = 'x'.repeat(900_000)) {
   const operations = [
     { name: 'first' },
     ...Array.from({ length: count }, (_, n) => ({ name: `r${n}`, payload, dependencies: [0] })),
@@ -52,7 +52,7 @@ async function readers(count: number, payload: Json) {
   const agenda = await addRunningAgenda(database, { operations });
   await database.$client`
     update operation_progress set processing_state = 'COMPLETE', processing_state_message = 'succeeded',
-      result_payload = ${JSON.stringify('x'.repeat(900_000))}
+      result_payload = ${JSON.stringify(result)}
     where agenda_id = ${agenda.agendaId} and index = 0`;
   return { agenda, names: Array.from({ length: count }, (_, n) => `r${n}`) };
 }
@@ -67,6 +67,30 @@ test('payloads that references make large come in several answers, none above th
   expect(runs).toHaveLength(20);
   expect(runs.every((run) => bytesOf(run) === 3_600_013)).toBe(true);
   expect(runs.every((run) => run.verdict === 'run' && run.launch === 1)).toBe(true);
+});
+
+test('small payloads that point into large results come in several answers: what is read counts', async () => {
+  const { agenda, names } = await readers(20, '@<first.out::/0>', [7, 'x'.repeat(900_000)]);
+  const answers = await ask(agenda, names);
+  expect(answers.map((verdicts) => verdicts.filter(({ verdict }) => verdict === 'run').length)).toEqual([9, 9, 2]);
+  expect(
+    answers.flat().every((each) => each.verdict === 'later' || (each as { payload?: string }).payload === '7'),
+  ).toBe(true);
+});
+
+test('a small Agenda has room beside the large ones that were asked for before it', async () => {
+  const insight = await addInsight(database);
+  const payload = 'y'.repeat(maximumPayloadBytes - 2);
+  const names = Array.from({ length: 12 }, (_, n) => `o${n}`);
+  const large = await addRunningAgenda(database, { insight, operations: names.map((name) => ({ name, payload })) });
+  const small = await addRunningAgenda(database, { insight, operations: [{ name: 'small', payload: 1 }] });
+  const verdicts = await startAll(large, [...names.map((name) => itemOf(large, name)), itemOf(small, 'small')]);
+  expect(verdicts.at(-1)).toMatchObject({ verdict: 'run', payload: '1' });
+  expect(verdicts.map(({ verdict }) => verdict)).toEqual([
+    ...Array.from({ length: 8 }, () => 'run'),
+    ...Array.from({ length: 4 }, () => 'later'),
+    'run',
+  ]);
 });
 
 test('what had no room is as it was', async () => {

@@ -105,8 +105,9 @@ export const readOperations = (
 
 /** Columns of what can be large, each row as long as those before it have fewer than so many bytes. */
 function contentsOf(sql: Statements, mostBytes: number) {
-  const bytes = sql`coalesce(octet_length(o.payload), 0) + coalesce(octet_length(p.params::text), 0)
-    + coalesce(octet_length(p.diagnostic_events::text), 0)`;
+  // The first launch has no last progress; what it would be is unpacked only where it is sent.
+  const bytes = sql`coalesce(octet_length(o.payload), 0) + case when p.launch > 0
+    then coalesce(octet_length(p.params::text), 0) + coalesce(octet_length(p.diagnostic_events::text), 0) else 0 end`;
   const beyond = sql`coalesce(
     sum(${bytes}) over (order by i.n rows between unbounded preceding and 1 preceding) >= ${mostBytes}::float8, false)`;
   return sql`case when not ${beyond} then o.payload end as payload, case when not ${beyond} then p.params end as params,

@@ -4,11 +4,15 @@
  * work between the larger ones, since whoever wrote them decides how long they take to parse.
  */
 import { setImmediate } from 'node:timers/promises';
+import PQueue from 'p-queue';
+import type { Known } from '../../agenda/references.ts';
 import {
-  namesReferredTo,
   type OperationToResolve,
+  pointedTo,
+  type ReferredTo,
   type ResolvedPayload,
   referencedFault,
+  referredTo,
   resolvePayload,
 } from '../../agenda/resolve-payload.ts';
 import type { Json } from '../../agenda/types.ts';
@@ -18,6 +22,9 @@ import { few } from '../few.ts';
 const smallResultBytes = 64 * 1024;
 /** So much is parsed before other work has its turn. */
 const bytesBetweenTurns = 256 * 1024;
+/** Payloads that refer to more than this are resolved one at a time in a process: parsed, results may be very large. */
+const largeBytes = 1024 * 1024;
+const largeOnes = new PQueue({ concurrency: 1 });
 
 interface StoredResult {
   readonly bytes: number;
@@ -33,7 +40,7 @@ export type OperationToStart = OperationToResolve & { readonly otherBytes?: numb
 
 /**
  * One answer per Operation, in the same order. Undefined, of one and all after it: with what goes with it, its payload
- * would make more than `mostBytes` of the answers before. The first one always has its answer.
+ * or what is read for it would make more than `mostBytes` with those before. The first one always has its answer.
  */
 export async function resolvePayloads(
   sql: Statements,
@@ -45,9 +52,14 @@ export async function resolvePayloads(
   for (const group of groupsOf(operations)) {
     const reader = new ResultReader(sql, await readStored(sql, group));
     for (const operation of group) {
-      const resolved = await resolve(operation, reader);
+      const referenced = referencedBy(operation, reader);
+      const tooLarge = referencedFault(operation.name, referenced);
+      // A payload of thirty bytes may need results of megabytes, and whoever asked waits for all of the answer.
+      const read = tooLarge === undefined ? referenced.reduce((sum, result) => sum + result.bytes, 0) : 0;
+      if (answers.length > 0 && bytes + read > mostBytes) return operations.map((_, n) => answers[n]);
+      const resolved = tooLarge === undefined ? await resolve(operation, read, reader) : { fault: tooLarge };
       const own = 'payload' in resolved ? Buffer.byteLength(resolved.payload) : 0;
-      bytes += own + (operation.otherBytes ?? 0);
+      bytes += Math.max(own, read) + (operation.otherBytes ?? 0);
       if (answers.length > 0 && bytes > mostBytes) return operations.map((_, n) => answers[n]);
       answers.push(resolved);
     }
@@ -55,21 +67,21 @@ export async function resolvePayloads(
   return answers;
 }
 
-type Asked = OperationToStart & { readonly names: readonly string[] };
+type Asked = OperationToStart & { readonly referred: ReferredTo };
 
 /** In their order, so that one query brings a bounded number of results. */
 function* groupsOf(operations: readonly OperationToStart[]): Iterable<readonly Asked[]> {
   let group: Asked[] = [];
   let count = 0;
   for (const operation of operations) {
-    const names = namesReferredTo(operation.payload);
-    if (group.length > 0 && count + names.length > namesInQuery) {
+    const referred = referredTo(operation.payload);
+    if (group.length > 0 && count + referred.size > namesInQuery) {
       yield group;
       group = [];
       count = 0;
     }
-    group.push({ ...operation, names });
-    count += names.length;
+    group.push({ ...operation, referred });
+    count += referred.size;
   }
   if (group.length > 0) yield group;
 }
@@ -78,9 +90,9 @@ const keyOf = (agendaId: string, name: string): string => `${agendaId} ${name}`;
 
 async function readStored(
   sql: Statements,
-  asked: readonly { readonly agendaId: string; readonly names: readonly string[] }[],
+  asked: readonly { readonly agendaId: string; readonly referred: ReferredTo }[],
 ): Promise<ReadonlyMap<string, StoredResult>> {
-  const pairs = asked.flatMap(({ agendaId, names }) => names.map((name) => ({ agendaId, name })));
+  const pairs = asked.flatMap(({ agendaId, referred }) => [...referred.keys()].map((name) => ({ agendaId, name })));
   if (pairs.length === 0) return new Map();
   const wanted = sql`unnest(${pairs.map((pair) => pair.agendaId)}::text[], ${pairs.map((pair) => pair.name)}::text[])
     as given(agenda_id, name)`;
@@ -116,8 +128,8 @@ class ResultReader {
     return this.#stored.get(keyOf(agendaId, name))?.bytes ?? 0;
   }
 
-  /** Undefined when there is no such Operation that succeeded. */
-  async read(agendaId: string, name: string): Promise<Json | undefined> {
+  /** What is pointed to; undefined when there is no such Operation that succeeded. */
+  async read(agendaId: string, name: string, pointers: ReadonlySet<string>): Promise<Known | undefined> {
     const stored = this.#stored.get(keyOf(agendaId, name));
     if (stored === undefined) return undefined;
     const text = stored.text ?? (await this.#readLarge(agendaId, name));
@@ -126,7 +138,7 @@ class ResultReader {
       this.#parsedBytes = 0;
       await setImmediate();
     }
-    return JSON.parse(text) as Json;
+    return pointedTo(JSON.parse(text) as Json, pointers);
   }
 
   async #readLarge(agendaId: string, name: string): Promise<string> {
@@ -139,14 +151,18 @@ class ResultReader {
   }
 }
 
-async function resolve({ agendaId, name, payload, names }: Asked, reader: ResultReader): Promise<ResolvedPayload> {
-  const referenced = names.map((other) => ({ name: other, bytes: reader.bytesOf(agendaId, other) }));
-  const tooLarge = referencedFault(name, referenced);
-  if (tooLarge !== undefined) return { fault: tooLarge };
-  const results = new Map<string, Json>();
-  for (const other of names) {
-    const value = await reader.read(agendaId, other);
-    if (value !== undefined) results.set(other, value);
-  }
-  return resolvePayload({ agendaId, name, payload }, results);
+const referencedBy = ({ agendaId, referred }: Asked, reader: ResultReader) =>
+  [...referred.keys()].map((name) => ({ name, bytes: reader.bytesOf(agendaId, name) }));
+
+async function resolve(asked: Asked, readBytes: number, reader: ResultReader): Promise<ResolvedPayload> {
+  const { agendaId, name, payload, referred } = asked;
+  const work = async (): Promise<ResolvedPayload> => {
+    const results = new Map<string, Known>();
+    for (const [other, pointers] of referred) {
+      const known = await reader.read(agendaId, other, pointers);
+      if (known !== undefined) results.set(other, known);
+    }
+    return resolvePayload({ agendaId, name, payload }, results);
+  };
+  return readBytes > largeBytes ? largeOnes.add(work) : work();
 }

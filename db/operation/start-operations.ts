@@ -27,8 +27,10 @@ const earlyMilliseconds = 1_000;
 export async function startOperations(
   database: Database,
   resourcePoolId: string,
-  items: readonly StartOperationItem[],
+  asked: readonly StartOperationItem[],
 ): Promise<{ verdicts: StartVerdict[]; wakeInsights: string[] }> {
+  const turns = inTurns(asked);
+  const items = turns.map(({ item }) => item);
   const agendaIds = distinct(items.map((item) => item.agendaId));
   // Workers of version 0.1.0 know no waits: they are handed out whatever they ask for together.
   const mostBytes = items.every(understandsLater) ? mostAnswerBytes : Number.POSITIVE_INFINITY;
@@ -81,10 +83,26 @@ export async function startOperations(
     ]);
     return { verdicts, left: left.map((row) => row.insight_id) };
   })) as { verdicts: StartVerdict[]; left: string[] };
+  const inOrder: StartVerdict[] = [];
+  for (const [turn, { place }] of turns.entries()) inOrder[place] = verdicts[turn] ?? { verdict: 'over' };
   return {
-    verdicts,
+    verdicts: inOrder,
     wakeInsights: left.length === 0 ? [] : await insightsThatWait(database.$client, { insightIds: left }),
   };
+}
+
+/** The first one of each Agenda, then the second ones: where there is no room for all, large Agendas leave some. */
+function inTurns(
+  asked: readonly StartOperationItem[],
+): { readonly item: StartOperationItem; readonly place: number }[] {
+  const counts = new Map<string, number>();
+  return asked
+    .map((item, place) => {
+      const turn = counts.get(item.agendaId) ?? 0;
+      counts.set(item.agendaId, turn + 1);
+      return { item, place, turn };
+    })
+    .sort((a, b) => a.turn - b.turn);
 }
 
 /** The first Operation of these Agendas is started: their places in the queues of the Insights it answers are free. */

@@ -90,8 +90,10 @@ async function runLocally(agenda: Fields, interrupt?: string): Promise<LocalRun>
       stdout += text;
     });
     child.stderr.setEncoding('utf8').on('data', (text) => {
+      const wasThere = interrupt !== undefined && stderr.includes(interrupt);
       stderr += text;
-      if (interrupt !== undefined && stderr.includes(interrupt)) child.kill('SIGINT');
+      // Once: a second one ends it at once.
+      if (interrupt !== undefined && !wasThere && stderr.includes(interrupt)) child.kill('SIGINT');
     });
     const exitCode = await new Promise<number>((resolve) => child.on('close', resolve));
     return { exitCode, record: JSON.parse(stdout || JSON.stringify({ stderr })) };
