@@ -41,9 +41,18 @@ export function referredTo(payload: string | null): ReferredTo {
 
 /** No more of a result than what is pointed to: parsed, it may take twenty times the memory of its text. */
 export function pointedTo(result: Json, pointers: ReadonlySet<string>): Known {
-  const values = new Map([...pointers].map((pointer) => [pointer, valueAt(result, pointer)]));
-  return (pointer) => values.get(pointer);
+  return knownIn(valuesAt(result, pointers));
 }
+
+function valuesAt(result: Json, pointers: ReadonlySet<string>): ReadonlyMap<string, Json | undefined> {
+  return new Map([...pointers].map((pointer) => [pointer, valueAt(result, pointer)]));
+}
+
+/** A function of its own: one made beside the search would keep the whole result for as long as it lives itself. */
+const knownIn =
+  (values: ReadonlyMap<string, Json | undefined>): Known =>
+  (pointer) =>
+    values.get(pointer);
 
 /** Why these results are too much for one payload; undefined when they are not. To be asked before they are read. */
 export function referencedFault(

@@ -77,6 +77,35 @@ for (const how of ['close', 'reset'] as const) {
   });
 }
 
+test('a transaction whose statement runs as the connection is reset fails alone, and its place works on', async () => {
+  await using own = await testDatabase();
+  using way = await door(own.url, (_, said) => {
+    // Without parameters it is sent at once, and so is the rollback after it.
+    if (said.includes('pg_sleep')) setTimeout(() => way.cut('reset'), 50);
+  });
+  await using database = openDatabase(way.url, { connections: 1 });
+  const sql = database.$client;
+  const failed = sql.begin(async (transaction) => {
+    await transaction`select 1`;
+    await transaction`select pg_sleep(30)`;
+  });
+  await expect(failed).rejects.toMatchObject({ code: expect.stringMatching(/CONNECTION|ECONN|EPIPE/) });
+  for (const n of [2, 3, 4]) expect(await sql`select ${n}::int as n`).toEqual([{ n }]);
+  expect(await sql.begin(async (transaction) => transaction`select 5 as n`)).toEqual([{ n: 5 }]);
+});
+
+test('a statement that is given to a connection in the moment of its failure fails, and does not wait', async () => {
+  await using own = await testDatabase();
+  using way = await door(own.url, (_, said) => {
+    if (said.includes('pg_sleep')) setTimeout(() => way.cut('reset'), 50);
+  });
+  await using database = openDatabase(way.url, { connections: 1 });
+  const sql = database.$client;
+  const next = sql`select pg_sleep(30)`.catch(() => sql`select 1 as one`.then(String, ({ code }) => code as unknown));
+  expect(await next).toEqual(expect.stringMatching(/CONNECTION|ECONN|EPIPE|object/));
+  expect(await sql`select 2 as two`).toEqual([{ two: 2 }]);
+});
+
 /** The statement with which the driver begins each connection. */
 const firstStatement = 'pg_catalog.pg_type';
 

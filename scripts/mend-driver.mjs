@@ -2,11 +2,15 @@
 // 1. A statement given to a connection that has just closed (such as the rollback of a transaction that the closing cut
 //    short) is written to no socket: the process dies of it, or that place of the pool never works again
 //    (porsager/postgres issues 1066, 1154, 1208). Mended, it is refused with CONNECTION_CLOSED like the others.
+//    The same where it has just failed, and is closed a moment later: such a statement was left for the next
+//    connection, which waited for its answer for ever.
 // 2. A new connection asks for the types of arrays first. When it is lost meanwhile, nobody takes that rejection, and
-//    the process dies of it (279, 1192, 1205). Mended, only the statement that it was opened for fails.
+//    the process dies of it (279, 1192, 1205). Mended, the statement that it was opened for fails, and that connection
+//    goes.
 // 3. The error with which a server takes its leave is told again to the first statement of the next connection (1223).
 // 4. Where connections are taken and closed at once, as a proxy does whose server is away, a statement waits for ever
-//    while its connection is made anew without a pause. Mended, it is refused with CONNECTION_CLOSED.
+//    while its connection is made anew without a pause. Mended, it is refused with CONNECTION_CLOSED, where the URL
+//    names one host.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -38,9 +42,15 @@ const mendings = [
     if (socket) {`,
   ],
   [
+    `    if (connection.queue === queues.connecting && options.host[retries + 1])
+`,
+    `    if (initial && connection.queue === queues.connecting && options.host[retries + 1])
+`,
+  ],
+  [
     `        return fetchArrayTypes()
 `,
-    `        return fetchArrayTypes().catch(() => {})
+    `        return fetchArrayTypes().catch(() => socket && socket.destroy())
 `,
   ],
   [
@@ -50,8 +60,7 @@ const mendings = [
     !hadError && (query || sent.length) && error(Errors.connection('CONNECTION_CLOSED', options, socket))
 `,
     `    if (options.host.length === 1 || !initial)
-      !hadError && (query || initial || sent.length)
-        && error(Errors.connection('CONNECTION_CLOSED', options, socket))
+      (query || initial || sent.length) && error(Errors.connection('CONNECTION_CLOSED', options, socket))
     query = results = errorResponse = null
     result = new Result()
     rows = 0
