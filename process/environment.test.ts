@@ -1,8 +1,9 @@
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
+  databaseUrl,
   installationName,
   port,
   positiveNumber,
@@ -67,4 +68,36 @@ test('a secret is in its setting or in the file that another names, never in bot
   await writeFile(file, 'of the file\n');
   expect(secret('KEY', { KEY_FILE: file })).toBe('of the file');
   expect(() => secret('KEY', { KEY: 'plain', KEY_FILE: file })).toThrow('KEY_FILE is set beside KEY');
+});
+
+describe('the URL of the database', () => {
+  test.each([
+    'postgres://user:secret@host/name',
+    'postgresql://user:secret%2F%25@host:5432/name?sslmode=require',
+    'postgres://user:secret@one:5432,two:5433/name',
+    'postgres:///name',
+  ])('%s is taken', (url) => {
+    vi.stubEnv('DATABASE_URL', url);
+    expect(databaseUrl()).toBe(url);
+  });
+
+  test.each([
+    'mysql://user:secret@host/name',
+    'postgres://user:secret/x@host/name',
+    'postgres://user:secret#x@host/name',
+    'postgres://user:secret%@host/name',
+    'postgres://user:secret@host:port/name',
+  ])('%s is refused, without a word of its password', (url) => {
+    vi.stubEnv('DATABASE_URL', url);
+    let refused: unknown;
+    try {
+      databaseUrl();
+    } catch (error) {
+      refused = error;
+    }
+    expect(String(refused)).toMatch(/DATABASE_URL must be a URL such as .* a password are written %2F/);
+    expect(JSON.stringify([String(refused), (refused as Error).stack, (refused as Error).cause])).not.toContain(
+      'secret',
+    );
+  });
 });

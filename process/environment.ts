@@ -56,11 +56,25 @@ export function required(name: string): string {
 /** `DATABASE_URL`. It may hold a password, so it is never told. */
 export function databaseUrl(): string {
   const url = required('DATABASE_URL');
-  if (/^postgres(ql)?:\/\//.test(url)) return url;
+  if (/^postgres(ql)?:\/\//.test(url) && isReadable(url)) return url;
   throw new WrongSettingError({
     setting: 'DATABASE_URL',
-    problem: 'must be a URL such as postgres://user:password@host/name',
+    problem:
+      'must be a URL such as postgres://user:password@host/name; ' +
+      'characters such as / # ? % in a password are written %2F %23 %3F %25',
   });
+}
+
+/** Whether the driver will make sense of it, whose own error would show all of it. */
+function isReadable(url: string): boolean {
+  try {
+    // Several hosts are a comma list, of which a URL knows nothing.
+    const { username, password, pathname } = new URL(url.replace(/,[^/?@]*(?=[/?]|$)/, ''));
+    for (const part of [username, password, pathname]) decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** `NAME`, or the text of the file that `NAME_FILE` names, without white space around it. */
