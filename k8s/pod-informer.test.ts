@@ -56,12 +56,12 @@ test('a Pod that was forgotten stays so, whatever the watch still tells of it', 
   using pods = new PodInformer({ api, namespaces: ['pool'], selector: 'x', onReachable: () => undefined });
   await pods.synced();
   await tell('ADDED', podOf('a', 2));
-  await expect.poll(() => pods.get('a')).toBeDefined();
+  await expect.poll(() => pods.get('a')).toHaveLength(1);
   pods.forget(podOf('a', 2));
   // What happened before it was forgotten, then its end, then another one, so that all of it was heard.
   await tell('MODIFIED', podOf('a', 3));
   await tell('DELETED', podOf('a', 4));
   await tell('ADDED', podOf('b', 5));
-  await expect.poll(() => pods.get('b')).toBeDefined();
+  await expect.poll(() => pods.get('b')).toHaveLength(1);
   expect([...pods.all].map(({ metadata }) => metadata.name)).toEqual(['b']);
 });
