@@ -128,8 +128,8 @@ export class CustomerNamespaces {
     this.#strangers.add(namespace);
     this.#options.onStranger?.(
       new Error(
-        `The Pod ${namespace}/${name} has the labels of this pool, but its namespace is neither the pool's nor that of ` +
-          `its Customer (label ${labels.customerId}); it is left alone, as all such Pods of that namespace.`,
+        `The Pod ${namespace}/${name} has the labels of this pool, but its namespace is neither the pool's nor ` +
+          `that of its Customer (label ${labels.customerId}); it is left alone, as all such Pods of that namespace.`,
       ),
     );
   }

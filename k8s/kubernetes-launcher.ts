@@ -30,7 +30,7 @@ import type { KubernetesApi } from './kubernetes-api.ts';
 import { annotations, finalizer, labels, operationHash } from './names.ts';
 import type { Pod } from './pod.ts';
 import { goneLog, readPodLog } from './pod-log.ts';
-import { reapPods } from './pod-reaper.ts';
+import { type Ended, reapPods } from './pod-reaper.ts';
 import {
   isPodOf,
   type KubernetesRun,
@@ -209,7 +209,8 @@ export class KubernetesLauncher implements Launcher, Disposable {
   /** Clears away ended Pods of this pool. */
   reap(order: PodReapOrder, onBatch: () => void): Promise<PodReapAnswer> {
     const { api, pool, namespace, customerNamespaces } = this.#options;
-    return reapPods({ api, pool, namespaces: customerNamespaces.watched(namespace), onBatch }, order);
+    const ours = (ended: readonly Ended[]) => customerNamespaces.ours(ended, namespace);
+    return reapPods({ api, pool, namespaces: customerNamespaces.watched(namespace), ours, onBatch }, order);
   }
 
   [Symbol.dispose](): void {

@@ -88,7 +88,7 @@ async function stopped(fake: FakeApiServer, launcher: KubernetesLauncher, path: 
   await stopping;
 }
 
-test('a Pod in a stranger’s namespace is not adopted: it gets no payload and no token, and its result is none', async () => {
+test('a Pod in a stranger’s namespace is not adopted: it gets no payload, no token, and its result is none', async () => {
   await using fake = await FakeApiServer.open('pool', 'mallory');
   const run = acmeRun();
   const strangers = ['op-0a', 'anything'].map((name) => imitate(fake, run, 'mallory', { name }));
@@ -186,6 +186,23 @@ test.each([
   expect(await it.launcher.start(run)).toEqual({ key: run.key, adopted: true });
   expect(fake.names(`/api/v1/namespaces/${namespace}/pods`)).toEqual(['before-0a']);
   expect(fake.sent('POST', '/pods')).toEqual([]);
+});
+
+test('the PodReaper leaves a stranger’s Pod alone, and counts it not as one of those that are kept', async () => {
+  await using fake = await FakeApiServer.open('pool', 'mallory');
+  const paths = ['mallory', 'pool'].map((namespace, n) => {
+    const path = imitate(fake, acmeRun({ key: `op-${n}` }), namespace, { phase: 'Succeeded' });
+    const { metadata, ...rest } = fake.objects.get(path) as KeptObject;
+    const kept = { ...metadata.annotations, [annotations.keep]: 'true' };
+    fake.put(path, { ...rest, metadata: { labels: { ...metadata.labels, [labels.done]: 'true' }, annotations: kept } });
+    return path;
+  });
+  using it = await launcherOn(fake);
+  const order = { olderThanSeconds: 1e9, mostKept: 1, batch: 10, mostSeconds: 10, logOnly: false };
+  const reap = (mostKept: number) => it.launcher.reap({ ...order, mostKept }, () => undefined);
+  expect(await reap(1)).toMatchObject({ pods: 0, kept: 1 });
+  expect(await reap(0)).toMatchObject({ pods: 1, kept: 0 });
+  expect(paths.map((path) => fake.objects.has(path))).toEqual([true, false]);
 });
 
 test('a namespace that another pool marked for a Customer of that id is not ours', async () => {
