@@ -88,7 +88,7 @@ async function stopped(fake: FakeApiServer, launcher: KubernetesLauncher, path: 
   await stopping;
 }
 
-test('a Pod in a stranger’s namespace is not adopted: it gets no payload, no token, and its result is none', async () => {
+test('a Pod in a stranger’s namespace gets no payload and no token, and its result is none', async () => {
   await using fake = await FakeApiServer.open('pool', 'mallory');
   const run = acmeRun();
   const strangers = ['op-0a', 'anything'].map((name) => imitate(fake, run, 'mallory', { name }));
