@@ -95,7 +95,12 @@ describe('a worker that connects', () => {
   const connect = (settings: ClusterSettings, podConfig: object = {}, signal = new AbortController().signal) => {
     const pool = { installationId: 'i', resourcePoolId: 'p' };
     const log = pino({ level: 'silent' });
-    return connectCluster(settings, pool, registryOf(podConfig), { log, signal, onReachable: () => undefined });
+    return connectCluster(
+      settings,
+      pool,
+      { current: registryOf(podConfig) },
+      { log, signal, onReachable: () => undefined },
+    );
   };
 
   test('has the place of its cluster’s namespace, and watches that alone where no more is granted', async () => {

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KubeConfig, type User } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
+import type { LiveRegistry } from '../launchers/live-registry.ts';
 import type { Registry } from '../launchers/registry.ts';
 import { positiveNumber, SettingError, WrongSettingError, wholeNumber } from '../process/environment.ts';
 import { ApiError } from './api-errors.ts';
@@ -123,14 +124,12 @@ export interface ClusterSurroundings {
 export async function connectCluster(
   settings: ClusterSettings,
   { installationId, resourcePoolId }: PoolOfPods,
-  registry: Registry,
+  registry: Pick<LiveRegistry, 'current'>,
   { log, signal, onReachable }: ClusterSurroundings,
 ): Promise<KubernetesLauncher> {
   const api = new KubernetesApi(settings.config);
   const { namespace, nodeLostSeconds, createsAtOnce, namespaceTemplate, customerNamespaces: prefixes } = settings;
-  const isAllNeeded = [...registry.types.values()].some(
-    (type) => type.launch === 'kubernetes' && type.namespace !== undefined && type.namespace !== namespace,
-  );
+  const isAllNeeded = [...namespacesOf(registry.current)].some((name) => name !== namespace);
   const template = namespaceTemplate === undefined ? emptyTemplate : readNamespaceTemplate(namespaceTemplate);
   const pool = hashOf(installationId, resourcePoolId);
   const launcher = await patiently(api, log, signal, async () => {
@@ -148,6 +147,8 @@ export async function connectCluster(
       );
     const customerNamespaces = new CustomerNamespaces({
       ...{ api, pool, template, watchesAll },
+      named: () => [...namespacesOf(registry.current)].filter((name) => !name.includes('{')),
+      onStranger: (error) => log.warn({ err: error }, 'a Pod is not of this pool, whatever its labels say'),
       ...(prefixes !== undefined && { prefixes }),
     });
     return KubernetesLauncher.connect(
@@ -165,6 +166,11 @@ export async function connectCluster(
   });
   onReachable(true);
   return launcher;
+}
+
+function* namespacesOf({ types }: Registry): Iterable<string> {
+  for (const type of types.values())
+    if (type.launch === 'kubernetes' && type.namespace !== undefined) yield type.namespace;
 }
 
 /** What is to be done about what the cluster said. */

@@ -10,6 +10,8 @@ import { namespaceFault } from '../messages/customer-namespace.ts';
 import { isNotFound, isTaken } from './api-errors.ts';
 import type { KubernetesApi } from './kubernetes-api.ts';
 import { hashOf, labels, labelValue, slugOf } from './names.ts';
+import { NamespaceMarks } from './namespace-marks.ts';
+import type { ObjectMeta } from './pod.ts';
 import type { KubernetesRun } from './pod-spec.ts';
 
 /** What a new namespace gets; `{customer}` and `{namespace}` in its texts are filled in. */
@@ -28,12 +30,21 @@ export interface CustomerNamespacesOptions {
   readonly template: NamespaceTemplate;
   /** True when some type has a namespace of its own, or one for each Customer: then all of the cluster is watched. */
   readonly watchesAll: boolean;
+  /** Namespaces that types name as they are, by the registry as it is now. */
+  readonly named?: () => Iterable<string>;
+  /** Told once per namespace of a Pod with our labels that is not where Pods of this pool may be. */
+  readonly onStranger?: (error: Error) => void;
   /** How a namespace may begin that a Customer was given; absent: as those that the registry's entry makes. */
   readonly prefixes?: readonly string[];
 }
 
 interface Namespace {
   readonly metadata: { readonly labels?: Readonly<Record<string, string>> };
+}
+
+/** What of a Pod says whose it is. */
+interface Placed {
+  readonly metadata: Pick<ObjectMeta, 'namespace' | 'name' | 'labels'>;
 }
 
 const customerWord = '{customer}';
@@ -54,9 +65,14 @@ export class CustomerNamespaces {
   readonly #options: CustomerNamespacesOptions;
   /** By the namespace's name, then by Customer: two may have been given one name, and it is the first one's. */
   readonly #known = new Map<string, Map<string, Known>>();
+  readonly #marks: NamespaceMarks;
+  /** Those that the registry named since this worker began: a launch of before an edit is still ours. */
+  readonly #named = new Set<string>();
+  readonly #strangers = new Set<string>();
 
   constructor(options: CustomerNamespacesOptions) {
     this.#options = options;
+    this.#marks = new NamespaceMarks(options.api, options.pool);
   }
 
   /** What an informer watches: the pool's own namespace, or all (`undefined`). */
@@ -77,7 +93,10 @@ export class CustomerNamespaces {
           `restart this pool worker, which watches ${own} alone.`,
       );
     const prefix = namespace.replace(customerWord, '');
-    if (prefix === namespace) return namespace;
+    if (prefix === namespace) {
+      this.#named.add(namespace);
+      return namespace;
+    }
     const name =
       run.customerNamespace === undefined
         ? prefix + customerPart(run.customerId, mostNameCharacters - prefix.length)
@@ -86,9 +105,39 @@ export class CustomerNamespaces {
     return name;
   }
 
+  /**
+   * Those of the Pods that are where Pods of this pool may be: in its own namespace, in one that its registry names, or
+   * in one with our mark for the very Customer that the Pod says it is of. Whoever may make Pods elsewhere has no say.
+   */
+  async ours<Found extends Placed>(pods: readonly Found[], own: string): Promise<readonly Found[]> {
+    for (const name of this.#options.named?.() ?? []) this.#named.add(name);
+    const isNamed = (name: string) => name === own || this.#named.has(name);
+    const elsewhere = pods.map(({ metadata }) => metadata.namespace).filter((name) => !isNamed(name));
+    const marks = await this.#marks.of(new Set(elsewhere));
+    return pods.filter(({ metadata: { namespace, name, labels: told } }) => {
+      if (isNamed(namespace)) return true;
+      const mark = marks.get(namespace);
+      if (mark !== undefined && told?.[labels.customerId] === mark) return true;
+      this.#tellOfStranger(namespace, name);
+      return false;
+    });
+  }
+
+  #tellOfStranger(namespace: string, name: string): void {
+    if (this.#strangers.has(namespace)) return;
+    this.#strangers.add(namespace);
+    this.#options.onStranger?.(
+      new Error(
+        `The Pod ${namespace}/${name} has the labels of this pool, but its namespace is neither the pool's nor ` +
+          `that of its Customer (label ${labels.customerId}); it is left alone, as all such Pods of that namespace.`,
+      ),
+    );
+  }
+
   /** It turned out not to be there: it is made again when it is needed. */
   forget(name: string): void {
     this.#known.delete(name);
+    this.#marks.forget(name);
   }
 
   /**
@@ -135,6 +184,7 @@ export class CustomerNamespaces {
     });
     const isMissing = found === undefined;
     if (found === undefined) {
+      this.#marks.forget(name);
       const metadata = {
         name,
         labels: {
@@ -158,6 +208,13 @@ export class CustomerNamespaces {
         'podRefused',
         `The namespace ${name} is there already, and it is not marked as that of this Customer ` +
           `(label ${labels.customerId}=${hashOf(customerId)}); nothing was launched in it.`,
+      );
+    const otherPool = found.metadata.labels[labels.pool];
+    if (otherPool !== undefined && otherPool !== pool)
+      throw new LaunchError(
+        'podRefused',
+        `The namespace ${name} is another pool's (label ${labels.pool}=${otherPool}, and this pool is ${pool}); ` +
+          'nothing was launched in it.',
       );
     // Whoever made it may have died before it was filled; later, what its owner took away stays away.
     if (isFirstLook || isMissing) await this.#fill(name, customerId);

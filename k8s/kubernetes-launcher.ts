@@ -30,8 +30,9 @@ import type { KubernetesApi } from './kubernetes-api.ts';
 import { annotations, finalizer, labels, operationHash } from './names.ts';
 import type { Pod } from './pod.ts';
 import { goneLog, readPodLog } from './pod-log.ts';
-import { reapPods } from './pod-reaper.ts';
+import { type Ended, reapPods } from './pod-reaper.ts';
 import {
+  isPodOf,
   type KubernetesRun,
   kubernetesRunOf,
   type PodGround,
@@ -105,18 +106,21 @@ export class KubernetesLauncher implements Launcher, Disposable {
     this.place = `kubernetes:${namespaceUid}`;
     this.#creates = new PQueue({ concurrency: options.createsAtOnce });
     const { api, pool, namespace, customerNamespaces, onReachable } = options;
-    this.#pods = new PoolPods({ api, pool, namespaces: customerNamespaces.watched(namespace), onReachable });
+    const ours = (pods: readonly Pod[]) => customerNamespaces.ours(pods, namespace);
+    this.#pods = new PoolPods({ api, pool, namespaces: customerNamespaces.watched(namespace), ours, onReachable });
   }
 
   async start(given: HandlerRun): Promise<RunHandle> {
     const run = kubernetesRunOf(given);
-    const known = this.#pods.known.get(run.key);
-    return this.#creates.add(() => (known === undefined ? this.#create(run) : this.#adopt(run, known)));
+    return this.#creates.add(async () => {
+      const known = await this.#pods.knownOf(run);
+      return known === undefined ? this.#create(run) : this.#adopt(run, known);
+    });
   }
 
   async follow(given: HandlerRun, events: FollowEvents, signal: AbortSignal): Promise<Ending> {
     const run = kubernetesRunOf(given);
-    const first = await this.#pods.of(run.key);
+    const first = await this.#pods.ofRun(run);
     signal.throwIfAborted();
     if (first === undefined)
       return { kind: 'lost', code: 'deleted', message: 'There is no Pod of this launch.', log: goneLog };
@@ -138,20 +142,26 @@ export class KubernetesLauncher implements Launcher, Disposable {
   }
 
   async stop(key: string, graceSeconds: number): Promise<void> {
-    const pod = await this.#pods.of(key);
-    if (pod === undefined || isOver(pod, this.#api.now())) return;
-    await this.#pods.order(pod, { reason: 'cancelled', graceSeconds });
-    await untilGone(this.#ground, key, graceSeconds);
+    const pods = (await this.#pods.of(key)).filter((pod) => !isOver(pod, this.#api.now()));
+    await Promise.all(
+      pods.map(async (pod) => {
+        await this.#pods.order(pod, { reason: 'cancelled', graceSeconds });
+        await untilGone(this.#ground, pod, graceSeconds);
+      }),
+    );
   }
 
   async forget(key: string): Promise<void> {
-    const known = await this.#pods.of(key);
+    await all(await this.#pods.of(key), (pod) => this.#forget(pod));
+  }
+
+  async #forget(known: Pod): Promise<void> {
     // What has not begun as far as is known may have begun since.
-    const pod = known !== undefined && stateOf(known).kind === 'waiting' ? await this.#pods.fresh(known) : known;
+    const pod = stateOf(known).kind === 'waiting' ? await this.#pods.fresh(known) : known;
     if (pod === undefined) return;
     const { kind } = stateOf(pod);
     const isGoing = pod.metadata.deletionTimestamp !== undefined;
-    if (kind === 'running' && !isGoing) throw new Error(`${key} still runs; it is not forgotten.`);
+    if (kind === 'running' && !isGoing) throw new Error(`${pod.metadata.name} still runs; it is not forgotten.`);
     // A container that somebody put beside it may run for ever, and takes up its node while it does.
     const isKept =
       kind === 'ended' && pod.metadata.annotations?.[annotations.keep] !== undefined && !hasRunningContainer(pod);
@@ -170,8 +180,11 @@ export class KubernetesLauncher implements Launcher, Disposable {
 
   /** The answer may have been lost, and not the request: a Pod that has begun has its files, and is not run again. */
   async abandon(key: string): Promise<void> {
-    const known = await this.#pods.of(key);
-    const pod = known === undefined ? undefined : await this.#pods.fresh(known);
+    await all(await this.#pods.of(key), (pod) => this.#abandon(pod));
+  }
+
+  async #abandon(known: Pod): Promise<void> {
+    const pod = await this.#pods.fresh(known);
     if (pod === undefined || stateOf(pod).kind !== 'waiting') return;
     try {
       await this.#pods.delete(pod, { resourceVersion: pod.metadata.resourceVersion });
@@ -180,11 +193,11 @@ export class KubernetesLauncher implements Launcher, Disposable {
       if (error instanceof ApiError && error.status === 409) return;
       if (!isNotFound(error)) throw error;
     }
-    await this.forget(key);
+    await this.#forget(pod);
   }
 
   async list(): Promise<readonly KnownRun[]> {
-    return [...this.#pods.known.all].flatMap((pod) => knownRunOf(pod, this.#api.now()));
+    return (await this.#pods.all()).flatMap((pod) => knownRunOf(pod, this.#api.now()));
   }
 
   /** Asks the cluster, for another worker may have launched it a moment ago. */
@@ -196,7 +209,8 @@ export class KubernetesLauncher implements Launcher, Disposable {
   /** Clears away ended Pods of this pool. */
   reap(order: PodReapOrder, onBatch: () => void): Promise<PodReapAnswer> {
     const { api, pool, namespace, customerNamespaces } = this.#options;
-    return reapPods({ api, pool, namespaces: customerNamespaces.watched(namespace), onBatch }, order);
+    const ours = (ended: readonly Ended[]) => customerNamespaces.ours(ended, namespace);
+    return reapPods({ api, pool, namespaces: customerNamespaces.watched(namespace), ours, onBatch }, order);
   }
 
   [Symbol.dispose](): void {
@@ -224,21 +238,21 @@ export class KubernetesLauncher implements Launcher, Disposable {
       if (isNotFound(error)) this.#options.customerNamespaces.forget(namespace);
       throw refusalOf(error);
     }
-    this.#pods.known.learn(pod);
+    this.#pods.known.claim(pod);
     await this.#provideSecrets(run, pod);
     return { key: run.key, adopted: false };
   }
 
   async #adopt(run: KubernetesRun, pod: Pod): Promise<RunHandle> {
     const name = `${pod.metadata.namespace}/${pod.metadata.name}`;
-    if (pod.metadata.annotations?.[annotations.fence] !== JSON.stringify(fenceOf(run)))
+    if (!isPodOf(run, pod) || pod.metadata.annotations?.[annotations.fence] !== JSON.stringify(fenceOf(run)))
       throw new LaunchError('nameTaken', `The Pod ${name} is not of this launch; nothing was changed.`);
     if (pod.metadata.labels?.[labels.done] !== undefined) {
       // Whoever gave it up died before it was deleted.
       await this.#pods.delete(pod);
       throw new Error(`The Pod ${name} of this launch was given up, and is going; another one follows.`);
     }
-    this.#pods.known.learn(pod);
+    this.#pods.known.claim(pod);
     const { kind } = stateOf(pod);
     // Whoever created it may have died before its Secrets were there; and the key of its token may have been replaced.
     if (kind === 'waiting' && pod.metadata.deletionTimestamp === undefined) await this.#provideSecrets(run, pod);
@@ -265,6 +279,12 @@ export class KubernetesLauncher implements Launcher, Disposable {
       }),
     );
   }
+}
+
+/** Does the work for each, and throws what failed once the others are done. */
+async function all(pods: readonly Pod[], work: (pod: Pod) => Promise<void>): Promise<void> {
+  const done = await Promise.allSettled(pods.map(work));
+  for (const each of done) if (each.status === 'rejected') throw each.reason;
 }
 
 /** A Pod that vanished: nobody saw it end. */

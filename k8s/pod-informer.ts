@@ -44,7 +44,10 @@ interface PodList {
 export class PodInformer implements Disposable {
   readonly #options: PodInformerOptions;
   readonly #ending = new AbortController();
-  readonly #pods = new Map<string, Pod>();
+  /** By key, then by uid: whoever may make Pods may give one the key of a launch, and hides no other by that. */
+  readonly #pods = new Map<string, Map<string, Pod>>();
+  /** The uid of the Pod that was found to be the launch's, by key. */
+  readonly #claims = new Map<string, string>();
   readonly #listeners = new Map<string, Set<PodListener>>();
   readonly #gone = new Set<string>();
   readonly #synced: Promise<unknown>;
@@ -63,13 +66,30 @@ export class PodInformer implements Disposable {
     else await Promise.race([this.#synced, aborted(signal)]);
   }
 
-  /** The newest state of the Pod of a launch. */
-  get(key: string): Pod | undefined {
-    return this.#pods.get(key);
+  /** The newest states of the Pods that say they are of a launch: the one that was claimed alone, when one was. */
+  get(key: string): readonly Pod[] {
+    const ofKey = this.#pods.get(key);
+    const claimed = ofKey?.get(this.#claims.get(key) ?? '');
+    return claimed === undefined ? [...(ofKey?.values() ?? [])] : [claimed];
   }
 
-  get all(): Iterable<Pod> {
-    return this.#pods.values();
+  /** The newest state of that very Pod; undefined when it is gone, or was never known. */
+  newest(pod: Pod): Pod | undefined {
+    return this.#pods.get(keyOf(pod))?.get(pod.metadata.uid);
+  }
+
+  /** Takes that a Pod is the launch's: others with its key do not count until it is gone. */
+  claim(pod: Pod): void {
+    this.#set(pod);
+    if (this.newest(pod) !== undefined) this.#claims.set(keyOf(pod), pod.metadata.uid);
+  }
+
+  isClaimed(pod: Pod): boolean {
+    return this.#claims.get(keyOf(pod)) === pod.metadata.uid;
+  }
+
+  get all(): readonly Pod[] {
+    return [...this.#pods.keys()].flatMap((key) => this.get(key));
   }
 
   /** Takes what a request just answered, which the watch may tell only later. */
@@ -125,16 +145,16 @@ export class PodInformer implements Disposable {
       const query = { labelSelector: selector, limit: pageSize, continue: next };
       const page: PodList = await api.ask({ path, query, signal: this.#ending.signal });
       for (const pod of page.items) {
-        there.add(keyOf(pod));
+        there.add(pod.metadata.uid);
         this.#set(pod);
       }
       version = page.metadata.resourceVersion;
       next = page.metadata.continue || undefined;
     } while (next !== undefined);
-    for (const [key, pod] of [...this.#pods]) {
+    for (const pod of [...this.#pods.values()].flatMap((ofKey) => [...ofKey.values()])) {
       const isHere = namespace === undefined || pod.metadata.namespace === namespace;
       // What was launched after the list was made is not in it.
-      if (isHere && !there.has(key) && versionOf(pod) <= Number(version)) this.#delete(pod);
+      if (isHere && !there.has(pod.metadata.uid) && versionOf(pod) <= Number(version)) this.#delete(pod);
     }
     return version;
   }
@@ -191,28 +211,30 @@ export class PodInformer implements Disposable {
   /** What is told late, of a Pod that is gone or newer by now, changes nothing. */
   #set(given: Pod): void {
     if (this.#gone.has(given.metadata.uid)) return;
-    const known = this.#pods.get(keyOf(given));
+    const known = this.newest(given);
     if (known !== undefined && versionOf(given) <= versionOf(known)) return;
     if (given.metadata.labels?.[labels.done] !== undefined) {
       this.#delete(given);
       return;
     }
     const pod = trimmed(given);
-    this.#pods.set(keyOf(pod), pod);
+    const ofKey = this.#pods.get(keyOf(pod)) ?? new Map<string, Pod>();
+    this.#pods.set(keyOf(pod), ofKey.set(pod.metadata.uid, pod));
     this.#tell(pod, false);
   }
 
   #delete(given: Pod): void {
     const { uid } = given.metadata;
-    const known = this.#pods.get(keyOf(given));
-    const isNewest = known === undefined || known.metadata.uid === uid;
-    if (isNewest) this.#pods.delete(keyOf(given));
+    const key = keyOf(given);
+    const ofKey = this.#pods.get(key);
+    ofKey?.delete(uid);
+    if (ofKey?.size === 0) this.#pods.delete(key);
+    if (this.#claims.get(key) === uid) this.#claims.delete(key);
     if (this.#gone.has(uid)) return;
     this.#gone.add(uid);
     const [oldest] = this.#gone;
     if (this.#gone.size > mostGone && oldest !== undefined) this.#gone.delete(oldest);
-    // Of an earlier Pod with the name of a newer one nobody hears.
-    if (isNewest) this.#tell(trimmed(given), true);
+    this.#tell(trimmed(given), true);
   }
 
   #tell(pod: Pod, isGone: boolean): void {
@@ -235,7 +257,8 @@ export class PodInformer implements Disposable {
   }
 }
 
-const keyOf = ({ metadata }: Pod): string => metadata.labels?.[labels.key] ?? metadata.name;
+/** What its launch is found by. */
+export const keyOf = ({ metadata }: Pod): string => metadata.labels?.[labels.key] ?? metadata.name;
 
 /** Versions are numbers, and later ones are larger, whichever object they are of. */
 const versionOf = ({ metadata }: Pod): number => Number(metadata.resourceVersion);

@@ -16,14 +16,15 @@ export interface PodReapingGround {
   readonly pool: string;
   /** `undefined` in the list: all namespaces. */
   readonly namespaces: readonly (string | undefined)[];
+  /** Those of them that are where Pods of the pool may be. */
+  readonly ours: (ended: readonly Ended[]) => Promise<readonly Ended[]>;
   /** Called after each batch. */
   readonly onBatch: () => void;
 }
 
 /** No more of a Pod than what decides: thousands may have ended. */
-interface Ended {
-  readonly path: string;
-  readonly uid: string;
+export interface Ended {
+  readonly metadata: Pick<ObjectMeta, 'namespace' | 'name' | 'uid' | 'labels'>;
   readonly endedTime: number;
   readonly isKept: boolean;
 }
@@ -35,7 +36,7 @@ export async function reapPods(
   now = Date.now(),
 ): Promise<PodReapAnswer> {
   const until = performance.now() + order.mostSeconds * 1_000;
-  const ended = (await endedPods(ground)).sort((a, b) => a.endedTime - b.endedTime);
+  const ended = (await endedPods(ground)).toSorted((a, b) => a.endedTime - b.endedTime);
   const kept = ended.filter(({ isKept }) => isKept);
   const tooMany = new Set(kept.slice(0, Math.max(0, kept.length - order.mostKept)));
   const isOld = ({ endedTime }: Ended) => now - endedTime >= order.olderThanSeconds * 1_000;
@@ -43,7 +44,7 @@ export async function reapPods(
   let pods = 0;
   for (let from = 0; from < goes.length && performance.now() < until; from += order.batch) {
     const batch = goes.slice(from, from + order.batch);
-    if (!order.logOnly) await Promise.all(batch.map(({ path, uid }) => remove(ground.api, path, uid)));
+    if (!order.logOnly) await Promise.all(batch.map((each) => remove(ground.api, pathOf(each), each.metadata.uid)));
     pods += batch.length;
     ground.onBatch();
   }
@@ -52,14 +53,14 @@ export async function reapPods(
 }
 
 /** Those whose end is acknowledged and whose handler has ended; a sidecar may run on, and goes with its Pod. */
-async function endedPods({ api, pool, namespaces }: PodReapingGround): Promise<Ended[]> {
+async function endedPods({ api, pool, namespaces, ours }: PodReapingGround): Promise<readonly Ended[]> {
   const labelSelector = `${labels.pool}=${pool},${labels.done}`;
   const lists = await Promise.all(
     namespaces.map((namespace) =>
       listAll(api, namespace === undefined ? '/api/v1/pods' : podsPath(namespace), labelSelector, endOf),
     ),
   );
-  return lists.flat();
+  return ours(lists.flat());
 }
 
 function endOf(pod: Pod): Ended[] {
@@ -70,7 +71,9 @@ function endOf(pod: Pod): Ended[] {
   if (handler?.running !== undefined || !(isGoing || handler?.terminated !== undefined)) return [];
   const endedTime = timeOf(handler?.terminated?.finishedAt) ?? timeOf(creationTimestamp) ?? 0;
   const isKept = pod.metadata.annotations?.[annotations.keep] !== undefined && !hasRunningContainer(pod);
-  return [{ path: `${podsPath(namespace)}/${name}`, uid, endedTime, isKept }];
+  const customer = pod.metadata.labels?.[labels.customerId];
+  const told = customer === undefined ? {} : { [labels.customerId]: customer };
+  return [{ metadata: { namespace, name, uid, labels: told }, endedTime, isKept }];
 }
 
 interface Namespace {
@@ -128,4 +131,5 @@ async function remove(api: KubernetesApi, path: string, uid: string): Promise<vo
   }
 }
 
+const pathOf = ({ metadata: { namespace, name } }: Ended): string => `${podsPath(namespace)}/${name}`;
 const podsPath = (namespace: string): string => `/api/v1/namespaces/${namespace}/pods`;

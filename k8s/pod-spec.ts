@@ -11,7 +11,7 @@ import { type HandlerRun, LaunchError } from '../launchers/launcher.ts';
 import { fenceOf } from '../messages/resource-pool.ts';
 import { strategicMerge } from './merge-pod.ts';
 import { annotations, finalizer, hashOf, labels, labelValue, operationHash } from './names.ts';
-import { handlerContainer } from './pod.ts';
+import { handlerContainer, type Pod } from './pod.ts';
 
 /** A run of a type that is launched as a Pod. */
 export type KubernetesRun = HandlerRun<KubernetesSettings>;
@@ -50,6 +50,15 @@ export function kubernetesRunOf(run: HandlerRun): KubernetesRun {
 /** The key is made for Pods; a prefix of the registry's own takes the place of its first word. */
 export function podNameOf({ key, settings: { namePrefix } }: KubernetesRun): string {
   return namePrefix === 'op' ? key : `${namePrefix}-${key.replace(/^op-/, '')}`;
+}
+
+/**
+ * Whether a Pod of the pool with the run's key is its Pod: of its Customer, and named after its key, with whichever
+ * prefix the registry had when it was made.
+ */
+export function isPodOf(run: KubernetesRun, { metadata: { name, labels: told } }: Pod): boolean {
+  const isNamed = name === podNameOf(run) || name === run.key || name.endsWith(`-${run.key.replace(/^op-/, '')}`);
+  return isNamed && told?.[labels.key] === run.key && told[labels.customerId] === hashOf(run.customerId);
 }
 
 /** The files of a Secret: name to content. */

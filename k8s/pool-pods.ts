@@ -1,12 +1,14 @@
 /**
  * What is asked of the cluster about one Pod of a pool, and what is done to it. Each answer is told to the informer,
- * for the watch may tell it only later.
+ * for the watch may tell it only later. Whoever may make Pods anywhere in the cluster may give one our labels: one in a
+ * place that is not the pool's is nobody's here.
  */
 import { ApiError, isNotFound } from './api-errors.ts';
 import type { KubernetesApi } from './kubernetes-api.ts';
 import { annotations, labels } from './names.ts';
 import { type Pod, timeOf } from './pod.ts';
 import { PodInformer } from './pod-informer.ts';
+import { isPodOf, type KubernetesRun } from './pod-spec.ts';
 import { type StopOrder, stopOrderOf } from './stop-order.ts';
 
 /** Whose Pods they are, and where. */
@@ -16,6 +18,8 @@ export interface PoolPodsOptions {
   readonly pool: string;
   /** `undefined` in the list: all namespaces of the cluster. */
   readonly namespaces: readonly (string | undefined)[];
+  /** Those of them that are where Pods of the pool may be. */
+  readonly ours: (pods: readonly Pod[]) => Promise<readonly Pod[]>;
   /** Told once per change whether the API server answers. */
   readonly onReachable: (reachable: boolean, trouble?: Error) => void;
 }
@@ -29,11 +33,13 @@ export class PoolPods implements Disposable {
   /** As far as this worker knows them. */
   readonly known: PodInformer;
   readonly #namespaces: PoolPodsOptions['namespaces'];
+  readonly #ours: PoolPodsOptions['ours'];
   readonly #selector: string;
 
-  constructor({ api, pool, namespaces, onReachable }: PoolPodsOptions) {
+  constructor({ api, pool, namespaces, ours, onReachable }: PoolPodsOptions) {
     this.api = api;
     this.#namespaces = namespaces;
+    this.#ours = ours;
     this.#selector = `${labels.pool}=${pool},!${labels.done}`;
     this.known = new PodInformer({ api, namespaces, selector: this.#selector, onReachable });
   }
@@ -42,19 +48,50 @@ export class PoolPods implements Disposable {
     this.known[Symbol.dispose]();
   }
 
-  /** The Pod of a launch; from the cluster when it is not known: another worker may have launched it a moment ago. */
-  async of(key: string): Promise<Pod | undefined> {
-    const known = this.known.get(key);
-    if (known !== undefined) return known;
-    const read = await this.#read(key);
-    return this.known.get(key) ?? read;
+  /**
+   * The Pods of a launch: one, or those that say so as long as none was found to be it. From the cluster when none is
+   * known: another worker may have launched it a moment ago.
+   */
+  async of(key: string): Promise<readonly Pod[]> {
+    const known = await this.#admitted(this.known.get(key));
+    if (known.length > 0) return this.#newest(known);
+    if (!/^[a-z0-9][a-z0-9.-]{0,62}$/.test(key)) return [];
+    return this.#newest(await this.select(`${labels.key}=${key}`));
   }
 
-  async #read(key: string): Promise<Pod | undefined> {
-    if (!/^[a-z0-9][a-z0-9.-]{0,62}$/.test(key)) return undefined;
-    const [pod] = await this.select(`${labels.key}=${key}`);
-    if (pod !== undefined) this.known.learn(pod);
+  /** The Pod of a run, as far as it is known here, claimed for it. */
+  async knownOf(run: KubernetesRun): Promise<Pod | undefined> {
+    return this.#claimed(run, await this.#admitted(this.known.get(run.key)));
+  }
+
+  /** The Pod of a run, claimed for it; from the cluster when it is not known. */
+  async ofRun(run: KubernetesRun): Promise<Pod | undefined> {
+    return (await this.knownOf(run)) ?? this.#claimed(run, await this.select(`${labels.key}=${run.key}`));
+  }
+
+  /** All that are known. */
+  async all(): Promise<readonly Pod[]> {
+    return this.#newest(await this.#admitted(this.known.all));
+  }
+
+  /** Those in places of the pool. What was claimed was found to be there. */
+  async #admitted(pods: readonly Pod[]): Promise<readonly Pod[]> {
+    const open = pods.filter((pod) => !this.known.isClaimed(pod));
+    if (open.length === 0) return pods;
+    const admitted = new Set(await this.#ours(open));
+    return pods.filter((pod) => this.known.isClaimed(pod) || admitted.has(pod));
+  }
+
+  #claimed(run: KubernetesRun, pods: readonly Pod[]): Pod | undefined {
+    const fitting = this.#newest(pods).filter((pod) => isPodOf(run, pod));
+    const pod = fitting.find(({ metadata }) => metadata.deletionTimestamp === undefined) ?? fitting[0];
+    if (pod !== undefined) this.known.claim(pod);
     return pod;
+  }
+
+  /** As they are by now, without those that are gone. */
+  #newest(pods: readonly Pod[]): readonly Pod[] {
+    return pods.flatMap((pod) => this.known.newest(pod) ?? []);
   }
 
   /** Those of a label, as the cluster has them now. */
@@ -67,7 +104,9 @@ export class PoolPods implements Disposable {
         }),
       ),
     );
-    return lists.flatMap(({ items }) => items);
+    const pods = await this.#admitted(lists.flatMap(({ items }) => items));
+    for (const pod of pods) this.known.learn(pod);
+    return pods;
   }
 
   /** As the cluster has it now; undefined, and forgotten here, when it is not there any more. */

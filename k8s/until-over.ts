@@ -1,6 +1,7 @@
 /** Follows the Pod of one launch until nothing of it runs, and stops it when it breaks a limit. */
 import type { FollowedPod } from './followed-pod.ts';
 import { type Pod, timeOf } from './pod.ts';
+import { keyOf } from './pod-informer.ts';
 import { lastLineTime } from './pod-log.ts';
 import { isOver } from './pod-state.ts';
 import type { PoolPods } from './pool-pods.ts';
@@ -84,8 +85,7 @@ export function untilOver(
       })();
     });
     signal.addEventListener('abort', onAbort, { once: true });
-    const here = known.get(key);
-    if (here?.metadata.uid === first.metadata.uid) newest = here;
+    newest = known.newest(first) ?? first;
     safely(look)();
   });
 }
@@ -118,7 +118,7 @@ function isNodeDead({ nodeLostSeconds }: FollowingGround, { metadata }: Pod, now
 /** Resolves when nothing of a stopped launch runs, or its node must be dead: nobody can confirm the end then. */
 export async function untilGone(
   { pods: { api, known }, nodeLostSeconds }: FollowingGround,
-  key: string,
+  stopped: Pod,
   graceSeconds: number,
 ): Promise<void> {
   const giveUp = (graceSeconds + nodeLostSeconds + stopMarginSeconds) * 1_000;
@@ -127,10 +127,10 @@ export async function untilGone(
   await new Promise<void>((resolve) => {
     const until = performance.now() + giveUp;
     const look = () => {
-      const pod = known.get(key);
+      const pod = known.newest(stopped);
       if (pod === undefined || isOver(pod, api.now()) || performance.now() > until) resolve();
     };
-    stopListening = known.listen(key, (_pod, isGone) => (isGone ? resolve() : look()));
+    stopListening = known.listen(keyOf(stopped), look);
     looking = setInterval(look, 1_000);
     look();
   });

@@ -103,7 +103,7 @@ export async function makeLaunchers(
   const server = cluster.config.getCurrentCluster()?.server ?? '';
   const kubernetes = await health.during(
     `the cluster at ${server}`,
-    connectCluster(cluster, owner, registry.current, {
+    connectCluster(cluster, owner, registry, {
       ...{ log, signal },
       onReachable: (reachable) => metrics.reachable('kubernetes', reachable),
     }),
