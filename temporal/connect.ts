@@ -1,5 +1,6 @@
 /** Connections to Temporal, as every process of ours makes them. */
-import { Client, Connection } from '@temporalio/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { installationName, readAll, SettingError } from '../process/environment.ts';
@@ -51,11 +52,41 @@ export class RefusedByTemporalError extends SettingError {
 /** A client that connects when first used and again by itself, so that a process starts without Temporal. */
 export function lazyTemporalClient(settings: TemporalSettings): TemporalClient & AsyncDisposable {
   const { namespace, names } = settings;
-  const connection = Connection.lazy(connectionOf(settings));
+  const { interceptor, settled } = endingRetries();
+  const connection = Connection.lazy({ ...connectionOf(settings), interceptors: [interceptor] });
   return Object.assign(new Client({ connection, namespace }), {
     names,
-    [Symbol.asyncDispose]: async () => connection.close(),
+    [Symbol.asyncDispose]: async () => {
+      await settled();
+      await connection.close();
+    },
   });
+}
+
+/**
+ * The library's retries, which end before their connection does: one that comes due on a closed connection throws where
+ * nobody catches it, and takes the process with it.
+ */
+function endingRetries() {
+  const usual = defaultGrpcRetryOptions();
+  let isEnding = false;
+  let dueTime = 0;
+  return {
+    interceptor: makeGrpcRetryInterceptor({
+      delayFunction: (attempt, status) => {
+        const milliseconds = usual.delayFunction(attempt, status);
+        dueTime = Math.max(dueTime, performance.now() + milliseconds);
+        return milliseconds;
+      },
+      retryableDecider: (attempt, status) => !isEnding && usual.retryableDecider(attempt, status),
+    }),
+    /** Resolves when none is to come any more; the longest wait of the library is some 5 s. */
+    settled: async () => {
+      isEnding = true;
+      const left = dueTime - performance.now();
+      if (left > 0) await delay(left + 10);
+    },
+  };
 }
 
 /** A client on a connection that a Worker has, too. */
