@@ -1,14 +1,18 @@
 import { createServer } from 'node:net';
 
+/** Below the ports that systems give to outgoing connections, which would take one between its choice and its use. */
+const [firstAny, ports] = [15_000, 17_000];
+const mostTries = 200;
+
 /** The first free port at or after `wanted` on 127.0.0.1; 0 = any. `taken` are ports promised to others. */
 export async function freePort(wanted: number, taken: ReadonlySet<number> = new Set()): Promise<number> {
-  for (let port = wanted; port < wanted + 200; port += 1) {
+  const first = wanted === 0 ? firstAny + Math.floor(Math.random() * (ports - mostTries)) : wanted;
+  for (let port = first; port < first + mostTries; port += 1) {
     if (taken.has(port)) continue;
     const found = await tryPort(port);
-    if (found !== undefined && !taken.has(found)) return found;
-    if (wanted === 0) port -= 1;
+    if (found !== undefined) return found;
   }
-  throw new Error(`No free port from ${wanted} to ${wanted + 199}.`);
+  throw new Error(`No free port from ${first} to ${first + mostTries - 1}.`);
 }
 
 function tryPort(port: number): Promise<number | undefined> {

@@ -1,6 +1,6 @@
 /** How a pool worker takes work, and how one sees that it cannot. It is the program of the product, a process. */
-import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
+import { freePort } from '../../machine/free-port.ts';
 import { signOfLifeSeconds } from '../../messages/resource-pool.ts';
 import { FrontDoor } from './front-door.ts';
 import { OwnPool } from './own-pool.ts';
@@ -16,15 +16,6 @@ import {
   submit,
   until,
 } from './running-system.ts';
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('There is no port.');
-  return address.port;
-}
 
 test('row 57: what waits is taken without a pause; a worker without work asks for nothing', async () => {
   await using pool = await OwnPool.make();
@@ -59,7 +50,7 @@ test('row 57: what waits is taken without a pause; a worker without work asks fo
 test('row 60: a worker that cannot reach its service is seen to be so, and to be back', async () => {
   await using pool = await OwnPool.make();
   await using door = await FrontDoor.open();
-  const port = await freePort();
+  const port = await freePort(0);
   await pool.startWorker({ POP_URL: door.url, POP_METRICS_PORT: String(port), POP_METRICS_HOST: '127.0.0.1' });
   const reachable = async () => {
     const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CoreV1Api } from '@kubernetes/client-node';
+import { freePort } from '../../../machine/free-port.ts';
 import { findCgroups, removeCgroup } from './cgroup.ts';
 import * as plane from './control-plane.ts';
 import { type ClusterFacts, clientConfig, kubeconfigFor } from './facts.ts';
@@ -16,7 +17,6 @@ import { type ClusterUser, kubeconfigText, makeKeys } from './keys.ts';
 import { type KwokNode, prepareKwok } from './kwok.ts';
 import { missingForNode, provideNodeNeeds } from './node-needs.ts';
 import { Part } from './part.ts';
-import { quietPort } from './quiet-port.ts';
 import {
   importSandboxImage,
   joinNode,
@@ -246,7 +246,7 @@ function factsOf(controlPlane: plane.ControlPlane, options: ClusterOptions, node
 async function freePorts(): Promise<plane.ControlPlane['ports']> {
   const taken = new Set<number>();
   const next = async (): Promise<number> => {
-    const port = await quietPort(taken);
+    const port = await freePort(0, taken);
     taken.add(port);
     return port;
   };

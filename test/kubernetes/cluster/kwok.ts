@@ -6,9 +6,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ApiException, type CoreV1Api, type V1Node } from '@kubernetes/client-node';
+import { freePort } from '../../../machine/free-port.ts';
 import { isHealthy } from './health.ts';
 import { Part } from './part.ts';
-import { quietPort } from './quiet-port.ts';
 import { toolPath } from './tools.ts';
 
 const stages = fileURLToPath(new URL('stages.yaml', import.meta.url));
@@ -42,7 +42,7 @@ export interface KwokPlace {
  * it, and they are lost as nodes are whose machine is gone.
  */
 export async function prepareKwok(place: KwokPlace, name: string, nodes: readonly KwokNode[]): Promise<Part> {
-  const port = await quietPort();
+  const port = await freePort(0);
   const kubeconfig = join(place.directory, `${name}.kubeconfig`);
   await writeFile(kubeconfig, place.kubeconfig, { mode: 0o600 });
   const logs = await writeLogs(place.directory, name);
