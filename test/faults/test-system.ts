@@ -316,8 +316,10 @@ export class TestSystem implements AsyncDisposable {
     expect(left, 'nothing is left without an end').toEqual({ waiting: 0 });
     for (const { self, child } of lines)
       for (const identity of [self, ...(child === undefined ? [] : [child])]) await this.gone(identity);
-    for (const [operation, ends] of countPerOperation(this.witnessed, 'end'))
-      expect(ends, `ends of ${operation}`).toBe(1);
+    for (const [operation, ends] of countPerOperation(this.witnessed, 'end')) {
+      const told = this.witnessed.filter((line) => `${line.agendaId} ${line.operation}` === operation);
+      expect(ends, `ends of ${operation}: ${JSON.stringify(told)}`).toBe(1);
+    }
     for (const [operation, starts] of countPerOperation(lines, 'start')) {
       expect(starts, `starts of ${operation}`).toBeLessThanOrEqual(mostLaunches);
     }
