@@ -3,16 +3,15 @@
  * say whose its Pods can be. One list tells those of all, when one is asked for that was not looked at lately.
  */
 import type { KubernetesApi } from './kubernetes-api.ts';
+import { listAll } from './list-all.ts';
 import { labels } from './names.ts';
 import type { ObjectMeta } from './pod.ts';
 
 /** Then it is looked at again: it may be gone and made anew since, for another Customer. */
 const trustedMilliseconds = 60_000;
-const pageSize = 500;
 
-interface NamespaceList {
-  readonly metadata: { readonly continue?: string };
-  readonly items: readonly { readonly metadata: Pick<ObjectMeta, 'name' | 'labels'> }[];
+interface Namespace {
+  readonly metadata: Pick<ObjectMeta, 'name' | 'labels'>;
 }
 
 /** The marks for Customers, of the namespaces that a pool may use. */
@@ -62,18 +61,12 @@ export class NamespaceMarks {
   }
 
   async #look(): Promise<void> {
-    const marks = new Map<string, string>();
-    let next: string | undefined;
-    do {
-      const query = { labelSelector: labels.customerId, limit: pageSize, continue: next };
-      const page: NamespaceList = await this.#api.ask({ path: '/api/v1/namespaces', query });
-      for (const { metadata } of page.items) {
-        const { [labels.customerId]: customer, [labels.pool]: pool = this.#pool } = metadata.labels ?? {};
-        // One that an operator labelled by hand need not name the pool.
-        if (customer !== undefined && pool === this.#pool) marks.set(metadata.name, customer);
-      }
-      next = page.metadata.continue || undefined;
-    } while (next !== undefined);
+    const markOf = ({ metadata }: Namespace): (readonly [string, string])[] => {
+      const { [labels.customerId]: customer, [labels.pool]: pool = this.#pool } = metadata.labels ?? {};
+      // One that an operator labelled by hand need not name the pool.
+      return customer !== undefined && pool === this.#pool ? [[metadata.name, customer]] : [];
+    };
+    const marks = new Map(await listAll(this.#api, '/api/v1/namespaces', labels.customerId, markOf));
     this.#marks = marks;
     const now = performance.now();
     for (const [name, untilTime] of this.#untilTimes) if (untilTime <= now) this.#untilTimes.delete(name);

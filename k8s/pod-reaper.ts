@@ -6,6 +6,7 @@
 import type { PodReapAnswer, PodReapOrder } from '../messages/pod-reaping.ts';
 import { ApiError, isNotFound } from './api-errors.ts';
 import type { KubernetesApi } from './kubernetes-api.ts';
+import { listAll } from './list-all.ts';
 import { annotations, labels } from './names.ts';
 import { handlerContainer, type ObjectMeta, type Pod, timeOf } from './pod.ts';
 import { hasRunningContainer } from './pod-state.ts';
@@ -101,24 +102,6 @@ async function reapNamespaces(
     reaped += 1;
   }
   return reaped;
-}
-
-/** What `pick` takes of all there are, page by page. */
-async function listAll<Item, Picked>(
-  api: KubernetesApi,
-  path: string,
-  labelSelector: string,
-  pick: (item: Item) => readonly Picked[],
-): Promise<Picked[]> {
-  const all: Picked[] = [];
-  let next: string | undefined;
-  do {
-    const query = { labelSelector, limit: 500, continue: next };
-    const page: { metadata: { continue?: string }; items: readonly Item[] } = await api.ask({ path, query });
-    all.push(...page.items.flatMap(pick));
-    next = page.metadata.continue || undefined;
-  } while (next !== undefined);
-  return all;
 }
 
 /** Deletes that very object, not one that has taken its name since. */
