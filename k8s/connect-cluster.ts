@@ -1,11 +1,11 @@
 /** Connects a pool worker to its cluster, as its settings say. */
 import { existsSync, readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { KubeConfig, type User } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
 import type { LiveRegistry } from '../launchers/live-registry.ts';
 import type { Registry } from '../launchers/registry.ts';
 import { positiveNumber, SettingError, WrongSettingError, wholeNumber } from '../process/environment.ts';
+import { patiently } from '../process/patiently.ts';
 import { ApiError } from './api-errors.ts';
 import { CustomerNamespaces } from './customer-namespaces.ts';
 import { KubernetesApi } from './kubernetes-api.ts';
@@ -27,7 +27,6 @@ export interface ClusterSettings {
 }
 
 const accountFolder = '/var/run/secrets/kubernetes.io/serviceaccount';
-const longestWaitMilliseconds = 5_000;
 
 /** Whether there is a cluster to connect to. */
 export function isClusterNamed(environment = process.env): boolean {
@@ -132,7 +131,7 @@ export async function connectCluster(
   const isAllNeeded = [...namespacesOf(registry.current)].some((name) => name !== namespace);
   const template = namespaceTemplate === undefined ? emptyTemplate : readNamespaceTemplate(namespaceTemplate);
   const pool = hashOf(installationId, resourcePoolId);
-  const launcher = await patiently(api, log, signal, async () => {
+  const connect = async () => {
     const all = [...neededRights(namespace, undefined), ...templateRights(template.objects.map(({ path }) => path))];
     const missingForAll = await missingRights(api, all);
     // Where all is granted all is watched: an edit of the registry, or one before, may name other namespaces.
@@ -163,6 +162,11 @@ export async function connectCluster(
       },
       signal,
     );
+  };
+  const launcher = await patiently(connect, signal, (error, isFirst) => {
+    signal.throwIfAborted();
+    refuseUnlessAway(error, api.server);
+    if (isFirst) log.warn({ err: error, server: api.server }, 'the API server does not answer yet; trying on');
   });
   onReachable(true);
   return launcher;
@@ -180,26 +184,12 @@ const remedies = {
   404: 'make that namespace, or set POP_NAMESPACE',
 } as const;
 
-/** A cluster that is away is waited for; one that refuses us is not. */
-async function patiently<T>(
-  api: KubernetesApi,
-  log: Logger,
-  signal: AbortSignal,
-  connect: () => Promise<T>,
-): Promise<T> {
-  for (let tries = 0; ; tries += 1) {
-    try {
-      return await connect();
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof ApiError)) throw error;
-      if (error.status === 401 || error.status === 403 || error.status === 404)
-        throw new SettingError(
-          `the cluster at ${api.server} refuses this pool worker: ${error.message}; ${remedies[error.status]}`,
-          { cause: error },
-        );
-      if (tries === 0) log.warn({ err: error, server: api.server }, 'the API server does not answer yet; trying on');
-      await delay(Math.min(200 * 2 ** tries, longestWaitMilliseconds), undefined, { signal });
-    }
-  }
+/** A cluster that is away is waited for. @throws SettingError when it refuses us; whatever is no answer of a cluster */
+function refuseUnlessAway(error: unknown, server: string): void {
+  if (!(error instanceof ApiError)) throw error;
+  if (error.status === 401 || error.status === 403 || error.status === 404)
+    throw new SettingError(
+      `the cluster at ${server} refuses this pool worker: ${error.message}; ${remedies[error.status]}`,
+      { cause: error },
+    );
 }
